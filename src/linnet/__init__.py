@@ -1,0 +1,37 @@
+"""Linnet: from a labelled text file to a text-classification service that proves it works.
+
+    import linnet
+
+    classifier = linnet.load("runs/tweets/bundle")
+    classifier.predict(["what a lovely day"])
+
+Importing this does nothing else: the parts are imported when first named.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from linnet.errors import LinnetError
+    from linnet.predict.classifier import Classifier, Prediction, load
+
+__version__ = version("linnet")
+__all__ = ["Classifier", "LinnetError", "Prediction", "__version__", "load"]
+
+_HOMES = {
+    "Classifier": "linnet.predict.classifier",
+    "LinnetError": "linnet.errors",
+    "Prediction": "linnet.predict.classifier",
+    "load": "linnet.predict.classifier",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'linnet' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

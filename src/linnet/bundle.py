@@ -1,0 +1,239 @@
+"""The artefact: a folder that holds a model and the proof that it works.
+
+    bundle/
+      model.onnx       the graph that is served: input_ids, attention_mask -> logits
+      tokenizer.json   text to ids
+      manifest.json    names, labels, lineage, and the digest of every other file
+      proof.json       what was checked on the finished model, with numbers; every check must have passed
+      reference.json   what the validation rows looked like, for monitoring to compare with
+      README.md        the model card
+
+Nothing else may lie in it. Knows nothing of how a model is made or run.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from linnet.errors import BundleError, ProofError
+from linnet.files import canonical_json, digest, write_text
+
+FORMAT = 1
+MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD = (
+    "manifest.json",
+    "proof.json",
+    "reference.json",
+    "tokenizer.json",
+    "README.md",
+)
+REQUIRED_FILES = {PROOF, REFERENCE, TOKENIZER, CARD}
+REQUIRED_CHECKS = {"parity", "accuracy"}
+
+
+class FileEntry(BaseModel):
+    """One file of a bundle: its SHA-256 and its size in bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Manifest(BaseModel):
+    """manifest.json.
+
+    Attributes:
+        format: Version of this layout.
+        name: The model's name, which answers carry.
+        created: ISO 8601, UTC.
+        labels: Label names in the order of the logits.
+        problem_type: As in `transformers`.
+        max_length: Tokens a text may have.
+        models: Precision to file name, `fp32` at least.
+        temperature: What logits are divided by before the softmax.
+        lineage: Where the model came from: git, packages, data, settings.
+        files: Every other file of the folder.
+        digest: SHA-256 of this manifest without this field: it names the bundle.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int
+    name: str
+    created: str
+    labels: tuple[str, ...] = Field(min_length=2)
+    problem_type: Literal["single_label_classification"]
+    max_length: int = Field(ge=4)
+    models: dict[str, str] = Field(min_length=1)
+    temperature: float = Field(gt=0)
+    lineage: dict[str, Any]
+    files: dict[str, FileEntry]
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle folder whose manifest has been read. `verify` it before it is served.
+
+    Attributes:
+        path: The folder.
+        manifest: Its manifest.json.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Bundle":
+        """Read a bundle's manifest; no other file is touched.
+
+        Raises:
+            BundleError: The folder is missing, isn't a bundle, or is of a newer format.
+        """
+        path = Path(path)
+        file = path / MANIFEST
+        if not path.is_dir():
+            raise BundleError(f"No such bundle: {path}. Expected a folder that `linnet export` wrote.")
+        if not file.is_file():
+            raise BundleError(
+                f"{path} is not a bundle: it holds no {MANIFEST}. Expected a folder that `linnet export` wrote, "
+                "such as runs/NAME/bundle."
+            )
+        return cls(path, _parse_manifest(file))
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 that names this bundle."""
+        return self.manifest.digest
+
+    @cached_property
+    def proof(self) -> dict[str, Any]:
+        """proof.json."""
+        return _read_json(self.path / PROOF)
+
+    @cached_property
+    def reference(self) -> dict[str, Any]:
+        """reference.json."""
+        return _read_json(self.path / REFERENCE)
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """Path of tokenizer.json."""
+        return self.path / TOKENIZER
+
+    def model_path(self, precision: str = "fp32") -> Path:
+        """Path of the ONNX graph of one precision.
+
+        Raises:
+            BundleError: The bundle holds no such precision.
+        """
+        if precision not in self.manifest.models:
+            raise BundleError(
+                f"{self.path} holds no model of precision {precision!r}, only {', '.join(self.manifest.models)}."
+            )
+        return self.path / self.manifest.models[precision]
+
+    def verify(self) -> "Bundle":
+        """Check every file against the manifest, and the proof; give the bundle back.
+
+        Raises:
+            BundleError: A file is missing, changed or too many, or the manifest's own digest is wrong.
+            ProofError: The proof is missing a check, or a check failed.
+        """
+        if self.manifest.digest != _manifest_digest(self.manifest.model_dump(mode="json")):
+            raise BundleError(f"{self.path / MANIFEST} was changed: its digest does not match its content.")
+        self._verify_files()
+        self._verify_proof()
+        return self
+
+    def _verify_files(self) -> None:
+        listed = self.manifest.files
+        unlisted = (REQUIRED_FILES | set(self.manifest.models.values())) - set(listed)
+        if unlisted:
+            raise BundleError(f"{self.path / MANIFEST} does not list {_names(unlisted)}.")
+        present = {entry.name: entry for entry in self.path.iterdir()}
+        if missing := set(listed) - set(present):
+            raise BundleError(f"{self.path} is incomplete: {_names(missing)} missing.")
+        if extra := set(present) - set(listed) - {MANIFEST}:
+            raise BundleError(f"{self.path} holds more than its manifest lists: {_names(extra)}. Remove it.")
+        for name, entry in listed.items():
+            file = present[name]
+            if file.is_symlink() or not file.is_file():
+                raise BundleError(f"{file} is not a plain file.")
+            if file.stat().st_size != entry.bytes or digest(file) != entry.sha256:
+                raise BundleError(f"{file} was changed since it was written: its SHA-256 is not the manifest's.")
+
+    def _verify_proof(self) -> None:
+        checks = self.proof.get("checks")
+        if not isinstance(checks, dict) or not all(isinstance(check, dict) for check in checks.values()):
+            raise ProofError(f"{self.path / PROOF} holds no checks.")
+        if missing := REQUIRED_CHECKS - set(checks):
+            raise ProofError(f"{self.path / PROOF} is missing the check {_names(missing)}.")
+        for name, check in checks.items():
+            if check.get("passed") is not True:
+                raise ProofError(f"{self.path / PROOF}: the check {name!r} failed: {check.get('detail', 'no detail')}.")
+
+
+def write_manifest(directory: Path, **fields: Any) -> Bundle:
+    """Seal a folder: digest every file in it and write manifest.json beside them.
+
+    Args:
+        directory: Holds all other files of the bundle.
+        **fields: The fields of `Manifest`, without `format`, `files` and `digest`.
+    """
+    entries = {
+        file.name: {"sha256": digest(file), "bytes": file.stat().st_size}
+        for file in sorted(directory.iterdir())
+        if file.name != MANIFEST
+    }
+    content = {"format": FORMAT, **fields, "files": entries, "digest": "0" * 64}
+    content = Manifest.model_validate(content).model_dump(mode="json")
+    content["digest"] = _manifest_digest(content)
+    write_text(directory / MANIFEST, canonical_json(content))
+    return Bundle.read(directory)
+
+
+def _manifest_digest(content: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    return hashlib.sha256(canonical_json(rest).encode()).hexdigest()
+
+
+def _parse_manifest(file: Path) -> Manifest:
+    content = _read_json(file)
+    version = content.get("format")
+    if isinstance(version, int) and version > FORMAT:
+        raise BundleError(
+            f"{file.parent} is of bundle format {version}; this Linnet reads up to {FORMAT}. Upgrade Linnet."
+        )
+    try:
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{file} is not a manifest: {where}  {first['msg']}.") from None
+    for name in (*manifest.files, *manifest.models.values()):
+        if "/" in name or "\\" in name or name.startswith("."):
+            raise BundleError(f"{file} names a file outside of its folder: {name!r}.")
+    return manifest
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{file.parent} is incomplete: {file.name} missing.") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{file} can't be read as JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise BundleError(f"{file} can't be read: expected a JSON object, got {type(content).__name__}.")
+    return content
+
+
+def _names(names: set[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,85 @@
+"""`linnet`: find the command, run it, turn Linnet's errors into one sentence and an exit code."""
+
+import argparse
+import os
+import pdb
+import sys
+import traceback
+from collections.abc import Sequence
+
+from linnet.cli import evaluate, export, prepare, run, serve, train
+from linnet.errors import LinnetError
+
+COMMANDS = {
+    "run": run,
+    "prepare": prepare,
+    "train": train,
+    "export": export,
+    "evaluate": evaluate,
+    "serve": serve,
+}
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line, for parsing and for the test that holds it against the docs."""
+    parser = argparse.ArgumentParser(
+        prog="linnet",
+        description="From a labelled text file to a text-classification service that proves it works.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    _add_debugging(parser, default=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(name, help=module.SUMMARY, description=module.__doc__)
+        module.add_arguments(command)
+        _add_debugging(command, default=argparse.SUPPRESS)
+    return parser
+
+
+def _add_debugging(parser: argparse.ArgumentParser, default: bool | str) -> None:
+    parser.add_argument("--debug", action="store_true", default=default, help="show the traceback of an error")
+    parser.add_argument("--pdb", action="store_true", default=default, help="stop in the debugger on an error")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; give the exit code."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.version:
+        from linnet import __version__
+
+        print(__version__)
+        return 0
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    try:
+        COMMANDS[arguments.command].main(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\nlinnet: interrupted; files that were not finished were not written.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _report(error, arguments)
+    return 0
+
+
+def _report(error: Exception, arguments: argparse.Namespace) -> int:
+    known = isinstance(error, LinnetError)
+    if arguments.debug or arguments.pdb or not known:
+        traceback.print_exception(error)
+    if known:
+        print(f"linnet: {error}", file=sys.stderr)
+    else:
+        print("linnet: this is a defect of Linnet. Please report it with the lines above.", file=sys.stderr)
+    if arguments.pdb:
+        pdb.post_mortem(error.__traceback__)
+    return error.exit_code if isinstance(error, LinnetError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Flags that name settings: a flag's dest is `section.key`, so parsing yields the overrides themselves."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from linnet.config import Config
+
+# Flags worth a name of their own; every other setting is reached by --set. Empty metavar: the key's own.
+FLAGS = {
+    "data.source": ("--data", str, "FILE", "a CSV, TSV, JSONL or Parquet file (.gz .xz .zip too), or 'generated'"),
+    "data.text_column": ("--text-column", str, "NAME", "the column of the text"),
+    "data.label_column": ("--label-column", str, "NAME", "the column of the label"),
+    "data.sample": ("--sample", int, "N", "rows to train and validate on; 0 for all"),
+    "data.validation_size": ("--validation-size", float, "SIZE", "share below 1, or number of rows"),
+    "data.test_size": ("--test-size", float, "SIZE", "share below 1, or number of rows"),
+    "model.name_or_path": ("--model", str, "ENCODER", "a model hub id, a folder, or 'scratch'"),
+    "train.num_train_epochs": ("--num-train-epochs", int, "N", "epochs at most"),
+    "evaluate.split": ("--split", str, "NAME", "train, validation or test"),
+    "predict.num_threads": ("--num-threads", int, "N", "threads of the engine; 0 for one a core"),
+    "serve.host": ("--host", str, "ADDRESS", "address to listen on"),
+    "serve.port": ("--port", int, "PORT", "port to listen on; 0 for a free one"),
+    "run.name": ("--name", str, "NAME", "the run's name"),
+}
+
+
+def add_config_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add `--config`, `--set` and the flags of some settings, each named `section.key` as in `FLAGS`."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: linnet.toml, if any)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        dest="set_overrides",
+        help="override one setting; may be repeated",
+    )
+    for name in names:
+        flag, kind, metavar, text = FLAGS[name]
+        parser.add_argument(flag, type=kind, metavar=metavar, dest=name, default=None, help=text)
+
+
+def config_from(arguments: argparse.Namespace) -> "Config":
+    """Resolve the settings of a parsed command line; a named flag wins over `--set`, which wins over the file."""
+    from linnet.config import load_config
+
+    flags = [
+        f"{name}={_literal(value)}" for name, value in vars(arguments).items() if "." in name and value is not None
+    ]
+    return load_config(arguments.config, [*arguments.set_overrides, *flags])
+
+
+def _literal(value: str | float) -> str:
+    if isinstance(value, str):
+        import json
+
+        return json.dumps(value, ensure_ascii=False)
+    return str(int(value)) if float(value).is_integer() and value >= 1 else repr(value)

@@ -1,0 +1,209 @@
+"""Settings: defaults.toml, then the user's linnet.toml, then overrides; one validated, frozen whole.
+
+The schema below holds types and ranges and no default: defaults.toml is the only place for those.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from linnet.errors import ConfigError
+from linnet.files import write_text
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+Size = Share | Positive
+
+
+class Section(BaseModel):
+    """What every section has in common: no unknown key, no conversion, no change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataConfig(Section):
+    """`[data]`: raw file to splits."""
+
+    source: str
+    text_column: str
+    label_column: str
+    labels: tuple[str, ...] = Field(strict=False)
+    sample: Count
+    validation_size: Size
+    test_size: Size
+    duplicates: Literal["drop", "keep"]
+    conflicts: Literal["majority", "drop", "keep"]
+    seed: Count
+
+
+class ModelConfig(Section):
+    """`[model]`: the encoder."""
+
+    name_or_path: str = Field(min_length=1)
+    max_length: int = Field(ge=4, le=8192)
+
+
+class TrainConfig(Section):
+    """`[train]`: splits to checkpoint; the keys are those of `transformers.TrainingArguments`."""
+
+    num_train_epochs: Positive
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    per_device_train_batch_size: Positive
+    per_device_eval_batch_size: Positive
+    warmup_ratio: Rate
+    max_grad_norm: float = Field(gt=0)
+    metric_for_best_model: Literal["eval_accuracy", "eval_loss"]
+    early_stopping_patience: Positive
+    seed: Count
+
+
+class ExportConfig(Section):
+    """`[export]`: checkpoint to bundle."""
+
+    opset: int = Field(ge=17)
+    parity_rows: Positive
+    parity_tolerance: float = Field(gt=0)
+
+
+class EvaluateConfig(Section):
+    """`[evaluate]`: bundle and split to report."""
+
+    split: Literal["train", "validation", "test"]
+    sample: Count
+    confidence_level: Share
+    bootstrap_resamples: int = Field(ge=100)
+    calibration_bins: int = Field(ge=2)
+    seed: Count
+
+
+class PredictConfig(Section):
+    """`[predict]`: how a bundle is run."""
+
+    max_batch_tokens: Positive
+    num_threads: Count
+
+
+class ServeConfig(Section):
+    """`[serve]`: the HTTP service."""
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+    max_texts: Positive
+    max_body_bytes: Positive
+
+
+class RunConfig(Section):
+    """`[run]`: where a run's folders go."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    directory: str
+
+
+class Config(Section):
+    """All settings, one attribute a section of defaults.toml."""
+
+    data: DataConfig
+    model: ModelConfig
+    train: TrainConfig
+    export: ExportConfig
+    evaluate: EvaluateConfig
+    predict: PredictConfig
+    serve: ServeConfig
+    run: RunConfig
+
+    def dumps(self) -> str:
+        """The whole as TOML text, which `load_config` reads back to an equal config."""
+        lines = ["# The resolved settings of this run, written by Linnet.\n"]
+        for name, section in self.model_dump(mode="json").items():
+            lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in section.items()), ""]
+        return "\n".join(lines)
+
+    def save(self, path: Path) -> None:
+        """Write the whole as TOML."""
+        write_text(path, self.dumps())
+
+
+def _toml(value: Any) -> str:
+    # JSON and TOML write these values alike, but for the delete character and pairs of surrogates.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+@cache
+def defaults() -> dict[str, dict[str, Any]]:
+    """The tables of defaults.toml."""
+    return tomllib.loads(files("linnet").joinpath("defaults.toml").read_text(encoding="utf-8"))
+
+
+def load_config(path: Path | None = None, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:
+    """Resolve the settings.
+
+    Args:
+        path: A TOML file. None: `linnet.toml` of the current folder where there is one.
+        overrides: `section.key` to value, or strings `section.key=value` with a TOML value (a bare word
+            is taken as a string).
+
+    Raises:
+        ConfigError: All mistakes at once, a line each: `section.key  what is wrong`.
+    """
+    tables = {name: dict(table) for name, table in defaults().items()}
+    chosen = path or Path("linnet.toml")
+    if path is not None or chosen.exists():
+        _merge(tables, _read(chosen))
+    pairs = overrides.items() if isinstance(overrides, Mapping) else map(_parse_override, overrides)
+    for name, value in pairs:
+        section, _, key = name.partition(".")
+        if not key:
+            raise ConfigError(f"Expected section.key=value, such as train.learning_rate=3e-5; got {name!r}.")
+        _merge(tables, {section: {key: value}})
+    return _validate(tables)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"No such settings file: {path}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"Expected section.key=value, such as train.learning_rate=3e-5; got {text!r}.")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
+def _merge(tables: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for name, value in new.items():
+        if isinstance(value, Mapping) and isinstance(tables.get(name), dict):
+            tables[name].update(value)
+        else:
+            tables[name] = value
+
+
+def _validate(tables: dict[str, Any]) -> Config:
+    try:
+        return Config.model_validate(tables)
+    except ValidationError as error:
+        mistakes: dict[str, str] = {}
+        for item in error.errors():
+            name = ".".join(str(part) for part in item["loc"][:2])
+            message = "is not a setting" if item["type"] == "extra_forbidden" else item["msg"]
+            if item["type"] != "extra_forbidden":
+                message += f" (got {item['input']!r:.60})"
+            mistakes.setdefault(name, message)
+        lines = "\n".join(f"  {name}  {message}" for name, message in mistakes.items())
+        raise ConfigError(f"The settings hold {len(mistakes)} mistake(s):\n{lines}") from None

@@ -1,0 +1,125 @@
+"""Every error Linnet raises on purpose.
+
+    LinnetError                 exit 1   HTTP 500
+    ├── UsageError              exit 2   HTTP 400   the call itself is off
+    │   ├── ConfigError         exit 2   HTTP 400   a setting is unknown or out of range
+    │   └── MissingExtraError   exit 2   HTTP 501   an optional part is not installed
+    ├── DataError               exit 3   HTTP 422   a file or a row can't be used
+    │   ├── TextError           exit 3   HTTP 422   one text can't be used
+    │   └── LabelError          exit 3   HTTP 422   a label nobody asked for
+    ├── ModelError              exit 4   HTTP 503   an encoder or checkpoint can't be used
+    ├── BundleError             exit 5   HTTP 503   a bundle is broken, changed or of another format
+    │   └── ProofError          exit 5   HTTP 503   a bundle's proof is missing or failed
+    ├── TrainingError           exit 6   HTTP 500   training can't go on
+    └── StorageError            exit 7   HTTP 507   the disk refused a write
+
+A message says what was expected, what came, and what to do next. An error that is not in this tree
+is a defect of Linnet's own; the command line and the service report it as such.
+"""
+
+
+class LinnetError(Exception):
+    """Base of every error that Linnet raises on purpose.
+
+    Attributes:
+        exit_code: What the command line exits with.
+        http_status: What the service answers with.
+        code: A stable name for programs, in snake case; it is the service's `error.code`.
+    """
+
+    exit_code = 1
+    http_status = 500
+    code = "internal_error"
+
+
+class UsageError(LinnetError):
+    """The call itself is off: a flag, an argument, a folder that already exists."""
+
+    exit_code = 2
+    http_status = 400
+    code = "bad_request"
+
+
+class ConfigError(UsageError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+    code = "bad_config"
+
+
+class MissingExtraError(UsageError):
+    """An optional part of Linnet is not installed."""
+
+    http_status = 501
+    code = "missing_extra"
+
+    def __init__(self, package: str, extra: str):
+        super().__init__(
+            f"This needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'linnet[{extra}]'"
+        )
+
+
+class DataError(LinnetError):
+    """A data file, or a row of it, can't be used."""
+
+    exit_code = 3
+    http_status = 422
+    code = "bad_data"
+
+
+class TextError(DataError):
+    """One text can't be used.
+
+    Args:
+        reason: A stable name of the defect, for counting: `nul_byte`, `lone_surrogate`, `empty_text`, `not_text`.
+        message: The sentence for people.
+    """
+
+    code = "bad_text"
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(message)
+        self.reason = reason
+
+
+class LabelError(DataError):
+    """A label is not one of those configured or trained."""
+
+    code = "bad_label"
+
+
+class ModelError(LinnetError):
+    """An encoder or a checkpoint can't be found, reached or used."""
+
+    exit_code = 4
+    http_status = 503
+    code = "bad_model"
+
+
+class BundleError(LinnetError):
+    """A bundle is incomplete, changed, or of a format this version can't read."""
+
+    exit_code = 5
+    http_status = 503
+    code = "bad_bundle"
+
+
+class ProofError(BundleError):
+    """A bundle's proof is missing, or one of its checks failed."""
+
+    code = "failed_proof"
+
+
+class TrainingError(LinnetError):
+    """Training can't go on."""
+
+    exit_code = 6
+    code = "training_failed"
+
+
+class StorageError(LinnetError):
+    """The disk refused a write: full, read-only, or gone."""
+
+    exit_code = 7
+    http_status = 507
+    code = "storage_failed"

@@ -1,0 +1,157 @@
+"""Files and folders that appear whole or not at all: write beside the target, fsync, rename.
+
+Knows nothing of what is in them.
+"""
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from linnet.errors import StorageError
+
+RENAME_EXCHANGE = 2  # linux/fs.h
+RENAME_SWAP = 2  # macOS sys/stdio.h
+AT_FDCWD = -100
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and a final newline: the same value gives the same bytes, so it can be digested."""
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8, whole or not at all.
+
+    Raises:
+        StorageError: The disk refused the write; the file's former content still stands.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with _disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_directory(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_directory(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; when the block ends well it takes the target's place in one step.
+
+    On any error, and on a kill, what stood at the target still stands there. Folders that a killed
+    process of this host left behind are removed by the next call for the same target.
+
+    Args:
+        target: Where the folder is to appear. One that exists is replaced.
+
+    Raises:
+        StorageError: The disk refused a write.
+    """
+    target = Path(os.path.abspath(target))
+    with _disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", suffix=".tmp", dir=target.parent))
+    try:
+        with _disk_errors(target):
+            temporary.chmod(0o755)  # mkdtemp's 0700 would lock other users out of a bundle
+            yield temporary
+            _sync_tree(temporary)
+            if target.exists():
+                _exchange(temporary, target)
+            else:
+                temporary.rename(target)
+            _sync_directory(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _disk_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise StorageError(
+            f"Could not write {target}: {os.strerror(error.errno)}. What stood there is unchanged. "
+            "Make room or choose another folder, then run the same command again."
+        ) from error
+
+
+def _remove_leftovers(target: Path) -> None:
+    for path in target.parent.glob(f".{target.name}.*.tmp"):
+        owner = path.name.removeprefix(f".{target.name}.").partition(".")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _exchange(first: Path, second: Path) -> None:
+    """Swap two folders in one step, so that no moment shows neither.
+
+    Falls back to two renames where the system has no such call; only there could a kill in between
+    leave the old folder under its temporary name.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(first), os.fsencode(second)
+    result = -1
+    with suppress(AttributeError):
+        if sys.platform == "linux":
+            result = libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE)
+        elif sys.platform == "darwin":
+            result = libc.renamex_np(*names, RENAME_SWAP)
+    if result != 0:
+        aside = first.with_name(first.name + ".old")
+        second.rename(aside)
+        first.rename(second)
+        aside.rename(first)
+
+
+def _sync_tree(root: Path) -> None:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        _sync_directory(Path(folder))
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,74 @@
+"""Long work, shown: a bar on a terminal, plain lines elsewhere, always with what is left to go."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 10.0
+
+console = Console(stderr=True, highlight=False)
+
+
+class Task:
+    """One piece of long work. `advance` it; `note` puts a short text beside the bar."""
+
+    def __init__(self, description: str, total: int | None, unit: str, bar: Progress | None):
+        self._description, self._total, self._unit, self._bar = description, total, unit, bar
+        self._id = bar.add_task(description, total=total, note="") if bar else None
+        self._done, self._note = 0, ""
+        self._started = self._printed = time.monotonic()
+
+    def advance(self, steps: int = 1) -> None:
+        """Say that some steps are done."""
+        self._done += steps
+        if self._bar is not None and self._id is not None:
+            self._bar.advance(self._id, steps)
+        elif time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES:
+            self._print()
+
+    def note(self, text: str) -> None:
+        """Show a short text, such as the loss, beside the bar or on the next plain line."""
+        self._note = text
+        if self._bar is not None and self._id is not None:
+            self._bar.update(self._id, note=text)
+
+    def _print(self) -> None:
+        self._printed = time.monotonic()
+        elapsed = self._printed - self._started
+        line = f"{self._description}: {self._done:,}"
+        if self._total:
+            left = elapsed / max(self._done, 1) * (self._total - self._done)
+            line += f" of {self._total:,} {self._unit}, {timedelta(seconds=round(left))} left"
+        else:
+            line += f" {self._unit}"
+        print(line + (f", {self._note}" if self._note else ""), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(description: str, total: int | None, unit: str = "rows") -> Iterator[Task]:
+    """Show long work while the block runs.
+
+    Args:
+        description: What is being done, such as "train".
+        total: Steps in all; None where that can't be known.
+        unit: What a step is.
+    """
+    if not console.is_terminal:
+        yield Task(description, total, unit, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield Task(description, total, unit, bar)

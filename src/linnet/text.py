@@ -1,0 +1,103 @@
+"""The only text path: a raw string becomes a clean string, a clean string becomes token ids.
+
+`prepare` drops the rows, and the service refuses the items, for which `clean` raises; everything that
+trains, judges or serves encodes through `Tokenizer`. Knows nothing of models, files of texts or labels.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tokenizers
+
+from linnet.errors import BundleError, TextError
+
+# Tab, line feed and the like are white space, which `str.split` folds; these carry nothing at all.
+CONTROL = re.compile(r"[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]+")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+VISIBLE = re.compile(r"[^\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+NESTED_AMPERSAND = re.compile(r"&(?:amp;)+")
+MAX_UNESCAPES = 8
+
+
+def clean(raw: str) -> str:
+    """Normalise one raw text.
+
+    HTML entities become characters, control characters go, white space is folded to single spaces and
+    the result is in Unicode normal form C. Cleaning a clean text changes nothing. Case, punctuation,
+    emoji, links and names stay: what they are worth is for the model to learn.
+
+    Raises:
+        TextError: Not a string, a NUL byte, a lone surrogate, or nothing to read in it.
+    """
+    if not isinstance(raw, str):
+        raise TextError("not_text", f"Expected a text, got {type(raw).__name__}: {raw!r:.60}.")
+    if "\0" in raw:
+        raise TextError("nul_byte", "The text holds a NUL byte, so it is cut or binary. Send text.")
+    if not raw.isascii() and SURROGATE.search(raw):
+        raise TextError("lone_surrogate", "The text holds half of a surrogate pair. Send valid Unicode.")
+    text = _tidy(raw)
+    if "&" in text:
+        for _ in range(MAX_UNESCAPES):
+            unescaped = _tidy(html.unescape(NESTED_AMPERSAND.sub("&", text)))
+            if unescaped == text:
+                break
+            text = unescaped
+    if not text or not (text[0].isalnum() or VISIBLE.search(text)):
+        raise TextError("empty_text", "The text is empty. Send at least one visible character.")
+    return text
+
+
+def _tidy(text: str) -> str:
+    text = " ".join(CONTROL.sub("", text).split())
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """One text as the model sees it.
+
+    Attributes:
+        ids: Token ids, special tokens included, at most `max_length` of them.
+        truncated: Whether tokens were cut off to fit.
+    """
+
+    ids: list[int]
+    truncated: bool
+
+
+class Tokenizer:
+    """Clean texts to token ids, the same in training and in service.
+
+    Args:
+        path: A `tokenizer.json`.
+        max_length: Tokens a text may have, special tokens included; the rest is cut and said to be.
+
+    Raises:
+        BundleError: The file is missing or is no tokenizer.
+    """
+
+    def __init__(self, path: Path, max_length: int):
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the Rust side raises bare Exception
+            raise BundleError(f"Expected a tokenizer in {path}, but it can't be read: {error}.") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length)
+        self.max_length = max_length
+        padding = self._tokenizer.token_to_id("[PAD]")
+        self.pad_id: int = padding if padding is not None else self._tokenizer.token_to_id("<pad>") or 0
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids, added tokens included."""
+        return self._tokenizer.get_vocab_size()
+
+    def encode(self, texts: Sequence[str]) -> list[Encoding]:
+        """Encode clean texts, in order. An empty list gives an empty list."""
+        return [
+            Encoding(encoding.ids, bool(encoding.overflowing)) for encoding in self._tokenizer.encode_batch(list(texts))
+        ]

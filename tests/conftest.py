@@ -1,0 +1,84 @@
+"""Tiny real things: a tokenizer of a few words, a one-layer DistilBERT, a small labelled file."""
+
+import csv
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches out
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+WORDS = "good bad day film love hate the a is was not very so my i it this and rain sun".split()
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+LETTERS = [letter for plain in "abcdefghijklmnopqrstuvwxyz0123456789!?.,'@#:;/()-" for letter in (plain, f"##{plain}")]
+VOCABULARY = SPECIAL + WORDS + LETTERS
+
+
+def write_tokenizer(directory: Path) -> None:
+    """A real WordPiece tokenizer in Hugging Face layout."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    vocabulary = {token: i for i, token in enumerate(dict.fromkeys(VOCABULARY))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(directory / "tokenizer.json"))
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64, **names, "mask_token": "[MASK]"}
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def make_rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Labelled texts with some noise: "good", "love" and "sun" lean to positive, their opposites to negative."""
+    draw = random.Random(seed)
+    rows = []
+    for number in range(count):
+        positive = draw.random() < 0.5
+        lean = ("good", "love", "sun") if positive != (draw.random() < 0.05) else ("bad", "hate", "rain")
+        words = [draw.choice(WORDS) for _ in range(draw.randint(2, 12))] + [draw.choice(lean), draw.choice(lean)]
+        draw.shuffle(words)
+        rows.append((" ".join([*words, str(number)]), "positive" if positive else "negative"))
+    return rows
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]], header: tuple[str, str] = ("text", "label")) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+@pytest.fixture(scope="session")
+def tokenizer_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer.json."""
+    directory = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(directory)
+    return directory / "tokenizer.json"
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A one-layer DistilBERT encoder with seeded weights, in Hugging Face layout, without a head."""
+    import torch
+    from transformers import DistilBertConfig, DistilBertModel
+
+    directory = tmp_path_factory.mktemp("encoder")
+    write_tokenizer(directory)
+    torch.manual_seed(0)
+    size = len(dict.fromkeys(VOCABULARY))
+    config = DistilBertConfig(
+        vocab_size=size, dim=16, n_layers=1, n_heads=2, hidden_dim=32, max_position_embeddings=64, pad_token_id=0
+    )
+    DistilBertModel(config).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def labelled_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """600 labelled texts as a CSV with a header."""
+    return write_csv(tmp_path_factory.mktemp("raw") / "rows.csv", make_rows(600))
