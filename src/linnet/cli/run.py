@@ -1,14 +1,92 @@
-"""Prepare, train, export and evaluate in one go."""
+"""Prepare, train, export and evaluate in one go, into DIRECTORY/NAME.
+
+Each stage is a command of its own too and reads only the folders that the earlier ones wrote. A stage
+whose folder stands is not done again, so a run that was stopped goes on where it was.
+"""
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linnet.cli import evaluate, export, prepare, train
+from linnet.cli.options import add_config_options, config_from
+from linnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from linnet.config import Config
 
 SUMMARY = "prepare, train, export and evaluate in one go"
+SETTINGS = "linnet.toml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
+    add_config_options(
+        parser,
+        "data.source",
+        "data.text_column",
+        "data.label_column",
+        "data.sample",
+        "data.validation_size",
+        "data.test_size",
+        "model.name_or_path",
+        "train.num_train_epochs",
+        "run.name",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="do every stage again, also in a run that stands")
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    raise NotImplementedError
+    config = config_from(arguments)
+    directory = Path(config.run.directory) / config.run.name
+    if not arguments.overwrite:
+        _check_same_settings(directory, config)
+    print(f"Run {config.run.name!r} in {directory}")
+    again = bool(arguments.overwrite)
+    for name, folder, stage in _stages(config, directory):
+        if (directory / folder).is_dir() and not again:
+            print(f"\n{name}: {directory / folder} stands, kept (--overwrite does it again)")
+            continue
+        print(f"\n{name}: writing {directory / folder}")
+        stage()
+        if name == "prepare":  # not before: a file that can't be read leaves no run behind
+            config.save(directory / SETTINGS)
+    bundle = directory / "bundle"
+    print(f"\nServe it with: linnet serve {bundle}")
+    print(f"Read how good it is in: {directory / 'report' / 'report.html'}")
+
+
+def _stages(config: "Config", directory: Path) -> list[tuple[str, str, Callable[[], Any]]]:
+    import linnet.data
+    import linnet.evaluate
+    import linnet.export
+    import linnet.train
+
+    splits, checkpoint = directory / "splits", directory / "checkpoint"
+    bundle, report = directory / "bundle", directory / "report"
+    return [
+        ("prepare", "splits", lambda: prepare.show(linnet.data.prepare(config, splits))),
+        ("train", "checkpoint", lambda: train.show(linnet.train.train(config, splits, checkpoint), checkpoint)),
+        ("export", "bundle", lambda: export.show(linnet.export.export(config, checkpoint, splits, bundle))),
+        ("evaluate", "report", lambda: evaluate.show(linnet.evaluate.evaluate(config, bundle, splits, report), report)),
+    ]
+
+
+def _check_same_settings(directory: Path, config: "Config") -> None:
+    from linnet.config import load_config
+
+    settings = directory / SETTINGS
+    if not settings.exists():
+        if directory.exists() and any(directory.iterdir()):
+            raise UsageError(
+                f"{directory} exists and is not a run of Linnet's (it holds no {SETTINGS}). "
+                "Choose another --name, or --overwrite its stages."
+            )
+        return
+    if load_config(settings) != config:
+        raise UsageError(
+            f"{directory} was made with other settings than these (see {settings}). "
+            "Choose another --name, or --overwrite it."
+        )

@@ -1,0 +1,48 @@
+# Each verb makes what it needs, the virtual environment first. Nothing is installed outside of .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test test-all check bench lock format clean
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -r requirements.txt
+	@touch $(READY)
+
+demo: $(READY)  ## the main job, offline: generated tweets to a served classifier
+	$(BIN)/python scripts/demo.py
+
+test: $(READY)  ## the tests
+	$(BIN)/pytest
+
+test-all: $(READY)  ## the slow ones and those on real data too (LINNET_DATA, LINNET_ENCODER)
+	$(BIN)/pytest -m ''
+
+check: $(READY)  ## lint and type-check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## the benchmarks that need no data of your own
+	$(BIN)/python benchmarks/accuracy.py --help
+
+format: $(READY)  ## format and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The CPU build of torch that PIP_FIND_LINKS may offer must not leak into the pins as a local version.
+lock: $(READY)  ## compile requirements.txt anew
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --extra dev \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package linnet \
+	  --constraint constraints.txt --output-file requirements.txt pyproject.toml
+	sed -i -E 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' requirements.txt
+	echo '-e .' >> requirements.txt
+
+clean:  ## remove what the verbs made
+	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
