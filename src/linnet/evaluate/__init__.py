@@ -1,0 +1,1 @@
+"""Any predictor and a split to a report: how good it is, how sure that is, beside honest baselines."""
