@@ -1,0 +1,100 @@
+"""Write the generated blocks of docs/reference.md: settings, commands, routes, errors.
+
+    python scripts/reference.py          # write them
+    python scripts/reference.py --check  # exit 1 where the file is behind the code
+"""
+
+import argparse
+import re
+import sys
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+from linnet import errors
+from linnet.cli.main import build_parser
+from linnet.serve.app import openapi
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference.md"
+
+
+def settings() -> str:
+    """One table a section of defaults.toml; a setting's comment is its meaning."""
+    source = files("linnet").joinpath("defaults.toml").read_text(encoding="utf-8")
+    values, lines, section, comment = tomllib.loads(source), [], "", []
+    for line in source.splitlines():
+        if header := re.fullmatch(r"\[(\w+)\]", line):
+            section, comment = header[1], []
+            lines += ["", f"### `[{section}]`", "", "| setting | default | meaning |", "|---|---|---|"]
+        elif line.startswith("#"):
+            comment.append(line.lstrip("# "))
+        elif setting := re.match(r"(\w+) = (.*)", line):
+            assert setting[1] in values[section]
+            lines.append(f"| `{section}.{setting[1]}` | `{setting[2]}` | {' '.join(comment)} |")
+            comment = []
+        else:
+            comment = []
+    return "\n".join(lines)
+
+
+def commands() -> str:
+    """One table of flags a command."""
+    parser = build_parser()
+    subparsers = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    lines = []
+    for name, command in subparsers.choices.items():
+        lines += ["", f"### `linnet {name}`", "", (command.description or "").strip(), ""]
+        lines += ["| argument | meaning |", "|---|---|"]
+        for action in command._actions:
+            flags = ", ".join(action.option_strings) or action.dest.upper()
+            value = f" {action.metavar}" if action.option_strings and action.metavar else ""
+            lines.append(f"| `{flags}{value}` | {action.help} |")
+    return "\n".join(lines)
+
+
+def routes() -> str:
+    """One row a route, from the service's own OpenAPI."""
+    lines = ["| route | what it does | answers |", "|---|---|---|"]
+    for path, methods in openapi()["paths"].items():
+        for method, operation in methods.items():
+            lines.append(
+                f"| `{method.upper()} {path}` | {operation['summary']} | {', '.join(sorted(operation['responses']))} |"
+            )
+    return "\n".join(lines)
+
+
+def exceptions() -> str:
+    """One row an exception."""
+    lines = ["| exception | code | exit | HTTP | when |", "|---|---|---|---|---|"]
+    for name, error in vars(errors).items():
+        if isinstance(error, type) and issubclass(error, errors.LinnetError):
+            when = (error.__doc__ or "").strip().splitlines()[0]
+            lines.append(f"| `{name}` | `{error.code}` | {error.exit_code} | {error.http_status} | {when} |")
+    return "\n".join(lines)
+
+
+def filled(text: str) -> str:
+    """The reference with every generated block written anew."""
+    for block in (settings, commands, routes, exceptions):
+        start, end = f"<!-- {block.__name__} -->", f"<!-- /{block.__name__} -->"
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        assert rest and after is not None, f"docs/reference.md has no block {start}"
+        text = f"{before}{start}\n{block().strip()}\n{end}{after}"
+    return text
+
+
+def main() -> None:
+    """Write or check."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the file is behind")
+    arguments = parser.parse_args()
+    before = REFERENCE.read_text(encoding="utf-8")
+    after = filled(before)
+    if arguments.check:
+        sys.exit("docs/reference.md is behind the code: run `python scripts/reference.py`" if before != after else 0)
+    REFERENCE.write_text(after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
