@@ -71,7 +71,8 @@ class TextError(DataError):
     """One text can't be used.
 
     Args:
-        reason: A stable name of the defect, for counting: `nul_byte`, `lone_surrogate`, `empty_text`, `not_text`.
+        reason: A stable name of the defect, for counting: `nul_byte`, `lone_surrogate`,
+            `nested_entities`, `empty_text`, `not_text`.
         message: The sentence for people.
     """
 

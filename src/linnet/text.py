@@ -18,9 +18,19 @@ from linnet.errors import BundleError, TextError
 # Tab, line feed and the like are white space, which `str.split` folds; these carry nothing at all.
 CONTROL = re.compile(r"[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]+")
 SURROGATE = re.compile(r"[\ud800-\udfff]")
-VISIBLE = re.compile(r"[^\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+# Unicode's Default_Ignorable_Code_Point: shown as nothing, so a text of these alone is empty.
+VISIBLE = re.compile(
+    r"[^\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 NESTED_AMPERSAND = re.compile(r"&(?:amp;)+")
+# No character has a number of nine digits, and int(), which html.unescape calls, refuses 4,300 of them.
+OVERLONG_NUMBER = re.compile(r"&#[0-9]{9,};?")
 MAX_UNESCAPES = 8
+# Normalising sorts each run of marks in quadratic time, so a run is cut where the Stream-Safe Text Format
+# of UAX #15 would break it. The pattern finds more than marks (emoji, say); `_cut_marks` tells them apart.
+MAX_MARKS = 30
+MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_MARKS + 1},}}")
 
 
 def clean(raw: str) -> str:
@@ -28,10 +38,11 @@ def clean(raw: str) -> str:
 
     HTML entities become characters, control characters go, white space is folded to single spaces and
     the result is in Unicode normal form C. Cleaning a clean text changes nothing. Case, punctuation,
-    emoji, links and names stay: what they are worth is for the model to learn.
+    emoji, links and names stay: what they are worth is for the model to learn. Takes linear time.
 
     Raises:
-        TextError: Not a string, a NUL byte, a lone surrogate, or nothing to read in it.
+        TextError: Not a string, a NUL byte, a lone surrogate, entities in entities without end, or
+            nothing to read in it.
     """
     if not isinstance(raw, str):
         raise TextError("not_text", f"Expected a text, got {type(raw).__name__}: {raw!r:.60}.")
@@ -41,19 +52,41 @@ def clean(raw: str) -> str:
         raise TextError("lone_surrogate", "The text holds half of a surrogate pair. Send valid Unicode.")
     text = _tidy(raw)
     if "&" in text:
-        for _ in range(MAX_UNESCAPES):
-            unescaped = _tidy(html.unescape(NESTED_AMPERSAND.sub("&", text)))
-            if unescaped == text:
-                break
-            text = unescaped
-    if not text or not (text[0].isalnum() or VISIBLE.search(text)):
+        text = _unescape(text)
+    if not text or not (text[0].isascii() or VISIBLE.search(text)):
         raise TextError("empty_text", "The text is empty. Send at least one visible character.")
     return text
 
 
+def _unescape(text: str) -> str:
+    for _ in range(MAX_UNESCAPES):
+        collapsed = OVERLONG_NUMBER.sub("\ufffd", NESTED_AMPERSAND.sub("&", text))
+        unescaped = _tidy(html.unescape(collapsed))
+        if unescaped == text:
+            return text
+        text = unescaped
+    raise TextError(
+        "nested_entities",
+        f"The text's HTML entities are nested more than {MAX_UNESCAPES} deep, so it is no text that people read. "
+        "Send it unescaped.",
+    )
+
+
 def _tidy(text: str) -> str:
     text = " ".join(CONTROL.sub("", text).split())
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    if text.isascii():
+        return text
+    normal = unicodedata.normalize("NFC", MARKS.sub(_cut_marks, text))
+    return MARKS.sub(_cut_marks, normal)  # some marks decompose into two
+
+
+def _cut_marks(match: re.Match[str]) -> str:
+    kept, run = [], 0
+    for character in match[0]:
+        run = run + 1 if unicodedata.category(character).startswith("M") else 0
+        if run <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 @dataclass(frozen=True, slots=True)
