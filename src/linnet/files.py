@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from linnet.errors import StorageError
+from linnet.errors import StorageError, UsageError
 
 RENAME_EXCHANGE = 2  # linux/fs.h
 RENAME_SWAP = 2  # macOS sys/stdio.h
@@ -45,6 +46,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         with _disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path)
             with temporary.open("w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
@@ -66,33 +68,40 @@ def whole_directory(target: Path) -> Iterator[Path]:
         target: Where the folder is to appear. One that exists is replaced.
 
     Raises:
+        UsageError: A file stands at the target.
         StorageError: The disk refused a write.
     """
     target = Path(os.path.abspath(target))
+    if target.is_file():
+        raise UsageError(
+            f"{target} is a file, and a folder is to be written there. Choose another folder or remove it."
+        )
     with _disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", suffix=".tmp", dir=target.parent))
     try:
-        with _disk_errors(target):
+        with _disk_errors(target, inside=temporary):
             temporary.chmod(0o755)  # mkdtemp's 0700 would lock other users out of a bundle
             yield temporary
             _sync_tree(temporary)
-            if target.exists():
+            if os.path.lexists(target):
                 _exchange(temporary, target)
             else:
                 temporary.rename(target)
             _sync_directory(target.parent)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
 
 
 @contextmanager
-def _disk_errors(target: Path) -> Iterator[None]:
+def _disk_errors(target: Path, inside: Path | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        # The block may read files too: one that can't be opened elsewhere is no failed write.
+        elsewhere = inside and error.filename and not Path(os.fsdecode(error.filename)).is_relative_to(inside)
+        if error.errno not in DISK_ERRORS or elsewhere:
             raise
         raise StorageError(
             f"Could not write {target}: {os.strerror(error.errno)}. What stood there is unchanged. "
@@ -101,10 +110,18 @@ def _disk_errors(target: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(target: Path) -> None:
-    for path in target.parent.glob(f".{target.name}.*.tmp"):
-        owner = path.name.removeprefix(f".{target.name}.").partition(".")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(path, ignore_errors=True)
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.([0-9]+)\.(\w+\.)?tmp")
+    for path in target.parent.iterdir():
+        match = pattern.fullmatch(path.name)
+        if match and not _alive(int(match[1])):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:
@@ -134,14 +151,18 @@ def _exchange(first: Path, second: Path) -> None:
     if result != 0:
         aside = first.with_name(first.name + ".old")
         second.rename(aside)
-        first.rename(second)
+        try:
+            first.rename(second)
+        except OSError:
+            aside.rename(second)
+            raise
         aside.rename(first)
 
 
 def _sync_tree(root: Path) -> None:
     for folder, _, names in os.walk(root):
         for name in names:
-            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
+            descriptor = os.open(Path(folder, name), os.O_RDONLY)
             try:
                 os.fsync(descriptor)
             finally:

@@ -1,0 +1,273 @@
+"""Files and folders appear whole or not at all: under errors, a full disk and SIGKILL at any moment."""
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linnet.errors import StorageError, UsageError
+from linnet.files import canonical_json, digest, whole_directory, write_text
+
+DEAD = 2**22 + 1  # above the largest process id that Linux gives
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def run_limited(code: str, *arguments: object, file_size: int) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process whose files may not grow beyond a size, which is how a full disk looks to it."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size)),
+    )
+
+
+def test_a_text_is_written_and_replaced(tmp_path):
+    path = tmp_path / "deep" / "folder" / "file.txt"
+    write_text(path, "first\n")
+    write_text(path, "zweite Zeile 😀\r\n")
+    assert path.read_bytes() == "zweite Zeile 😀\r\n".encode()
+    assert names(path.parent) == ["file.txt"]
+
+
+def test_a_text_that_can_not_be_encoded_leaves_the_old_one(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new \ud800")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file.txt"]
+
+
+def test_a_full_disk_leaves_the_old_text(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    code = """
+        import sys
+        from pathlib import Path
+        from linnet.errors import StorageError
+        from linnet.files import write_text
+        try:
+            write_text(Path(sys.argv[1]), "x" * 100_000)
+        except StorageError as error:
+            print(error)
+    """
+    done = run_limited(code, path, file_size=10_000)
+    assert done.stdout.startswith(f"Could not write {path}: File too large. What stood there is unchanged."), (
+        done.stderr
+    )
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file.txt"]
+
+
+def test_a_full_disk_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "bundle"
+    with whole_directory(target) as folder:
+        (folder / "old").write_text("old")
+    code = """
+        import sys
+        from pathlib import Path
+        from linnet.errors import StorageError
+        from linnet.files import whole_directory
+        try:
+            with whole_directory(Path(sys.argv[1])) as folder:
+                (folder / "small").write_text("fits")
+                (folder / "large").write_bytes(bytes(100_000))
+        except StorageError as error:
+            print(error)
+    """
+    done = run_limited(code, target, file_size=10_000)
+    assert done.stdout.startswith(f"Could not write {target}: File too large."), done.stderr
+    assert names(tmp_path) == ["bundle"]
+    assert names(target) == ["old"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
+def test_a_device_without_room_is_a_storage_error(tmp_path):
+    with pytest.raises(StorageError, match="No space left on device"), whole_directory(tmp_path / "out") as folder:
+        (folder / "a").write_text("written")
+        with Path("/dev/full").open("w") as file:
+            file.write("refused")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_appears_when_the_block_ends(tmp_path):
+    target = tmp_path / "deep" / "bundle"
+    with whole_directory(target) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file").write_text("content")
+        assert not target.exists()
+    assert (target / "sub" / "file").read_text() == "content"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+    assert names(target.parent) == ["bundle"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    target = tmp_path / "bundle"
+    for name in ("first", "second"):
+        with whole_directory(target) as folder:
+            (folder / name).write_text(name)
+    assert names(target) == ["second"]
+    assert names(tmp_path) == ["bundle"]
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(1), OSError(errno.ENOTTY, "x")])
+def test_an_error_leaves_the_old_folder(tmp_path, error):
+    target = tmp_path / "bundle"
+    with whole_directory(target) as folder:
+        (folder / "old").write_text("old")
+    with pytest.raises(type(error)), whole_directory(target) as folder:
+        (folder / "new").write_text("new")
+        raise error
+    assert names(target) == ["old"]
+    assert names(tmp_path) == ["bundle"]
+
+
+def test_a_file_is_not_replaced_by_a_folder(tmp_path):
+    target = tmp_path / "notes.txt"
+    target.write_text("mine")
+    with pytest.raises(UsageError, match="is a file"), whole_directory(target):
+        raise AssertionError("not reached")
+    assert target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_link_is_replaced_and_what_it_names_is_left_alone(tmp_path, dangling):
+    real, link = tmp_path / "real", tmp_path / "link"
+    if not dangling:
+        real.mkdir()
+        (real / "old").write_text("old")
+    link.symlink_to(real)
+    with whole_directory(link) as folder:
+        (folder / "new").write_text("new")
+    assert not link.is_symlink()
+    assert names(link) == ["new"]
+    assert names(tmp_path) == (["link"] if dangling else ["link", "real"])
+
+
+def test_a_file_that_can_not_be_read_is_no_failed_write(tmp_path):
+    secret = tmp_path / "secret"
+    with pytest.raises(PermissionError), whole_directory(tmp_path / "out"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(secret))
+    with pytest.raises(StorageError, match="Permission denied"), whole_directory(tmp_path / "out") as folder:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder / "file"))
+
+
+def test_leftovers_of_dead_processes_are_removed(tmp_path):
+    leftovers = [tmp_path / f".bundle.{DEAD}.abc_1234.tmp", tmp_path / f".card.json.{DEAD}.tmp"]
+    others = [
+        tmp_path / f".bundle.{os.getpid()}.abcdefgh.tmp",  # alive
+        tmp_path / f".bundle.{DEAD}.{os.getpid()}.abcdefgh.tmp",  # of the folder "bundle.NUMBER"
+        tmp_path / f".bundle.x.{DEAD}.abcdefgh.tmp",  # of the folder "bundle.x"
+        tmp_path / f".bundle.{DEAD}.abcdefgh.tmp.old",  # may be the only copy
+    ]
+    for path in [leftovers[0], *others]:
+        path.mkdir()
+    leftovers[1].write_text("half")
+    with whole_directory(tmp_path / "bundle") as folder:
+        (folder / "file").write_text("")
+    write_text(tmp_path / "card.json", "{}")
+    assert not any(path.exists() for path in leftovers)
+    assert all(path.exists() for path in others)
+
+
+@pytest.mark.parametrize("name", ["[a-z]", "a*", "with space", "ä"])
+def test_odd_names(tmp_path, name):
+    for _ in range(2):
+        with whole_directory(tmp_path / name) as folder:
+            (folder / name).write_text(name)
+    write_text(tmp_path / name / name, "again")
+    assert names(tmp_path) == [name]
+    assert (tmp_path / name / name).read_text() == "again"
+
+
+class NoExchange:
+    """A C library of a system that can't swap two folders."""
+
+    def __init__(self, *_: object, **__: object):
+        pass
+
+
+def test_systems_without_an_exchange_fall_back_to_renames(tmp_path, monkeypatch):
+    monkeypatch.setattr(ctypes, "CDLL", NoExchange)
+    test_a_folder_is_replaced_as_a_whole(tmp_path)
+
+
+KILLED = """
+    import sys
+    from pathlib import Path
+    from linnet.files import whole_directory, write_text
+    target = Path(sys.argv[1])
+    print("ready", flush=True)
+    for number in range(10**6):
+        with whole_directory(target) as folder:
+            for part in range(4):
+                (folder / f"{part}").write_text(f"{number}")
+        write_text(target.parent / "file", f"{number} " * 1000)
+"""
+
+
+def test_sigkill_at_any_moment_leaves_a_whole_folder(tmp_path):
+    target = tmp_path / "bundle"
+    kept = []
+    for moment in range(25):
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), target], stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(0.003 + 0.0017 * moment)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if target.exists():
+            assert names(target) == ["0", "1", "2", "3"]
+            assert len({(target / name).read_text() for name in names(target)}) == 1
+            kept.append((target / "0").read_text())
+        if (tmp_path / "file").exists():
+            parts = (tmp_path / "file").read_text().split()
+            assert len(parts) == 1000 and len(set(parts)) == 1
+    assert len(kept) > 10  # the kills fell among the writes, not before them
+    with whole_directory(target) as folder:
+        (folder / "last").write_text("")
+    write_text(tmp_path / "file", "")
+    assert names(tmp_path) == ["bundle", "file"]
+
+
+def test_a_digest_is_the_sha256(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc" * 100_000)
+    assert digest(tmp_path / "file") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(json_values)
+def test_canonical_json_reads_back(value):
+    assert json.loads(canonical_json(value)) == value
+
+
+@given(st.dictionaries(st.text(), st.integers(), max_size=6))
+def test_canonical_json_does_not_depend_on_the_order(value):
+    assert canonical_json(value) == canonical_json(dict(reversed(value.items())))
+
+
+def test_canonical_json_refuses_what_json_lacks():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical_json({"loss": float("nan")})
