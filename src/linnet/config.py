@@ -33,6 +33,7 @@ class DataConfig(Section):
     """`[data]`: raw file to splits."""
 
     source: str
+    encoding: str
     text_column: str
     label_column: str
     labels: tuple[str, ...] = Field(strict=False)

@@ -1,0 +1,19 @@
+"""Raw file to audited, leak-proof splits, with a card that accounts for every row.
+
+Reads CSV, TSV, JSON lines and Parquet; writes three Parquet files, data_card.json and data_card.html.
+Knows nothing of models.
+"""
+
+from linnet.errors import MissingExtraError
+
+try:
+    import jinja2  # noqa: F401
+    import matplotlib  # noqa: F401
+    import pyarrow  # noqa: F401
+except ModuleNotFoundError as error:
+    raise MissingExtraError(error.name or "pyarrow", "train") from error
+
+from linnet.data.prepare import prepare
+from linnet.data.splits import Split, read_split
+
+__all__ = ["Split", "prepare", "read_split"]

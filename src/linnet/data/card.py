@@ -1,0 +1,148 @@
+"""The data card: what came in, what became of each row, and what the splits look like."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linnet.config import DataConfig
+from linnet.data import generate
+from linnet.data.collect import Collected
+from linnet.data.source import Source
+from linnet.data.split import NAMES
+from linnet.files import canonical_json, digest, write_text
+from linnet.lineage import lineage
+from linnet.page import PALETTE, plot, render, svg
+
+FORMAT = 1
+QUANTILES = {"min": 0.0, "p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
+REASONS = {
+    "blank_line": "a blank line",
+    "conflicting_labels": "its text also has another label",
+    "duplicate": "a row of the same text and label is used",
+    "empty_text": "nothing to read in the text",
+    "lone_surrogate": "half of a surrogate pair",
+    "missing_label": "no label",
+    "not_sampled": "usable, but outside of the sample and the test rows",
+    "not_text": "the text is no string",
+    "nul_byte": "a NUL byte in the text",
+    "too_few_fields": "fewer fields than columns",
+    "too_many_fields": "more fields than columns",
+}
+
+
+def describe(
+    settings: DataConfig,
+    source: Source | None,
+    dialect: dict[str, Any],
+    collected: Collected,
+    found: dict[str, int],
+    accounting: dict[str, Any],
+    split: np.ndarray,
+    lengths: dict[str, np.ndarray],
+    notes: list[str],
+) -> dict[str, Any]:
+    """Put the card together.
+
+    Args:
+        settings: What was asked for.
+        source: The raw file; None where the data are generated.
+        dialect: How the file was read.
+        collected: Its clean rows.
+        found: Counts of texts, duplicates, conflicts and groups.
+        accounting: Where each row went.
+        split: Of each clean row, int8 (n,).
+        lengths: Characters of the texts of each split.
+        notes: What the user should know.
+    """
+    classes = {
+        name: np.bincount(collected.label[split == index], minlength=len(collected.labels)).tolist()
+        for index, name in enumerate(NAMES)
+    }
+    return {
+        "format": FORMAT,
+        "source": _source(settings, source, dialect),
+        "generated": source is None,
+        "columns": {
+            "text": collected.text_column,
+            "label": collected.label_column,
+            "others": [name for name in collected.names if name not in ("text", "label")],
+        },
+        "labels": list(collected.labels),
+        "accounting": accounting,
+        "classes": {name: dict(zip(collected.labels, counts, strict=True)) for name, counts in classes.items()},
+        "found": found,
+        "lengths": {name: _quantiles(values) for name, values in lengths.items()},
+        "settings": settings.model_dump(mode="json"),
+        "notes": notes,
+        "lineage": lineage(),
+    }
+
+
+def write(directory: Path, card: dict[str, Any], lengths: dict[str, np.ndarray]) -> None:
+    """Write data_card.json and data_card.html.
+
+    Args:
+        directory: The splits folder.
+        card: As `describe` gives it.
+        lengths: Characters of the texts of each split, for the plot.
+    """
+    write_text(directory / "data_card.json", canonical_json(card))
+    page = render(
+        "data_card.html",
+        card=card,
+        reasons=REASONS,
+        classes_plot=_plot_classes(card["classes"]) if len(card["labels"]) <= 30 else "",
+        lengths_plot=_plot_lengths(lengths),
+    )
+    write_text(directory / "data_card.html", page)
+
+
+def _source(settings: DataConfig, source: Source | None, dialect: dict[str, Any]) -> dict[str, Any]:
+    if source is None:
+        return {"name": generate.NAME, **dialect}
+    return {
+        "name": source.path.name,
+        "member": source.member,
+        "sha256": digest(source.path),
+        "bytes": source.path.stat().st_size,
+        "format": source.format,
+        "compression": source.compression.removeprefix("."),
+        **dialect,
+    }
+
+
+def _quantiles(lengths: np.ndarray) -> dict[str, float]:
+    if not len(lengths):
+        return {}
+    values = np.quantile(lengths, list(QUANTILES.values()), method="nearest")
+    return {name: int(value) for name, value in zip(QUANTILES, values, strict=True)}
+
+
+def _plot_classes(classes: dict[str, dict[str, int]]) -> str:
+    labels = list(classes["train"])
+    figure, axes = plot(height=1.4 + 0.4 * len(labels))
+    left = np.zeros(len(labels))
+    for color, (name, counts) in zip(PALETTE, classes.items(), strict=False):
+        values = np.array(list(counts.values()))
+        axes.barh(labels, values, left=left, color=color, label=name)
+        left += values
+    axes.invert_yaxis()
+    axes.set_xlabel("rows")
+    axes.legend(frameon=False)
+    return svg(figure, "Rows of each class in each split")
+
+
+def _plot_lengths(lengths: dict[str, np.ndarray]) -> str:
+    figure, axes = plot()
+    longest = max((np.quantile(values, 0.99) for values in lengths.values() if len(values)), default=1)
+    for color, (name, values) in zip(PALETTE, lengths.items(), strict=False):
+        if len(values):
+            weights = np.full(len(values), 100 / len(values))
+            axes.hist(
+                values, bins=40, range=(0, longest + 1), weights=weights, histtype="step", color=color, label=name
+            )
+    axes.set_xlabel("characters of a text")
+    axes.set_ylabel("percent of the split")
+    axes.legend(frameon=False)
+    return svg(figure, "How long the texts of each split are")
