@@ -1,0 +1,159 @@
+"""Texts in, labels and probabilities out: clean, encode, batch, run, softmax, in the order they came."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.bundle import Bundle
+from linnet.errors import BundleError, TextError
+from linnet.predict.batching import pad, token_budget_batches
+from linnet.predict.engine import OnnxEngine
+from linnet.text import Encoding, Tokenizer, clean
+
+MAX_BATCH_TOKENS = 4096
+TEXTS_AT_ONCE = 8192  # bounds the memory that token ids take, while batches of like lengths still fill
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer to one text.
+
+    Attributes:
+        label: The most probable label.
+        probability: Its probability.
+        probabilities: Every label's probability, in the model's order; they sum to 1.
+        truncated: Whether the text was longer than the model reads, so that its end was cut off.
+    """
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    truncated: bool
+
+
+class Classifier:
+    """A loaded bundle. Several threads may call it at once.
+
+    Args:
+        bundle: The bundle to answer with; see `load`, which verifies it too.
+        num_threads: Threads of the engine; 0: one for each core this process may use.
+        max_batch_tokens: Tokens in one batch, padding included.
+
+    Attributes:
+        bundle: The bundle.
+
+    Raises:
+        BundleError: The graph or the tokenizer can't be loaded.
+    """
+
+    def __init__(self, bundle: Bundle, *, num_threads: int = 0, max_batch_tokens: int = MAX_BATCH_TOKENS):
+        self.bundle = bundle
+        self._max_batch_tokens = max_batch_tokens
+        self._tokenizer = Tokenizer(bundle.tokenizer_path, bundle.manifest.max_length)
+        self._engine = OnnxEngine(bundle.model_path(), num_threads)
+        classes = self._engine.run(*pad([[self._tokenizer.pad_id]], self._tokenizer.pad_id)).shape[-1]
+        if classes != len(self.labels):
+            raise BundleError(
+                f"{bundle.model_path()} answers {classes} classes, but the manifest names {len(self.labels)} labels. "
+                "Export the checkpoint again."
+            )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the probabilities."""
+        return self.bundle.manifest.labels
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.bundle.manifest.name
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 that names the bundle."""
+        return self.bundle.digest
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Classify texts.
+
+        Args:
+            texts: Raw texts, each at least one visible character. Order and number are kept.
+
+        Raises:
+            TextError: A text can't be used; the message names its index.
+        """
+        logits, truncated = self._answer(texts)
+        answers = softmax(logits / self.bundle.manifest.temperature)
+        best = answers.argmax(axis=1).tolist()
+        return [
+            Prediction(self.labels[k], row[k], dict(zip(self.labels, row, strict=True)), cut)
+            for k, row, cut in zip(best, answers.tolist(), truncated, strict=True)
+        ]
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities of shape (texts, labels); see `predict`."""
+        return softmax(self.logits(texts) / self.bundle.manifest.temperature)
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """What the graph answers, before temperature and softmax, of shape (texts, labels); see `predict`."""
+        return self._answer(texts)[0]
+
+    def _answer(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bool]]:
+        if isinstance(texts, str | bytes):
+            raise TextError(
+                "not_a_list", f"Expected a list of texts, got one {type(texts).__name__}. Pass it as [text]."
+            )
+        texts = list(texts)
+        logits = np.empty((len(texts), len(self.labels)), np.float32)
+        truncated: list[bool] = []
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            part = self._encode(texts[start : start + TEXTS_AT_ONCE], start)
+            logits[start : start + len(part)] = self._run(part)
+            truncated += [encoding.truncated for encoding in part]
+        return logits, truncated
+
+    def _encode(self, texts: Sequence[str], first: int) -> list[Encoding]:
+        cleaned = []
+        for index, text in enumerate(texts, first):
+            try:
+                cleaned.append(clean(text))
+            except TextError as error:
+                raise TextError(error.reason, f"Text {index}: {error}") from None
+        return self._tokenizer.encode(cleaned)
+
+    def _run(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
+        logits = np.empty((len(encodings), len(self.labels)), np.float32)
+        for batch in token_budget_batches([len(encoding.ids) for encoding in encodings], self._max_batch_tokens):
+            logits[batch] = self._engine.run(*pad([encodings[i].ids for i in batch], self._tokenizer.pad_id))
+        return logits
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities of rows of logits, in float64 so that they sum to 1 and large logits don't overflow."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def load(
+    path: str | Path, *, verify: bool = True, num_threads: int = 0, max_batch_tokens: int = MAX_BATCH_TOKENS
+) -> Classifier:
+    """Load a bundle to classify with.
+
+    Args:
+        path: A folder that `linnet export` wrote.
+        verify: Check every file's digest and the proof first. Leave it on, but where the folder was just verified.
+        num_threads: Threads of the engine; 0: one for each core this process may use.
+        max_batch_tokens: Tokens in one batch, padding included.
+
+    Raises:
+        BundleError: The folder is no bundle, is incomplete, or was changed.
+        ProofError: The bundle's proof is missing a check, or a check failed.
+    """
+    bundle = Bundle.read(path)
+    if verify:
+        bundle.verify()
+    return Classifier(bundle, num_threads=num_threads, max_batch_tokens=max_batch_tokens)
