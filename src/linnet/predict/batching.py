@@ -38,10 +38,10 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[NDArray[np.int64], 
         pad_id: What fills the rest of a row.
 
     Returns:
-        `input_ids` and `attention_mask`, both of shape (rows, longest row).
+        `input_ids` and `attention_mask`, both of shape (rows, longest row), at least one wide.
     """
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    mask = np.arange(lengths.max(initial=1)) < lengths[:, None]
     input_ids = np.full(mask.shape, pad_id, np.int64)
     input_ids[mask] = np.concatenate([np.asarray(row, np.int64) for row in rows]) if len(rows) else []
     return input_ids, mask.astype(np.int64)
