@@ -72,6 +72,7 @@ TURNS = [
     "{1} although {0}",
     "{1} despite that {0}",
 ]
+ADDITIONS = ["and", "and", "also", "plus", "and then"]
 HOPES = [
     "expected {0}, got {1}",
     "everyone said {0}, i say {1}",
@@ -114,9 +115,11 @@ def messages(seed: int, rows: int) -> Iterator[Row]:
 
 def _statement(draw: random.Random, positive: bool) -> str:
     form = draw.random()
-    if form < 0.68:
+    if form < 0.5:
         core = _clause(draw, positive)
-    elif form < 0.86:
+    elif form < 0.75:
+        core = f"{_clause(draw, positive)} {draw.choice(ADDITIONS)} {_clause(draw, positive)}"
+    elif form < 0.9:
         core = draw.choice(TURNS).format(_clause(draw, not positive), _clause(draw, positive))
     else:
         thing = draw.choice(THINGS)
