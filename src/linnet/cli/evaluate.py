@@ -1,14 +1,46 @@
-"""Bundle and split to report."""
+"""Judge a bundle on a split: report.json and report.html, beside the baselines it has to beat."""
 
 import argparse
+from pathlib import Path
+from typing import Any
+
+from linnet.cli.options import add_config_options, config_from
 
 SUMMARY = "bundle and split to report"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
+    parser.add_argument("bundle", type=Path, nargs="?", default=Path("bundle"), help="the bundle (default: bundle)")
+    parser.add_argument("--splits", type=Path, default=Path("splits"), metavar="DIR", help="splits (default: splits)")
+    parser.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="report (default: report)")
+    add_config_options(parser, "evaluate.split", "predict.num_threads")
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    raise NotImplementedError
+    from linnet.evaluate import evaluate
+
+    show(evaluate(config_from(arguments), arguments.bundle, arguments.splits, arguments.out), arguments.out)
+
+
+def show(report: dict[str, Any], directory: Path) -> None:
+    """Print a report in short."""
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"{report['rows']:,} rows of the {report['split']} split"
+    table = Table("model", "accuracy", "interval", "macro-F1", title=title)
+    rows = [("this model", report["accuracy"], report["macro_f1"]["value"])]
+    rows += [(item["title"], item["accuracy"], item["macro_f1"]) for item in report["baselines"]]
+    for name, accuracy, macro_f1 in rows:
+        interval = f"{100 * accuracy['low']:.2f} to {100 * accuracy['high']:.2f} %"
+        table.add_row(name, f"{100 * accuracy['value']:.2f} %", interval, f"{100 * macro_f1:.2f} %")
+    Console().print(table)
+    for line in [report["verdict"], *report["notes"]]:
+        print(line)
+    print(
+        f"One text takes {report['latency']['median_ms']:.1f} ms, a list {report['latency']['texts_per_second']:,.0f} "
+        f"texts a second; calibration error {100 * report['calibration']['expected_calibration_error']:.1f} %."
+    )
+    print(f"Report: {directory / 'report.html'}")

@@ -1,0 +1,86 @@
+"""Whether a model that says 80 % is right in 80 of 100 cases: bins, and what chance alone would show.
+
+Knows confidences, the probabilities of the predicted classes, and which predictions were right.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.evaluate.intervals import Estimate, proportion
+from linnet.evaluate.metrics import confidence_bins
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The rows whose confidence lies in one range.
+
+    Attributes:
+        low: Start of the range, open.
+        high: End of the range, closed.
+        rows: How many rows.
+        confidence: Their mean confidence.
+        accuracy: The share of them predicted right, with its Wilson interval.
+    """
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    accuracy: Estimate
+
+
+def reliability_bins(
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int, confidence_level: float
+) -> list[ReliabilityBin]:
+    """Group rows into bins of equal width of their confidence; bins without rows are left out.
+
+    Args:
+        confidence: float (n,).
+        correct: bool (n,).
+        bins: Number of bins on [0, 1].
+        confidence_level: Of each bin's interval.
+    """
+    found = confidence_bins(confidence, bins)
+    rows, right = np.bincount(found, minlength=bins), np.bincount(found, weights=correct, minlength=bins)
+    total = np.bincount(found, weights=confidence, minlength=bins)
+    return [
+        ReliabilityBin(
+            k / bins,
+            (k + 1) / bins,
+            int(rows[k]),
+            float(total[k] / rows[k]),
+            proportion(int(right[k]), int(rows[k]), confidence_level),
+        )
+        for k in range(bins)
+        if rows[k]
+    ]
+
+
+def calibrated_limit(
+    confidence: NDArray[np.float64], bins: int, confidence_level: float, resamples: int, seed: int
+) -> float:
+    """The expected calibration error that a perfectly calibrated model stays below.
+
+    A mean of absolute gaps is above 0 by chance alone, and resampling rows adds to that chance, so that
+    a bootstrap interval would miss the true error of a well-calibrated model. This draws, for each row, a
+    right answer with the probability that the model stated, and looks at the error of those.
+
+    Source: Bröcker and Smith 2007, Increasing the Reliability of Reliability Diagrams (consistency
+    resampling).
+
+    Args:
+        confidence: float (n,).
+        bins: Number of bins on [0, 1].
+        confidence_level: Share of the draws below the limit.
+        resamples: Number of draws.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    found = confidence_bins(confidence, bins)
+    errors = np.empty(resamples)
+    for i in range(resamples):
+        gaps = np.bincount(found, weights=(rng.random(len(confidence)) < confidence) - confidence)
+        errors[i] = np.abs(gaps).sum() / len(confidence)
+    return float(np.quantile(errors, confidence_level))

@@ -1,0 +1,237 @@
+"""The stage itself: a bundle answers a split, and what it can do is written down beside the baselines.
+
+report.json holds
+
+    verdict               one sentence; `beats_baseline` is the same for programs
+    model                 name, digest, labels, precision
+    split, rows           what was judged; `rows_in_split` where only a part was; `notes` in words
+    accuracy, macro_f1, log_loss      value, low, high: the ends of the interval at `confidence_level`
+    per_class             for each label precision, recall, f1 (each value, low, high) and support
+    confusion_matrix      rows are labels, columns are predictions
+    calibration           expected_calibration_error, what chance alone would show, reliability bins
+    truncated             rows whose text was longer than the model reads
+    latency               of one text, and of a list, on the host named
+    baselines             each with accuracy, macro_f1, and the paired difference of the model to it
+    history, settings, lineage
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.config import Config, EvaluateConfig
+from linnet.data import Split, read_split
+from linnet.errors import DataError, LabelError
+from linnet.evaluate import latency, metrics, plots
+from linnet.evaluate.baselines import Baseline, majority_class, tfidf_logistic_regression
+from linnet.evaluate.calibration import ReliabilityBin, calibrated_limit, reliability_bins
+from linnet.evaluate.intervals import (
+    Agreement,
+    bootstrap_f1,
+    bootstrap_mean,
+    mcnemar_p,
+    paired_difference,
+    proportion,
+)
+from linnet.files import canonical_json, whole_directory, write_text
+from linnet.lineage import lineage
+from linnet.page import render
+from linnet.predict import Classifier, load
+from linnet.progress import progress
+
+FORMAT = 1
+TEXTS_A_STEP = 2048
+
+
+@dataclass(frozen=True)
+class _Answers:
+    probabilities: NDArray[np.float64]
+    truncated: int
+    seconds: float
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        return np.asarray(np.argmax(self.probabilities, axis=1), dtype=np.int64)
+
+
+def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dict[str, Any]:
+    """Judge a bundle on a split.
+
+    Args:
+        config: Its `evaluate` and `predict` sections are used.
+        bundle: What will be served. It is verified first.
+        splits: Folder that `linnet prepare` wrote; the baselines learn from its train split.
+        directory: The report folder; appears whole.
+
+    Returns:
+        The report, as in report.json.
+
+    Raises:
+        BundleError: The bundle is broken.
+        DataError: The split has no rows.
+        LabelError: The split's labels are not the bundle's.
+    """
+    settings = config.evaluate
+    classifier = load(bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens)
+    whole = _read(splits, settings.split, classifier)
+    split = _sample(whole, settings)
+    answers = _answer(classifier, split.texts)
+    alone = latency.measure_alone(classifier, split.texts)
+    train = read_split(splits, "train")
+    baselines = [majority_class(train, split.texts), tfidf_logistic_regression(train, split.texts)]
+
+    correct = answers.predictions == split.labels
+    confidence = answers.probabilities.max(axis=1)
+    reliability = reliability_bins(confidence, correct, settings.calibration_bins, settings.confidence_level)
+    compared = [_compare(baseline, split, correct, settings) for baseline in baselines]
+    manifest = classifier.bundle.manifest
+    report = {
+        "format": FORMAT,
+        **_verdict(compared[-1]),
+        "model": {"name": manifest.name, "digest": manifest.digest, "labels": list(manifest.labels)},
+        "split": split.name,
+        "rows": len(split),
+        "rows_in_split": len(whole),
+        "notes": _notes(split, whole),
+        "confidence_level": settings.confidence_level,
+        **_measures(answers, split, settings),
+        "calibration": _calibration(answers, split, reliability, settings),
+        "truncated": {"rows": answers.truncated, "share": answers.truncated / len(split)},
+        "latency": asdict(latency.describe(alone, len(split), answers.seconds, config.predict.num_threads)),
+        "baselines": compared,
+        "history": manifest.lineage.get("history"),
+        "settings": config.model_dump(mode="json"),
+        "lineage": lineage(),
+    }
+    _write(report, reliability, confidence, correct, directory)
+    return report
+
+
+def _read(splits: Path, name: str, classifier: Classifier) -> Split:
+    split = read_split(splits, name)
+    if len(split) < 2:
+        raise DataError(f"The {name} split of {splits} has {len(split)} row(s), too few to judge on. Choose another.")
+    if split.label_names != classifier.labels:
+        raise LabelError(
+            f"The labels of {splits} are {', '.join(split.label_names)}; those of {classifier.bundle.path} are "
+            f"{', '.join(classifier.labels)}. Expected the same in the same order: choose the splits that the model "
+            "was trained on, or set data.labels and prepare again."
+        )
+    return split
+
+
+def _sample(split: Split, settings: EvaluateConfig) -> Split:
+    if not 0 < settings.sample < len(split):
+        return split
+    chosen = np.sort(np.random.default_rng(settings.seed).permutation(len(split))[: settings.sample])
+    return Split(split.name, [split.texts[i] for i in chosen], split.labels[chosen], split.label_names)
+
+
+def _answer(classifier: Classifier, texts: Sequence[str]) -> _Answers:
+    predictions = []
+    with progress("judge", len(texts), "texts") as task:
+        started = time.perf_counter()
+        for start in range(0, len(texts), TEXTS_A_STEP):
+            predictions += classifier.predict(texts[start : start + TEXTS_A_STEP])
+            task.advance(min(TEXTS_A_STEP, len(texts) - start))
+        seconds = time.perf_counter() - started
+    probabilities = np.array([list(prediction.probabilities.values()) for prediction in predictions])
+    return _Answers(probabilities, sum(prediction.truncated for prediction in predictions), seconds)
+
+
+def _measures(answers: _Answers, split: Split, settings: EvaluateConfig) -> dict[str, Any]:
+    level, resamples, seed = settings.confidence_level, settings.bootstrap_resamples, settings.seed
+    matrix = metrics.confusion_matrix(split.labels, answers.predictions, len(split.label_names))
+    macro_f1, f1 = bootstrap_f1(matrix, level, resamples, seed)
+    right, predicted, present = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
+    losses = metrics.log_losses(answers.probabilities, split.labels)
+    return {
+        "accuracy": asdict(proportion(int(right.sum()), len(split), level)),
+        "macro_f1": asdict(macro_f1),
+        "log_loss": asdict(bootstrap_mean(losses, level, resamples, seed)),
+        "per_class": [
+            {
+                "label": label,
+                "precision": asdict(proportion(int(right[k]), int(predicted[k]), level)),
+                "recall": asdict(proportion(int(right[k]), int(present[k]), level)),
+                "f1": asdict(f1[k]),
+                "support": int(present[k]),
+            }
+            for k, label in enumerate(split.label_names)
+        ],
+        "confusion_matrix": matrix.tolist(),
+    }
+
+
+def _calibration(
+    answers: _Answers, split: Split, reliability: Sequence[ReliabilityBin], settings: EvaluateConfig
+) -> dict[str, Any]:
+    confidence = answers.probabilities.max(axis=1)
+    bins, level = settings.calibration_bins, settings.confidence_level
+    return {
+        "expected_calibration_error": metrics.expected_calibration_error(answers.probabilities, split.labels, bins),
+        "calibrated_limit": calibrated_limit(confidence, bins, level, settings.bootstrap_resamples, settings.seed),
+        "bins": [asdict(item) for item in reliability],
+    }
+
+
+def _compare(baseline: Baseline, split: Split, correct: NDArray[np.bool_], settings: EvaluateConfig) -> dict[str, Any]:
+    right = baseline.predictions == split.labels
+    agreement = Agreement.count(correct, right)
+    return {
+        "name": baseline.name,
+        "title": baseline.title,
+        "seconds": baseline.seconds,
+        "accuracy": asdict(proportion(int(right.sum()), len(split), settings.confidence_level)),
+        "macro_f1": metrics.macro_f1(split.labels, baseline.predictions),
+        "difference": asdict(paired_difference(agreement, settings.confidence_level)),
+        "mcnemar_p": mcnemar_p(agreement),
+    }
+
+
+def _verdict(baseline: dict[str, Any]) -> dict[str, Any]:
+    gap = baseline["difference"]
+    points = f"{100 * gap['value']:+.1f} points ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
+    if gap["low"] > 0:
+        verdict = f"The model beats {baseline['title']} by {points}."
+    elif gap["high"] < 0:
+        verdict = f"The model is WORSE than {baseline['title']}, which costs next to nothing: {points}. Don't serve it."
+    else:
+        verdict = f"The model is not shown to beat {baseline['title']}, which costs next to nothing: {points}."
+    return {"verdict": verdict, "beats_baseline": bool(gap["low"] > 0)}
+
+
+def _notes(split: Split, whole: Split) -> list[str]:
+    notes = []
+    if split.name == "validation":
+        notes.append("The validation rows chose the epoch that was kept, so these figures flatter the model.")
+    if split.name == "train":
+        notes.append("The model was trained on these rows: the figures say what it remembers, not what it can do.")
+    if len(split) < len(whole):
+        notes.append(f"Judged on {len(split):,} of the split's {len(whole):,} rows, drawn at random.")
+    return notes
+
+
+def _write(
+    report: dict[str, Any],
+    reliability: Sequence[ReliabilityBin],
+    confidence: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+    directory: Path,
+) -> None:
+    models = [("this model", report["accuracy"]), *((item["title"], item["accuracy"]) for item in report["baselines"])]
+    figures = {
+        "comparison": plots.comparison(models),
+        "confusion": plots.confusion(np.array(report["confusion_matrix"]), report["model"]["labels"]),
+        "reliability": plots.reliability(reliability),
+        "probabilities": plots.probabilities(confidence, correct),
+        "history": plots.history(report["history"]) if report["history"] else None,
+    }
+    with whole_directory(directory) as folder:
+        write_text(folder / "report.json", canonical_json(report))
+        write_text(folder / "report.html", render("report.html", report=report, figures=figures))

@@ -1,0 +1,100 @@
+"""The figures of a report. Each takes numbers and gives inline SVG."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from linnet.evaluate.calibration import ReliabilityBin
+from linnet.page import PALETTE, plot, svg
+
+BLUE, ORANGE, GREEN, GREY = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[5]
+CELLS_WITH_NUMBERS = 12
+
+
+def confusion(matrix: NDArray[np.int64], labels: Sequence[str]) -> Markup:
+    """Share of each label's rows by prediction, as a heat map."""
+    size = len(labels)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    figure, axes = plot(6.0, 4.4 if size <= CELLS_WITH_NUMBERS else 6.0)
+    # Opacity in place of a colour map keeps empty cells the colour of the page, light or dark.
+    colour = np.empty((size, size, 4))
+    colour[..., :3] = [int(BLUE[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    colour[..., 3] = 0.05 + 0.9 * shares
+    axes.imshow(colour)
+    if size <= CELLS_WITH_NUMBERS:
+        axes.set_xticks(range(size), labels, rotation=0 if size <= 3 else 45, ha="center" if size <= 3 else "right")
+        axes.set_yticks(range(size), labels)
+        for row in range(size):
+            for column in range(size):
+                text = f"{matrix[row, column]:,}\n{100 * shares[row, column]:.1f} %"
+                axes.text(column, row, text, ha="center", va="center", fontsize=9 if size <= 6 else 6)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("label")
+    return svg(figure, "Confusion matrix: rows by label, columns by prediction")
+
+
+def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
+    """Accuracy over confidence, with intervals; a calibrated model lies on the diagonal."""
+    figure, axes = plot(6.0, 3.8)
+    confidence = [item.confidence for item in bins]
+    accuracy = [item.accuracy.value for item in bins]
+    errors = [
+        [item.accuracy.value - item.accuracy.low for item in bins],
+        [item.accuracy.high - item.accuracy.value for item in bins],
+    ]
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
+    axes.errorbar(confidence, accuracy, np.maximum(errors, 0), color=BLUE, fmt="o-", capsize=2, label="this model")
+    axes.set_xlim(min([0.5, *confidence]) - 0.02, 1.02)
+    axes.set_ylim(min([0.4, *accuracy]) - 0.02, 1.02)
+    axes.set_xlabel("probability of the predicted label")
+    axes.set_ylabel("share predicted right")
+    axes.legend(frameon=False)
+    return svg(figure, "Reliability: share predicted right over the stated probability")
+
+
+def probabilities(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Markup:
+    """How often which probability was stated, by whether the prediction was right."""
+    figure, axes = plot()
+    edges = np.linspace(float(confidence.min()), 1.0, 31)
+    parts = [confidence[correct], confidence[~correct]]
+    axes.hist(parts, edges.tolist(), stacked=True, color=[BLUE, ORANGE], label=["right", "wrong"])
+    axes.set_xlabel("probability of the predicted label")
+    axes.set_ylabel("rows")
+    axes.legend(frameon=False, loc="upper left")
+    return svg(figure, "Histogram of the stated probabilities")
+
+
+def comparison(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Markup:
+    """Accuracy of several models with its interval, one a line."""
+    figure, axes = plot(6.0, 0.9 + 0.55 * len(rows))
+    for place, (_, estimate) in enumerate(reversed(rows)):
+        colour = BLUE if place == len(rows) - 1 else GREY
+        value, low, high = (100 * estimate[key] for key in ("value", "low", "high"))
+        axes.barh(place, value, color=colour, height=0.6)
+        axes.errorbar(value, place, xerr=[[value - low], [high - value]], color="#000000", capsize=3)
+        axes.text(high + 1, place, f"{value:.1f}", va="center")
+    axes.set_yticks(range(len(rows)), [title for title, _ in reversed(rows)])
+    axes.set_xlim(0, 108)
+    axes.set_xlabel("accuracy, %")
+    return svg(figure, "Accuracy of the model and of the baselines, with intervals")
+
+
+def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
+    """Losses and validation accuracy by epoch."""
+    figure, axes = plot()
+    number = [row["epoch"] for row in epochs]
+    lines = axes.plot(number, [row["train_loss"] for row in epochs], "o-", color=GREY, label="training loss")
+    lines += axes.plot(number, [row["eval_loss"] for row in epochs], "o-", color=ORANGE, label="validation loss")
+    axes.set_xticks(number)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss")
+    right = axes.twinx()
+    right.spines["top"].set_visible(False)
+    accuracy = [100 * row["eval_accuracy"] for row in epochs]
+    lines += right.plot(number, accuracy, "s-", color=BLUE, label="validation accuracy")
+    right.set_ylabel("accuracy, %")
+    axes.legend(handles=lines, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, fontsize=9)
+    return svg(figure, "Training loss, validation loss and validation accuracy by epoch")
