@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from linnet.cli import evaluate, export, prepare, run, serve, train
-from linnet.errors import LinnetError
+from linnet.errors import LinnetError, UsageError
 
 COMMANDS = {
     "run": run,
@@ -44,6 +44,17 @@ def _add_debugging(parser: argparse.ArgumentParser, default: bool | str) -> None
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; give the exit code."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.version:
@@ -53,16 +64,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.command is None:
         parser.print_help()
-        return 2
+        return UsageError.exit_code
     try:
         COMMANDS[arguments.command].main(arguments)
-        sys.stdout.flush()
     except KeyboardInterrupt:
         print("\nlinnet: interrupted; files that were not finished were not written.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise
     except Exception as error:
         return _report(error, arguments)
     return 0
