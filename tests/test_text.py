@@ -77,6 +77,7 @@ def test_visible_characters_stay(raw):
         ("&amp;amp;lt;3", "<3"),
         ("&quot;hi&quot; &#39;yes&#39; &hearts;", "\"hi\" 'yes' ♥"),
         ("AT&T &unknown; & &", "AT&T &unknown; & &"),
+        ("tired&not happy, new&current, &notit; &lt 3", "tired&not happy, new&current, &notit; &lt 3"),
         ("e\u0301te\u0301", "été"),
         ("i\x07n\x1bvisible\x7f", "invisible"),
         ("non\u00a0breaking\u2003spaces", "non breaking spaces"),

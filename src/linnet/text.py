@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html.entities import html5
 from pathlib import Path
 
 import tokenizers
@@ -23,6 +24,8 @@ VISIBLE = re.compile(
     r"[^\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+# A name counts with its semicolon only: browsers, and html.unescape, read "tired&not happy" as "tired¬ happy".
+ENTITY = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|[A-Za-z][A-Za-z0-9]{0,31};)")
 NESTED_AMPERSAND = re.compile(r"&(?:amp;)+")
 # No character has a number of nine digits, and int(), which html.unescape calls, refuses 4,300 of them.
 OVERLONG_NUMBER = re.compile(r"&#[0-9]{9,};?")
@@ -61,7 +64,7 @@ def clean(raw: str) -> str:
 def _unescape(text: str) -> str:
     for _ in range(MAX_UNESCAPES):
         collapsed = OVERLONG_NUMBER.sub("\ufffd", NESTED_AMPERSAND.sub("&", text))
-        unescaped = _tidy(html.unescape(collapsed))
+        unescaped = _tidy(ENTITY.sub(_character, collapsed))
         if unescaped == text:
             return text
         text = unescaped
@@ -70,6 +73,11 @@ def _unescape(text: str) -> str:
         f"The text's HTML entities are nested more than {MAX_UNESCAPES} deep, so it is no text that people read. "
         "Send it unescaped.",
     )
+
+
+def _character(match: re.Match[str]) -> str:
+    entity = match[0]
+    return html.unescape(entity) if entity[1] == "#" else html5.get(entity[1:], entity)
 
 
 def _tidy(text: str) -> str:
