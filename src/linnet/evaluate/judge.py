@@ -1,14 +1,15 @@
 """The stage itself: a bundle answers a split, and what it can do is written down beside the baselines.
 
-report.json holds
+report.json holds the following, and never a text:
 
     verdict               one sentence; `beats_baseline` is the same for programs
-    model                 name, digest, labels, precision
-    split, rows           what was judged; `rows_in_split` where only a part was; `notes` in words
+    model                 name, digest, labels
+    split, rows           what was judged: `rows` of `rows_in_split`, `split_sha256` of its file, `notes` in words
     accuracy, macro_f1, log_loss      value, low, high: the ends of the interval at `confidence_level`
     per_class             for each label precision, recall, f1 (each value, low, high) and support
-    confusion_matrix      rows are labels, columns are predictions
-    calibration           expected_calibration_error, what chance alone would show, reliability bins
+    confusion_matrix      rows are labels, columns are predictions; `most_confused` names its largest mistakes
+    calibration           expected_calibration_error, which has no interval (see `calibrated_limit`, what chance alone
+                          would show, for why), and the reliability bins
     truncated             rows whose text was longer than the model reads
     latency               of one text, and of a list, on the host named
     baselines             each with accuracy, macro_f1, and the paired difference of the model to it
@@ -26,7 +27,6 @@ from numpy.typing import NDArray
 
 from linnet.config import Config, EvaluateConfig
 from linnet.data import Split, read_split
-from linnet.errors import DataError, LabelError
 from linnet.evaluate import latency, metrics, plots
 from linnet.evaluate.baselines import Baseline, majority_class, tfidf_logistic_regression
 from linnet.evaluate.calibration import ReliabilityBin, calibrated_limit, reliability_bins
@@ -38,7 +38,8 @@ from linnet.evaluate.intervals import (
     paired_difference,
     proportion,
 )
-from linnet.files import canonical_json, whole_directory, write_text
+from linnet.evaluate.rows import choose_rows
+from linnet.files import canonical_json, digest, whole_directory, write_text
 from linnet.lineage import lineage
 from linnet.page import render
 from linnet.predict import Classifier, load
@@ -46,6 +47,7 @@ from linnet.progress import progress
 
 FORMAT = 1
 TEXTS_A_STEP = 2048
+MOST_CONFUSED = 10
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,13 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
 
     Raises:
         BundleError: The bundle is broken.
-        DataError: The split has no rows.
+        DataError: The split is missing or has too few rows.
         LabelError: The split's labels are not the bundle's.
     """
     settings = config.evaluate
     classifier = load(bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens)
-    whole = _read(splits, settings.split, classifier)
-    split = _sample(whole, settings)
+    judged = choose_rows(splits, classifier.labels, settings)
+    split = judged.split
     answers = _answer(classifier, split.texts)
     alone = latency.measure_alone(classifier, split.texts)
     train = read_split(splits, "train")
@@ -96,8 +98,9 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         "model": {"name": manifest.name, "digest": manifest.digest, "labels": list(manifest.labels)},
         "split": split.name,
         "rows": len(split),
-        "rows_in_split": len(whole),
-        "notes": _notes(split, whole),
+        "rows_in_split": judged.rows_in_split,
+        "split_sha256": digest(splits / f"{split.name}.parquet"),
+        "notes": judged.notes,
         "confidence_level": settings.confidence_level,
         **_measures(answers, split, settings),
         "calibration": _calibration(answers, split, reliability, settings),
@@ -110,26 +113,6 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
     }
     _write(report, reliability, confidence, correct, directory)
     return report
-
-
-def _read(splits: Path, name: str, classifier: Classifier) -> Split:
-    split = read_split(splits, name)
-    if len(split) < 2:
-        raise DataError(f"The {name} split of {splits} has {len(split)} row(s), too few to judge on. Choose another.")
-    if split.label_names != classifier.labels:
-        raise LabelError(
-            f"The labels of {splits} are {', '.join(split.label_names)}; those of {classifier.bundle.path} are "
-            f"{', '.join(classifier.labels)}. Expected the same in the same order: choose the splits that the model "
-            "was trained on, or set data.labels and prepare again."
-        )
-    return split
-
-
-def _sample(split: Split, settings: EvaluateConfig) -> Split:
-    if not 0 < settings.sample < len(split):
-        return split
-    chosen = np.sort(np.random.default_rng(settings.seed).permutation(len(split))[: settings.sample])
-    return Split(split.name, [split.texts[i] for i in chosen], split.labels[chosen], split.label_names)
 
 
 def _answer(classifier: Classifier, texts: Sequence[str]) -> _Answers:
@@ -165,7 +148,19 @@ def _measures(answers: _Answers, split: Split, settings: EvaluateConfig) -> dict
             for k, label in enumerate(split.label_names)
         ],
         "confusion_matrix": matrix.tolist(),
+        "most_confused": _most_confused(matrix, split.label_names),
     }
+
+
+def _most_confused(matrix: NDArray[np.int64], labels: Sequence[str]) -> list[dict[str, Any]]:
+    mistakes = matrix - np.diag(matrix.diagonal())
+    largest = np.argsort(-mistakes, axis=None, kind="stable")[:MOST_CONFUSED]
+    pairs = [divmod(int(cell), len(labels)) for cell in largest]
+    return [
+        {"label": labels[label], "predicted": labels[predicted], "rows": int(mistakes[label, predicted])}
+        for label, predicted in pairs
+        if mistakes[label, predicted]
+    ]
 
 
 def _calibration(
@@ -204,17 +199,6 @@ def _verdict(baseline: dict[str, Any]) -> dict[str, Any]:
     else:
         verdict = f"The model is not shown to beat {baseline['title']}, which costs next to nothing: {points}."
     return {"verdict": verdict, "beats_baseline": bool(gap["low"] > 0)}
-
-
-def _notes(split: Split, whole: Split) -> list[str]:
-    notes = []
-    if split.name == "validation":
-        notes.append("The validation rows chose the epoch that was kept, so these figures flatter the model.")
-    if split.name == "train":
-        notes.append("The model was trained on these rows: the figures say what it remembers, not what it can do.")
-    if len(split) < len(whole):
-        notes.append(f"Judged on {len(split):,} of the split's {len(whole):,} rows, drawn at random.")
-    return notes
 
 
 def _write(

@@ -1,0 +1,90 @@
+"""Which rows a bundle is judged on, and what has to be said about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from linnet.config import EvaluateConfig
+from linnet.data import Split, read_split
+from linnet.errors import DataError, LabelError
+
+SPLITS = ("train", "validation", "test")
+FEWEST = 2  # one row has no spread, so no interval
+
+NOTES = {
+    "train": "The model learned from these rows: the figures say what it remembers, not what it can do.",
+    "validation": "The validation rows chose the epoch that was kept, so these figures flatter the model somewhat.",
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows to judge on.
+
+    Attributes:
+        split: The rows themselves.
+        rows_in_split: How many rows they were drawn from.
+        notes: What a reader has to know about them, in sentences.
+    """
+
+    split: Split
+    rows_in_split: int
+    notes: list[str]
+
+
+def choose_rows(splits: Path, labels: Sequence[str], settings: EvaluateConfig) -> Rows:
+    """Read a split, check that it is the bundle's kind, and draw a sample where one is asked for.
+
+    Args:
+        splits: Folder that `linnet prepare` wrote.
+        labels: The bundle's labels, in order.
+        settings: Which split, how many rows of it, and the seed of the draw.
+
+    Raises:
+        DataError: The split is missing or has too few rows.
+        LabelError: The split's labels are not the bundle's.
+    """
+    split = read_split(splits, settings.split)
+    if len(split) < FEWEST:
+        raise DataError(
+            f"The {split.name} split of {splits} has {len(split)} row(s); judging needs {FEWEST} or more. "
+            f"{_splits_with_rows(splits)} Choose with --split, or prepare again with a larger data.{split.name}_size."
+        )
+    _check_labels(split.label_names, labels, splits)
+    notes = [NOTES[split.name]] if split.name in NOTES else []
+    if not 0 < settings.sample < len(split):
+        return Rows(split, len(split), notes)
+    drawn = np.random.default_rng(settings.seed).choice(len(split), settings.sample, replace=False)
+    drawn.sort()
+    notes.append(f"Judged on {len(drawn):,} of the split's {len(split):,} rows, drawn at random.")
+    sample = Split(split.name, [split.texts[i] for i in drawn], split.labels[drawn], split.label_names)
+    return Rows(sample, len(split), notes)
+
+
+def _splits_with_rows(splits: Path) -> str:
+    sizes = {name: len(read_split(splits, name)) for name in SPLITS if (splits / f"{name}.parquet").is_file()}
+    found = [f"{name} ({size:,})" for name, size in sizes.items() if size >= FEWEST]
+    return f"Those with rows are {', '.join(found)}." if found else "No split has rows."
+
+
+def _check_labels(found: Sequence[str], expected: Sequence[str], splits: Path) -> None:
+    if tuple(found) == tuple(expected):
+        return
+    if only_split := sorted(set(found) - set(expected)):
+        difference = f"The bundle doesn't know {_names(only_split)}"
+        if only_bundle := sorted(set(expected) - set(found)):
+            difference += f", and the splits lack {_names(only_bundle)}"
+    elif only_bundle := sorted(set(expected) - set(found)):
+        difference = f"The splits lack {_names(only_bundle)}"
+    else:
+        difference = f"The splits have them in the order {_names(found)}, the bundle in the order {_names(expected)}"
+    raise LabelError(
+        f"The labels of {splits} are not the bundle's. {difference}. "
+        "Choose the splits that the model was trained on, or prepare again with data.labels set to the bundle's."
+    )
+
+
+def _names(labels: Sequence[str]) -> str:
+    return ", ".join(repr(label) for label in labels)
