@@ -1,0 +1,157 @@
+"""The whole stage on a real bundle: what the report says has to follow from what the bundle answers."""
+
+import json
+import re
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import linnet
+from linnet.bundle import Bundle
+from linnet.config import load_config
+from linnet.data import read_split
+from linnet.errors import BundleError, DataError
+from linnet.evaluate import evaluate
+
+HISTORY = [
+    {"epoch": 1, "train_loss": 0.6, "eval_loss": 0.5, "eval_accuracy": 0.8},
+    {"epoch": 2, "train_loss": 0.4, "eval_loss": 0.45, "eval_accuracy": 0.82},
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, config, bundle, splits):
+    directory = tmp_path_factory.mktemp("judged") / "report"
+    evaluate(config, bundle, splits, directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def report(folder):
+    return json.loads((folder / "report.json").read_text())
+
+
+def test_the_folder_holds_the_report_that_is_returned(tmp_path, config, bundle, splits):
+    returned = evaluate(config, bundle, splits, tmp_path / "report")
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["report.html", "report.json"]
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == json.loads(json.dumps(returned))
+
+
+def test_figures_are_those_of_the_bundles_own_answers(report, bundle, splits):
+    split = read_split(splits, "test")
+    classifier = linnet.load(bundle)
+    answers = classifier.predict(split.texts)
+    right = [answer.label == split.label_names[label] for answer, label in zip(answers, split.labels, strict=True)]
+    assert report["rows"] == report["rows_in_split"] == len(split) == 240
+    assert report["accuracy"]["value"] == pytest.approx(np.mean(right))
+    assert np.trace(report["confusion_matrix"]) == sum(right)
+    assert np.sum(report["confusion_matrix"]) == 240
+    losses = [
+        -np.log(answer.probabilities[split.label_names[k]]) for answer, k in zip(answers, split.labels, strict=True)
+    ]
+    assert report["log_loss"]["value"] == pytest.approx(np.mean(losses))
+    cut = sum(answer.truncated for answer in answers)
+    assert 0 < cut < 240
+    assert report["truncated"] == {"rows": cut, "share": cut / 240}
+    assert report["model"] == {"name": "words", "digest": Bundle.read(bundle).digest, "labels": list(split.label_names)}
+
+
+def test_every_interval_holds_its_figure(report):
+    found = [report["accuracy"], report["macro_f1"], report["log_loss"]]
+    found += [item[key] for item in report["per_class"] for key in ("precision", "recall", "f1")]
+    found += [item[key] for item in report["baselines"] for key in ("accuracy", "difference")]
+    found += [item["accuracy"] for item in report["calibration"]["bins"]]
+    assert len(found) > 15
+    assert all(item["low"] <= item["value"] <= item["high"] for item in found)
+
+
+def test_baselines_are_judged_on_the_same_rows(report, splits):
+    train, test = read_split(splits, "train"), read_split(splits, "test")
+    majority, words = report["baselines"]
+    commonest = np.bincount(train.labels).argmax()
+    assert majority["accuracy"]["value"] == pytest.approx((test.labels == commonest).mean())
+    assert words["accuracy"]["value"] > 0.75  # the words that matter are easy to learn
+    for item in (majority, words):
+        gap = report["accuracy"]["value"] - item["accuracy"]["value"]
+        assert item["difference"]["value"] == pytest.approx(gap)
+    assert majority["mcnemar_p"] < 1e-6
+
+
+def test_latency_says_on_what_it_was_measured(report):
+    latency = report["latency"]
+    assert 0 < latency["median_ms"] <= latency["p95_ms"]
+    assert latency["texts"] == 240
+    assert latency["texts_per_second"] > 0
+    assert latency["num_threads"] == 1
+    assert latency["cpu"]
+
+
+def test_lineage_and_settings_are_recorded(report, config):
+    assert report["settings"] == json.loads(json.dumps(config.model_dump(mode="json")))
+    assert report["lineage"]["packages"]["linnet"] == linnet.__version__
+    assert report["history"] is None
+
+
+def test_no_text_of_the_data_stands_in_the_report(folder, splits):
+    pages = [(folder / name).read_text() for name in ("report.json", "report.html")]
+    texts = read_split(splits, "test").texts
+    assert not [text for text in texts for page in pages if text in page]
+
+
+def test_the_page_reaches_no_other_host_and_holds_the_plots(folder):
+    page = (folder / "report.html").read_text()
+    addresses = re.findall(r"""(?:src|href|action|data)=["']([^"']*)""", page) + re.findall(r"url\(([^)]*)\)", page)
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in addresses)
+    assert page.count("<svg ") == 4
+    assert "<script" not in page
+
+
+def test_the_pages_drawing_of_training_needs_a_history(tmp_path, config, make_bundle, splits):
+    report = evaluate(config, make_bundle(lineage={"history": HISTORY}), splits, tmp_path / "report")
+    assert report["history"] == HISTORY
+    assert (tmp_path / "report" / "report.html").read_text().count("<svg ") == 5
+
+
+def test_two_runs_agree_but_for_times(tmp_path, config, bundle, splits, report):
+    again = evaluate(config, bundle, splits, tmp_path / "report")
+    timeless = ("accuracy", "macro_f1", "log_loss", "per_class", "calibration", "confusion_matrix")
+    assert {key: again[key] for key in timeless} == {key: report[key] for key in timeless}
+
+
+def test_a_model_that_beats_the_baseline_is_said_to(tmp_path, bundle, splits):
+    # 30 rows teach the bag of words little.
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("validation", "test"):
+        (few / f"{name}.parquet").write_bytes((splits / f"{name}.parquet").read_bytes())
+    pq.write_table(pq.read_table(splits / "train.parquet").slice(0, 30), few / "train.parquet")
+    config = load_config(overrides={"evaluate.bootstrap_resamples": 100})
+    report = evaluate(config, bundle, few, tmp_path / "report")
+    assert report["beats_baseline"] is True
+    assert "beats TF-IDF + logistic regression" in report["verdict"]
+
+
+def test_a_model_that_loses_to_the_baseline_is_said_to(tmp_path, config, make_bundle, splits):
+    report = evaluate(config, make_bundle(strength=-1.0), splits, tmp_path / "report")
+    assert report["beats_baseline"] is False
+    assert "WORSE" in report["verdict"]
+    assert report["verdict"] in (tmp_path / "report" / "report.html").read_text().replace("&#39;", "'")
+
+
+def test_overconfidence_passes_the_limit_of_chance(tmp_path, config, make_bundle, splits):
+    sure = evaluate(config, make_bundle(strength=10.0), splits, tmp_path / "report")["calibration"]
+    assert sure["expected_calibration_error"] > sure["calibrated_limit"]
+
+
+def test_a_changed_bundle_is_not_judged(tmp_path, config, make_bundle, splits):
+    changed = make_bundle()
+    (changed / "README.md").write_text("changed")
+    with pytest.raises(BundleError, match="was changed"):
+        evaluate(config, changed, splits, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_folder_without_splits_is_refused(tmp_path, config, bundle):
+    with pytest.raises(DataError, match="No such split"):
+        evaluate(config, bundle, tmp_path, tmp_path / "report")
