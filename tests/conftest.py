@@ -82,3 +82,61 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labelled_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """600 labelled texts as a CSV with a header."""
     return write_csv(tmp_path_factory.mktemp("raw") / "rows.csv", make_rows(600))
+
+
+@pytest.fixture(scope="session")
+def splits(labelled_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The 600 texts as `prepare` splits them."""
+    from linnet.config import load_config
+    from linnet.data import prepare
+
+    directory = tmp_path_factory.mktemp("prepared") / "splits"
+    prepare(load_config(overrides={"data.source": str(labelled_csv)}), directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def checkpoint(encoder: Path, splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The encoder fine-tuned on the splits in a few seconds, in Hugging Face layout, without a training.json."""
+    import shutil
+
+    import numpy as np
+    import torch
+    from transformers import DistilBertForSequenceClassification
+
+    from linnet.data import read_split
+    from linnet.predict.batching import pad
+    from linnet.text import Tokenizer
+
+    train = read_split(splits, "train")
+    names = dict(enumerate(train.label_names))
+    torch.manual_seed(0)
+    model = DistilBertForSequenceClassification.from_pretrained(
+        encoder, id2label=names, label2id={name: i for i, name in names.items()}
+    )
+    tokenizer = Tokenizer(encoder / "tokenizer.json", 64)
+    rows = [encoding.ids for encoding in tokenizer.encode(train.texts)]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for step in range(60):
+        chosen = np.arange(32 * step, 32 * step + 32) % len(rows)
+        input_ids, attention_mask = map(torch.from_numpy, pad([rows[i] for i in chosen], tokenizer.pad_id))
+        labels = torch.from_numpy(train.labels[chosen])
+        model(input_ids=input_ids, attention_mask=attention_mask, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    directory = tmp_path_factory.mktemp("trained") / "checkpoint"
+    model.save_pretrained(directory)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(encoder / name, directory / name)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def bundle(checkpoint: Path, splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint as a proven bundle. Tests that change one copy it first."""
+    from linnet.config import load_config
+    from linnet.export import export
+
+    directory = tmp_path_factory.mktemp("exported") / "bundle"
+    export(load_config(overrides={"model.max_length": 64, "run.name": "tiny"}), checkpoint, splits, directory)
+    return directory

@@ -1,14 +1,45 @@
-"""Checkpoint to proven bundle."""
+"""Turn a checkpoint into a bundle: an ONNX graph, checked against torch on validation rows, with its proof."""
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linnet.cli.options import add_config_options, config_from
+
+if TYPE_CHECKING:
+    from linnet.bundle import Bundle
 
 SUMMARY = "checkpoint to proven bundle"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
+    folders = {
+        "--checkpoint": ("checkpoint", "a trained model in Hugging Face layout"),
+        "--splits": ("splits", "what `linnet prepare` wrote"),
+        "--out": ("bundle", "the bundle to write"),
+    }
+    for flag, (default, text) in folders.items():
+        parser.add_argument(flag, type=Path, default=Path(default), metavar="DIR", help=f"{text} (default: {default})")
+    add_config_options(parser, "predict.num_threads", "run.name")
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    raise NotImplementedError
+    from linnet.export import export
+
+    show(export(config_from(arguments), arguments.checkpoint, arguments.splits, arguments.out))
+    print(f"Serve it with: linnet serve {arguments.out}")
+
+
+def show(bundle: "Bundle") -> None:
+    """Print a bundle's proof."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("check", "passed", "detail", title=f"Proof of {bundle.manifest.name}", title_justify="left")
+    for name, check in bundle.proof["checks"].items():
+        table.add_row(name, "yes" if check["passed"] else "NO", check["detail"])
+    Console().print(table)
+    print(f"Bundle: {bundle.path}")
+    print(f"Digest: {bundle.digest}")

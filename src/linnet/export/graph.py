@@ -1,0 +1,87 @@
+"""A torch model as one self-contained ONNX file: input_ids, attention_mask -> logits, any batch, any length."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import torch
+from transformers import PreTrainedModel
+
+from linnet.errors import ModelError
+
+LARGEST = 2**31 - 2**20  # bytes; protobuf ends at 2 GB, and the graph needs some beside its weights
+# What the exporter says of its own doings; each is torch's to mend and changes nothing in the graph.
+CHATTER = (
+    (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
+    (UserWarning, r"# The axis name: \w+ will not be used, since it shares the same shape constraints"),
+)
+CHATTY_LOGGER = "torch.onnx._internal.exporter._registration"  # warns that torchvision is not installed
+
+
+class _Logits(torch.nn.Module):
+    def __init__(self, model: PreTrainedModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
+
+
+def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
+    """Write a sequence classifier as ONNX.
+
+    Args:
+        model: In evaluation mode; takes int64 `input_ids` and `attention_mask` of shape (batch, sequence).
+        path: The file to write. Its weights lie in it, and nothing of this machine's paths does.
+        opset: Version of ONNX's operators.
+
+    Raises:
+        ModelError: torch can't export the model, the graph is invalid, or it is too large for one file.
+    """
+    size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    if size > LARGEST:
+        raise ModelError(
+            f"The model's weights take {size / 2**30:.1f} GiB; one ONNX file holds 2. Train a smaller encoder."
+        )
+    input_ids = torch.ones((2, 8), dtype=torch.int64)
+    attention_mask = input_ids.clone()
+    attention_mask[1, 5:] = 0
+    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence")}
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                _Logits(model).eval(),
+                (input_ids, attention_mask),
+                input_names=["input_ids", "attention_mask"],
+                output_names=["logits"],
+                dynamic_shapes=(shape, shape),
+                opset_version=opset,
+                dynamo=True,
+                verbose=False,
+            )
+        assert program is not None  # so it is with dynamo=True
+        graph = program.model_proto
+        for node in graph.graph.node:
+            node.ClearField("metadata_props")  # stack traces, with the paths of this machine
+        onnx.checker.check_model(graph, full_check=True)
+    except (torch.onnx.OnnxExporterError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"torch can't export this {type(model).__name__} to ONNX opset {opset}: {error}") from error
+    path.write_bytes(graph.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger(CHATTY_LOGGER)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for category, message in CHATTER:
+                warnings.filterwarnings("ignore", message, category)
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,168 @@
+"""The stage itself: a checkpoint becomes a bundle, which appears only if every check on it passed."""
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.bundle import CARD, MANIFEST, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
+from linnet.config import Config
+from linnet.data import Split, read_split
+from linnet.errors import DataError, LabelError, UsageError
+from linnet.evaluate import latency
+from linnet.export import card, proof, reference
+from linnet.export.checkpoint import Checkpoint, load_checkpoint
+from linnet.export.graph import write_graph
+from linnet.export.parity import compare
+from linnet.files import canonical_json, digest, whole_directory, write_text
+from linnet.lineage import lineage
+from linnet.predict import Classifier
+from linnet.predict.engine import OnnxEngine
+from linnet.progress import progress
+
+MODEL = "model.onnx"
+TEXTS_A_STEP = 1024
+
+
+def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> Bundle:
+    """Turn a checkpoint into a proven bundle.
+
+    Args:
+        config: Its `export`, `model`, `predict` and `run` sections are used, and from `evaluate` the
+            confidence level and the number of bins.
+        checkpoint: Folder in Hugging Face layout with safetensors weights.
+        splits: Folder that `linnet prepare` wrote; its validation rows are what is checked on.
+        directory: The bundle's folder; appears whole, or not at all if a check fails.
+
+    Returns:
+        The bundle, verified.
+
+    Raises:
+        ModelError: The checkpoint can't be used or exported.
+        DataError: The validation split is missing or empty.
+        LabelError: The checkpoint's labels are not those of the splits.
+        ProofError: A check failed; the message names it.
+        UsageError: Something that is no bundle stands in the bundle's place.
+    """
+    checkpoint, splits, directory = Path(checkpoint), Path(splits), Path(directory)
+    _check_target(directory)
+    trained = load_checkpoint(checkpoint, config.model.max_length)
+    split = _read(splits, trained)
+    facts: dict[str, Any] = {
+        "name": config.run.name,
+        "labels": trained.labels,
+        "max_length": config.model.max_length,
+        "lineage": _lineage(trained, splits),
+    }
+    with whole_directory(directory) as folder:
+        shutil.copyfile(trained.tokenizer_path, folder / TOKENIZER)
+        with progress("write the ONNX graph", None, "steps"):
+            write_graph(trained.model, folder / MODEL, config.export.opset)
+        parity = _parity(config, trained, split, folder / MODEL)
+        # Judged through the very code that will serve it; the manifest is written again once the rest is there.
+        classifier = Classifier(
+            _seal(folder, facts),
+            num_threads=config.predict.num_threads,
+            max_batch_tokens=config.predict.max_batch_tokens,
+        )
+        checks, probabilities = _judge(config, classifier, split)
+        proven = {"format": proof.FORMAT, "checks": {"parity": parity, **checks}}
+        seen = reference.describe(
+            probabilities, split.labels, trained.tokenizer.encode(split.texts), trained.labels, config.model.max_length
+        )
+        write_text(folder / PROOF, canonical_json(proven))
+        write_text(folder / REFERENCE, canonical_json(seen))
+        write_text(folder / CARD, card.write(**facts, proof=proven, reference=seen))
+        _seal(folder, facts).verify()
+    return Bundle.read(directory)
+
+
+def _check_target(directory: Path) -> None:
+    if (
+        directory.exists()
+        and not (directory / MANIFEST).is_file()
+        and (directory.is_file() or any(directory.iterdir()))
+    ):
+        raise UsageError(f"{directory} exists and is no bundle, so it is not replaced. Choose another folder.")
+
+
+def _read(splits: Path, trained: Checkpoint) -> Split:
+    split = read_split(splits, "validation")
+    if not split.texts:
+        raise DataError(f"The validation split of {splits} is empty, so nothing can be proven. Prepare again.")
+    if split.label_names != trained.labels:
+        raise LabelError(
+            f"The labels of {splits} are {', '.join(split.label_names)}; those of {trained.path} are "
+            f"{', '.join(trained.labels)}. Expected the same in the same order: export with the splits that the "
+            "checkpoint was trained on."
+        )
+    return split
+
+
+def _lineage(trained: Checkpoint, splits: Path) -> dict[str, Any]:
+    record = trained.training or {}
+    prepared = splits / "data_card.json"
+    described = json.loads(prepared.read_text(encoding="utf-8")) if prepared.is_file() else {}
+    return {
+        "training": record.get("lineage"),
+        "settings": record.get("settings"),
+        "history": record.get("history"),
+        "seed": record.get("seed"),
+        "data": {
+            "source": described.get("source"),
+            "generated": described.get("generated", False),
+            "splits": {file.name: digest(file) for file in sorted(splits.glob("*.parquet"))},
+        },
+        "export": lineage(),
+    }
+
+
+def _parity(config: Config, trained: Checkpoint, split: Split, path: Path) -> proof.Check:
+    chosen = np.linspace(0, len(split) - 1, min(config.export.parity_rows, len(split)), dtype=int)
+    rows = [encoding.ids for encoding in trained.tokenizer.encode([split.texts[i] for i in chosen])]
+    engine = OnnxEngine(path, config.predict.num_threads)
+    parity = compare(trained.model, engine, rows, trained.tokenizer.pad_id, config.model.max_length)
+    return proof.require("parity", proof.parity_check(parity, config.export.parity_tolerance))
+
+
+def _seal(folder: Path, facts: dict[str, Any]) -> Bundle:
+    return write_manifest(
+        folder,
+        **facts,
+        created=facts["lineage"]["export"]["created"],
+        problem_type="single_label_classification",
+        models={"fp32": MODEL},
+        temperature=1.0,
+    )
+
+
+def _judge(config: Config, classifier: Classifier, split: Split) -> tuple[dict[str, proof.Check], NDArray[np.float64]]:
+    started = time.perf_counter()
+    probabilities = _answer(classifier, split.texts)
+    seconds = time.perf_counter() - started
+    accuracy = proof.accuracy_check(
+        split.labels, probabilities.argmax(axis=1), classifier.labels, config.evaluate.confidence_level
+    )
+    proof.require("accuracy", accuracy)
+    alone = latency.measure_alone(classifier, split.texts)
+    speed = latency.describe(alone, len(split), seconds, config.predict.num_threads)
+    checks = {
+        "accuracy": accuracy,
+        "calibration": proof.calibration_check(probabilities, split.labels, config.evaluate.calibration_bins),
+        "latency": proof.latency_check(speed),
+    }
+    return checks, probabilities
+
+
+def _answer(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float64]:
+    answers = []
+    with progress("judge", len(texts), "texts") as task:
+        for start in range(0, len(texts), TEXTS_A_STEP):
+            answers.append(classifier.predict_proba(texts[start : start + TEXTS_A_STEP]))
+            task.advance(len(answers[-1]))
+    return np.concatenate(answers)
