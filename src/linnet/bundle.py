@@ -13,13 +13,14 @@ Nothing else may lie in it. Knows nothing of how a model is made or run.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
@@ -34,6 +35,7 @@ MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD = (
 )
 REQUIRED_FILES = {PROOF, REFERENCE, TOKENIZER, CARD}
 REQUIRED_CHECKS = {"parity", "accuracy"}
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of a file beside the manifest: no path, no hidden file
 
 
 class FileEntry(BaseModel):
@@ -64,17 +66,24 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int
+    format: int = Field(ge=1)
     name: str
     created: str
     labels: tuple[str, ...] = Field(min_length=2)
     problem_type: Literal["single_label_classification"]
     max_length: int = Field(ge=4)
     models: dict[str, str] = Field(min_length=1)
-    temperature: float = Field(gt=0)
+    temperature: float = Field(gt=0, allow_inf_nan=False)
     lineage: dict[str, Any]
     files: dict[str, FileEntry]
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError("a label appears twice")
+        return labels
 
 
 @dataclass(frozen=True)
@@ -143,12 +152,16 @@ class Bundle:
         """Check every file against the manifest, and the proof; give the bundle back.
 
         Raises:
-            BundleError: A file is missing, changed or too many, or the manifest's own digest is wrong.
+            BundleError: A file is missing, changed, too many or can't be read, or the manifest's own digest
+                is wrong.
             ProofError: The proof is missing a check, or a check failed.
         """
         if self.manifest.digest != _manifest_digest(self.manifest.model_dump(mode="json")):
             raise BundleError(f"{self.path / MANIFEST} was changed: its digest does not match its content.")
-        self._verify_files()
+        try:
+            self._verify_files()
+        except OSError as error:
+            raise BundleError(f"{error.filename} can't be read: {error.strerror}.") from error
         self._verify_proof()
         return self
 
@@ -162,10 +175,11 @@ class Bundle:
             raise BundleError(f"{self.path} is incomplete: {_names(missing)} missing.")
         if extra := set(present) - set(listed) - {MANIFEST}:
             raise BundleError(f"{self.path} holds more than its manifest lists: {_names(extra)}. Remove it.")
-        for name, entry in listed.items():
-            file = present[name]
+        for file in present.values():
             if file.is_symlink() or not file.is_file():
                 raise BundleError(f"{file} is not a plain file.")
+        for name, entry in listed.items():
+            file = present[name]
             if file.stat().st_size != entry.bytes or digest(file) != entry.sha256:
                 raise BundleError(f"{file} was changed since it was written: its SHA-256 is not the manifest's.")
 
@@ -201,7 +215,7 @@ def write_manifest(directory: Path, **fields: Any) -> Bundle:
 
 def _manifest_digest(content: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in content.items() if key != "digest"}
-    return hashlib.sha256(canonical_json(rest).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(rest).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _parse_manifest(file: Path) -> Manifest:
@@ -218,21 +232,25 @@ def _parse_manifest(file: Path) -> Manifest:
         where = ".".join(str(part) for part in first["loc"])
         raise BundleError(f"{file} is not a manifest: {where}  {first['msg']}.") from None
     for name in (*manifest.files, *manifest.models.values()):
-        if "/" in name or "\\" in name or name.startswith("."):
+        if not PLAIN_NAME.fullmatch(name):
             raise BundleError(f"{file} names a file outside of its folder: {name!r}.")
     return manifest
 
 
 def _read_json(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise BundleError(f"{file.parent} is incomplete: {file.name} missing.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file} can't be read as JSON: {error}.") from None
     if not isinstance(content, dict):
         raise BundleError(f"{file} can't be read: expected a JSON object, got {type(content).__name__}.")
     return content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _names(names: set[str]) -> str:
