@@ -115,22 +115,20 @@ def _assign_sample(
 ) -> None:
     sample, validation, test = sizes
     by_rank = np.lexsort((rows.tie, rows.rank))
-    sampled = np.concatenate(
-        [
-            by_rank[rows.label[by_rank] == label][-quota:]
-            for label, quota in enumerate(quotas(counts, sample, at_least=2))
-        ]
-    )
+    sampled = _first(by_rank[::-1], rows.label, quotas(counts, sample, at_least=2))
     chosen = _fill(rows.take(sampled), quotas(np.bincount(rows.label[sampled]), validation), seed)
     assignment.split[sampled] = np.where(chosen, VALIDATION, TRAIN)
     _note_shortfall(assignment, VALIDATION, validation, int(chosen.sum()))
     # The other end of the ranks, so that a larger sample leaves the test rows alone for long.
     outside = by_rank[~np.isin(rows.group[by_rank], rows.group[sampled])]
-    tested = np.concatenate(
-        [outside[rows.label[outside] == label][:quota] for label, quota in enumerate(quotas(counts, test))]
-    )
+    tested = _first(outside, rows.label, quotas(counts, test))
     assignment.split[tested] = TEST
     _note_shortfall(assignment, TEST, test, len(tested))
+
+
+def _first(order: np.ndarray, label: np.ndarray, quota: np.ndarray) -> np.ndarray:
+    ordered = label[order]
+    return np.concatenate([order[ordered == index][:size] for index, size in enumerate(quota)])
 
 
 def quotas(counts: np.ndarray, size: int, at_least: int = 1) -> np.ndarray:
