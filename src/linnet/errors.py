@@ -74,13 +74,15 @@ class TextError(DataError):
         reason: A stable name of the defect, for counting: `nul_byte`, `lone_surrogate`,
             `nested_entities`, `empty_text`, `not_text`.
         message: The sentence for people.
+        index: Which of several texts it is, from 0; None where there is only one.
     """
 
     code = "bad_text"
 
-    def __init__(self, reason: str, message: str):
+    def __init__(self, reason: str, message: str, index: int | None = None):
         super().__init__(message)
         self.reason = reason
+        self.index = index
 
 
 class LabelError(DataError):

@@ -121,7 +121,7 @@ class Classifier:
             try:
                 cleaned.append(clean(text))
             except TextError as error:
-                raise TextError(error.reason, f"Text {index}: {error}") from None
+                raise TextError(error.reason, f"Text {index}: {error}", index) from None
         return self._tokenizer.encode(cleaned)
 
     def _run(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:

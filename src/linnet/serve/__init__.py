@@ -1,14 +1,9 @@
-"""Bundle to HTTP service. Knows nothing of how a bundle is made: the build side is never imported.
+"""Answers over HTTP with a loaded classifier: routes, limits, one shape for every failure, a clean start and stop.
 
-app.py        composition: routes, middleware, error handlers
-schemas.py    what requests and answers look like
-failures.py   the one shape of every error
-limits.py     the request id, and the bound on a request's body
-docs.py       the page at /docs
-server.py     the process: sockets, signals, start and stop
+Knows nothing of how a model was made, stored or judged.
 """
 
-from linnet.serve.app import create_app
+from linnet.serve.app import create_app, openapi
 from linnet.serve.server import serve
 
-__all__ = ["create_app", "serve"]
+__all__ = ["create_app", "openapi", "serve"]

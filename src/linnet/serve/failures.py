@@ -1,99 +1,152 @@
-"""The one shape of every error: `{"error": {"code", "message", "request_id"}}`."""
+"""Every failure becomes one JSON shape: {"error": {"code", "message", "request_id", "details"?}}."""
 
+import json
 import logging
-from collections.abc import Mapping
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from linnet.errors import LinnetError
+from linnet.errors import LinnetError, TextError
+from linnet.serve.identity import request_id
+from linnet.serve.schemas import ErrorResponse
 
-logger = logging.getLogger(__name__)
+MAX_COMPLAINTS = 10
+MAX_FIELD_LENGTH = 80
 
-CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
-MISTAKES_SHOWN = 5
+# What the framework refuses by status alone.
+KNOWN = {
+    400: ("bad_json", "Expected a body of JSON in UTF-8, not nested without end; got something else. Send valid JSON."),
+    404: ("not_found", "There is no such route. The page /docs lists those there are."),
+    405: ("method_not_allowed", "This route does not take this method. The header Allow names those it takes."),
+}
+DESCRIPTIONS = {
+    400: "The body is not JSON.",
+    413: "The body is larger than `serve.max_body_bytes`.",
+    415: "The header `Content-Type` is not `application/json`.",
+    422: "The body is JSON, but of a wrong shape, or with no, too many, or unusable texts.",
+    500: "A defect of the service; its log has the traceback under the request id.",
+    503: "The service is not ready; try again later.",
+}
 
-
-class NotReadyError(LinnetError):
-    """No model is loaded and warm at this moment."""
-
-    http_status = 503
-    code = "not_ready"
-
-
-class TooManyTextsError(LinnetError):
-    """One request holds more texts than the service takes."""
-
-    http_status = 422
-    code = "too_many_texts"
-
-
-def failure(
-    status: int, code: str, message: str, request_id: str, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    """The answer to a request that failed."""
-    body = {"error": {"code": code, "message": message, "request_id": request_id}}
-    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+logger = logging.getLogger("linnet.serve")
 
 
-def add_failure_handlers(app: FastAPI) -> None:
-    """Make every error of an app answer in the one shape."""
+class Refusal(HTTPException):
+    """A request is answered with a failure on purpose.
+
+    Args:
+        status: The HTTP status.
+        code: A stable name for programs.
+        message: What was expected, what came, what to do next.
+        details: More for programs.
+        headers: To send along, such as `Retry-After`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ):
+        super().__init__(status, message, dict(headers or {}))
+        self.code, self.message, self.details = code, message, details
+
+
+class CatchDefects:
+    """ASGI middleware: an exception that nothing expected is logged with its traceback and answered with 500."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            logger.exception("request %s: this is a defect of Linnet", request_id(scope))
+            if started:
+                raise  # half an answer can only be cut off
+            message = "The service failed to answer; its log has the reason under this request id. Try again later."
+            await _answer(scope, 500, LinnetError.code, message)(scope, receive, send)
+
+
+def handle_failures(app: FastAPI) -> None:
+    """Have an app answer every failure in the one shape. Defects need `CatchDefects` around it as well."""
+    app.add_exception_handler(StarletteHTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _invalid_body)
     app.add_exception_handler(LinnetError, _linnet_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(Exception, _defect)
 
 
-def request_id_of(request: Request) -> str:
-    """The id that the middleware gave the request."""
-    request_id: str = request.scope["state"]["request_id"]
-    return request_id
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The failures of a route, for its OpenAPI."""
+    return {status: {"model": ErrorResponse, "description": DESCRIPTIONS[status]} for status in statuses}
 
 
-async def _linnet_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, LinnetError)
-    return failure(error.http_status, error.code, str(error), request_id_of(request))
+def _answer(
+    scope: Scope,
+    status: int,
+    code: str,
+    message: str,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    error: dict[str, Any] = {"code": code, "message": message, "request_id": request_id(scope)}
+    if details:
+        error["details"] = details
+    # As ASCII: what a message quotes of the request may hold half of a surrogate pair, which UTF-8 can't.
+    return Response(json.dumps({"error": error}), status, headers, "application/json")
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    if isinstance(error, Refusal):
+        return _answer(request.scope, error.status_code, error.code, error.message, error.details, error.headers)
+    code, message = KNOWN.get(error.status_code, ("bad_request", str(error.detail)))
+    return _answer(request.scope, error.status_code, code, message, headers=error.headers)
+
+
+async def _invalid_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    request_id = request_id_of(request)
-    mistakes = error.errors()
-    if any(mistake["type"] == "json_invalid" for mistake in mistakes):
-        return failure(400, "bad_json", 'The body is not JSON. Send {"texts": ["..."]}.', request_id)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        message = f"Expected Content-Type: application/json, got {media_type!r:.60}."
-        return failure(415, "unsupported_media_type", message, request_id)
-    return failure(422, "bad_request_body", _in_words(mistakes), request_id)
+    complaints = error.errors()
+    first = complaints[0]
+    if first["type"] == "json_invalid":
+        message = f"Expected a body of JSON; got: {first['ctx']['error']} at position {first['loc'][-1]}."
+        return _answer(request.scope, 400, KNOWN[400][0], message)
+    fields = [{"field": _field(item["loc"]), "message": item["msg"]} for item in complaints[:MAX_COMPLAINTS]]
+    message = "The body is not what this route takes: " + "; ".join(
+        f"{item['field']}  {item['message']}" for item in fields
+    )
+    return _answer(request.scope, 422, "invalid_request", f"{message}.", {"fields": fields})
 
 
-def _in_words(mistakes: Any) -> str:
-    # What came is left out: it may be long, private, or not even valid Unicode.
-    lines = [f"{'.'.join(str(part) for part in item['loc'][1:]) or 'body'}: {item['msg']}" for item in mistakes]
-    more = f" (and {len(lines) - MISTAKES_SHOWN} more)" if len(lines) > MISTAKES_SHOWN else ""
-    text = f'Expected {{"texts": ["..."]}}. {"; ".join(lines[:MISTAKES_SHOWN])}{more}.'
-    return text.encode("utf-8", "replace").decode()
+def _field(location: Sequence[int | str]) -> str:
+    name = ".".join(str(part) for part in location)
+    return name if len(name) <= MAX_FIELD_LENGTH else name[:MAX_FIELD_LENGTH] + "…"
 
 
-async def _http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    code = CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
-    where = f"{request.method} {request.url.path!r:.100}"
-    messages = {
-        404: f"There is no {where}. The routes are listed at /docs.",
-        405: f"{where} is not a route; another method is. The routes are listed at /docs.",
-    }
-    message = messages.get(error.status_code, str(error.detail))
-    return failure(error.status_code, code, message, request_id_of(request), error.headers)
-
-
-async def _defect(request: Request, error: Exception) -> JSONResponse:
-    request_id = request_id_of(request)
-    logger.error("request %s failed", request_id, exc_info=error)
-    message = "This is a defect of the service; its log says more under this request id."
-    return failure(500, LinnetError.code, message, request_id)
+async def _linnet_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LinnetError)
+    if error.http_status >= 500:
+        raise error  # not the client's doing, and its message may name files: log it, say nothing of it
+    details: dict[str, Any] = {}
+    if isinstance(error, TextError):
+        details = {"reason": error.reason} | ({} if error.index is None else {"index": error.index})
+    return _answer(request.scope, error.http_status, error.code, str(error), details)

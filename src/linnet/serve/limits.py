@@ -1,77 +1,50 @@
-"""What every request passes before any route sees it: an id, and a bound on its body. Pure ASGI."""
+"""How large a request may be. What is too large is refused before it is read, or as soon as it shows."""
 
-import re
-import uuid
-
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from linnet.serve.failures import failure
-
-HEADER = "x-request-id"
-SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # goes into logs and headers as it is
+from linnet.serve.failures import Refusal
 
 
-class RequestId:
-    """Gives each request an id: the caller's own where it is a sane one. The answer carries it too."""
+class LimitBody:
+    """ASGI middleware: reading more of a body than allowed raises a refusal with 413.
 
-    def __init__(self, app: ASGIApp):
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        offered = Headers(scope=scope).get(HEADER, "")
-        request_id = offered if SANE_ID.fullmatch(offered) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
-            await send(message)
-
-        await self.app(scope, receive, send_with_id)
-
-
-class BodyLimit:
-    """Answers 413 to a body above a number of bytes, before it is read where its length is announced.
+    A declared length is believed when it is too large; a body is counted all the same, as one sent in
+    chunks declares none.
 
     Args:
-        app: What comes after.
-        max_body_bytes: The largest body that passes.
+        app: What the request is passed on to.
+        max_bytes: The largest body allowed.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int):
-        self.app, self.max_body_bytes = app, max_body_bytes
+    def __init__(self, app: ASGIApp, max_bytes: int):
+        self._app, self._max_bytes = app, max_bytes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced[:20]) > self.max_body_bytes:
-            await self._refuse(scope, receive, send)
-            return
-        messages, size = [], 0
-        while True:
+        declared = Headers(scope=scope).get("content-length", "")
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            if declared.isdecimal() and int(declared) > self._max_bytes:
+                raise self._refusal()
             message = await receive()
-            messages.append(message)
-            size += len(message.get("body", b""))
-            if size > self.max_body_bytes:
-                await self._refuse(scope, receive, send)
-                return
-            if not message.get("more_body", False):
-                break
-        waiting = iter(messages)
+            read += len(message.get("body", b""))
+            if read > self._max_bytes:
+                raise self._refusal()
+            return message
 
-        async def replay() -> Message:
-            return next(waiting, None) or await receive()
+        await self._app(scope, limited, send)
 
-        await self.app(scope, replay, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        message = f"The body is larger than {self.max_body_bytes:,} bytes. Send fewer texts in one request."
-        # The rest of the body is not read, so the connection can't be used again.
-        response = failure(413, "body_too_large", message, scope["state"]["request_id"], {"connection": "close"})
-        await response(scope, receive, send)
+    def _refusal(self) -> Refusal:
+        return Refusal(
+            413,
+            "body_too_large",
+            f"Expected a body of at most {self._max_bytes:,} bytes, got a larger one. Send several requests.",
+            # The rest of the body is not read, so the connection can't carry another request.
+            headers={"Connection": "close"},
+        )

@@ -1,57 +1,90 @@
-"""What requests and answers look like; the OpenAPI description is made from these."""
+"""What goes over the wire: the bodies of requests and answers, and with them the OpenAPI."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Any
 
-TEXTS = ["what a lovely day", "my train is late again..."]
+from pydantic import BaseModel, ConfigDict, FailFast, Field
+
+EXAMPLE_ID = "4f0c1b6c9a7e4d2f8b3a5c6d7e8f9012"
+EXAMPLE_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 class PredictRequest(BaseModel):
     """Texts to classify."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"texts": ["what a lovely day", "I missed my train again"]}]}
+    )
 
-    texts: list[str] = Field(min_length=1, description="Raw texts, each with something to read.", examples=[TEXTS])
+    # One wrong item says enough; a list of a million would be answered with a million complaints.
+    texts: Annotated[list[str], FailFast()] = Field(
+        min_length=1,
+        description="Raw texts, each with at least one visible character. The service's `serve.max_texts` bounds "
+        "their number and `serve.max_body_bytes` the size of the whole.",
+    )
 
 
 class ModelInfo(BaseModel):
-    """The model that answered."""
+    """Which model answered."""
 
     name: str = Field(description="The model's name.", examples=["tweets"])
-    digest: str = Field(description="SHA-256 of the bundle's manifest.", examples=["9f86d081884c7d65" * 4])
+    digest: str = Field(description="SHA-256 of the bundle's manifest: it names the bundle.", examples=[EXAMPLE_DIGEST])
 
 
-class PredictionItem(BaseModel):
+class TextPrediction(BaseModel):
     """The answer to one text."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     label: str = Field(description="The most probable label.", examples=["positive"])
-    probability: float = Field(description="Its probability.", examples=[0.98])
-    probabilities: dict[str, float] = Field(description="Every label's probability; they sum to 1.")
-    truncated: bool = Field(description="Whether the text was longer than the model reads, so its end was not seen.")
+    probability: float = Field(ge=0, le=1, description="Its probability.", examples=[0.97])
+    probabilities: dict[str, float] = Field(
+        description="Every label's probability; they sum to 1.", examples=[{"negative": 0.03, "positive": 0.97}]
+    )
+    truncated: bool = Field(
+        description="Whether the text was longer than the model reads, so that its end was cut off.", examples=[False]
+    )
 
 
 class PredictResponse(BaseModel):
-    """One prediction a text, in the order of the texts."""
+    """The answers, one a text and in their order."""
 
-    request_id: str = Field(description="As in the header X-Request-ID.")
+    request_id: str = Field(description="As in the header `X-Request-ID`.", examples=[EXAMPLE_ID])
     model: ModelInfo
-    predictions: list[PredictionItem]
+    predictions: list[TextPrediction]
 
 
-class Status(BaseModel):
-    """How the service is."""
+class Health(BaseModel):
+    """The process answers."""
 
     status: str = Field(examples=["ok"])
 
 
-class ErrorBody(BaseModel):
+class Readiness(BaseModel):
+    """The service is ready, with this model."""
+
+    status: str = Field(examples=["ready"])
+    model: ModelInfo
+
+
+class ErrorInfo(BaseModel):
     """What went wrong."""
 
-    code: str = Field(description="Stable, for programs.", examples=["bad_text"])
-    message: str = Field(description="What was expected, what came, what to do next.")
-    request_id: str = Field(description="As in the header X-Request-ID.")
+    code: str = Field(description="A stable name for programs.", examples=["bad_text"])
+    message: str = Field(
+        description="What was expected, what came, and what to do next.",
+        examples=["Text 1: The text is empty. Send at least one visible character."],
+    )
+    request_id: str = Field(
+        description="As in the header `X-Request-ID` and in the service's log.", examples=[EXAMPLE_ID]
+    )
+    details: dict[str, Any] | None = Field(
+        default=None,
+        description="More for programs, where there is more.",
+        examples=[{"reason": "empty_text", "index": 1}],
+    )
 
 
 class ErrorResponse(BaseModel):
-    """The one shape of every failing answer."""
+    """The one shape of every failure."""
 
-    error: ErrorBody
+    error: ErrorInfo

@@ -1,90 +1,128 @@
-"""The process around the app: it binds, says where it listens, and stops without dropping what it accepted."""
+"""The process: bind, load, announce, run until told to stop, drain, end well."""
 
 import ipaddress
-import os
+import logging
 import signal
 import socket
-import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from linnet.config import Config
 from linnet.errors import UsageError
-from linnet.predict import Classifier, load
+from linnet.predict import load
 from linnet.serve.app import create_app
 
-GRACE_SECONDS = 30
-BACKLOG = 2048
+GRACE_SECONDS = 25  # orchestrators kill after 30
+KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that it is they who close
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "linnet": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}
+
+logger = logging.getLogger("linnet.serve")
+say = partial(print, flush=True)  # a script that reads the line through a pipe waits for it
 
 
-def serve(config: Config, bundle: Path) -> None:
-    """Verify and load a bundle, then answer until SIGTERM or Ctrl-C.
+class Server(uvicorn.Server):
+    """Uvicorn's server, which says when it listens and for which a stop by signal is a good end.
 
     Args:
-        config: Its `serve` and `predict` sections are used.
-        bundle: A folder that `linnet export` wrote.
-
-    Raises:
-        BundleError: The bundle is broken; nothing listens then.
-        UsageError: The address can't be listened on.
+        config: Uvicorn's settings.
+        address: What is listened on, for the message where that fails.
+        announce: Called once the service listens.
     """
-    signal.signal(signal.SIGTERM, _exit)
-    classifier = load(bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens)
-    app = create_app(classifier, config.serve)
-    listening = _bind(config.serve.host, config.serve.port)
-    if not _is_loopback(config.serve.host):
-        print(
-            f"linnet: warning: {config.serve.host} can be reached from other machines, and there are no keys yet: "
-            "whoever reaches the port is answered.",
-            file=sys.stderr,
-        )
-    settings = uvicorn.Config(
-        app,
-        access_log=False,  # one line a request slows a busy service down and says nothing that metrics don't
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        lifespan="on",
-    )
-    _Server(settings, classifier).run(sockets=[listening])
 
-
-class _Server(uvicorn.Server):
-    """Says where it listens, once it does."""
-
-    def __init__(self, config: uvicorn.Config, classifier: Classifier):
+    def __init__(self, config: uvicorn.Config, address: str, announce: Callable[[], None]):
         super().__init__(config)
-        self._classifier = classifier
+        self._address, self._announce = address, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if sockets and self.started:
-            host, port = sockets[0].getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            model = f"{self._classifier.name} ({self._classifier.digest[:12]})"
-            print(f"linnet serves {model} on http://{shown}:{port} (docs at /docs, stop with Ctrl-C)", flush=True)
+        """Start the app, then listen, then say so."""
+        with _refused(self._address):
+            await super().startup(sockets)
+        self._announce()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on a signal. Uvicorn's own would raise it again after the drain, and so end with an error."""
+        former = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
 
 
-def _exit(signum: int, frame: FrameType | None) -> None:
-    # uvicorn raises the signal again after it has drained: that is a clean end, too.
-    sys.exit(0)
+def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -> None:
+    """Verify and load a bundle, then answer over HTTP until SIGTERM or SIGINT; what was accepted is finished first.
+
+    Args:
+        config: All settings; `[serve]` and `[predict]` are used.
+        bundle: A folder that `linnet export` wrote.
+        announce: Is told where the service listens, in one line, once it does.
+
+    Raises:
+        BundleError: The bundle is broken, changed, or its proof failed.
+        UsageError: The address can't be listened on.
+    """
+    address = f"{config.serve.host} port {config.serve.port}"
+    with _bind(config.serve.host, config.serve.port, address) as listener:
+        classifier = load(
+            bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens
+        )
+        settings = uvicorn.Config(
+            create_app(classifier, config.serve),
+            log_config=LOGGING,
+            access_log=False,  # it would log paths; `linnet.serve` logs routes
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            lifespan="on",
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+            logger.warning("%s is open to other machines and asks for no key: whoever reaches it may use it", address)
+        line = f"Serving {classifier.name} ({classifier.digest[:12]}) on {_url(listener)}"
+        Server(settings, address, lambda: announce(line)).run(sockets=[listener])
 
 
-def _bind(host: str, port: int) -> socket.socket:
+@contextmanager
+def _refused(address: str) -> Iterator[None]:
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        # create_server and getaddrinfo word their errors their own way; the plain meaning is the system's.
-        number = getattr(error, "errno", None) or 0
-        reason = os.strerror(number) if number > 0 else str(error)
-        raise UsageError(f"Can't listen on {host}:{port}: {reason}. Choose another --host or --port.") from None
+        yield
+    except (OSError, UnicodeError) as error:  # a host name may be no name at all
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"Can't listen on {address}: {reason}. Choose another with --host and --port; port 0 takes a free one."
+        ) from error
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _bind(host: str, port: int, name: str) -> socket.socket:
+    with _refused(name):
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
