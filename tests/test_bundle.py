@@ -180,7 +180,7 @@ def test_a_path_out_of_the_folder_is_refused(sealed, field, name):
         ({"labels": ["one"]}, "labels"),
         ({"labels": ["twice", "twice"]}, "labels"),
         ({"temperature": 0}, "temperature"),
-        ({"temperature": 1e999}, "temperature"),
+        ({"max_length": 2**70}, "max_length"),
         ({"models": {}}, "models"),
         ({"format": 0}, "format"),
         ({"format": "one"}, "format"),
@@ -191,7 +191,7 @@ def test_a_path_out_of_the_folder_is_refused(sealed, field, name):
 )
 def test_a_manifest_with_a_bad_field_names_it(sealed, change, where):
     content = json.loads((sealed / MANIFEST).read_text()) | change
-    (sealed / MANIFEST).write_text(json.dumps(content).replace("Infinity", "1e999"))
+    (sealed / MANIFEST).write_text(json.dumps(content))
     assert f"is not a manifest: {where}" in refuses(sealed)
 
 
@@ -202,6 +202,7 @@ def test_a_manifest_with_a_bad_field_names_it(sealed, change, where):
         (b"{", "can't be read as JSON"),
         (b"\xff\xfe", "can't be read as JSON"),
         (b'{"format": NaN}', "can't be read as JSON"),
+        (b'{"lineage": {"loss": [1e999]}}', "can't be read as JSON"),
         (b"[" * 100_000, "can't be read as JSON"),
         (b"[]", "expected a JSON object, got list"),
         (b"{}", "is not a manifest"),

@@ -35,6 +35,7 @@ MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD = (
 )
 REQUIRED_FILES = {PROOF, REFERENCE, TOKENIZER, CARD}
 REQUIRED_CHECKS = {"parity", "accuracy"}
+MOST_TOKENS = 1_000_000
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of a file beside the manifest: no path, no hidden file
 
 
@@ -71,7 +72,7 @@ class Manifest(BaseModel):
     created: str
     labels: tuple[str, ...] = Field(min_length=2)
     problem_type: Literal["single_label_classification"]
-    max_length: int = Field(ge=4)
+    max_length: int = Field(ge=4, le=MOST_TOKENS)
     models: dict[str, str] = Field(min_length=1)
     temperature: float = Field(gt=0, allow_inf_nan=False)
     lineage: dict[str, Any]
@@ -240,6 +241,7 @@ def _parse_manifest(file: Path) -> Manifest:
 def _read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        canonical_json(content)  # refuses infinities, which JSON can spell as 1e999
     except FileNotFoundError:
         raise BundleError(f"{file.parent} is incomplete: {file.name} missing.") from None
     except (OSError, ValueError, RecursionError) as error:
