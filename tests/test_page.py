@@ -46,6 +46,12 @@ def test_the_description_is_escaped():
     assert 'aria-label="a &lt; &#34;b&#34;"' in page.svg(draw(), 'a < "b"')
 
 
+def test_a_script_that_the_drawing_font_lacks_is_left_to_the_readers_font():
+    figure, axes = page.plot()
+    axes.set_title("好 ไทย 😀")
+    assert "好 ไทย 😀" in page.svg(figure)
+
+
 @pytest.fixture
 def template(monkeypatch):
     """Let a test bring its own template, beside the real base.html."""

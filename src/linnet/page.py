@@ -6,6 +6,7 @@ read well on light and on dark pages; other colours should be mid-tones, such as
 
 import io
 import re
+import warnings
 from functools import cache
 from typing import Any
 
@@ -44,7 +45,9 @@ def svg(figure: Figure, description: str = "") -> Markup:
     buffer = io.StringIO()
     # Text stays text (fonttype none) so that it takes the page's font and colour; with a fixed salt and no
     # metadata the same figure gives the same bytes on every run.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "linnet"}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "linnet"}), warnings.catch_warnings():
+        # The reader's font draws the text, so it doesn't matter what matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
     drawing = buffer.getvalue()
     drawing = drawing[drawing.index("<svg") :]  # an XML prolog may not stand inside of HTML

@@ -32,6 +32,7 @@ from linnet.evaluate.baselines import Baseline, majority_class, tfidf_logistic_r
 from linnet.evaluate.calibration import ReliabilityBin, calibrated_limit, reliability_bins
 from linnet.evaluate.intervals import (
     Agreement,
+    Estimate,
     bootstrap_f1,
     bootstrap_mean,
     mcnemar_p,
@@ -90,11 +91,12 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
     correct = answers.predictions == split.labels
     confidence = answers.probabilities.max(axis=1)
     reliability = reliability_bins(confidence, correct, settings.calibration_bins, settings.confidence_level)
+    accuracy = proportion(int(correct.sum()), len(split), settings.confidence_level)
     compared = [_compare(baseline, split, correct, settings) for baseline in baselines]
     manifest = classifier.bundle.manifest
     report = {
         "format": FORMAT,
-        **_verdict(compared[-1]),
+        **_verdict(accuracy, compared[-1], settings.confidence_level),
         "model": {"name": manifest.name, "digest": manifest.digest, "labels": list(manifest.labels)},
         "split": split.name,
         "rows": len(split),
@@ -102,6 +104,7 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         "split_sha256": digest(splits / f"{split.name}.parquet"),
         "notes": judged.notes,
         "confidence_level": settings.confidence_level,
+        "accuracy": asdict(accuracy),
         **_measures(answers, split, settings),
         "calibration": _calibration(answers, split, reliability, settings),
         "truncated": {"rows": answers.truncated, "share": answers.truncated / len(split)},
@@ -134,7 +137,6 @@ def _measures(answers: _Answers, split: Split, settings: EvaluateConfig) -> dict
     right, predicted, present = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
     losses = metrics.log_losses(answers.probabilities, split.labels)
     return {
-        "accuracy": asdict(proportion(int(right.sum()), len(split), level)),
         "macro_f1": asdict(macro_f1),
         "log_loss": asdict(bootstrap_mean(losses, level, resamples, seed)),
         "per_class": [
@@ -189,16 +191,20 @@ def _compare(baseline: Baseline, split: Split, correct: NDArray[np.bool_], setti
     }
 
 
-def _verdict(baseline: dict[str, Any]) -> dict[str, Any]:
-    gap = baseline["difference"]
-    points = f"{100 * gap['value']:+.1f} points ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
+def _verdict(accuracy: Estimate, baseline: dict[str, Any], confidence_level: float) -> dict[str, Any]:
+    gap, title = baseline["difference"], baseline["title"]
+    figures = (
+        f"{100 * accuracy.value:.1f} % against {100 * baseline['accuracy']['value']:.1f} %, "
+        f"{100 * gap['value']:+.1f} points ({100 * confidence_level:g} % interval "
+        f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
+    )
     if gap["low"] > 0:
-        verdict = f"The model beats {baseline['title']} by {points}."
+        verdict = f"The model beats {title}: {figures}."
     elif gap["high"] < 0:
-        verdict = f"The model is WORSE than {baseline['title']}, which costs next to nothing: {points}. Don't serve it."
+        verdict = f"The model is WORSE than {title}, which costs next to nothing: {figures}. Don't serve it."
     else:
-        verdict = f"The model is not shown to beat {baseline['title']}, which costs next to nothing: {points}."
-    return {"verdict": verdict, "beats_baseline": bool(gap["low"] > 0)}
+        verdict = f"The model is not shown to beat {title}, which costs next to nothing: {figures}."
+    return {"verdict": verdict, "beats_baseline": gap["low"] > 0}
 
 
 def _write(

@@ -12,33 +12,45 @@ from linnet.page import PALETTE, plot, svg
 
 BLUE, ORANGE, GREEN, GREY = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[5]
 CELLS_WITH_NUMBERS = 12
+TICKS = 40  # more label names than these don't fit beside the matrix
+LONGEST_NAME = 20
+WIDE, NARROW = 6.4, 4.8  # inches: a whole row of the page, and half of one
 
 
 def confusion(matrix: NDArray[np.int64], labels: Sequence[str]) -> Markup:
     """Share of each label's rows by prediction, as a heat map."""
     size = len(labels)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    figure, axes = plot(6.0, 4.4 if size <= CELLS_WITH_NUMBERS else 6.0)
+    figure, axes = plot(NARROW, 4.0)
     # Opacity in place of a colour map keeps empty cells the colour of the page, light or dark.
     colour = np.empty((size, size, 4))
     colour[..., :3] = [int(BLUE[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     colour[..., 3] = 0.05 + 0.9 * shares
     axes.imshow(colour)
+    axes.set(xticks=[], yticks=[])
+    if size <= TICKS:
+        small = 10 if size <= CELLS_WITH_NUMBERS else 6
+        names = [shorten(label) for label in labels]
+        # A label may hold a dollar sign, which matplotlib would take for mathematics.
+        axes.set_xticks(range(size), names, rotation=0 if size <= 3 else 90, fontsize=small, parse_math=False)
+        axes.set_yticks(range(size), names, fontsize=small, parse_math=False)
     if size <= CELLS_WITH_NUMBERS:
-        axes.set_xticks(range(size), labels, rotation=0 if size <= 3 else 45, ha="center" if size <= 3 else "right")
-        axes.set_yticks(range(size), labels)
-        for row in range(size):
-            for column in range(size):
-                text = f"{matrix[row, column]:,}\n{100 * shares[row, column]:.1f} %"
-                axes.text(column, row, text, ha="center", va="center", fontsize=9 if size <= 6 else 6)
+        for row, column in np.ndindex(size, size):
+            text = f"{matrix[row, column]:,}\n{100 * shares[row, column]:.0f} %"
+            axes.text(column, row, text, ha="center", va="center", fontsize=10 if size <= 4 else 5.5)
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
     return svg(figure, "Confusion matrix: rows by label, columns by prediction")
 
 
+def shorten(label: str) -> str:
+    """A label that fits beside a plot."""
+    return label if len(label) <= LONGEST_NAME else label[: LONGEST_NAME - 1] + "…"
+
+
 def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
     """Accuracy over confidence, with intervals; a calibrated model lies on the diagonal."""
-    figure, axes = plot(6.0, 3.8)
+    figure, axes = plot(NARROW, 3.6)
     confidence = [item.confidence for item in bins]
     accuracy = [item.accuracy.value for item in bins]
     errors = [
@@ -57,8 +69,8 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
 
 def probabilities(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Markup:
     """How often which probability was stated, by whether the prediction was right."""
-    figure, axes = plot()
-    edges = np.linspace(float(confidence.min()), 1.0, 31)
+    figure, axes = plot(NARROW, 3.4)
+    edges = np.linspace(min(0.5, float(confidence.min())), 1.0, 31)
     parts = [confidence[correct], confidence[~correct]]
     axes.hist(parts, edges.tolist(), stacked=True, color=[BLUE, ORANGE], label=["right", "wrong"])
     axes.set_xlabel("probability of the predicted label")
@@ -69,7 +81,7 @@ def probabilities(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -
 
 def comparison(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Markup:
     """Accuracy of several models with its interval, one a line."""
-    figure, axes = plot(6.0, 0.9 + 0.55 * len(rows))
+    figure, axes = plot(WIDE, 0.8 + 0.45 * len(rows))
     for place, (_, estimate) in enumerate(reversed(rows)):
         colour = BLUE if place == len(rows) - 1 else GREY
         value, low, high = (100 * estimate[key] for key in ("value", "low", "high"))
@@ -84,7 +96,7 @@ def comparison(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Markup:
 
 def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
     """Losses and validation accuracy by epoch."""
-    figure, axes = plot()
+    figure, axes = plot(NARROW, 3.4)
     number = [row["epoch"] for row in epochs]
     lines = axes.plot(number, [row["train_loss"] for row in epochs], "o-", color=GREY, label="training loss")
     lines += axes.plot(number, [row["eval_loss"] for row in epochs], "o-", color=ORANGE, label="validation loss")
@@ -96,5 +108,5 @@ def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
     accuracy = [100 * row["eval_accuracy"] for row in epochs]
     lines += right.plot(number, accuracy, "s-", color=BLUE, label="validation accuracy")
     right.set_ylabel("accuracy, %")
-    axes.legend(handles=lines, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, fontsize=9)
+    axes.legend(handles=lines, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.3), ncols=2, fontsize=9)
     return svg(figure, "Training loss, validation loss and validation accuracy by epoch")
