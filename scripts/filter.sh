@@ -35,5 +35,7 @@ case $min_length$max_length in
     *[!0-9]*) usage "a length is a whole number, got '$min_length' and '$max_length'." ;;
 esac
 command -v jq >/dev/null || { echo "filter: this needs jq; install it with your system's packages." >&2 && exit 2; }
-exec jq --compact-output --from-file "$(dirname "$0")/filter.jq" --arg label "$label" --arg min_length "$min_length" \
+# Once, lest a pattern that is no regular expression fails again on every row.
+jq --null-input --arg pattern "$pattern" '"" | test($pattern) | empty' 2>/dev/null || usage "not a pattern: '$pattern'."
+exec jq --compact-output --from-file "$(dirname "$0")/filter.jq" --arg only "$label" --arg min_length "$min_length" \
     --arg max_length "$max_length" --arg pattern "$pattern" --arg flags "$flags" -- "$@"
