@@ -1,14 +1,54 @@
-"""Splits to checkpoint."""
+"""Fine-tune an encoder on the training split and keep the epoch that is best on the validation split."""
 
 import argparse
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from linnet.cli.options import add_config_options, config_from
 
 SUMMARY = "splits to checkpoint"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
+    parser.add_argument("--splits", type=Path, default=Path("splits"), metavar="DIR", help="splits (default: splits)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("checkpoint"), metavar="DIR", help="folder (default: checkpoint)"
+    )
+    add_config_options(parser, "model.name_or_path", "train.num_train_epochs")
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    raise NotImplementedError
+    import linnet.train
+
+    show(linnet.train.train(config_from(arguments), arguments.splits, arguments.out), arguments.out)
+
+
+def show(record: dict[str, Any], directory: Path) -> None:
+    """Print how training went."""
+    from rich.console import Console
+    from rich.table import Table
+
+    encoder = record["encoder"]
+    title = f"{encoder['name']} on {record['rows']['train']:,} rows, judged on {record['rows']['validation']:,}"
+    table = Table(title=title, title_justify="left")
+    for header in ("Epoch", "Training Loss", "Validation Loss", "Accuracy"):
+        table.add_column(header, justify="right")
+    for row in record["history"]:
+        best = row["epoch"] == record["best_epoch"]
+        cells = [f"{row['train_loss']:.4f}", f"{row['eval_loss']:.4f}", f"{100 * row['eval_accuracy']:.2f} %"]
+        table.add_row(str(row["epoch"]), *cells, style="bold" if best else None)
+    Console().print(table)
+    print(f"Stopped: {record['stop_reason']}; epoch {record['best_epoch']} is kept.")
+    print(
+        f"{timedelta(seconds=round(record['train_runtime']))} on {record['device']} in {record['precision']}, "
+        f"{record['global_step']:,} steps ({record['train_steps_per_second']:.2f} a second), "
+        f"{record['total_flos']:.3g} FLOPs."
+    )
+    for name, count in record["truncated"].items():
+        if count:
+            length = record["settings"]["model"]["max_length"]
+            print(f"Truncated to {length} tokens: {count:,} of {record['rows'][name]:,} {name} texts.")
+    print(f"Final model: {directory}")

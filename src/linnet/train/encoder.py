@@ -1,0 +1,172 @@
+"""The encoder to start from: where its files lie, and the classifier that is made of it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForSequenceClassification
+from transformers.utils import logging
+
+from linnet.errors import BundleError, ModelError
+from linnet.files import digest
+from linnet.text import Tokenizer
+from linnet.train.hub import fetch
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+# These number positions from the padding id on, so that many of their positions can't be used.
+OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text"}
+# Its weights stand in an encoder's file or don't, as its makers liked; where they don't it is learnt like the head.
+POOLER = "pooler"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder's files, found.
+
+    Attributes:
+        name: What was asked for.
+        folder: Holds config.json, tokenizer.json and the safetensors.
+        source: Where it came from.
+        revision: Commit on the model hub; None elsewhere.
+    """
+
+    name: str
+    folder: Path
+    source: Literal["folder", "hub", "scratch"]
+    revision: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Name, source, revision and the SHA-256 of each file of weights."""
+        weights = {file.name: digest(file) for file in sorted(self.folder.glob("*.safetensors"))}
+        return {"name": self.name, "source": self.source, "revision": self.revision, "sha256": weights}
+
+    def tokenizer(self, max_length: int) -> Tokenizer:
+        """Its tokenizer.
+
+        Raises:
+            ModelError: The file is no tokenizer.
+        """
+        try:
+            return Tokenizer(self.folder / "tokenizer.json", max_length)
+        except BundleError as error:
+            raise ModelError(str(error)) from error
+
+
+def find_encoder(name: str) -> Encoder:
+    """Find an encoder's files.
+
+    Args:
+        name: A folder in Hugging Face layout, or an id of the model hub.
+
+    Raises:
+        ModelError: There is no such folder, a file is missing in it, or the hub does not give it.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        encoder = Encoder(name, path, "folder")
+    else:
+        folder = fetch(name)
+        encoder = Encoder(name, folder, "hub", folder.name)
+    _check_files(encoder)
+    return encoder
+
+
+def _check_files(encoder: Encoder) -> None:
+    for file in ("config.json", "tokenizer.json"):
+        if not (encoder.folder / file).is_file():
+            raise ModelError(
+                f"The encoder {encoder.name} holds no {file}. Expected an encoder in Hugging Face layout: config.json, "
+                "tokenizer.json and model.safetensors."
+            )
+    if not any((encoder.folder / file).is_file() for file in WEIGHTS):
+        raise ModelError(
+            f"The encoder {encoder.name} holds no model.safetensors, and weights in other formats are not read: "
+            "they are pickles, which can run code. Load it in transformers once and save_pretrained it."
+        )
+
+
+def load_classifier(encoder: Encoder, labels: Sequence[str], tokenizer: Tokenizer) -> Any:
+    """Load an encoder with a classification head, in float32.
+
+    A head that the files hold is taken over where it fits; otherwise it is drawn from torch's random state.
+
+    Args:
+        encoder: The encoder.
+        labels: Label names by id.
+        tokenizer: Its tokenizer, which tells how long a text may get.
+
+    Returns:
+        A `transformers` model for sequence classification.
+
+    Raises:
+        ModelError: It can't be loaded, its own weights are not all there, or it can't read what the tokenizer gives.
+    """
+    names = dict(enumerate(labels))
+    try:
+        with quiet():
+            model, found = AutoModelForSequenceClassification.from_pretrained(
+                encoder.folder,
+                id2label=names,
+                label2id={label: i for i, label in names.items()},
+                problem_type="single_label_classification",
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # a head for other labels; the rest is refused below
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"The encoder {encoder.name} can't be loaded: {error}") from error
+    _check_weights(encoder, model, found)
+    _check_limits(encoder, model.config, tokenizer)
+    return model
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what transformers says of a new head, which is expected here, and its bars off the terminal."""
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _check_weights(encoder: Encoder, model: Any, found: dict[str, Any]) -> None:
+    mismatched = {key[0] if isinstance(key, tuple) else key for key in found["mismatched_keys"]}
+    prefix = f"{model.base_model_prefix}."
+    absent = sorted(
+        key for key in mismatched | set(found["missing_keys"]) if key.startswith(prefix) and POOLER not in key
+    )
+    if absent:
+        few = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+        raise ModelError(
+            f"The encoder {encoder.name} lacks {len(absent)} of the weights that its config.json asks for ({few}), "
+            "so they would be random. Its files belong to another model or are incomplete: get them again."
+        )
+
+
+def _check_limits(encoder: Encoder, config: Any, tokenizer: Tokenizer) -> None:
+    positions = getattr(config, "max_position_embeddings", None) or 0
+    if config.model_type in OFFSET_POSITIONS:
+        positions -= config.pad_token_id + 1
+    if 0 < positions < tokenizer.max_length:
+        raise ModelError(
+            f"model.max_length is {tokenizer.max_length}, but the encoder {encoder.name} reads {positions} tokens at "
+            f"most. Set model.max_length to {positions} or less."
+        )
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ModelError(
+            f"The tokenizer of the encoder {encoder.name} knows {tokenizer.vocab_size} tokens, but the encoder has "
+            f"embeddings for {config.vocab_size} alone. "
+            "They belong to different models: put the encoder's own tokenizer.json there."
+        )

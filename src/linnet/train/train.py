@@ -1,0 +1,135 @@
+"""The stage itself: splits become a checkpoint, with the record of how."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from linnet.config import Config
+from linnet.data import Split, read_split
+from linnet.errors import LabelError
+from linnet.files import digest, whole_directory
+from linnet.lineage import lineage
+from linnet.progress import progress
+from linnet.train import scratch
+from linnet.train.batches import encode
+from linnet.train.checkpoint import Checkpoints
+from linnet.train.encoder import Encoder, find_encoder, load_classifier
+from linnet.train.loop import Loop
+
+FORMAT = 1
+
+
+def train(config: Config, splits: Path, directory: Path) -> dict[str, Any]:
+    """Fine-tune an encoder and keep its best epoch.
+
+    Equal settings, splits and encoder give equal weights, byte for byte, on a CPU with as many threads.
+
+    Args:
+        config: Its `model` section names the encoder, its `train` section is the recipe.
+        splits: A folder that `linnet prepare` wrote.
+        directory: The checkpoint folder; appears whole, or stays as it was.
+
+    Returns:
+        The training record, as in training.json.
+
+    Raises:
+        DataError: A split can't be used.
+        LabelError: The splits don't have the same labels.
+        ModelError: The encoder can't be had or used.
+        TrainingError: The loss is no finite number.
+        StorageError: The disk refused a write.
+    """
+    splits = Path(splits)
+    learn, validate = _read(splits)
+    with _seeded(config.train.seed), whole_directory(directory) as folder:
+        encoder = _encoder(config, learn, folder)
+        tokenizer = encoder.tokenizer(config.model.max_length)
+        model = load_classifier(encoder, learn.label_names, tokenizer).to(_device())
+        loop = Loop(model, config.train, encode(learn, tokenizer), encode(validate, tokenizer))
+        checkpoints = Checkpoints(folder, encoder, config.model.max_length)
+        seconds = _run(loop, checkpoints)
+        record = _record(config, splits, encoder, loop, seconds)
+        checkpoints.finish(record["best_epoch"], record)
+    return record
+
+
+def _read(splits: Path) -> tuple[Split, Split]:
+    learn, validate = read_split(splits, "train"), read_split(splits, "validation")
+    for other in (validate, read_split(splits, "test")):
+        if other.label_names != learn.label_names:
+            raise LabelError(
+                f"The splits in {splits} don't have the same labels: train has {', '.join(learn.label_names)}; "
+                f"{other.name} has {', '.join(other.label_names)}. They are from different runs: prepare them again."
+            )
+    return learn, validate
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Torch's random state from a seed; the caller's own comes back afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _encoder(config: Config, learn: Split, folder: Path) -> Encoder:
+    if config.model.name_or_path != scratch.NAME:
+        return find_encoder(config.model.name_or_path)
+    own = folder / scratch.NAME
+    own.mkdir()
+    return scratch.make_encoder(learn.texts, config.model.max_length, own)
+
+
+def _run(loop: Loop, checkpoints: Checkpoints) -> float:
+    """Run all epochs; gives the seconds they took, evaluation and saving included."""
+    epochs = loop.settings.num_train_epochs
+    started = time.perf_counter()
+    with progress("train", len(loop.train) * epochs, "texts") as task:
+
+        def on_step(texts: int, loss: float) -> None:
+            speed = loop.state.texts / (time.perf_counter() - started)
+            task.note(f"epoch {len(loop.state.history) + 1}/{epochs}, loss {loss:.4f}, {speed:,.0f} texts/s")
+            task.advance(texts)
+
+        while loop.stop_reason is None:
+            epoch = loop.run_epoch(on_step)
+            checkpoints.save(loop.model, epoch.epoch, loop.best.epoch)
+    return time.perf_counter() - started
+
+
+def _record(config: Config, splits: Path, encoder: Encoder, loop: Loop, seconds: float) -> dict[str, Any]:
+    state, card = loop.state, splits / "data_card.json"
+    encoded = {"train": loop.train, "validation": loop.validation}
+    return {
+        "format": FORMAT,
+        "history": [dataclasses.asdict(epoch) for epoch in state.history],
+        "best_epoch": loop.best.epoch,
+        "stop_reason": loop.stop_reason,
+        "global_step": state.step,
+        "train_runtime": seconds,
+        "train_samples_per_second": state.texts / seconds,
+        "train_steps_per_second": state.step / seconds,
+        "total_flos": state.flops,
+        "num_input_tokens_seen": state.tokens,
+        "rows": {name: len(split) for name, split in encoded.items()},
+        "tokens": {name: len(split.ids) for name, split in encoded.items()},
+        "truncated": {name: split.truncated for name, split in encoded.items()},
+        "labels": [loop.model.config.id2label[i] for i in range(loop.model.config.num_labels)],
+        "encoder": encoder.identity(),
+        "parameters": sum(parameter.numel() for parameter in loop.model.parameters()),
+        "device": str(loop.model.device),
+        "precision": "fp32",
+        "seed": config.train.seed,
+        "settings": config.model_dump(mode="json"),
+        "data_card_sha256": digest(card) if card.is_file() else None,
+        "lineage": lineage(),
+    }
