@@ -81,7 +81,8 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
     """
     settings = config.evaluate
     classifier = load(bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens)
-    judged = choose_rows(splits, classifier.labels, settings)
+    manifest = classifier.bundle.manifest
+    judged = choose_rows(splits, manifest, settings)
     split = judged.split
     answers = _answer(classifier, split.texts)
     alone = latency.measure_alone(classifier, split.texts)
@@ -93,7 +94,6 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
     reliability = reliability_bins(confidence, correct, settings.calibration_bins, settings.confidence_level)
     accuracy = proportion(int(correct.sum()), len(split), settings.confidence_level)
     compared = [_compare(baseline, split, correct, settings) for baseline in baselines]
-    manifest = classifier.bundle.manifest
     report = {
         "format": FORMAT,
         **_verdict(accuracy, compared[-1], settings.confidence_level),

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from linnet.bundle import Manifest
 from linnet.config import EvaluateConfig
 from linnet.data import Split, read_split
 from linnet.errors import DataError, LabelError
+from linnet.files import digest
 
 SPLITS = ("train", "validation", "test")
+TRAIN_FILE = "train.parquet"
 FEWEST = 2  # one row has no spread, so no interval
 
 NOTES = {
@@ -34,12 +37,12 @@ class Rows:
     notes: list[str]
 
 
-def choose_rows(splits: Path, labels: Sequence[str], settings: EvaluateConfig) -> Rows:
+def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> Rows:
     """Read a split, check that it is the bundle's kind, and draw a sample where one is asked for.
 
     Args:
         splits: Folder that `linnet prepare` wrote.
-        labels: The bundle's labels, in order.
+        manifest: The bundle's; its labels are compared, and the splits that it was made from.
         settings: Which split, how many rows of it, and the seed of the draw.
 
     Raises:
@@ -52,8 +55,10 @@ def choose_rows(splits: Path, labels: Sequence[str], settings: EvaluateConfig) -
             f"The {split.name} split of {splits} has {len(split)} row(s); judging needs {FEWEST} or more. "
             f"{_splits_with_rows(splits)} Choose with --split, or prepare again with a larger data.{split.name}_size."
         )
-    _check_labels(split.label_names, labels, splits)
+    _check_labels(split.label_names, manifest.labels, splits)
     notes = [NOTES[split.name]] if split.name in NOTES else []
+    if _trained_elsewhere(splits, manifest):
+        notes.append("The bundle was trained on other splits than these: it may have seen some of the judged rows.")
     if not 0 < settings.sample < len(split):
         return Rows(split, len(split), notes)
     drawn = np.random.default_rng(settings.seed).choice(len(split), settings.sample, replace=False)
@@ -61,6 +66,12 @@ def choose_rows(splits: Path, labels: Sequence[str], settings: EvaluateConfig) -
     notes.append(f"Judged on {len(drawn):,} of the split's {len(split):,} rows, drawn at random.")
     sample = Split(split.name, [split.texts[i] for i in drawn], split.labels[drawn], split.label_names)
     return Rows(sample, len(split), notes)
+
+
+def _trained_elsewhere(splits: Path, manifest: Manifest) -> bool:
+    made_from = (manifest.lineage.get("data") or {}).get("splits") or {}
+    train = splits / TRAIN_FILE
+    return TRAIN_FILE in made_from and train.is_file() and digest(train) != made_from[TRAIN_FILE]
 
 
 def _splits_with_rows(splits: Path) -> str:
