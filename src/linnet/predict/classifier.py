@@ -1,6 +1,6 @@
 """Texts in, labels and probabilities out: clean, encode, batch, run, softmax, in the order they came."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,10 +102,8 @@ class Classifier:
         return self._answer(texts)[0]
 
     def _answer(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bool]]:
-        if isinstance(texts, str | bytes):
-            raise TextError(
-                "not_a_list", f"Expected a list of texts, got one {type(texts).__name__}. Pass it as [text]."
-            )
+        if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+            raise TextError("not_a_list", f"Expected a list of texts, got {type(texts).__name__}. Pass it as [text].")
         texts = list(texts)
         logits = np.empty((len(texts), len(self.labels)), np.float32)
         truncated: list[bool] = []

@@ -30,5 +30,5 @@ def _cgroup_quota() -> float | None:
     try:
         quota, period = CGROUP_QUOTA.read_text(encoding="ascii").split()
         return int(quota) / int(period)
-    except (OSError, ValueError):  # no such file; or "max", which is no limit
+    except (OSError, ValueError, ZeroDivisionError):  # no such file; or "max", which is no limit
         return None
