@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import DistilBertConfig, DistilBertModel
 
 from linnet.train.encoder import Encoder, quiet
@@ -35,35 +34,36 @@ def make_encoder(texts: Sequence[str], max_length: int, directory: Path) -> Enco
     names = {"pad_token": PAD, "unk_token": UNK, "cls_token": CLS, "sep_token": SEP, "mask_token": MASK}
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_length, **names}
     (directory / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    with torch.device("cpu"):
-        model = DistilBertModel(
-            DistilBertConfig(
-                vocab_size=tokenizer.get_vocab_size(),
-                max_position_embeddings=max_length,
-                n_layers=LAYERS,
-                dim=DIM,
-                n_heads=HEADS,
-                hidden_dim=4 * DIM,
-                pad_token_id=tokenizer.token_to_id(PAD),
-            )
-        )
+    config = DistilBertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        max_position_embeddings=max_length,
+        n_layers=LAYERS,
+        dim=DIM,
+        n_heads=HEADS,
+        hidden_dim=4 * DIM,
+        pad_token_id=tokenizer.token_to_id(PAD),
+    )
     with quiet():
-        model.save_pretrained(directory)
+        DistilBertModel(config).save_pretrained(directory)
     return Encoder(NAME, directory, "scratch")
 
 
 def _tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
+    tokenizer = _word_pieces(vocabulary)
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{CLS} $A {SEP}",
+        pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",
+        special_tokens=[(CLS, vocabulary[CLS]), (SEP, vocabulary[SEP])],
+    )
+    tokenizer.add_special_tokens(SPECIAL)
+    return tokenizer
+
+
+def _word_pieces(vocabulary: dict[str, int]) -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=UNK))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = None
-    if vocabulary:
-        tokenizer.add_special_tokens(SPECIAL)
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{CLS} $A {SEP}",
-            pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",
-            special_tokens=[(CLS, vocabulary[CLS]), (SEP, vocabulary[SEP])],
-        )
     return tokenizer
 
 
@@ -73,7 +73,7 @@ def _vocabulary(texts: Sequence[str]) -> dict[str, int]:
     The trainer numbers the pieces of one character in the order of a hash map that is seeded anew in each
     process, and breaks ties by those numbers. Given as special tokens, they are numbered beforehand.
     """
-    tokenizer = _tokenizer({})
+    tokenizer = _word_pieces({})
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(tokenizer.normalizer.normalize_str(text))

@@ -2,14 +2,15 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
-from linnet.config import Config
+from linnet.config import Config, ModelConfig
 from linnet.data import Split, read_split
 from linnet.errors import LabelError
 from linnet.files import digest, whole_directory
@@ -46,8 +47,11 @@ def train(config: Config, splits: Path, directory: Path) -> dict[str, Any]:
     """
     splits = Path(splits)
     learn, validate = _read(splits)
-    with _seeded(config.train.seed), whole_directory(directory) as folder:
-        encoder = _encoder(config, learn, folder)
+    with (
+        _seeded(config.train.seed),
+        whole_directory(directory) as folder,
+        _encoder(config.model, learn.texts, folder) as encoder,
+    ):
         tokenizer = encoder.tokenizer(config.model.max_length)
         model = load_classifier(encoder, learn.label_names, tokenizer).to(_device())
         loop = Loop(model, config.train, encode(learn, tokenizer), encode(validate, tokenizer))
@@ -81,12 +85,13 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _encoder(config: Config, learn: Split, folder: Path) -> Encoder:
-    if config.model.name_or_path != scratch.NAME:
-        return find_encoder(config.model.name_or_path)
-    own = folder / scratch.NAME
-    own.mkdir()
-    return scratch.make_encoder(learn.texts, config.model.max_length, own)
+@contextmanager
+def _encoder(settings: ModelConfig, texts: Sequence[str], folder: Path) -> Iterator[Encoder]:
+    if settings.name_or_path != scratch.NAME:
+        yield find_encoder(settings.name_or_path)
+        return
+    with TemporaryDirectory(dir=folder) as own:
+        yield scratch.make_encoder(texts, settings.max_length, Path(own))
 
 
 def _run(loop: Loop, checkpoints: Checkpoints) -> float:
