@@ -147,23 +147,16 @@ parse() {
                 value = value * 16 + index("0123456789abcdef", tolower(substr(digits, i, 1))) - 1
             return value
         }
-        # What html.unescape of Python makes of one reference.
-        function resolve(reference,    digits, i) {
-            if (reference ~ /^#/) {
-                digits = reference
-                gsub(/[#;]/, "", digits)
-                return character(digits ~ /^[xX]/ ? hexadecimal(substr(digits, 2)) : digits + 0)
-            }
-            if (reference in entity) return named(reference)
-            for (i = length(reference) - 1; i > 1; i--)
-                if (substr(reference, 1, i) in entity)
-                    return named(substr(reference, 1, i)) substr(reference, i + 1)
-            return "&" reference
+        function resolve(reference,    digits) {
+            if (reference !~ /^#/) return reference in entity ? named(reference) : "&" reference
+            digits = reference
+            gsub(/[#;]/, "", digits)
+            return character(digits ~ /^[xX]/ ? hexadecimal(substr(digits, 2)) : digits + 0)
         }
         function unescaped(text,    result) {
             gsub(/&(amp;)+/, "\\&", text)
             result = ""
-            while (match(text, /&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^ <&#;]+;?)/)) {
+            while (match(text, /&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]*;)/)) {
                 result = result substr(text, 1, RSTART - 1) resolve(substr(text, RSTART + 1, RLENGTH - 1))
                 text = substr(text, RSTART + RLENGTH)
             }

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from linnet.data import sentiment140
 from linnet.errors import DataError
+from linnet.text import SURROGATE
 
 HEAD_ROWS = 1000
 MAX_LINE = 16_000_000
@@ -92,6 +93,9 @@ def read_json_lines(stream: IO[bytes], path: Path) -> Table:
     columns = tuple(dict.fromkeys(key for _, row in head for key in row))
     if not columns:
         raise DataError(f"{path} is empty: it holds no row. Expected a JSON object on each line.")
+    broken = next(filter(SURROGATE.search, columns), None)
+    if broken is not None:
+        raise DataError(f"{path}: the key {broken!r} holds half of a surrogate pair. Rename it.")
     return Table(columns, (_in_order(number, row, columns) for number, row in chain(head, rows)), {"encoding": "utf-8"})
 
 
