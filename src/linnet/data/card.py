@@ -23,6 +23,7 @@ REASONS = {
     "empty_text": "nothing to read in the text",
     "lone_surrogate": "half of a surrogate pair",
     "missing_label": "no label",
+    "nested_entities": "HTML entities nested without end",
     "not_sampled": "usable, but outside of the sample and the test rows",
     "not_text": "the text is no string",
     "nul_byte": "a NUL byte in the text",
