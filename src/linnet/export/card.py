@@ -92,8 +92,8 @@ def _limits(max_length: int, data: Mapping[str, Any], reference: Mapping[str, An
 
 
 def _licence(lineage: Mapping[str, Any]) -> str:
-    encoder = ((lineage["settings"] or {}).get("model") or {}).get("name_or_path")
-    if encoder == "scratch":
+    encoder = lineage["encoder"] or {}
+    if encoder.get("source") == "scratch":
         return "The encoder was trained from nothing; what binds is the licence of the data."
-    base = f"The model was fine-tuned from `{encoder}`" if encoder else "The encoder it was fine-tuned from is unknown"
-    return f"{base}; the licences of that encoder and of the data bind this model too."
+    name = f"`{encoder['name']}`" if encoder else "an encoder that was not recorded"
+    return f"The model was fine-tuned from {name}; the licences of that encoder and of the data bind this model too."

@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from linnet.errors import BundleError, ModelError
 from linnet.text import Tokenizer
+from linnet.train.encoder import quiet
 
 INPUTS = ("input_ids", "attention_mask")
 RECORD = "training.json"
@@ -75,15 +76,16 @@ def load_checkpoint(path: Path, max_length: int) -> Checkpoint:
 
 def _load_model(path: Path) -> PreTrainedModel:
     try:
-        model, loading = AutoModelForSequenceClassification.from_pretrained(
-            path,
-            dtype=torch.float32,
-            attn_implementation="eager",  # gives the graph with the fewest nodes, and the fastest
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
+        with quiet():
+            model, loading = AutoModelForSequenceClassification.from_pretrained(
+                path,
+                dtype=torch.float32,
+                attn_implementation="eager",  # gives the graph with the fewest nodes, and the fastest
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ModelError(f"The checkpoint {path} can't be loaded: {error}") from error
     if missing := loading["missing_keys"]:

@@ -112,7 +112,7 @@ def _lineage(trained: Checkpoint, splits: Path) -> dict[str, Any]:
         "training": record.get("lineage"),
         "settings": record.get("settings"),
         "history": record.get("history"),
-        "seed": record.get("seed"),
+        "encoder": record.get("encoder"),
         "data": {
             "source": described.get("source"),
             "generated": described.get("generated", False),
