@@ -318,7 +318,7 @@ def test_no_such_file(here: Path) -> None:
 
 def test_no_such_column_names_those_there_are(here: Path) -> None:
     source = write_csv(here / "rows.csv", make_rows(60))
-    with pytest.raises(DataError, match="no column 'tweet' for the text. The columns are 'id', 'text', 'label'"):
+    with pytest.raises(DataError, match=r"no column 'tweet' for the text\. The columns are 'id', 'text', 'label'"):
         run(source, here / "splits", text_column="tweet")
     with pytest.raises(DataError, match="can't be both the text and the label"):
         run(source, here / "splits", text_column="label")

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linnet.data import sentiment140
-from linnet.errors import DataError
+from linnet.errors import ConfigError, DataError
 from linnet.text import SURROGATE
 
 HEAD_ROWS = 1000
@@ -58,8 +58,10 @@ def read_delimited(stream: IO[bytes], path: Path, delimiter: str, encoding: str,
         headerless: Whether the first row is data; the columns are then called column_0, column_1 and so on.
 
     Raises:
+        ConfigError: There is no such encoding, or none that can be read line by line.
         DataError: The file is empty, in another encoding, or has its quotes wrong.
     """
+    _check_encoding(encoding or "utf-8")
     lines = _numbered_lines(stream, path)
     head = list(islice(lines, HEAD_ROWS))
     everything = chain(head, lines)
@@ -115,6 +117,18 @@ def read_parquet(stream: IO[bytes], path: Path) -> Table:
         raise DataError(f"{path} is not a Parquet file, or it is cut: {error}. Write it again.") from error
     columns = _header(file.schema_arrow.names, path)
     return Table(columns, _parquet_rows(file, path), {"encoding": "utf-8"})
+
+
+def _check_encoding(encoding: str) -> None:
+    try:
+        usable = b"a\n".decode(encoding) == "a\n"
+    except (LookupError, ValueError):
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"data.encoding is {encoding!r}; expected one in which ASCII stands for itself, such as utf-8, latin-1 or "
+            "cp1252. Convert a file of another encoding: iconv -f ENCODING -t UTF-8"
+        )
 
 
 def _numbered_lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
