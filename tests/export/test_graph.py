@@ -107,6 +107,12 @@ def test_the_exporter_is_silent_and_leaves_warnings_as_they_were(tmp_path, capfd
     assert warnings.filters == filters
 
 
+def test_an_older_opset_is_converted_to_in_silence(tmp_path, capfd):
+    graph.write_graph(make_model("distilbert"), tmp_path / "model.onnx", 17)
+    assert [item.version for item in onnx.load(tmp_path / "model.onnx").opset_import] == [17]
+    assert capfd.readouterr() == ("", "")
+
+
 class Undecided(torch.nn.Module):
     """Asks what its numbers are, which no graph can."""
 
@@ -119,10 +125,12 @@ class Undecided(torch.nn.Module):
         return SimpleNamespace(logits=logits if input_ids.sum() > 10 else -logits)
 
 
-def test_a_model_that_torch_cannot_export(tmp_path):
-    with pytest.raises(ModelError, match="torch can't export this Undecided to ONNX opset 18"):
+def test_a_model_that_torch_cannot_export(tmp_path, capfd):
+    with pytest.raises(ModelError, match=r"torch can't export this Undecided to ONNX opset 18: .+") as caught:
         graph.write_graph(Undecided(), tmp_path / "model.onnx", OPSET)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_opset_that_torch_does_not_know(tmp_path):

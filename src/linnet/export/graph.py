@@ -1,9 +1,10 @@
 """A torch model as one self-contained ONNX file: input_ids, attention_mask -> logits, any batch, any length."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 import onnx
@@ -18,7 +19,7 @@ CHATTER = (
     (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
     (UserWarning, r"# The axis name: \w+ will not be used, since it shares the same shape constraints"),
 )
-CHATTY_LOGGER = "torch.onnx._internal.exporter._registration"  # warns that torchvision is not installed
+CHATTY_LOGGERS = ("torch", "onnxscript")  # warn that torchvision is not installed, that opset 17 is converted to
 
 
 class _Logits(torch.nn.Module):
@@ -69,19 +70,22 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
             node.ClearField("metadata_props")  # stack traces, with the paths of this machine
         onnx.checker.check_model(graph, full_check=True)
     except (torch.onnx.OnnxExporterError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ModelError(f"torch can't export this {type(model).__name__} to ONNX opset {opset}: {error}") from error
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]  # pages of advice to torch's authors follow
+        raise ModelError(f"torch can't export this {type(model).__name__} to ONNX opset {opset}: {reason}") from error
     path.write_bytes(graph.SerializeToString(deterministic=True))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    logger = logging.getLogger(CHATTY_LOGGER)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in CHATTY_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):  # where torch prints the code it can't trace
             for category, message in CHATTER:
                 warnings.filterwarnings("ignore", message, category)
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -49,15 +49,16 @@ def compare(
     """
     largest: list[float] = []
     agreed: list[bool] = []
-    with progress("compare with torch", len(rows), "rows") as task:
-        for batch in _batches(rows, max_length):
+    batches = list(_batches(rows, max_length))
+    with progress("compare with torch", len(batches), "batches") as task:
+        for batch in batches:
             input_ids, attention_mask = pad(batch, pad_id)
             expected = _torch_logits(model, input_ids, attention_mask)
             answered = engine.run(input_ids, attention_mask)
             with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which passes no tolerance
                 largest.append(float(np.abs(answered - expected).max()))
             agreed += (answered.argmax(axis=1) == expected.argmax(axis=1)).tolist()
-            task.advance(len(batch))
+            task.advance()
     return Parity(float(np.max(largest)), float(np.mean(agreed)), len(rows))
 
 
