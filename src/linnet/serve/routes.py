@@ -30,7 +30,8 @@ def require_json(request: Request) -> None:
     sent = request.headers.get("content-type", "")
     header = Message()
     header["content-type"] = sent
-    if header.get_content_type() != "application/json" and not header.get_content_type().endswith("+json"):
+    kind, subtype = header.get_content_type().split("/")
+    if kind != "application" or not (subtype == "json" or subtype.endswith("+json")):
         raise Refusal(
             415,
             "unsupported_media_type",

@@ -1,0 +1,42 @@
+"""Schemathesis over the service's own description: what it says is what it answers, and nothing is a 500."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+from linnet.serve import openapi
+
+# One that is not chosen: a text of white space alone fits the schema, which can't say "visible", and is refused.
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    schemathesis.checks.status_code_conformance,
+    schemathesis.checks.content_type_conformance,
+    schemathesis.checks.response_schema_conformance,
+]
+
+RIGHT, WRONG = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "mode"),
+    [
+        ("/v1/predict", "post", RIGHT),
+        ("/v1/predict", "post", WRONG),
+        ("/healthz", "get", RIGHT),  # these take nothing, so they can't be asked wrongly
+        ("/readyz", "get", RIGHT),
+    ],
+)
+def test_the_service_is_as_it_is_described(shared_client, path, method, mode):
+    schema = schemathesis.openapi.from_asgi("/openapi.json", shared_client.app)
+
+    @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=schema[path][method].as_strategy(generation_mode=mode))
+    def ask(case):
+        case.call_and_validate(session=shared_client, checks=CHECKS)
+
+    ask()
+
+
+def test_the_description_is_valid_and_complete():
+    assert openapi()["openapi"].startswith("3.1")
+    assert all(entry.get("description") for entry in openapi()["components"]["schemas"].values())

@@ -1,0 +1,180 @@
+"""The real process: it says where it listens, refuses what it can't serve, and ends well when told to."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from linnet.errors import BundleError, ProofError, UsageError
+from linnet.serve.server import _bind, _url
+
+LINNET = [sys.executable, "-m", "linnet.cli.main", "serve"]
+LINE = re.compile(r"Serving (\S+) \(([0-9a-f]{12})\) on (http://\S+:(\d+))\n")
+
+
+@contextmanager
+def running(bundle: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+    """A real server of a bundle on a free port: process, host and port."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        [*LINNET, str(bundle), "--port", "0", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        line = process.stdout.readline()
+        match = LINE.fullmatch(line)
+        assert match, line + process.stderr.read()
+        yield process, match[3], int(match[4])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask(address: str, *texts: str) -> dict:
+    request = urllib.request.Request(
+        f"{address}/v1/predict", json.dumps({"texts": texts}).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        assert "server" not in response.headers
+        return json.load(response)
+
+
+def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str, str]:
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_start_ask_and_stop(bundle, classifier, number):
+    with running(bundle) as (process, address, _):
+        for _ in range(3):
+            assert ask(address, "private words")["model"] == {"name": classifier.name, "digest": classifier.digest}
+        code, out, err = end(process, number)
+    assert code == 0
+    assert out == ""
+    assert re.search(r"INFO linnet\.serve [0-9a-f]{32} POST /v1/predict 200 in ", err)
+    assert "private" not in err and "Traceback" not in err and "WARNING" not in err
+
+
+def test_what_was_accepted_before_the_stop_is_answered(bundle):
+    with running(bundle) as (process, _, port):
+        body = json.dumps({"texts": ["good day"]}).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.putrequest("POST", "/v1/predict")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:10])
+        assert ask(f"http://127.0.0.1:{port}", "a")  # the half request has been read by now
+        process.send_signal(signal.SIGTERM)
+        wait_until_refused(port)
+        connection.send(body[10:])
+        with closing(connection), connection.getresponse() as answer:
+            assert answer.status == 200
+            assert len(json.load(answer)["predictions"]) == 1
+        assert process.wait(timeout=60) == 0
+
+
+def wait_until_refused(port: int) -> None:
+    for _ in range(6000):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            return
+    raise AssertionError("the server still accepts connections after SIGTERM")
+
+
+def test_a_body_too_large_is_refused_while_it_is_sent(bundle):
+    with running(bundle, "--set", "serve.max_body_bytes=1000") as (_, address, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.putrequest("POST", "/v1/predict")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", "1000000000")
+        connection.endheaders()
+        with closing(connection), connection.getresponse() as answer:  # nothing of the gigabyte was sent
+            assert answer.status == 413
+            assert json.load(answer)["error"]["code"] == "body_too_large"
+        assert ask(address, "a")
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"\0" * 1000, b"POST / HTTP/1.1\r\n"])
+def test_garbage_on_the_wire_leaves_it_serving(bundle, garbage, server):
+    address, port = server
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(garbage)
+    assert ask(address, "a")
+
+
+@pytest.fixture(scope="module")
+def server(bundle: Path) -> Iterator[tuple[str, int]]:
+    """One server for tests that leave it as it is."""
+    with running(bundle) as (_, address, port):
+        yield address, port
+
+
+def test_a_taken_port_is_one_sentence(bundle, server):
+    _, port = server
+    done = subprocess.run([*LINNET, str(bundle), "--port", str(port)], capture_output=True, text=True)
+    assert done.returncode == UsageError.exit_code
+    assert done.stderr == (
+        f"linnet: Can't listen on 127.0.0.1 port {port}: Address already in use. "
+        "Choose another with --host and --port; port 0 takes a free one.\n"
+    )
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "x" * 300, "a..b"])
+def test_a_host_that_is_not_ours_is_one_sentence(bundle, host):
+    done = subprocess.run([*LINNET, str(bundle), "--host", host], capture_output=True, text=True)
+    assert done.returncode == UsageError.exit_code
+    assert done.stderr.startswith(f"linnet: Can't listen on {host} port 8000: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda bundle: (bundle / "proof.json").unlink(), BundleError),
+        (lambda bundle: (bundle / "model.onnx").write_bytes(b"other"), BundleError),
+        (lambda bundle: (bundle / "extra").write_text(""), BundleError),
+        (lambda bundle: shutil.rmtree(bundle), BundleError),
+    ],
+)
+def test_a_bundle_that_does_not_hold_is_never_served(bundle, tmp_path, spoil, error):
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    spoil(copy)
+    done = subprocess.run([*LINNET, str(copy), "--port", "0"], capture_output=True, text=True)
+    assert done.returncode == error.exit_code == ProofError.exit_code
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("linnet: ")
+
+
+def test_an_open_address_is_warned_of(bundle):
+    with running(bundle, "--host", "0.0.0.0") as (process, _, port):
+        assert ask(f"http://127.0.0.1:{port}", "a")
+        _, _, err = end(process)
+    assert "WARNING linnet.serve 0.0.0.0 port 0 is open to other machines and asks for no key" in err
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this host has no IPv6")
+def test_an_address_of_six_is_written_in_brackets():
+    try:
+        listener = _bind("::1", 0, "::1")
+    except UsageError:
+        pytest.skip("this host has no IPv6 loopback")
+    with listener:
+        assert re.fullmatch(r"http://\[::1\]:\d+", _url(listener))
