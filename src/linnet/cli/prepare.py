@@ -7,6 +7,7 @@ from typing import Any
 from linnet.cli.options import add_config_options, config_from
 
 SUMMARY = "raw file to audited splits"
+MAX_COLUMNS = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,16 +37,17 @@ def show(card: dict[str, Any]) -> None:
     """Print where every row went."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     accounting = card["accounting"]
-    table = Table(title=f"Rows of {card['source']['name']}", title_justify="left")
+    labels = card["labels"] if len(card["labels"]) <= MAX_COLUMNS else []
+    # Text, for a name or a label may hold what rich takes for markup.
+    table = Table(title=Text(f"Rows of {card['source']['name']}"), title_justify="left")
     table.add_column("where")
-    table.add_column("rows", justify="right")
-    for label in card["labels"] if len(card["labels"]) <= 6 else []:
-        table.add_column(label, justify="right")
+    for title in ("rows", *labels):
+        table.add_column(Text(title), justify="right")
     for name, count in accounting["used"].items():
-        classes = [f"{card['classes'][name][column.header]:,}" for column in table.columns[2:]]
-        table.add_row(name, f"{count:,}", *classes)
+        table.add_row(name, f"{count:,}", *(f"{card['classes'][name][label]:,}" for label in labels))
     for reason, count in accounting["dropped"].items():
         table.add_row(f"dropped: {reason}", f"{count:,}")
     table.add_section()
