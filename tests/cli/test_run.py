@@ -1,0 +1,79 @@
+"""`linnet run` from a file to a judged bundle, as a user calls it."""
+
+import json
+
+import pytest
+
+import linnet
+from linnet.cli.main import main
+from linnet.config import load_config
+from linnet.errors import DataError, UsageError
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch, encoder, labelled_csv):
+    """Arguments of a small run in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    settings = ["train.learning_rate=5e-3", "model.max_length=32", "export.parity_rows=32"]
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    return ["run", "--data", str(labelled_csv), "--model", str(encoder), "--name", "small", *overrides]
+
+
+def folders(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_run_leaves_the_folders_of_every_stage(job, tmp_path, capsys):
+    assert main(job) == 0
+    run = tmp_path / "runs" / "small"
+    assert folders(run) == ["bundle", "checkpoint", "linnet.toml", "report", "splits"]
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("Epoch", "Training Loss", "Validation Loss", "Accuracy", "FLOPs"))
+    assert f"linnet serve {run.relative_to(tmp_path) / 'bundle'}" in shown
+
+    resolved = load_config(run / "linnet.toml")
+    assert (resolved.train.learning_rate, resolved.run.name) == (5e-3, "small")
+    report = json.loads((run / "report" / "report.json").read_text())
+    assert report["split"] == "test"
+    assert report["accuracy"]["value"] > 0.7
+    card = json.loads((run / "splits" / "data_card.json").read_text())["accounting"]
+    assert card["rows_in"] == card["rows_used"] + card["rows_dropped"] == 600
+    assert len(linnet.load(run / "bundle").predict(["what a good day", "i hate this"])) == 2
+
+
+def test_run_goes_on_where_it_was_stopped(job, tmp_path, capsys, monkeypatch):
+    import linnet.export
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(linnet.export, "export", stop)
+        assert main(job) == 130
+    run = tmp_path / "runs" / "small"
+    assert folders(run) == ["checkpoint", "linnet.toml", "splits"]
+    before = (run / "checkpoint" / "training.json").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(job) == 0
+    assert "stands, kept" in capsys.readouterr().out
+    assert (run / "checkpoint" / "training.json").stat().st_mtime_ns == before
+
+    assert main([*job, "--set", "train.seed=7"]) == UsageError.exit_code
+    assert "other settings" in capsys.readouterr().err
+
+
+def test_a_run_that_can_not_start_leaves_nothing(job, tmp_path, capsys):
+    job[job.index("--data") + 1] = "absent.csv"
+    assert main(job) == DataError.exit_code
+    assert "absent.csv" in capsys.readouterr().err
+    runs = tmp_path / "runs" / "small"
+    assert not runs.exists() or folders(runs) == []
+
+
+def test_a_foreign_folder_is_left_alone(job, tmp_path, capsys):
+    foreign = tmp_path / "runs" / "small"
+    foreign.mkdir(parents=True)
+    (foreign / "thesis.txt").write_text("mine")
+    assert main(job) == UsageError.exit_code
+    assert "not a run of Linnet's" in capsys.readouterr().err
+    assert folders(foreign) == ["thesis.txt"]
