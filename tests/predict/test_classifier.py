@@ -1,5 +1,6 @@
 """The classifier answers what torch would, text for text, in any company, from any thread."""
 
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -210,6 +211,17 @@ def test_truncated_graph_of_a_resealed_bundle(bundle: Path, tmp_path: Path) -> N
 
 
 def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle, tmp_path / "b")
+    tokenizer = json.loads((bundle / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["another"] = len(vocabulary)
+    (tmp_path / "b" / "tokenizer.json").write_text(json.dumps(tokenizer))
+    reseal(tmp_path / "b")
+    with pytest.raises(BundleError, match=rf"model\.onnx refuses token ids up to {len(vocabulary) - 1} in rows of 1"):
+        linnet.load(tmp_path / "b")
+
+
+def test_broken_tokenizer(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "b")
     (tmp_path / "b" / "tokenizer.json").write_text("{}")
     reseal(tmp_path / "b")

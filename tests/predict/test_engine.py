@@ -56,6 +56,13 @@ def test_padding_changes_nothing(model: Path) -> None:
     np.testing.assert_allclose(alone, padded, atol=1e-5)
 
 
+@pytest.mark.parametrize(("token", "length"), [(10_000, 4), (-10_000, 4), (1, 65)])
+def test_ids_that_the_graph_cannot_take(model: Path, token: int, length: int) -> None:
+    ids = np.full((1, length), token)
+    with pytest.raises(BundleError, match=rf"model\.onnx refuses token ids up to .* in rows of {length}: "):
+        OnnxEngine(model).run(ids, np.ones_like(ids))
+
+
 def test_num_threads(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert OnnxEngine(model, num_threads=3).num_threads == 3
     monkeypatch.setattr("linnet.predict.engine.available_cores", lambda: 5)

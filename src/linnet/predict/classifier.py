@@ -54,7 +54,8 @@ class Classifier:
         self._max_batch_tokens = max_batch_tokens
         self._tokenizer = Tokenizer(bundle.tokenizer_path, bundle.manifest.max_length)
         self._engine = OnnxEngine(bundle.model_path(), num_threads)
-        classes = self._engine.run(*pad([[self._tokenizer.pad_id]], self._tokenizer.pad_id)).shape[-1]
+        # The largest id: a tokenizer that has more tokens than the graph is another model's, and shows here.
+        classes = self._engine.run(*pad([[self._tokenizer.vocab_size - 1]], self._tokenizer.pad_id)).shape[-1]
         if classes != len(self.labels):
             raise BundleError(
                 f"{bundle.model_path()} answers {classes} classes, but the manifest names {len(self.labels)} labels. "

@@ -54,10 +54,21 @@ class OnnxEngine:
                 f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of "
                 f"{', '.join(item.name for item in inputs)} to {', '.join(item.name for item in outputs)}."
             )
+        self._path = path
         self.num_threads: int = options.intra_op_num_threads
 
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Logits of shape (n, classes) of token ids and mask of shape (n, length)."""
+        """Logits of shape (n, classes) of token ids and mask of shape (n, length).
+
+        Raises:
+            BundleError: The graph can't take them: an id that it has no embedding for, or more tokens than it reads.
+        """
         feed = dict(zip(INPUTS, (input_ids, attention_mask), strict=True))
-        logits: NDArray[np.float32] = self._session.run([OUTPUT], feed)[0]
+        try:
+            logits: NDArray[np.float32] = self._session.run([OUTPUT], feed)[0]
+        except Exception as error:  # as above
+            raise BundleError(
+                f"{self._path} refuses token ids up to {input_ids.max(initial=0):,} in rows of {input_ids.shape[1]:,}: "
+                f"{error}"
+            ) from error
         return logits
