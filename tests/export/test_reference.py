@@ -1,0 +1,48 @@
+"""What monitoring will compare with is counted right."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linnet.export.reference import PROBABILITY_BINS, describe
+from linnet.text import Encoding
+
+LABELS = ("negative", "neutral", "positive")
+
+
+def test_small_enough_to_count_by_hand():
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.0, 0.0, 1.0], [0.2, 0.18, 0.62], [0.12, 0.82, 0.06]])
+    encodings = [Encoding([2] * length, cut) for length, cut in [(3, False), (8, True), (8, True), (5, False)]]
+    seen = describe(probabilities, np.array([0, 0, 2, 1]), encodings, LABELS, max_length=8)
+    assert seen["rows"] == 4
+    assert seen["accuracy"] == 0.75
+    assert seen["true_labels"] == {"negative": 0.5, "neutral": 0.25, "positive": 0.25}
+    assert seen["predicted_labels"] == {"negative": 0.25, "neutral": 0.25, "positive": 0.5}
+    assert seen["token_length"]["counts"] == [0, 0, 0, 1, 0, 1, 0, 0, 2]
+    assert seen["token_length"]["quantiles"]["0.5"] == 6.5
+    assert seen["truncated"] == 0.5
+    counts = seen["top_probability"]["counts"]
+    assert {index: count for index, count in enumerate(counts) if count} == {12: 1, 16: 1, 18: 1, 19: 1}
+
+
+def test_a_label_without_rows_has_a_share_of_nothing():
+    seen = describe(np.array([[0.7, 0.2, 0.1]]), np.array([0]), [Encoding([1, 2], False)], LABELS, 4)
+    assert seen["true_labels"] == {"negative": 1.0, "neutral": 0.0, "positive": 0.0}
+
+
+@given(st.integers(1, 60), st.integers(2, 5), st.integers(0, 2**32 - 1))
+def test_every_row_is_counted_once(rows, classes, seed):
+    draw = np.random.default_rng(seed)
+    encodings = [Encoding([1] * length, False) for length in draw.integers(0, 17, rows)]
+    names = [f"label {i}" for i in range(classes)]
+    labels = draw.integers(0, classes, rows)
+    seen = describe(draw.dirichlet(np.ones(classes), rows), labels, encodings, names, 16)
+    assert sum(seen["top_probability"]["counts"]) == sum(seen["token_length"]["counts"]) == rows
+    assert len(seen["top_probability"]["counts"]) == seen["top_probability"]["bins"] == PROBABILITY_BINS
+    assert len(seen["token_length"]["counts"]) == 17
+    assert sum(seen["true_labels"].values()) == pytest.approx(1)
+    assert sum(seen["predicted_labels"].values()) == pytest.approx(1)
+    json.dumps(seen, allow_nan=False)
