@@ -47,6 +47,7 @@ def model_info(service: Service) -> ModelInfo:
 @router.post(
     "/v1/predict",
     summary="Classify texts",
+    response_description="One prediction a text.",
     responses=responses(400, 413, 415, 422, 500, 503),
     dependencies=[Depends(require_json)],
 )
