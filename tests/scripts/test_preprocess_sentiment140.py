@@ -59,7 +59,7 @@ def make_rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
 def run(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | settings
     command = ["sh", SCRIPT, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=900, env=environment)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=1500, env=environment)
 
 
 def parsed(text: str) -> list[tuple[str, int]]:
@@ -168,6 +168,7 @@ def test_knows_every_entity() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif("LINNET_DATA" not in os.environ, reason="LINNET_DATA does not name the folder of real data")
 @pytest.mark.parametrize("sample", [10_000, 0])
 def test_gives_the_rows_of_prepare_on_the_real_file(tmp_path: Path, sample: int) -> None:
