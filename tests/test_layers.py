@@ -37,7 +37,7 @@ PACKAGES = {
     "huggingface_hub": "train",
     "pyarrow": "data",
     "sklearn": "data evaluate",
-    "scipy": "evaluate",
+    "scipy": "data evaluate",
     "matplotlib": "page data evaluate",
     "jinja2": "page data evaluate",
     "markupsafe": "page data evaluate",
