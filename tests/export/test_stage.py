@@ -188,6 +188,16 @@ def test_an_empty_validation_split(checkpoint, splits, tmp_path):
         export(settings(), checkpoint, emptied, tmp_path / "bundle")
 
 
+@pytest.mark.parametrize("content", ["{", "[]", ""])
+def test_a_broken_data_card(checkpoint, splits, tmp_path, content):
+    spoilt = tmp_path / "splits"
+    shutil.copytree(splits, spoilt)
+    (spoilt / "data_card.json").write_text(content)
+    with pytest.raises(DataError, match=r"data_card\.json can't be read"):
+        export(settings(), checkpoint, spoilt, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_labels_of_other_splits(checkpoint, splits, tmp_path):
     trained = tmp_path / "checkpoint"
     shutil.copytree(checkpoint, trained)

@@ -106,8 +106,7 @@ def _read(splits: Path, trained: Checkpoint) -> Split:
 
 def _lineage(trained: Checkpoint, splits: Path) -> dict[str, Any]:
     record = trained.training or {}
-    prepared = splits / "data_card.json"
-    described = json.loads(prepared.read_text(encoding="utf-8")) if prepared.is_file() else {}
+    described = _data_card(splits / "data_card.json")
     return {
         "training": record.get("lineage"),
         "settings": record.get("settings"),
@@ -120,6 +119,18 @@ def _lineage(trained: Checkpoint, splits: Path) -> dict[str, Any]:
         },
         "export": lineage(),
     }
+
+
+def _data_card(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} can't be read as JSON: {error}. Prepare again.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} can't be read: expected a JSON object, got {type(content).__name__}. Prepare again.")
+    return content
 
 
 def _parity(config: Config, trained: Checkpoint, split: Split, path: Path) -> proof.Check:

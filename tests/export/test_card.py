@@ -1,0 +1,78 @@
+"""The model card says what the facts are, each in its place."""
+
+from typing import Any
+
+import pytest
+
+from linnet.export import card
+
+PROOF = {
+    "checks": {
+        "accuracy": {"passed": True, "detail": "accuracy 91.00% on 200 validation rows"},
+        "parity": {"passed": True, "detail": "largest logit difference to torch 1e-06"},
+    }
+}
+REFERENCE = {
+    "rows": 200,
+    "true_labels": {"ham": 0.875, "spam": 0.125},
+    "token_length": {"quantiles": {"0.5": 23.0}},
+    "truncated": 0.015,
+}
+LINEAGE: dict[str, Any] = {
+    "encoder": {"name": "an/encoder", "source": "hub"},
+    "data": {"source": {"name": "mails.csv"}, "generated": False},
+    "export": {"created": "2026-01-02T03:04:05+00:00", "packages": {"linnet": "9.8.7"}},
+}
+
+
+def write(**changes: Any) -> str:
+    return card.write("mails", ["ham", "spam"], 64, LINEAGE | changes, PROOF, REFERENCE)
+
+
+def test_every_fact_is_told():
+    text = write()
+    assert text.startswith("# mails\n")
+    assert "one of 2 labels (ham, spam)" in text
+    assert "Made with Linnet 9.8.7 on 2026-01-02T03:04:05+00:00." in text
+    assert "- accuracy: accuracy 91.00% on 200 validation rows.\n" in text
+    assert "- parity: largest logit difference to torch 1e-06.\n" in text
+    assert "Source: mails.csv. Validated on 200 rows (ham 87.5%, spam 12.5%), half of them of up to 23 tokens." in text
+    assert "reads the first 64 tokens" in text
+    assert "1.5% of the validation rows were cut" in text
+    assert "fine-tuned from `an/encoder`" in text
+
+
+def test_every_section_is_there_and_filled():
+    _, *sections = write().split("\n## ")
+    assert [section.partition("\n")[0] for section in sections] == [
+        "Use",
+        "How good it is",
+        "Data",
+        "Limits",
+        "Licence",
+    ]
+    assert all(section.partition("\n")[2].strip() for section in sections)
+
+
+@pytest.mark.parametrize("generated", [True, False])
+def test_generated_data_are_called_so(generated):
+    text = write(data={"source": {"name": "generated"}, "generated": generated})
+    assert ("The data are generated" in text) is generated
+
+
+def test_what_was_not_recorded_is_called_so():
+    text = write(encoder=None, data={"source": None, "generated": False})
+    assert "Source: not recorded." in text
+    assert "fine-tuned from an encoder that was not recorded" in text
+
+
+def test_a_scratch_encoder_has_no_licence_of_its_own():
+    assert "trained from nothing" in write(encoder={"name": "scratch", "source": "scratch"})
+
+
+def test_many_labels_are_cut_short():
+    labels = [f"intent {i}" for i in range(77)]
+    text = card.write("intents", labels, 64, LINEAGE, PROOF, REFERENCE)
+    assert "one of 77 labels (intent 0, " in text
+    assert "intent 19 and 57 more)" in text
+    assert "intent 20" not in text
