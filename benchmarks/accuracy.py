@@ -145,7 +145,7 @@ def _show(results: dict[str, Any]) -> None:
     )
     for header in ("model", "judged on", "accuracy", f"{100 * results['confidence_level']:g} % interval"):
         table.add_column(header, justify="left" if header in ("model", "judged on") else "right")
-    names = {"validation": "validation rows", "test": "other rows of the file"}
+    names = {"validation": "validation rows", "test": "other rows"}
     for line in results["accuracy"]:
         interval = f"{100 * line['low']:.2f} to {100 * line['high']:.2f} %"
         judged = f"{line['rows']:,} {names[line['split']]}"
