@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
 from linnet.errors import ModelError
@@ -28,19 +28,37 @@ def fetch(name: str) -> Path:
         ModelError: There is no such encoder, or the hub can't be reached and the cache doesn't hold it.
     """
     try:
-        return Path(snapshot_download(name, allow_patterns=FILES, etag_timeout=SECONDS_TO_ANSWER))
-    except GatedRepoError as error:
-        raise ModelError(
-            f"The encoder {name!r} is on the model hub, but only for those whom its owner lets in. "
-            "Ask for access there and log in with `hf auth login`, or choose another."
-        ) from error
+        # snapshot_download asks the same, but would wait for an answer without end.
+        HfApi().model_info(name, timeout=SECONDS_TO_ANSWER)
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ModelError(
             f"There is no encoder {name!r}, neither as a folder nor on the model hub. {CHOICES}"
         ) from error
     except Exception as error:  # the errors of the hub and those of its transport share no other base
-        reason = str(error).strip().partition("\n")[0]
+        return _cached(name, error)
+    try:
+        return Path(snapshot_download(name, allow_patterns=FILES))
+    except GatedRepoError as error:
+        raise ModelError(
+            f"The encoder {name!r} is on the model hub, but only for those whom its owner lets in. "
+            "Ask for access there and log in with `hf auth login`, or choose another."
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"The encoder {name!r} could not be got from the model hub: {_first_line(error)} Run the same command "
+            "again: what has arrived is kept."
+        ) from error
+
+
+def _cached(name: str, reason: Exception) -> Path:
+    try:
+        return Path(snapshot_download(name, allow_patterns=FILES, local_files_only=True))
+    except FileNotFoundError:
         raise ModelError(
             f"There is no folder {name!r}, and the model hub could not be reached for an encoder of that name "
-            f"({reason}). {CHOICES}"
-        ) from error
+            f"({_first_line(reason)}). {CHOICES}"
+        ) from reason
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

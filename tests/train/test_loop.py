@@ -1,0 +1,151 @@
+"""The loop, against one written out with plain torch and transformers."""
+
+import math
+from itertools import chain
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForSequenceClassification, get_linear_schedule_with_warmup
+
+from linnet.config import load_config
+from linnet.data import read_split
+from linnet.errors import TrainingError
+from linnet.text import Tokenizer
+from linnet.train.batches import encode
+from linnet.train.loop import Epoch, Loop
+
+ROWS, SIZE, EPOCHS, RATE = 60, 16, 2, 1e-2
+
+
+@pytest.fixture
+def make_loop(encoder, splits):
+    """A loop over a part of the splits, its encoder without dropout."""
+
+    def make(**train):
+        tokenizer = Tokenizer(encoder / "tokenizer.json", 64)
+        overrides = {"num_train_epochs": EPOCHS, "learning_rate": RATE} | train
+        settings = load_config(overrides={f"train.{key}": value for key, value in overrides.items()}).train
+        validation = encode(read_split(splits, "validation"), tokenizer)
+        return Loop(make_model(encoder), settings, encode(part(splits), tokenizer), validation)
+
+    return make
+
+
+def part(splits):
+    split = read_split(splits, "train")
+    return type(split)(split.name, split.texts[:ROWS], split.labels[:ROWS], split.label_names)
+
+
+def make_model(encoder):
+    torch.manual_seed(3)
+    return AutoModelForSequenceClassification.from_pretrained(
+        encoder, num_labels=2, dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0
+    )
+
+
+def ignore(texts, loss):
+    pass
+
+
+def test_it_is_the_reference_recipe(make_loop, encoder, splits):
+    loop = make_loop()
+    while loop.stop_reason is None:
+        loop.run_epoch(ignore)
+
+    model, split, tokenizer = make_model(encoder), part(splits), Tokenizer(encoder / "tokenizer.json", 64)
+    parameters = dict(model.named_parameters())
+    exempt = {name for name in parameters if name.endswith("bias") or "layer_norm" in name or "LayerNorm" in name}
+    decaying = [parameter for name, parameter in parameters.items() if name not in exempt]
+    free = [parameters[name] for name in exempt]
+    groups = [{"params": decaying, "weight_decay": 0.01}, {"params": free, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=RATE)
+    steps = EPOCHS * math.ceil(ROWS / SIZE)
+    schedule = get_linear_schedule_with_warmup(optimizer, 0, steps)
+    generator = torch.Generator().manual_seed(42)
+    losses = []
+    for _ in range(EPOCHS):
+        total = 0.0
+        for chosen in torch.randperm(ROWS, generator=generator).split(SIZE):
+            rows = [torch.tensor(encoding.ids) for encoding in tokenizer.encode([split.texts[i] for i in chosen])]
+            ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+            mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+            loss = cross_entropy(model(input_ids=ids, attention_mask=mask).logits, torch.tensor(split.labels[chosen]))
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            total += loss.item() * len(chosen)
+        losses.append(total / ROWS)
+
+    assert [epoch.train_loss for epoch in loop.state.history] == pytest.approx(losses, abs=1e-5)
+    assert loop.state.step == steps
+    for name, expected in model.state_dict().items():
+        torch.testing.assert_close(loop.model.state_dict()[name], expected, atol=1e-4, rtol=1e-3, msg=name)
+
+
+def test_every_epoch_meets_every_text_in_a_new_order(make_loop, monkeypatch):
+    loop = make_loop()
+    seen = []
+    forward = loop.model.forward
+
+    def watch(input_ids, attention_mask):
+        if loop.model.training:
+            rows = zip(input_ids, attention_mask, strict=True)
+            seen.append([tuple(row[mask == 1].tolist()) for row, mask in rows])
+        return forward(input_ids=input_ids, attention_mask=attention_mask)
+
+    monkeypatch.setattr(loop.model, "forward", watch)
+    loop.run_epoch(ignore)
+    loop.run_epoch(ignore)
+    assert [len(batch) for batch in seen] == [16, 16, 16, 12] * 2
+    first, second = list(chain(*seen[:4])), list(chain(*seen[4:]))
+    texts = sorted(tuple(loop.train.row(i)) for i in range(ROWS))
+    assert sorted(first) == sorted(second) == texts
+    assert first != second
+
+
+def test_gradients_are_clipped_to_the_norm(make_loop, monkeypatch):
+    loop = make_loop(max_grad_norm=1e-3)
+    norms = []
+
+    def watch(*_):
+        norms.append(math.sqrt(sum(p.grad.square().sum().item() for p in loop.model.parameters())))
+
+    loop.optimizer.register_step_pre_hook(watch)
+    loop.run_epoch(ignore)
+    assert len(norms) == 4
+    assert max(norms) <= 1e-3 * (1 + 1e-4)
+
+
+def test_a_step_that_fails_leaves_the_weights_as_they_were(make_loop):
+    loop = make_loop()
+    with torch.no_grad():
+        loop.model.classifier.bias[0] = math.nan
+    before = {name: tensor.clone() for name, tensor in loop.model.state_dict().items()}
+    with pytest.raises(TrainingError, match=r"^At step 1 \(epoch 1\) the loss is nan"):
+        loop.run_epoch(ignore)
+    for name, tensor in loop.model.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("metric", "epochs", "patience", "best", "reason"),
+    [
+        ("eval_accuracy", [(0.5, 0.7), (0.4, 0.8)], 1, 2, None),
+        ("eval_accuracy", [(0.5, 0.7), (0.4, 0.7)], 1, 1, "no better eval_accuracy for 1 epoch(s)"),
+        ("eval_loss", [(0.5, 0.7), (0.4, 0.7)], 1, 2, None),
+        ("eval_loss", [(0.5, 0.7), (0.6, 0.8)], 1, 1, "no better eval_loss for 1 epoch(s)"),
+        ("eval_loss", [(0.5, 0.7), (0.6, 0.8)], 2, 1, None),
+        ("eval_loss", [(0.5, 0.7), (0.6, 0.8), (0.7, 0.8)], 2, 1, "no better eval_loss for 2 epoch(s)"),
+        ("eval_accuracy", [(0.5, 0.7), (0.6, 0.8), (0.7, 0.9), (0.8, 0.8)], 1, 3, "all 4 epochs done"),
+        ("eval_accuracy", [], 1, None, None),
+    ],
+)
+def test_when_it_stops_and_which_epoch_is_best(make_loop, metric, epochs, patience, best, reason):
+    loop = make_loop(metric_for_best_model=metric, early_stopping_patience=patience, num_train_epochs=4)
+    loop.state.history += [Epoch(i, 0.5, loss, accuracy, 1e-3) for i, (loss, accuracy) in enumerate(epochs, 1)]
+    assert loop.stop_reason == reason
+    if best:
+        assert loop.best.epoch == best
