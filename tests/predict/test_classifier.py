@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 import linnet
 from linnet.bundle import Bundle, write_manifest
+from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import BundleError, LinnetError, ProofError, TextError
 from linnet.predict import Classifier, softmax
+from linnet.predict.classifier import MAX_BATCH_TOKENS
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,10 @@ def test_order_and_company_do_not_matter(classifier: Classifier, texts: list[str
     assert together.shape == (len(chosen), 2)
     alone = classifier.logits(texts)
     np.testing.assert_allclose(together, alone[chosen], atol=1e-4)
+
+
+def test_one_default_budget() -> None:
+    assert load_config().predict.max_batch_tokens == MAX_BATCH_TOKENS
 
 
 @pytest.mark.parametrize("max_batch_tokens", [1, 64, 100_000])

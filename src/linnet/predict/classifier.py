@@ -13,7 +13,7 @@ from linnet.predict.batching import pad, token_budget_batches
 from linnet.predict.engine import OnnxEngine
 from linnet.text import Encoding, Tokenizer, clean
 
-MAX_BATCH_TOKENS = 4096
+MAX_BATCH_TOKENS = 512  # as in defaults.toml
 TEXTS_AT_ONCE = 8192  # bounds the memory that token ids take, while batches of like lengths still fill
 
 
