@@ -59,7 +59,7 @@ def test_run_goes_on_where_it_was_stopped(job, tmp_path, capsys, monkeypatch):
     assert (run / "checkpoint" / "training.json").stat().st_mtime_ns == before
 
     assert main([*job, "--set", "train.seed=7"]) == UsageError.exit_code
-    assert "other settings" in capsys.readouterr().err
+    assert "train.seed was 42, is 7" in capsys.readouterr().err
 
 
 def test_a_run_that_can_not_start_leaves_nothing(job, tmp_path, capsys):

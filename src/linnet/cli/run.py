@@ -85,8 +85,14 @@ def _check_same_settings(directory: Path, config: "Config") -> None:
                 "Choose another --name, or --overwrite its stages."
             )
         return
-    if load_config(settings) != config:
+    before, now = load_config(settings).model_dump(), config.model_dump()
+    changed = [
+        f"{section}.{key} was {before[section][key]!r}, is {value!r}"
+        for section, values in now.items()
+        for key, value in values.items()
+        if before[section][key] != value
+    ]
+    if changed:
         raise UsageError(
-            f"{directory} was made with other settings than these (see {settings}). "
-            "Choose another --name, or --overwrite it."
+            f"{directory} was made with other settings: {'; '.join(changed)}. Choose another --name, or --overwrite it."
         )
