@@ -70,6 +70,7 @@ def test_the_checkpoint_answers_the_same_in_transformers(trained, splits):
 def test_the_checkpoint_holds_these_files_and_label_names(trained):
     directory, record = trained
     assert {file.name for file in directory.iterdir()} == FILES
+    assert all(file.stat().st_mode & 0o444 == 0o444 for file in directory.iterdir())
     config = json.loads((directory / "config.json").read_text())
     assert config["id2label"] == {"0": "negative", "1": "positive"}
     assert config["label2id"] == {"negative": 0, "positive": 1}

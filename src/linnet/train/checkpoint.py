@@ -45,6 +45,7 @@ class Checkpoints:
     def finish(self, best: int, record: dict[str, Any]) -> None:
         """Make the best epoch the result and remove the others."""
         for file in self._path(best).iterdir():
+            file.chmod(0o644)  # safetensors' 0600 would lock other users out
             file.rename(self._directory / file.name)
         for folder in self._directory.glob("epoch-*"):
             shutil.rmtree(folder)

@@ -19,7 +19,7 @@ from linnet.train.hub import fetch
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # These number positions from the padding id on, so that many of their positions can't be used.
 OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text"}
-# Its weights stand in an encoder's file or don't, as its makers liked; where they don't it is learnt like the head.
+# What BERT lays between its first token and the head. Many files lack its weights; it is then learnt like the head.
 POOLER = "pooler"
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import nn
 
+from linnet.train.encoder import POOLER
+
 BACKWARD = 2  # products by weights and by inputs, each as large as the one of the forward pass
 
 
@@ -37,7 +39,7 @@ class Flops:
         encoder = sum(
             size
             for name, size in linear.items()
-            if name.startswith(f"{model.base_model_prefix}.") and "pooler" not in name
+            if name.startswith(f"{model.base_model_prefix}.") and POOLER not in name
         )
         config = model.config
         return cls(encoder, sum(linear.values()) - encoder, config.num_hidden_layers * config.hidden_size)

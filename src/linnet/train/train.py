@@ -132,6 +132,7 @@ def _record(config: Config, splits: Path, encoder: Encoder, loop: Loop, seconds:
         "encoder": encoder.identity(),
         "parameters": sum(parameter.numel() for parameter in loop.model.parameters()),
         "device": str(loop.model.device),
+        "num_threads": torch.get_num_threads(),
         "precision": "fp32",
         "seed": config.train.seed,
         "settings": config.model_dump(mode="json"),
