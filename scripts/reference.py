@@ -1,7 +1,7 @@
 """Write the generated blocks of docs/reference.md: settings, commands, routes, errors.
 
-    python scripts/reference.py          # write them
-    python scripts/reference.py --check  # exit 1 where the file is behind the code
+python scripts/reference.py          # write them
+python scripts/reference.py --check  # exit 1 where the file is behind the code
 """
 
 import argparse

@@ -14,6 +14,7 @@ from linnet.config import DataConfig
 from linnet.data import sentiment140
 from linnet.data.columns import find_columns, split_names
 from linnet.data.groups import digests, normalised
+from linnet.data.near import NearDuplicates
 from linnet.data.rank import ranks
 from linnet.data.staging import Staging
 from linnet.data.table import Row, Table
@@ -24,6 +25,7 @@ CHUNK_ROWS = 16_384
 CHUNK_CHARACTERS = 32_000_000
 MAX_LABELS = 10_000
 SEPARATOR = b"\x1f"
+ROWS, WORDS = "rows", "words"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Collected:
         label: Ids, int64 (n,).
         rank: Of the clean texts, uint64 (n,).
         text: Digests of the clean texts, uint64 (n,).
-        group: Digests of the normalised texts, uint64 (n,).
+        normal: Digests of the normalised texts, uint64 (n,).
+        group: What may not be torn apart: the lowest of these digests among near-duplicates, uint64 (n,).
         row: Digests of the whole rows, uint64 (n,).
         rows_in: Rows of the raw file.
         dropped: Reason to number of rows that are not among these.
@@ -48,6 +51,7 @@ class Collected:
     label: np.ndarray
     rank: np.ndarray
     text: np.ndarray
+    normal: np.ndarray
     group: np.ndarray
     row: np.ndarray
     rows_in: int
@@ -63,7 +67,7 @@ class Collector:
     Args:
         table: The raw rows.
         settings: Names the columns and the labels.
-        directory: Where clean rows are staged; must not exist yet.
+        directory: Where clean rows and their words are staged; must not exist yet.
     """
 
     def __init__(self, table: Table, settings: DataConfig, directory: Path):
@@ -75,7 +79,9 @@ class Collector:
         self._numbers: list[np.ndarray] = []
         self._rows_in = 0
         self._dropped: Counter[str] = Counter()
-        self.staging = Staging(directory, self._names)
+        directory.mkdir()
+        self.staging = Staging(directory / ROWS, self._names)
+        self._near = NearDuplicates(directory / WORDS)
 
     def collect(self) -> Iterator[int]:
         """Read all rows; yields how many have been read, every now and then."""
@@ -109,12 +115,15 @@ class Collector:
             why = f"none of its {self._rows_in:,} rows can be used ({reasons})" if reasons else "a header but no rows"
             raise DataError(f"{self._settings.source} holds no data: {why}. Expected rows with a text and a label.")
         labels, order = self._label_names.sorted()
-        codes, rank, text, group, row = np.concatenate(self._numbers, axis=1)
+        codes, rank, text, normal, row = np.concatenate(self._numbers, axis=1)
+        group = self._near.join(normal)
+        self._near.remove()
         return Collected(
             labels=labels,
             label=order[codes.astype(np.int64)],
             rank=rank,
             text=text,
+            normal=normal,
             group=group,
             row=row,
             rows_in=self._rows_in,
@@ -143,6 +152,8 @@ class Collector:
         columns = list(map(list, zip(*chunk, strict=True)))
         texts = columns[self._text]
         encoded = [text.encode() for text in texts]
+        normal = [normalised(text) for text in texts]
+        self._near.add(normal)
         codes = columns[self._label]
         columns[self._label] = list(map(self._label_names.name, codes))
         joined = [SEPARATOR.join((value or "").encode() for value in row) for row in zip(*columns, strict=True)]
@@ -151,7 +162,7 @@ class Collector:
             np.array(codes, dtype=np.uint64),
             rank,
             digests(encoded),
-            digests([normalised(text).encode() for text in texts]),
+            digests([text.encode() for text in normal]),
             digests(joined),
         ]
         self._numbers.append(np.stack(numbers))

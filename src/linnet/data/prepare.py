@@ -96,12 +96,13 @@ def _finish(
     split[usable] = assignment.split
     lengths = _write(collected, staging, split, folder)
     staging.remove()
+    (folder / STAGING).rmdir()
     content = card.describe(
         settings=settings,
         source=opened.source,
         dialect=opened.table.dialect,
         collected=collected,
-        found=resolution.counts | _group_counts(rows),
+        found=resolution.counts | _group_counts(rows, collected.normal[usable]),
         accounting=_account(collected, resolution, assignment),
         split=split,
         lengths=lengths,
@@ -128,9 +129,10 @@ def _write(collected: Collected, staging: Staging, split: np.ndarray, folder: Pa
     return {name: np.concatenate(parts) for name, parts in lengths.items()}
 
 
-def _group_counts(rows: Rows) -> dict[str, int]:
+def _group_counts(rows: Rows, normal: np.ndarray) -> dict[str, int]:
     sizes = np.unique(rows.group, return_counts=True)[1]
     return {
+        "normalised_texts": len(np.unique(normal)),
         "groups": len(sizes),
         "groups_of_several": int((sizes > 1).sum()),
         "rows_in_groups_of_several": int(sizes[sizes > 1].sum()),

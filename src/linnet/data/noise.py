@@ -1,0 +1,111 @@
+"""Which labels are likely wrong: confident learning on what a bag of words says of rows it has not seen.
+
+Source: Northcutt, Jiang and Chuang 2021, Confident Learning: Estimating Uncertainty in Dataset Labels,
+JAIR 70. (Its authors' package, cleanlab, is under the AGPL, which Linnet's users may not be able to take.)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+FOLDS = 5
+WORD = r"\w+|[^\w\s]"
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Rows whose label is likely wrong, the likeliest first.
+
+    Attributes:
+        index: Rows, int (n,).
+        suggested: The class each row more likely has, int (n,).
+        given: Out-of-fold probability of the label each row has, float (n,).
+        probability: Out-of-fold probability of the suggested class, float (n,).
+        share: Estimated share of wrong labels among all rows.
+    """
+
+    index: np.ndarray
+    suggested: np.ndarray
+    given: np.ndarray
+    probability: np.ndarray
+    share: float
+
+
+def out_of_fold_probabilities(texts: Sequence[str], labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """What TF-IDF and logistic regression say of each row when trained on the other folds.
+
+    Args:
+        texts: n clean texts.
+        labels: int (n,), at least two classes.
+        groups: uint64 (n,); rows of one group share a fold, or a copy would answer for its twin.
+
+    Returns:
+        float (n, C); a class that a fold's training rows lack has probability 0 there.
+    """
+    # The weights of words are learned from all rows: no label has a part in them.
+    features = TfidfVectorizer(
+        token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True, min_df=2, dtype=np.float32
+    ).fit_transform(texts)
+    fold = (groups % np.uint64(FOLDS)).astype(np.int64)
+    probabilities = np.zeros((len(texts), int(labels.max()) + 1))
+    for held_out in range(FOLDS):
+        train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
+        if not len(test) or len(np.unique(labels[train])) < 2:
+            continue
+        model = LogisticRegression(max_iter=200, tol=1e-3).fit(features[train], labels[train])
+        probabilities[np.ix_(test, model.classes_)] = model.predict_proba(features[test])
+    return probabilities
+
+
+def find_suspects(labels: np.ndarray, probabilities: np.ndarray) -> Suspects:
+    """Rows that more likely belong to another class than to that of their label.
+
+    A class's threshold is the mean probability that rows labelled with it get for it. Rows that pass another
+    class's threshold are counted, label by class, and the counts, scaled to each label's share, estimate how
+    many rows of each label belong to each class (equations 1 to 3 of the source). As many rows of that label are
+    taken, those with the largest gap between the two probabilities first (its "prune by noise rate").
+
+    Args:
+        labels: int (n,).
+        probabilities: Out of fold, float (n, C).
+    """
+    joint = _confident_joint(labels, probabilities)
+    gaps = np.full(len(labels), -np.inf)
+    suggested = labels.copy()
+    for label, into in zip(*np.nonzero(joint), strict=True):
+        if label == into:
+            continue
+        rows = np.flatnonzero(labels == label)
+        gap = probabilities[rows, into] - probabilities[rows, label]
+        chosen = np.argsort(-gap, kind="stable")[: round(joint[label, into])]
+        better = gap[chosen] > np.maximum(gaps[rows[chosen]], 0)
+        gaps[rows[chosen][better]] = gap[chosen][better]
+        suggested[rows[chosen][better]] = into
+    index = np.flatnonzero(np.isfinite(gaps))
+    index = index[np.argsort(-gaps[index], kind="stable")]
+    return Suspects(
+        index=index,
+        suggested=suggested[index],
+        given=probabilities[index, labels[index]],
+        probability=probabilities[index, suggested[index]],
+        share=float(1 - np.trace(joint) / len(labels)),
+    )
+
+
+def _confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Estimated rows of each label that belong to each class, float (C, C); it sums to the rows."""
+    classes = probabilities.shape[1]
+    sizes = np.bincount(labels, minlength=classes)
+    own = np.bincount(labels, weights=probabilities[np.arange(len(labels)), labels], minlength=classes)
+    thresholds = np.divide(own, sizes, out=np.full(classes, np.inf), where=sizes > 0)
+    confident = np.where(probabilities >= thresholds, probabilities, -1.0)
+    counted = confident.max(axis=1) >= 0
+    joint = np.zeros((classes, classes))
+    np.add.at(joint, (labels[counted], confident.argmax(axis=1)[counted]), 1)
+    # A label none of whose rows is confident says nothing of itself; it is taken to be right.
+    lonely = joint.sum(axis=1) == 0
+    joint[lonely, lonely] = 1
+    return np.asarray(joint * (sizes / joint.sum(axis=1))[:, None])
