@@ -42,6 +42,8 @@ class DataConfig(Section):
     test_size: Size
     duplicates: Literal["drop", "keep"]
     conflicts: Literal["majority", "drop", "keep"]
+    corrections: str
+    noise_sample: Count
     seed: Count
 
 

@@ -79,6 +79,7 @@ def test_splits_and_card(here: Path) -> None:
     assert sorted(path.name for path in (here / "splits").iterdir()) == [
         "data_card.html",
         "data_card.json",
+        "suspects.csv",
         *("test.parquet", "train.parquet", "validation.parquet"),
     ]
     assert card == json.loads((here / "splits" / "data_card.json").read_text())

@@ -12,6 +12,7 @@ FLAGS = {
     "data.source": ("--data", str, "FILE", "a CSV, TSV, JSONL or Parquet file (.gz .xz .zip too), or 'generated'"),
     "data.text_column": ("--text-column", str, "NAME", "the column of the text"),
     "data.label_column": ("--label-column", str, "NAME", "the column of the label"),
+    "data.corrections": ("--corrections", str, "FILE", "a CSV of texts and the labels they are to have"),
     "data.sample": ("--sample", int, "N", "rows to train and validate on; 0 for all"),
     "data.validation_size": ("--validation-size", float, "SIZE", "share below 1, or number of rows"),
     "data.test_size": ("--test-size", float, "SIZE", "share below 1, or number of rows"),

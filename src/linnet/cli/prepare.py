@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data.source",
         "data.text_column",
         "data.label_column",
+        "data.corrections",
         "data.sample",
         "data.validation_size",
         "data.test_size",

@@ -27,6 +27,7 @@ REASONS = {
     "not_sampled": "usable, but outside of the sample and the test rows",
     "not_text": "the text is no string",
     "nul_byte": "a NUL byte in the text",
+    "removed_by_review": "taken out by the corrections",
     "too_few_fields": "fewer fields than columns",
     "too_many_fields": "more fields than columns",
 }
@@ -38,6 +39,7 @@ def describe(
     dialect: dict[str, Any],
     collected: Collected,
     found: dict[str, int],
+    noise: dict[str, Any] | None,
     accounting: dict[str, Any],
     split: np.ndarray,
     lengths: dict[str, np.ndarray],
@@ -51,6 +53,7 @@ def describe(
         dialect: How the file was read.
         collected: Its clean rows.
         found: Counts of texts, duplicates, conflicts and groups.
+        noise: What was found of likely wrong labels; None where they weren't looked for.
         accounting: Where each row went.
         split: Of each clean row, int8 (n,).
         lengths: Characters of the texts of each split.
@@ -73,6 +76,8 @@ def describe(
         "accounting": accounting,
         "classes": {name: dict(zip(collected.labels, counts, strict=True)) for name, counts in classes.items()},
         "found": found,
+        "corrections": collected.corrections,
+        "noise": noise,
         "lengths": {name: _quantiles(values) for name, values in lengths.items()},
         "settings": settings.model_dump(mode="json"),
         "notes": notes,

@@ -13,6 +13,7 @@ import pyarrow as pa
 from linnet.config import DataConfig
 from linnet.data import sentiment140
 from linnet.data.columns import find_columns, split_names
+from linnet.data.corrections import Corrections
 from linnet.data.groups import digests, normalised
 from linnet.data.near import NearDuplicates
 from linnet.data.rank import ranks
@@ -25,7 +26,6 @@ CHUNK_ROWS = 16_384
 CHUNK_CHARACTERS = 32_000_000
 MAX_LABELS = 10_000
 SEPARATOR = b"\x1f"
-ROWS, WORDS = "rows", "words"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Collected:
         names: Columns of the staged rows.
         text_column: What the raw file calls the text.
         label_column: What the raw file calls the label.
+        corrections: How many texts were corrected.
     """
 
     labels: tuple[str, ...]
@@ -59,6 +60,7 @@ class Collected:
     names: list[str]
     text_column: str
     label_column: str
+    corrections: dict[str, int]
 
 
 class Collector:
@@ -67,7 +69,7 @@ class Collector:
     Args:
         table: The raw rows.
         settings: Names the columns and the labels.
-        directory: Where clean rows and their words are staged; must not exist yet.
+        directory: Where clean rows are staged, and beside it their words; must not exist yet.
     """
 
     def __init__(self, table: Table, settings: DataConfig, directory: Path):
@@ -77,11 +79,11 @@ class Collector:
         self._names = split_names(table.columns, text, label)
         self._label_names = _LabelNames(settings, table)
         self._numbers: list[np.ndarray] = []
+        self._corrections = Corrections.read(Path(settings.corrections)) if settings.corrections else Corrections()
         self._rows_in = 0
         self._dropped: Counter[str] = Counter()
-        directory.mkdir()
-        self.staging = Staging(directory / ROWS, self._names)
-        self._near = NearDuplicates(directory / WORDS)
+        self.staging = Staging(directory, self._names)
+        self._near = NearDuplicates(directory.with_suffix(".words"))
 
     def collect(self) -> Iterator[int]:
         """Read all rows; yields how many have been read, every now and then."""
@@ -131,6 +133,7 @@ class Collector:
             names=self._names,
             text_column=self._table.columns[self._text],
             label_column=self._table.columns[self._label],
+            corrections=self._corrections.summary(),
         )
 
     def _clean(self, row: Row) -> list[Any]:
@@ -145,6 +148,9 @@ class Collector:
         label = (values[self._label] or "").strip()
         if not label:
             raise TextError("missing_label", f"Row {number}")
+        name = self._label_names.known_as(label)
+        if (correct := self._corrections.apply(values[self._text], name)) != name:
+            label = correct
         values[self._label] = self._label_names.code(label, number)
         return values
 
@@ -182,7 +188,7 @@ class _LabelNames:
         self._codes = {name: code for code, name in enumerate(self._names)}
 
     def code(self, raw: str, number: int) -> int:
-        name = self._renamed.get(raw, raw)
+        name = self.known_as(raw)
         code = self._codes.get(name)
         if code is None:
             if self._configured:
@@ -195,6 +201,9 @@ class _LabelNames:
             code = self._codes[name] = len(self._codes)
             self._names.append(name)
         return code
+
+    def known_as(self, raw: str) -> str:
+        return self._renamed.get(raw, raw)
 
     def name(self, code: int) -> str:
         return self._names[code]

@@ -34,7 +34,7 @@ class NearDuplicates:
 
     def __init__(self, path: Path):
         self._path = path
-        self._file = path.open("wb")
+        path.touch()
         self._lengths: list[np.ndarray] = []
         self._keys: list[np.ndarray] = []
         draw = np.random.default_rng(SEED)
@@ -48,7 +48,8 @@ class NearDuplicates:
         encoded = pa.array([word for row in words for word in row], pa.string()).dictionary_encode()
         known = np.array([zlib.crc32(word.encode()) for word in encoded.dictionary.to_pylist()], dtype=np.uint32)
         hashes = known[encoded.indices.to_numpy()]
-        self._file.write(hashes.tobytes())
+        with self._path.open("ab") as file:
+            file.write(hashes.tobytes())
         self._lengths.append(lengths)
         self._keys.append(self._band_keys(hashes, np.cumsum(lengths) - lengths))
 
@@ -61,7 +62,6 @@ class NearDuplicates:
         Returns:
             uint64 (n,): the lowest digest of each joined group, whatever the order of the rows.
         """
-        self._file.close()
         digests, first, inverse = np.unique(group, return_index=True, return_inverse=True)
         lengths = np.concatenate(self._lengths)
         starts = (np.cumsum(lengths) - lengths)[first]
@@ -77,7 +77,6 @@ class NearDuplicates:
 
     def remove(self) -> None:
         """Delete the file."""
-        self._file.close()
         self._path.unlink()
 
     def _band_keys(self, hashes: np.ndarray, starts: np.ndarray) -> np.ndarray:

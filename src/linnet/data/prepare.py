@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linnet.config import Config, DataConfig
-from linnet.data import card, generate
+from linnet.data import card, generate, suspects
 from linnet.data.collect import Collected, Collector
 from linnet.data.groups import Resolution, resolve
 from linnet.data.source import Source
@@ -96,17 +96,17 @@ def _finish(
     split[usable] = assignment.split
     lengths = _write(collected, staging, split, folder)
     staging.remove()
-    (folder / STAGING).rmdir()
     content = card.describe(
         settings=settings,
         source=opened.source,
         dialect=opened.table.dialect,
         collected=collected,
+        noise=suspects.write(folder, settings.noise_sample),
         found=resolution.counts | _group_counts(rows, collected.normal[usable]),
         accounting=_account(collected, resolution, assignment),
         split=split,
         lengths=lengths,
-        notes=assignment.notes,
+        notes=[*assignment.notes, *_correction_notes(collected)],
     )
     card.write(folder, content, lengths)
     return content
@@ -127,6 +127,11 @@ def _write(collected: Collected, staging: Staging, split: np.ndarray, folder: Pa
                 writers[index].write(part)
                 lengths[name].append(pc.utf8_length(part["text"]).to_numpy())
     return {name: np.concatenate(parts) for name, parts in lengths.items()}
+
+
+def _correction_notes(collected: Collected) -> list[str]:
+    idle = collected.corrections["texts"] - collected.corrections["texts_met"]
+    return [f"{idle:,} of the corrections name a text that the file does not hold."] if idle else []
 
 
 def _group_counts(rows: Rows, normal: np.ndarray) -> dict[str, int]:

@@ -1,0 +1,74 @@
+"""A reviewer's verdicts: texts whose label is another than the raw file says, or that are to go.
+
+The file is a CSV with the columns `text` and `label`, such as suspects.csv after review; other columns are
+passed over. An empty label takes the text out.
+"""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from linnet.errors import DataError, TextError
+from linnet.text import clean
+
+COLUMNS = {"text", "label"}
+
+
+@dataclass
+class Corrections:
+    """Clean texts and what they are to be labelled.
+
+    Attributes:
+        labels: Clean text to label; empty for a text that is to go.
+        changed: Rows whose label was changed.
+        met: The texts that were met.
+    """
+
+    labels: dict[str, str] = field(default_factory=dict)
+    changed: int = 0
+    met: set[str] = field(default_factory=set)
+
+    @classmethod
+    def read(cls, path: Path) -> "Corrections":
+        """Read a file of corrections.
+
+        Raises:
+            DataError: No such file, no such columns, or one text with two labels.
+        """
+        labels: dict[str, str] = {}
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = csv.DictReader(file)
+                if missing := COLUMNS - set(rows.fieldnames or ()):
+                    raise DataError(f"{path} has no column {' and no column '.join(sorted(missing))}.")
+                for row in rows:
+                    text, label = clean(row["text"]), (row["label"] or "").strip()
+                    if labels.setdefault(text, label) != label:
+                        raise DataError(
+                            f"{path}, line {rows.line_num}: this text was given the label {labels[text]!r} before, now "
+                            f"{label!r}. Keep one of the two."
+                        )
+        except OSError as error:
+            raise DataError(f"Corrections can't be read from {path}: {error.strerror}.") from None
+        except (csv.Error, UnicodeDecodeError, TextError) as error:
+            raise DataError(f"{path} is no CSV of corrections: {error}. Expected UTF-8 with text and label.") from None
+        return cls(labels)
+
+    def apply(self, text: str, label: str) -> str:
+        """The label of a clean text, corrected where it has a correction.
+
+        Raises:
+            TextError: The text is to go.
+        """
+        correct = self.labels.get(text)
+        if correct is None:
+            return label
+        self.met.add(text)
+        if not correct:
+            raise TextError("removed_by_review", "The corrections take this text out.")
+        self.changed += correct != label
+        return correct
+
+    def summary(self) -> dict[str, int]:
+        """How many texts were listed, how many of them met, and how many rows changed."""
+        return {"texts": len(self.labels), "texts_met": len(self.met), "rows_changed": self.changed}

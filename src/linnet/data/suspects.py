@@ -1,0 +1,45 @@
+"""suspects.csv: train rows whose label is likely wrong, the likeliest first, for a person to review."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linnet.data.groups import digests, normalised
+from linnet.data.noise import FOLDS, find_suspects, out_of_fold_probabilities
+from linnet.data.splits import read_split
+from linnet.progress import progress
+
+NAME = "suspects.csv"
+
+
+def write(directory: Path, sample: int) -> dict[str, Any] | None:
+    """Look for likely wrong labels among the first train rows, which are drawn by hash, and list them.
+
+    Args:
+        directory: The splits folder, with the train split in it.
+        sample: Rows to look at.
+
+    Returns:
+        `rows` looked at, `suspects` listed, estimated `share` of wrong labels; None where there is nothing
+        to learn from.
+    """
+    train = read_split(directory, "train")
+    texts, labels = train.texts[:sample], train.labels[:sample]
+    if len(texts) < FOLDS or len(np.unique(labels)) < len(train.label_names):
+        return None
+    with progress("look for wrong labels", 1, "steps") as task:
+        groups = digests([normalised(text).encode() for text in texts])
+        probabilities = out_of_fold_probabilities(texts, labels, groups)
+        found = find_suspects(labels, probabilities)
+        task.advance()
+    names = train.label_names
+    with (directory / NAME).open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["text", "label", "suggested", "label_probability", "suggested_probability"])
+        for index, suggested, given, probability in zip(
+            found.index, found.suggested, found.given, found.probability, strict=True
+        ):
+            rows.writerow([texts[index], names[labels[index]], names[suggested], f"{given:.4f}", f"{probability:.4f}"])
+    return {"rows": len(texts), "suspects": len(found.index), "share": found.share}

@@ -1,0 +1,86 @@
+"""From a suspect to a correction to other labels, and what a broken file of corrections says."""
+
+import csv
+
+import pytest
+
+from linnet.config import load_config
+from linnet.data import prepare, read_split
+from linnet.data.corrections import Corrections
+from linnet.errors import DataError
+
+ROWS = [(f"the {'good' if i % 2 else 'bad'} day number {i}", "yes" if i % 2 else "no") for i in range(400)]
+
+
+def write_rows(path, rows):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    return path
+
+
+def prepared(tmp_path, rows, **overrides):
+    source = write_rows(tmp_path / "rows.csv", rows)
+    settings = {"data.source": str(source), **{f"data.{name}": str(value) for name, value in overrides.items()}}
+    return prepare(load_config(overrides=settings), tmp_path / "splits")
+
+
+def test_planted_errors_are_listed_reviewed_and_read_back(tmp_path):
+    wrong = {text for text, _ in ROWS[10:30]}
+    flipped = [(text, {"yes": "no", "no": "yes"}[label] if text in wrong else label) for text, label in ROWS]
+    card = prepared(tmp_path, flipped)
+    with (tmp_path / "splits" / "suspects.csv").open(encoding="utf-8", newline="") as file:
+        suspects = list(csv.DictReader(file))
+    in_train = wrong & set(read_split(tmp_path / "splits", "train").texts)
+    assert {row["text"] for row in suspects} == in_train
+    assert card["noise"]["suspects"] == len(in_train) > 5
+    assert card["noise"]["share"] == pytest.approx(len(in_train) / card["noise"]["rows"], abs=0.01)
+
+    review = write_rows(tmp_path / "review.csv", [(row["text"], row["suggested"]) for row in suspects])
+    card = prepared(tmp_path, flipped, corrections=review)
+    truth = dict(ROWS)
+    train = read_split(tmp_path / "splits", "train")
+    assert all(train.label_names[label] == truth[text] for text, label in zip(train.texts, train.labels, strict=True))
+    assert card["corrections"] == {"texts": len(in_train), "texts_met": len(in_train), "rows_changed": len(in_train)}
+    assert card["noise"]["suspects"] == 0
+
+
+def test_an_empty_label_takes_the_text_out_and_is_accounted(tmp_path):
+    review = write_rows(tmp_path / "review.csv", [(ROWS[0][0], ""), ("a text of another file", "yes")])
+    card = prepared(tmp_path, ROWS, corrections=review)
+    assert card["accounting"]["dropped"] == {"removed_by_review": 1}
+    assert card["accounting"]["rows_used"] == 399
+    assert any("1 of the corrections" in note for note in card["notes"])
+
+
+@pytest.mark.parametrize(
+    "content, sentence",
+    [
+        ("text,verdict\na,b\n", "no column label"),
+        ("", "no column label and no column text"),
+        ("text,label\nsame,yes\nsame,no\n", "line 3"),
+        ("text,label\n,yes\n", "no CSV of corrections"),
+    ],
+)
+def test_a_broken_file_says_what_is_wrong(tmp_path, content, sentence):
+    path = tmp_path / "review.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match=sentence):
+        Corrections.read(path)
+
+
+def test_a_missing_file_and_an_unknown_label(tmp_path):
+    with pytest.raises(DataError, match="No such file"):
+        Corrections.read(tmp_path / "absent.csv")
+    review = write_rows(tmp_path / "review.csv", [(ROWS[0][0], "maybe")])
+    with pytest.raises(DataError, match="maybe"):
+        prepare(
+            load_config(
+                overrides={
+                    "data.source": str(write_rows(tmp_path / "rows.csv", ROWS)),
+                    "data.corrections": str(review),
+                    "data.labels": ["no", "yes"],
+                }
+            ),
+            tmp_path / "splits",
+        )
+    assert not (tmp_path / "splits").exists()
