@@ -8,20 +8,20 @@ from linnet.cli.options import add_config_options, config_from
 
 SUMMARY = "raw file to audited splits"
 MAX_COLUMNS = 6
+FLAGS = (
+    "data.source",
+    "data.text_column",
+    "data.label_column",
+    "data.corrections",
+    "data.sample",
+    "data.validation_size",
+    "data.test_size",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    add_config_options(
-        parser,
-        "data.source",
-        "data.text_column",
-        "data.label_column",
-        "data.corrections",
-        "data.sample",
-        "data.validation_size",
-        "data.test_size",
-    )
+    add_config_options(parser, *FLAGS)
     parser.add_argument("--out", type=Path, default=Path("splits"), metavar="DIR", help="folder (default: splits)")
 
 

@@ -22,19 +22,7 @@ SETTINGS = "linnet.toml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    add_config_options(
-        parser,
-        "data.source",
-        "data.text_column",
-        "data.label_column",
-        "data.corrections",
-        "data.sample",
-        "data.validation_size",
-        "data.test_size",
-        "model.name_or_path",
-        "train.num_train_epochs",
-        "run.name",
-    )
+    add_config_options(parser, *prepare.FLAGS, "model.name_or_path", "train.num_train_epochs", "run.name")
     parser.add_argument("--overwrite", action="store_true", help="do every stage again, also in a run that stands")
 
 

@@ -135,7 +135,7 @@ def _plot_classes(classes: dict[str, dict[str, int]]) -> str:
         left += values
     axes.invert_yaxis()
     axes.set_xlabel("rows")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(classes))
     return svg(figure, "Rows of each class in each split")
 
 

@@ -24,7 +24,7 @@ class Suspects:
         suggested: The class each row more likely has, int (n,).
         given: Out-of-fold probability of the label each row has, float (n,).
         probability: Out-of-fold probability of the suggested class, float (n,).
-        share: Estimated share of wrong labels among all rows.
+        share: Estimated share of wrong labels among all rows, right as far as the probabilities are.
     """
 
     index: np.ndarray

@@ -22,8 +22,9 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
         sample: Rows to look at.
 
     Returns:
-        `rows` looked at, `suspects` listed, estimated `share` of wrong labels; None where there is nothing
-        to learn from.
+        `rows` looked at, `suspects` listed, `agreement` of the model with the labels, and the `share` of them that it
+        holds to be wrong, which is an upper bound as far as the model itself errs; None where there is nothing to
+        learn from.
     """
     train = read_split(directory, "train")
     texts, labels = train.texts[:sample], train.labels[:sample]
@@ -42,4 +43,5 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
             found.index, found.suggested, found.given, found.probability, strict=True
         ):
             rows.writerow([texts[index], names[labels[index]], names[suggested], f"{given:.4f}", f"{probability:.4f}"])
-    return {"rows": len(texts), "suspects": len(found.index), "share": found.share}
+    agreement = float((probabilities.argmax(axis=1) == labels).mean())
+    return {"rows": len(texts), "suspects": len(found.index), "agreement": agreement, "share": found.share}
