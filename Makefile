@@ -29,8 +29,9 @@ check: $(READY)  ## lint and type-check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## the benchmarks that need no data of your own
-	$(BIN)/python benchmarks/accuracy.py --help
+bench: $(READY)  ## the benchmarks: make bench DATA=FILE MODEL=ENCODER
+	@test -n "$(DATA)" -a -n "$(MODEL)" || { echo "Usage: make bench DATA=FILE MODEL=ENCODER"; exit 2; }
+	$(BIN)/python benchmarks/accuracy.py --data "$(DATA)" --model "$(MODEL)"
 
 format: $(READY)  ## format and mend what the linter can
 	$(BIN)/ruff format .
@@ -44,5 +45,5 @@ lock: $(READY)  ## compile requirements.txt anew
 	sed -i -E 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' requirements.txt
 	echo '-e .' >> requirements.txt
 
-clean:  ## remove what the verbs made
-	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove what the verbs made; your own runs stay
+	rm -rf .venv runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -142,7 +142,7 @@ def test_an_error_leaves_the_old_folder(tmp_path, error):
 def test_a_file_is_not_replaced_by_a_folder(tmp_path):
     target = tmp_path / "notes.txt"
     target.write_text("mine")
-    with pytest.raises(UsageError, match="is a file"), whole_directory(target):
+    with pytest.raises(UsageError, match="is no folder"), whole_directory(target):
         raise AssertionError("not reached")
     assert target.read_text() == "mine"
 
@@ -270,3 +270,36 @@ def test_canonical_json_does_not_depend_on_the_order(value):
 def test_canonical_json_refuses_what_json_lacks():
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json({"loss": float("nan")})
+
+
+def test_a_folder_of_another_kind_is_never_replaced(tmp_path, monkeypatch):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not Linnet's to replace"), whole_directory(precious, holds="card.json"):
+        raise AssertionError("no work may begin")
+    assert names(precious) == ["thesis.txt"]
+
+    (precious / "card.json").write_text("{}")
+    with whole_directory(precious, holds="card.json") as folder:
+        (folder / "card.json").write_text("{}")
+    assert names(precious) == ["card.json"]
+
+
+@pytest.mark.parametrize("inside", [".", "below"])
+def test_the_working_folder_is_never_replaced(tmp_path, monkeypatch, inside):
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / inside)
+    with pytest.raises(UsageError, match="folder you work in"), whole_directory(tmp_path):
+        raise AssertionError("no work may begin")
+    assert names(tmp_path) == ["below"]
+
+
+def test_what_is_no_folder_is_never_replaced(tmp_path):
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.touch()
+    for target in (pipe, file, file / "below"):
+        with pytest.raises(UsageError), whole_directory(target):
+            raise AssertionError("no work may begin")
+    assert names(tmp_path) == ["file", "pipe"]

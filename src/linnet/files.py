@@ -58,26 +58,28 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def whole_directory(target: Path) -> Iterator[Path]:
+def whole_directory(target: Path, holds: str | None = None) -> Iterator[Path]:
     """Give an empty folder to fill; when the block ends well it takes the target's place in one step.
 
     On any error, and on a kill, what stood at the target still stands there. Folders that a killed
     process of this host left behind are removed by the next call for the same target.
 
     Args:
-        target: Where the folder is to appear. One that exists is replaced.
+        target: Where the folder is to appear.
+        holds: A file that every folder of this kind holds; what stands at the target is replaced only if it is empty
+            or holds it too, so that no mistyped path costs anybody their work. None: it is replaced anyhow.
 
     Raises:
-        UsageError: A file stands at the target.
+        UsageError: Something else stands at the target, or no folder can be made there.
         StorageError: The disk refused a write.
     """
     target = Path(os.path.abspath(target))
-    if target.is_file():
-        raise UsageError(
-            f"{target} is a file, and a folder is to be written there. Choose another folder or remove it."
-        )
+    check_replaceable(target, holds)
     with _disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
+            raise UsageError(f"No folder can be made at {target}: {error.strerror}. Choose another.") from None
         _remove_leftovers(target)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", suffix=".tmp", dir=target.parent))
     try:
@@ -92,6 +94,24 @@ def whole_directory(target: Path) -> Iterator[Path]:
             _sync_directory(target.parent)
     finally:
         _remove(temporary)
+
+
+def check_replaceable(target: Path, holds: str | None) -> None:
+    """Refuse a target whose replacement would cost something; see `whole_directory`.
+
+    Raises:
+        UsageError: What stands there is no folder, is the working folder, or is not of the kind.
+    """
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise UsageError(f"{target} is no folder, and a folder is to be written there. Choose another place.")
+    if Path.cwd().is_relative_to(target.resolve()):
+        raise UsageError(f"{target} is the folder you work in, so it is not replaced. Choose another.")
+    if holds and any(target.iterdir()) and not (target / holds).is_file():
+        raise UsageError(
+            f"{target} exists and holds no {holds}, so it is not Linnet's to replace. Choose another, or empty it."
+        )
 
 
 @contextmanager

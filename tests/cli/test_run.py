@@ -7,7 +7,7 @@ import pytest
 import linnet
 from linnet.cli.main import main
 from linnet.config import load_config
-from linnet.errors import DataError, UsageError
+from linnet.errors import DataError, ModelError, UsageError
 
 
 @pytest.fixture
@@ -68,6 +68,13 @@ def test_a_run_that_can_not_start_leaves_nothing(job, tmp_path, capsys):
     assert "absent.csv" in capsys.readouterr().err
     runs = tmp_path / "runs" / "small"
     assert not runs.exists() or folders(runs) == []
+
+
+def test_a_mistyped_model_is_told_before_the_data_are_read(job, tmp_path, capsys):
+    job[job.index("--model") + 1] = str(tmp_path / "typo")
+    assert main(job) == ModelError.exit_code
+    assert "typo" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_foreign_folder_is_left_alone(job, tmp_path, capsys):

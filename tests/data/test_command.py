@@ -37,7 +37,7 @@ def test_prints_the_accounting(here: Path, capsys: pytest.CaptureFixture[str]) -
         ["in", "=", "used", "+", "dropped", "102"],
     ):
         assert line in lines
-    assert "Written to out. Read out/data_card.html, then: linnet train" in printed
+    assert "linnet train --splits out" in printed
 
 
 def test_many_classes_and_notes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,11 +153,11 @@ def test_truncated_texts_are_counted(splits, settings, encoder, tmp_path):
 def test_a_loss_that_is_no_number_stops_it_and_leaves_what_stood(splits, settings, tmp_path):
     directory = tmp_path / "checkpoint"
     directory.mkdir()
-    (directory / "former").write_text("kept")
+    (directory / "training.json").write_text("kept")
     with pytest.raises(TrainingError, match=r"^At step \d+ \(epoch 1\) .* Lower train.learning_rate \(now 1e\+30\)"):
         train(settings(learning_rate=1e30), splits, directory)
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint"]
-    assert [entry.name for entry in directory.iterdir()] == ["former"]
+    assert [entry.name for entry in directory.iterdir()] == ["training.json"]
 
 
 def test_control_c_leaves_nothing_half_written(splits, settings, tmp_path, monkeypatch):

@@ -31,7 +31,8 @@ def main(arguments: argparse.Namespace) -> None:
 
     config = config_from(arguments)
     show(linnet.data.prepare(config, arguments.out))
-    print(f"\nWritten to {arguments.out}. Read {arguments.out / 'data_card.html'}, then: linnet train")
+    print(f"\nWritten to {arguments.out}. Read {arguments.out / 'data_card.html'}, then:")
+    print(f"linnet train --splits {arguments.out}")
 
 
 def show(card: dict[str, Any]) -> None:

@@ -32,6 +32,10 @@ def main(arguments: argparse.Namespace) -> None:
     directory = Path(config.run.directory) / config.run.name
     if not arguments.overwrite:
         _check_same_settings(directory, config)
+    if arguments.overwrite or not (directory / "checkpoint").is_dir():
+        from linnet.train import check_encoder
+
+        check_encoder(config.model)  # a mistyped name is told before the data are read
     print(f"Run {config.run.name!r} in {directory}")
     again = bool(arguments.overwrite)
     for name, folder, stage in _stages(config, directory):

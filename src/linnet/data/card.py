@@ -15,6 +15,7 @@ from linnet.lineage import lineage
 from linnet.page import PALETTE, plot, render, svg
 
 FORMAT = 1
+NAME = "data_card.json"
 QUANTILES = {"min": 0.0, "p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 REASONS = {
     "blank_line": "a blank line",
@@ -93,7 +94,7 @@ def write(directory: Path, card: dict[str, Any], lengths: dict[str, np.ndarray])
         card: As `describe` gives it.
         lengths: Characters of the texts of each split, for the plot.
     """
-    write_text(directory / "data_card.json", canonical_json(card))
+    write_text(directory / NAME, canonical_json(card))
     page = render(
         "data_card.html",
         card=card,

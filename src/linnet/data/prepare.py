@@ -43,7 +43,7 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
     settings = config.data
     with ExitStack() as stack:
         opened = stack.enter_context(_open(settings))
-        folder = stack.enter_context(whole_directory(directory))
+        folder = stack.enter_context(whole_directory(directory, holds=card.NAME))
         collector = Collector(opened.table, settings, folder / STAGING)
         with progress("prepare", opened.size, "bytes") as task:
             done = 0

@@ -40,13 +40,14 @@ from linnet.evaluate.intervals import (
     proportion,
 )
 from linnet.evaluate.rows import choose_rows
-from linnet.files import canonical_json, digest, whole_directory, write_text
+from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
 from linnet.lineage import lineage
 from linnet.page import render
 from linnet.predict import Classifier, load
 from linnet.progress import progress
 
 FORMAT = 1
+REPORT = "report.json"
 TEXTS_A_STEP = 2048
 MOST_CONFUSED = 10
 
@@ -78,8 +79,10 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         BundleError: The bundle is broken.
         DataError: The split is missing or has too few rows.
         LabelError: The split's labels are not the bundle's.
+        UsageError: Something that is no report stands in the report's place.
     """
     settings = config.evaluate
+    check_replaceable(directory, REPORT)  # before the work, not after it
     classifier = load(bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens)
     manifest = classifier.bundle.manifest
     judged = choose_rows(splits, manifest, settings)
@@ -222,6 +225,6 @@ def _write(
         "probabilities": plots.probabilities(confidence, correct),
         "history": plots.history(report["history"]) if report["history"] else None,
     }
-    with whole_directory(directory) as folder:
-        write_text(folder / "report.json", canonical_json(report))
+    with whole_directory(directory, holds=REPORT) as folder:
+        write_text(folder / REPORT, canonical_json(report))
         write_text(folder / "report.html", render("report.html", report=report, figures=figures))

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from linnet.bundle import CARD, MANIFEST, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
 from linnet.config import Config
 from linnet.data import Split, read_split
-from linnet.errors import DataError, LabelError, UsageError
+from linnet.errors import DataError, LabelError
 from linnet.evaluate import latency
 from linnet.export import card, proof, reference
 from linnet.export.checkpoint import Checkpoint, load_checkpoint
 from linnet.export.graph import write_graph
 from linnet.export.parity import compare
-from linnet.files import canonical_json, digest, whole_directory, write_text
+from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
 from linnet.lineage import lineage
 from linnet.predict import Classifier
 from linnet.predict.engine import OnnxEngine
@@ -50,7 +50,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         UsageError: Something that is no bundle stands in the bundle's place.
     """
     checkpoint, splits, directory = Path(checkpoint), Path(splits), Path(directory)
-    _check_target(directory)
+    check_replaceable(directory, MANIFEST)
     trained = load_checkpoint(checkpoint, config.model.max_length)
     split = _read(splits, trained)
     facts: dict[str, Any] = {
@@ -59,7 +59,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         "max_length": config.model.max_length,
         "lineage": _lineage(trained, splits),
     }
-    with whole_directory(directory) as folder:
+    with whole_directory(directory, holds=MANIFEST) as folder:
         shutil.copyfile(trained.tokenizer_path, folder / TOKENIZER)
         with progress("write the ONNX graph", None, "steps"):
             write_graph(trained.model, folder / MODEL, config.export.opset)
@@ -80,15 +80,6 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         write_text(folder / CARD, card.write(**facts, proof=proven, reference=seen))
         _seal(folder, facts).verify()
     return Bundle.read(directory)
-
-
-def _check_target(directory: Path) -> None:
-    if (
-        directory.exists()
-        and not (directory / MANIFEST).is_file()
-        and (directory.is_file() or any(directory.iterdir()))
-    ):
-        raise UsageError(f"{directory} exists and is no bundle, so it is not replaced. Choose another folder.")
 
 
 def _read(splits: Path, trained: Checkpoint) -> Split:

@@ -11,6 +11,6 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "torch", "train") from error
 
-from linnet.train.train import train
+from linnet.train.train import check_encoder, train
 
-__all__ = ["train"]
+__all__ = ["check_encoder", "train"]

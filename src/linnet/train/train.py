@@ -18,7 +18,7 @@ from linnet.lineage import lineage
 from linnet.progress import progress
 from linnet.train import scratch
 from linnet.train.batches import encode
-from linnet.train.checkpoint import Checkpoints
+from linnet.train.checkpoint import RECORD, Checkpoints
 from linnet.train.encoder import Encoder, find_encoder, load_classifier
 from linnet.train.loop import Loop
 
@@ -49,7 +49,7 @@ def train(config: Config, splits: Path, directory: Path) -> dict[str, Any]:
     learn, validate = _read(splits)
     with (
         _seeded(config.train.seed),
-        whole_directory(directory) as folder,
+        whole_directory(directory, holds=RECORD) as folder,
         _encoder(config.model, learn.texts, folder) as encoder,
     ):
         tokenizer = encoder.tokenizer(config.model.max_length)
@@ -83,6 +83,16 @@ def _seeded(seed: int) -> Iterator[None]:
 
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def check_encoder(settings: ModelConfig) -> None:
+    """See that the encoder can be had, before other work is done that would need it.
+
+    Raises:
+        ModelError: There is no such encoder, or it can't be reached.
+    """
+    if settings.name_or_path != scratch.NAME:
+        find_encoder(settings.name_or_path)
 
 
 @contextmanager
