@@ -216,7 +216,7 @@ def test_what_is_no_bundle_is_not_replaced(checkpoint, splits, tmp_path, kind):
     else:
         target.mkdir()
         (target / "thesis.txt").write_text("thesis")
-    with pytest.raises(UsageError, match="is no folder|not Linnet.s to replace"):
+    with pytest.raises(UsageError, match=r"is no folder|not Linnet.s to replace"):
         export(settings(), checkpoint, splits, target)
     assert "thesis" in (target if kind == "file" else target / "thesis.txt").read_text()
 
