@@ -99,7 +99,7 @@ with_visible_nuls() {
     tr '\000' '\377'
 }
 
-# Gives: text TAB label. Mirrors linnet.data.table and linnet.text.clean.
+# Gives: text TAB label. Mirrors linnet.data.read.table and linnet.text.clean.
 parse() {
     awk -v entities="$entities" -v report="$work/report" '
         function stop(message) {
@@ -201,7 +201,7 @@ parse() {
 }
 
 # Gives: rank TAB label TAB text, one row a text: that of its majority, none where there is a tie.
-# The rank is that of linnet.data.rank: two polynomials modulo 2^31 - 1, all below 2^53, where doubles are whole.
+# The rank is that of linnet.data.group.rank: two polynomials modulo 2^31 - 1, all below 2^53, where doubles are whole.
 resolve_and_rank() {
     awk -F '\t' -v seed="$seed" -v report="$work/report" '
         function rank(text,    bytes, first, second, i, code) {
@@ -250,7 +250,7 @@ resolve_and_rank() {
     '
 }
 
-# The highest ranks of each class, stratified by largest remainders as in linnet.data.split.quotas.
+# The highest ranks of each class, stratified by largest remainders as in linnet.data.split.assign.quotas.
 sample() {
     awk -F '\t' -v size="$rows" -v report="$work/report" '
         BEGIN {

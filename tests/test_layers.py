@@ -15,6 +15,8 @@ FOUNDATION = "errors files progress lineage config text bundle".split()
 RUN_SIDE = [*FOUNDATION, *"predict linnet monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]
 EDGE = ["cloud", "cli"]
+# The data room is large enough for an order of its own.
+DATA = "read group clean split audit card prepare".split()
 BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)
 
 # Every other package is a mistake, as is one of these in another room.
@@ -164,6 +166,18 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 def test_the_source_keeps_the_walls():
     assert violations(SOURCE) == []
+
+
+def test_the_data_room_keeps_its_own_order():
+    known = modules(SOURCE)
+    for module, file in known.items():
+        if not module.startswith("linnet.data."):
+            continue
+        part = module.split(".")[2]
+        for entry in imports(module, file, known):
+            if entry.target.startswith("linnet.data."):
+                other = entry.target.split(".")[2]
+                assert other == part or DATA.index(other) < DATA.index(part), f"{module} imports {entry.target}"
 
 
 def test_the_source_was_read():

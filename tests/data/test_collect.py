@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from linnet.config import DataConfig, load_config
-from linnet.data.collect import MAX_LABELS, Collected, Collector
-from linnet.data.table import Table
+from linnet.data.clean.collect import MAX_LABELS, Collected, Collector
+from linnet.data.read.table import Table
 from linnet.errors import DataError, LabelError
 
 
@@ -55,7 +55,7 @@ def test_labels_are_sorted(tmp_path: Path, labels: list[Any], expected: tuple[st
 def test_what_is_collected_does_not_depend_on_the_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [(f"text {number * 7919 % 1000}", str(number % 3)) for number in range(1000)]
     whole, staged = collect(rows, tmp_path)
-    monkeypatch.setattr("linnet.data.collect.CHUNK_ROWS", 7)
+    monkeypatch.setattr("linnet.data.clean.collect.CHUNK_ROWS", 7)
     pieces, staged_again = collect(rows, tmp_path)
     for name in ("label", "rank", "text", "group", "row"):
         assert (getattr(whole, name) == getattr(pieces, name)).all()

@@ -6,7 +6,7 @@ import pytest
 
 from linnet.config import load_config
 from linnet.data import prepare, read_split
-from linnet.data.corrections import Corrections
+from linnet.data.clean.corrections import Corrections
 from linnet.errors import DataError
 
 ROWS = [(f"the {'good' if i % 2 else 'bad'} day number {i}", "yes" if i % 2 else "no") for i in range(400)]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.groups import digests, normalised, resolve
+from linnet.data.group.texts import digests, normalised, resolve
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from linnet.config import load_config
 from linnet.data import prepare, read_split
-from linnet.data.split import NAMES
+from linnet.data.split.assign import NAMES
 
 WORDS = [f"word{letter}{number}" for letter in "abcdefghij" for number in "bcdfghjklmnpqrstvwxz"]
 KINDS = {

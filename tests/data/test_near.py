@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.groups import digests
-from linnet.data.near import FEWEST_WORDS, THRESHOLD, NearDuplicates
+from linnet.data.group.near import FEWEST_WORDS, THRESHOLD, NearDuplicates
+from linnet.data.group.texts import digests
 
 WORDS = [f"w{number}" for number in range(3000)]
 

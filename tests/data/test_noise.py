@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from linnet.data.noise import find_suspects, out_of_fold_probabilities
+from linnet.data.audit.noise import find_suspects, out_of_fold_probabilities
 
 TOPICS = [
     "goal match team league striker keeper penalty coach season stadium".split(),

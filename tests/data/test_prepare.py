@@ -19,7 +19,7 @@ import pytest
 from linnet.config import load_config
 from linnet.data import prepare, read_split
 from linnet.data.card import REASONS
-from linnet.data.groups import normalised
+from linnet.data.group.texts import normalised
 from linnet.errors import DataError, LabelError, UsageError
 
 SPLITS = ("train", "validation", "test")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from linnet.data.rank import BITS, PRIME, ranks
+from linnet.data.group.rank import BITS, PRIME, ranks
 
 ALPHA = 1e-4  # the seeds are fixed, so what passes once passes always
 

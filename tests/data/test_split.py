@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from linnet.data.split import NAMES, NOWHERE, TEST, TRAIN, VALIDATION, Rows, assign, quotas
+from linnet.data.split.assign import NAMES, NOWHERE, TEST, TRAIN, VALIDATION, Rows, assign, quotas
 from linnet.errors import DataError
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.table import HEAD_ROWS, read_delimited, read_json_lines
+from linnet.data.read.table import HEAD_ROWS, read_delimited, read_json_lines
 from linnet.errors import ConfigError, DataError
 
 PATH = Path("rows")

@@ -7,7 +7,7 @@ import pytest
 
 from linnet.config import Config, load_config
 from linnet.data import prepare
-from linnet.data.splits import SplitWriter
+from linnet.data.split.files import SplitWriter
 
 
 @pytest.fixture(scope="session")

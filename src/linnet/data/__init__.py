@@ -14,6 +14,6 @@ except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "pyarrow", "train") from error
 
 from linnet.data.prepare import prepare
-from linnet.data.splits import Split, read_split
+from linnet.data.split.files import Split, read_split
 
 __all__ = ["Split", "prepare", "read_split"]

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from linnet.config import DataConfig
-from linnet.data import generate
-from linnet.data.collect import Collected
-from linnet.data.source import Source
-from linnet.data.split import NAMES
+from linnet.data.clean.collect import Collected
+from linnet.data.read import generate
+from linnet.data.read.source import Source
+from linnet.data.split.assign import NAMES
 from linnet.files import canonical_json, digest, write_text
 from linnet.lineage import lineage
 from linnet.page import PALETTE, plot, render, svg

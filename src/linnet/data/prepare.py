@@ -12,14 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linnet.config import Config, DataConfig
-from linnet.data import card, generate, suspects
-from linnet.data.collect import Collected, Collector
-from linnet.data.groups import Resolution, resolve
-from linnet.data.source import Source
-from linnet.data.split import NAMES, NOWHERE, Assignment, Rows, assign
-from linnet.data.splits import SplitWriter
-from linnet.data.staging import ROW, Staging
-from linnet.data.table import Table, read_delimited, read_json_lines, read_parquet
+from linnet.data import card
+from linnet.data.audit import suspects
+from linnet.data.clean.collect import Collected, Collector
+from linnet.data.clean.staging import ROW, Staging
+from linnet.data.group.texts import Resolution, resolve
+from linnet.data.read import generate
+from linnet.data.read.source import Source
+from linnet.data.read.table import Table, read_delimited, read_json_lines, read_parquet
+from linnet.data.split.assign import NAMES, NOWHERE, Assignment, Rows, assign
+from linnet.data.split.files import SplitWriter
 from linnet.files import whole_directory
 from linnet.progress import progress
 

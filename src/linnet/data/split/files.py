@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from linnet.data.split import NAMES
+from linnet.data.split.assign import NAMES
 from linnet.errors import DataError, UsageError
 
 FORMAT = 1

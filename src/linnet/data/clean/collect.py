@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from linnet.config import DataConfig
-from linnet.data import sentiment140
-from linnet.data.columns import find_columns, split_names
-from linnet.data.corrections import Corrections
-from linnet.data.groups import digests, normalised
-from linnet.data.near import NearDuplicates
-from linnet.data.rank import ranks
-from linnet.data.staging import Staging
-from linnet.data.table import Row, Table
+from linnet.data.clean.corrections import Corrections
+from linnet.data.clean.staging import Staging
+from linnet.data.group.near import NearDuplicates
+from linnet.data.group.rank import ranks
+from linnet.data.group.texts import digests, normalised
+from linnet.data.read import sentiment140
+from linnet.data.read.columns import find_columns, split_names
+from linnet.data.read.table import Row, Table
 from linnet.errors import DataError, LabelError, TextError
 from linnet.text import SURROGATE, clean
 

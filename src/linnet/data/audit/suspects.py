@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from linnet.data.groups import digests, normalised
-from linnet.data.noise import FOLDS, find_suspects, out_of_fold_probabilities
-from linnet.data.splits import read_split
+from linnet.data.audit.noise import FOLDS, find_suspects, out_of_fold_probabilities
+from linnet.data.group.texts import digests, normalised
+from linnet.data.split.files import read_split
 from linnet.progress import progress
 
 NAME = "suspects.csv"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from linnet.data.rank import BITS
+from linnet.data.group.rank import BITS
 
 BUCKET_BITS = 6
 ROW = "row"

@@ -18,7 +18,7 @@ from typing import IO, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from linnet.data import sentiment140
+from linnet.data.read import sentiment140
 from linnet.errors import ConfigError, DataError
 from linnet.text import SURROGATE
 

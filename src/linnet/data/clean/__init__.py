@@ -1,0 +1,1 @@
+"""Raw rows to clean rows, each kept or dropped with its reason."""
