@@ -139,7 +139,7 @@ def test_like_texts_stay_together_and_copies_go(here: Path) -> None:
     assert card["accounting"]["dropped"] == {"conflicting_labels": 20, "duplicate": 30}
     assert card["found"]["conflicting_texts"] == 10
     assert card["found"]["groups_of_several"] == 100
-    keys = {name: set(map(normalised, found)) for name, found in texts(here / "splits").items()}
+    keys = {name: set(normalised(found)) for name, found in texts(here / "splits").items()}
     assert not keys["train"] & keys["validation"] | keys["train"] & keys["test"] | keys["validation"] & keys["test"]
 
     card = run(source, here / "kept", duplicates="keep", conflicts="keep")

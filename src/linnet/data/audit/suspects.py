@@ -31,7 +31,7 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
     if len(texts) < FOLDS or len(np.unique(labels)) < len(train.label_names):
         return None
     with progress("look for wrong labels", 1, "steps") as task:
-        groups = digests([normalised(text).encode() for text in texts])
+        groups = digests([key.encode() for key in normalised(texts)])
         probabilities = out_of_fold_probabilities(texts, labels, groups)
         found = find_suspects(labels, probabilities)
         task.advance()

@@ -158,7 +158,7 @@ class Collector:
         columns = list(map(list, zip(*chunk, strict=True)))
         texts = columns[self._text]
         encoded = [text.encode() for text in texts]
-        normal = [normalised(text) for text in texts]
+        normal = normalised(texts)
         self._near.add(normal)
         codes = columns[self._label]
         columns[self._label] = list(map(self._label_names.name, codes))

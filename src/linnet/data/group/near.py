@@ -8,12 +8,10 @@ words themselves wait on disk as 32-bit hashes.
 Knows words; knows nothing of labels or splits.
 """
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -23,6 +21,9 @@ FEWEST_WORDS = 4  # of fewer words, texts that differ in one differ in more than
 BANDS, ROWS_A_BAND = 8, 4  # a pair at the threshold is missed in 1.5 % of cases: (1 - 0.8^4)^8
 PAIRS_AT_ONCE = 200_000
 SEED = 20_090_616
+SPACE, LINE_FEED = 32, 10
+BASE = np.uint64(0x100000001B3)
+GOLDEN = np.uint32(0x9E3779B1)
 
 
 class NearDuplicates:
@@ -38,16 +39,13 @@ class NearDuplicates:
         self._lengths: list[np.ndarray] = []
         self._keys: list[np.ndarray] = []
         draw = np.random.default_rng(SEED)
-        self._factors = draw.integers(0, 2**63, (BANDS, ROWS_A_BAND), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-        self._offsets = draw.integers(0, 2**63, (BANDS, ROWS_A_BAND), dtype=np.uint64)
+        # Odd factors, so that each is a shuffle of all 2^32 hashes.
+        self._factors = draw.integers(0, 2**31, (BANDS, ROWS_A_BAND), dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+        self._offsets = draw.integers(0, 2**32, (BANDS, ROWS_A_BAND), dtype=np.uint32)
 
     def add(self, texts: Sequence[str]) -> None:
         """Take normalised texts, some thousands at a time, in the order of the rows."""
-        words = [text.split() or [""] for text in texts]
-        lengths = np.fromiter(map(len, words), np.int64, len(words))
-        encoded = pa.array([word for row in words for word in row], pa.string()).dictionary_encode()
-        known = np.array([zlib.crc32(word.encode()) for word in encoded.dictionary.to_pylist()], dtype=np.uint32)
-        hashes = known[encoded.indices.to_numpy()]
+        hashes, lengths = _hash_words(texts)
         with self._path.open("ab") as file:
             file.write(hashes.tobytes())
         self._lengths.append(lengths)
@@ -80,13 +78,13 @@ class NearDuplicates:
         self._path.unlink()
 
     def _band_keys(self, hashes: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        wide = hashes.astype(np.uint64)
-        keys = np.zeros((BANDS, len(starts)), dtype=np.uint64)
+        keys = np.zeros((BANDS, len(starts)), dtype=np.uint32)
         for band in range(BANDS):
             for factor, offset in zip(self._factors[band], self._offsets[band], strict=True):
-                least = np.minimum.reduceat((wide * factor + offset) >> np.uint64(32), starts)
-                keys[band] = (keys[band] ^ least) * np.uint64(0x9E3779B97F4A7C15)
-        return (keys >> np.uint64(32)).astype(np.uint32)
+                least = np.minimum.reduceat(hashes * factor + offset, starts)
+                keys[band] = (keys[band] ^ least) * GOLDEN
+                keys[band] ^= keys[band] >> np.uint32(15)
+        return keys
 
     def _candidates(self, keys: np.ndarray, count: int) -> np.ndarray:
         """Pairs of neighbours within each bucket of each band, int (pairs, 2), each once."""
@@ -112,6 +110,26 @@ class NearDuplicates:
             size = np.bincount(_owner(both), minlength=len(part))
             result[start : start + PAIRS_AT_ONCE] = shared / (size - shared)
         return result
+
+
+def _hash_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """A hash of each word, uint32 (words,), and how many words each text has, int64 (n,).
+
+    The hash is a polynomial in the word's characters modulo 2^64, well mixed, of all words at once. A text without
+    a word counts as one of an empty word.
+    """
+    characters = np.frombuffer(("\n".join(texts) + "\n").encode("utf-32-le"), np.uint32).astype(np.uint64)
+    line_feed = characters == LINE_FEED
+    between = line_feed | (characters == SPACE)
+    ends = np.flatnonzero(between)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    sizes = ends - starts + 1  # with the space after it, which is made to count for nothing
+    characters[between] = 0
+    powers = np.cumprod(np.full(sizes.max(), BASE))
+    characters *= powers[np.arange(len(characters)) - np.repeat(starts, sizes)]
+    hashes = np.add.reduceat(characters, starts)
+    hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    return (hashes >> np.uint64(32)).astype(np.uint32), np.diff(np.flatnonzero(line_feed[ends]), prepend=-1)
 
 
 def _sets(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

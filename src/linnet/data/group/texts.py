@@ -4,28 +4,63 @@ Knows texts and labels; knows nothing of files and splits.
 """
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 
 import numpy as np
 
 LINK = re.compile(r"(?:https?://|www\.)\S+")
 NAME = re.compile(r"@\w+")
-MARKS = re.compile(r"[\W_]+")
-REPEATED = re.compile(r"([^\W\d_])\1+")
+NEVER_WORD, DIGIT, LETTER = 0, 1, 2
+SPACE, LINE_FEED = 32, 10
 
 
-def normalised(text: str) -> str:
-    """What is left of a clean text without case, @names, links, punctuation and repeated letters.
+def normalised(texts: Sequence[str]) -> list[str]:
+    """What is left of clean texts without case, @names, links, marks and repeated letters.
 
     A text of nothing but those is its own key, case apart: else all emoticons would be one group.
+
+    Args:
+        texts: n clean texts, so none holds a line feed. All are worked on as one array of characters.
     """
-    folded = text.casefold()
-    key = LINK.sub(" ", folded) if "http" in folded or "www." in folded else folded
-    if "@" in key:
-        key = NAME.sub(" ", key)
-    return REPEATED.sub(r"\1", MARKS.sub(" ", key)).strip() or folded
+    if not texts:
+        return []
+    joined = "\n".join(texts).casefold()
+    folded = joined.split("\n")
+    if "http" in joined or "www." in joined:
+        joined = LINK.sub(" ", joined)
+    if "@" in joined:
+        joined = NAME.sub(" ", joined)
+    keys = _squeezed(joined).split("\n")
+    return [key or text for key, text in zip(keys, folded, strict=True)]
+
+
+def _squeezed(joined: str) -> str:
+    """Each run of marks becomes a space, each run of one letter that letter; no line starts or ends with a space."""
+    characters = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
+    kinds = _kinds()[characters]
+    characters = np.where((kinds == NEVER_WORD) & (characters != LINE_FEED), np.uint32(SPACE), characters)
+    before = np.concatenate([[np.uint32(LINE_FEED)], characters[:-1]])
+    again = (characters == before) & ((kinds == LETTER) | (characters == SPACE))
+    characters, before = characters[~again], before[~again]
+    blank = characters == SPACE
+    at_end = np.concatenate([characters[1:] == LINE_FEED, [True]])
+    keep = ~(blank & (at_end | (before == LINE_FEED)))
+    return characters[keep].tobytes().decode("utf-32-le")
+
+
+@cache
+def _kinds() -> np.ndarray:
+    """Of each code point: part of a word or not, and if so digit or letter; uint8 (1,114,112,)."""
+    kinds = np.zeros(sys.maxunicode + 1, dtype=np.uint8)
+    for point in range(sys.maxunicode + 1):
+        character = chr(point)
+        if character.isalnum():
+            kinds[point] = DIGIT if character.isdecimal() else LETTER
+    return kinds
 
 
 def digests(values: Sequence[bytes]) -> np.ndarray:
