@@ -1,4 +1,15 @@
-"""The files between `prepare` and whatever trains or judges: one Parquet file a split."""
+"""The files between `prepare` and whatever trains or judges: one Parquet file a split.
+
+Its schema's metadata holds, under the key `linnet`, a JSON object:
+
+    format        2; a file of format 1 has neither `multi_label` nor `mask`, and reads as false and []
+    labels        label names by id
+    multi_label   whether a text has any number of labels, none included; else it has exactly one
+    mask          which personal data were masked in the texts, as in `linnet.text.PERSONAL`
+
+The column `text` holds clean texts. The column `label` holds an id, int64; in a multi-label file the
+sorted ids of all labels that apply, list<int64>. All other columns are strings.
+"""
 
 import json
 from collections.abc import Sequence
@@ -11,9 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linnet.data.split.assign import NAMES
-from linnet.errors import DataError, UsageError
+from linnet.errors import DataError, LabelError, UsageError
 
-FORMAT = 1
+FORMAT = 2
 METADATA = b"linnet"
 ROW_GROUP = 65_536
 
@@ -25,14 +36,18 @@ class Split:
     Attributes:
         name: `train`, `validation` or `test`.
         texts: n clean texts.
-        labels: Label ids, int64 (n,).
-        label_names: Names by id.
+        labels: Label ids, int64 (n,); where it is multi-label, which labels apply, bool (n, C).
+        label_names: C names by id.
+        multi_label: Whether a text has any number of labels.
+        mask: Which personal data are masked in the texts.
     """
 
     name: str
     texts: list[str]
     labels: np.ndarray
     label_names: tuple[str, ...]
+    multi_label: bool = False
+    mask: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -63,12 +78,34 @@ def read_split(directory: Path, name: str) -> Split:
         raise DataError(
             f"{path} is of split format {content['format']}; this Linnet reads up to {FORMAT}. Upgrade Linnet."
         )
+    multi_label, names = content.get("multi_label", False), tuple(content["labels"])
+    labels = table["label"].combine_chunks()
+    if labels.type != _label_type(multi_label) or labels.null_count:
+        raise DataError(
+            f"{path} is not a split of Linnet's: its labels are {labels.type} with {labels.null_count} missing; "
+            f"expected {_label_type(multi_label)} with none. Run `linnet prepare` again."
+        )
     return Split(
         name=name,
         texts=table["text"].to_pylist(),
-        labels=table["label"].to_numpy().astype(np.int64, copy=False),
-        label_names=tuple(content["labels"]),
+        labels=_indicators(labels, names, path) if multi_label else labels.to_numpy(),
+        label_names=names,
+        multi_label=multi_label,
+        mask=tuple(content.get("mask", ())),
     )
+
+
+def _indicators(labels: pa.ListArray, names: tuple[str, ...], path: Path) -> np.ndarray:
+    """Lists of ids as bool (n, C)."""
+    ids = labels.flatten().to_numpy()
+    if len(ids) and not 0 <= ids.min() <= ids.max() < len(names):
+        raise LabelError(
+            f"{path} holds the label {ids.min() if ids.min() < 0 else ids.max()}, but there are names for 0 to "
+            f"{len(names) - 1} alone. Run `linnet prepare` again."
+        )
+    indicators = np.zeros((len(labels), len(names)), dtype=bool)
+    indicators[np.repeat(np.arange(len(labels)), np.diff(labels.offsets.to_numpy())), ids] = True
+    return indicators
 
 
 class SplitWriter:
@@ -77,14 +114,24 @@ class SplitWriter:
     Args:
         directory: The splits folder, which exists.
         name: The split.
-        columns: Names; `label` is an integer, all others are strings.
+        columns: Names; `label` is an integer, or where it is multi-label a list of them; all others are strings.
         labels: Label names by id.
+        multi_label: Whether a text has any number of labels.
+        mask: Which personal data were masked in the texts.
     """
 
-    def __init__(self, directory: Path, name: str, columns: Sequence[str], labels: Sequence[str]):
-        content = json.dumps({"format": FORMAT, "labels": list(labels)}, ensure_ascii=False)
-        fields = [(column, pa.int64() if column == "label" else pa.string()) for column in columns]
-        self._schema = pa.schema(fields, metadata={METADATA: content.encode()})
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        columns: Sequence[str],
+        labels: Sequence[str],
+        multi_label: bool = False,
+        mask: Sequence[str] = (),
+    ):
+        content = {"format": FORMAT, "labels": list(labels), "multi_label": multi_label, "mask": list(mask)}
+        fields = [(column, _label_type(multi_label) if column == "label" else pa.string()) for column in columns]
+        self._schema = pa.schema(fields, metadata={METADATA: json.dumps(content, ensure_ascii=False).encode()})
         self._writer = pq.ParquetWriter(_path(directory, name), self._schema, compression="zstd")
         self._waiting: list[pa.Table] = []
 
@@ -111,6 +158,10 @@ class SplitWriter:
             rows = pa.concat_tables(self._waiting).select(self._schema.names).cast(self._schema)
             self._writer.write_table(rows, row_group_size=max(len(rows), 1))
             self._waiting = []
+
+
+def _label_type(multi_label: bool) -> pa.DataType:
+    return pa.list_(pa.int64()) if multi_label else pa.int64()
 
 
 def _path(directory: Path, name: str) -> Path:
