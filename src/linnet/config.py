@@ -36,10 +36,17 @@ class DataConfig(Section):
     encoding: str
     text_column: str
     label_column: str
+    label_separator: str
     labels: tuple[str, ...] = Field(strict=False)
+    repair: bool
     sample: Count
     validation_size: Size
     test_size: Size
+    split_by: str
+    group_column: str
+    validation_file: str
+    test_file: str
+    keep_splits: bool
     duplicates: Literal["drop", "keep"]
     conflicts: Literal["majority", "drop", "keep"]
     corrections: str

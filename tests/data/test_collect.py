@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from linnet.config import DataConfig, load_config
-from linnet.data.clean.collect import MAX_LABELS, Collected, Collector
+from linnet.data.clean.collect import Collected, Collector
+from linnet.data.clean.labels import MAX_LABELS
 from linnet.data.read.table import Table
 from linnet.errors import DataError, LabelError
 
@@ -17,8 +18,8 @@ def collect(
     rows: list[tuple[Any, ...]], directory: Path, columns: tuple[str, ...] = ("text", "label"), **settings: Any
 ):
     config: DataConfig = load_config(None, {f"data.{key}": value for key, value in settings.items()}).data
-    collector = Collector(Table(columns, iter(enumerate(rows, start=1)), {}), config, directory / "staging")
-    for _ in collector.collect():
+    collector = Collector(config, directory / "staging")
+    for _ in collector.collect(Table(columns, iter(enumerate(rows, start=1)), {})):
         pass
     result: Collected = collector.result()
     staged = [row for table in collector.staging.read() for row in table.to_pylist()]

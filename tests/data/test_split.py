@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from linnet.data.split.assign import NAMES, NOWHERE, TEST, TRAIN, VALIDATION, Rows, assign, quotas
+from linnet.data.split.classes import Classes
 from linnet.errors import DataError
 
 
@@ -14,7 +15,8 @@ def make_rows(labels: list[int] | np.ndarray, groups: np.ndarray | None = None, 
     draw = np.random.default_rng(seed)
     count = len(labels)
     rank, tie, own = (draw.integers(0, 2**62, count, dtype=np.uint64) for _ in range(3))
-    return Rows(np.array(labels), rank, tie, own if groups is None else groups)
+    free = np.full(count, NOWHERE, dtype=np.int8)
+    return Rows(np.array(labels), rank, tie, own if groups is None else groups, free)
 
 
 def sizes(split: np.ndarray) -> list[int]:
@@ -36,7 +38,7 @@ def test_a_small_class_gets_a_place() -> None:
 
 def test_the_sample_is_split_exactly() -> None:
     rows = make_rows(np.arange(30_000) % 2)
-    split = assign(rows, ("a", "b"), 10_000, 0.2, 0.1, seed=42).split
+    split = assign(rows, 10_000, 0.2, 0.1, seed=42).split
     assert sizes(split) == [8_000, 2_000, 1_000]
     for index in range(3):
         low, high = np.bincount(rows.label[split == index])
@@ -49,20 +51,20 @@ def test_the_sample_is_split_exactly() -> None:
 
 
 def test_counts_instead_of_shares() -> None:
-    split = assign(make_rows(np.arange(1_000) % 2), ("a", "b"), 0, 150, 250, seed=1).split
+    split = assign(make_rows(np.arange(1_000) % 2), 0, 150, 250, seed=1).split
     assert sizes(split) == [600, 150, 250]
-    split = assign(make_rows(np.arange(1_000) % 2), ("a", "b"), 500, 100, 200, seed=1).split
+    split = assign(make_rows(np.arange(1_000) % 2), 500, 100, 200, seed=1).split
     assert sizes(split) == [400, 100, 200]
 
 
 def test_a_sample_larger_than_the_file_takes_all_and_says_so() -> None:
-    assignment = assign(make_rows(np.arange(100) % 2), ("a", "b"), 1_000, 0.2, 0.1, seed=1)
+    assignment = assign(make_rows(np.arange(100) % 2), 1_000, 0.2, 0.1, seed=1)
     assert sizes(assignment.split) == [70, 20, 10]
     assert "takes in all 100 usable rows" in assignment.notes[0]
 
 
 def test_a_sample_that_leaves_too_few_test_rows_says_so() -> None:
-    assignment = assign(make_rows(np.arange(100) % 2), ("a", "b"), 95, 0.2, 0.1, seed=1)
+    assignment = assign(make_rows(np.arange(100) % 2), 95, 0.2, 0.1, seed=1)
     assert sizes(assignment.split)[2] < 10
     assert any("The test split has" in note and "not the 10 asked for" in note for note in assignment.notes)
 
@@ -76,19 +78,18 @@ def test_no_group_crosses_and_no_order_matters(seed: int, sample: int, classes: 
         draw.integers(0, len(labels), len(labels)) // largest
     ]
     rows = make_rows(labels, groups, seed)
-    names = tuple(f"class {index}" for index in range(classes))
-    split = assign(rows, names, sample, 0.2, 0.2, seed).split
+    split = assign(rows, sample, 0.2, 0.2, seed).split
     for group in np.unique(groups):
         inside = set(split[groups == group].tolist()) - {NOWHERE}
         # Of a group that is sampled in part, the rest stays out; none of it is tested on.
         assert len(inside) <= 1
     order = draw.permutation(len(labels))
-    assert (assign(rows.take(order), names, sample, 0.2, 0.2, seed).split == split[order]).all()
+    assert (assign(rows.take(order), sample, 0.2, 0.2, seed).split == split[order]).all()
 
 
 def test_two_seeds_split_independently() -> None:
     rows = make_rows(np.arange(20_000) % 2)
-    first, second = (assign(rows, ("a", "b"), 0, 0.3, 0.3, seed).split.astype(int) for seed in (1, 2))
+    first, second = (assign(rows, 0, 0.3, 0.3, seed).split.astype(int) for seed in (1, 2))
     table = np.bincount(first * 3 + second, minlength=9).reshape(3, 3)
     assert stats.chi2_contingency(table).pvalue > 1e-4
 
@@ -103,9 +104,11 @@ def test_two_seeds_split_independently() -> None:
         ([0, 1] * 50, ("a", "b"), 0, 60, 40, "none is left to train on"),
         ([0, 1] * 50, ("a", "b"), 20, 20, 10, "none is left to train on"),
         ([0, 1, 2] * 50, ("a", "b", "c"), 2, 0.2, 0.1, "make that split or the sample larger"),
-        ([0, 1, 2] * 50, ("a", "b", "c"), 0, 2, 30, "too few for the validation split"),
+        ([0, 1, 2] * 50, ("a", "b", "c"), 0, 2, 30, "The validation split has no row of the class 'c', which has 50"),
     ],
 )
 def test_what_can_not_be_split_is_told(labels, names, sample, validation, test, message) -> None:
+    classes, rows = Classes(names, ()), make_rows(labels)
     with pytest.raises(DataError, match=message):
-        assign(make_rows(labels), names, sample, validation, test, seed=0)
+        classes.check(rows.label)
+        classes.check_splits(rows.label, assign(rows, sample, validation, test, seed=0).split)

@@ -67,7 +67,10 @@ def parsed(text: str) -> list[tuple[str, int]]:
 
 
 def prepared(source: Path, directory: Path, sample: int, seed: int = 42) -> list[tuple[str, int]]:
-    prepare(load_config(None, {"data.source": str(source), "data.sample": sample, "data.seed": seed}), directory)
+    prepare(
+        load_config(None, {"data.source": str(source), "data.sample": sample, "data.seed": seed, "data.repair": False}),
+        directory,
+    )
     names = ("train", "validation") if sample else ("train", "validation", "test")
     splits = [read_split(directory, name) for name in names]
     return [row for split in splits for row in zip(split.texts, split.labels.tolist(), strict=True)]

@@ -9,7 +9,6 @@ from linnet.config import DataConfig
 from linnet.data.clean.collect import Collected
 from linnet.data.read import generate
 from linnet.data.read.source import Source
-from linnet.data.split.assign import NAMES
 from linnet.files import canonical_json, digest, write_text
 from linnet.lineage import lineage
 from linnet.page import PALETTE, plot, render, svg
@@ -18,13 +17,18 @@ FORMAT = 1
 NAME = "data_card.json"
 QUANTILES = {"min": 0.0, "p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 REASONS = {
+    "between_splits": "it is like texts that have been in different splits before",
     "blank_line": "a blank line",
     "conflicting_labels": "its text also has another label",
+    "copy_of_earlier": "a text like it stands in an earlier split",
     "duplicate": "a row of the same text and label is used",
     "empty_text": "nothing to read in the text",
+    "in_test_file": "a text like it stands in the test file",
+    "in_validation_file": "a text like it stands in the validation file",
     "lone_surrogate": "half of a surrogate pair",
     "missing_label": "no label",
     "nested_entities": "HTML entities nested without end",
+    "no_date": "no date to split by",
     "not_sampled": "usable, but outside of the sample and the test rows",
     "not_text": "the text is no string",
     "nul_byte": "a NUL byte in the text",
@@ -42,7 +46,8 @@ def describe(
     found: dict[str, int],
     noise: dict[str, Any] | None,
     accounting: dict[str, Any],
-    split: np.ndarray,
+    classes: dict[str, dict[str, int]],
+    since: dict[str, Any] | None,
     lengths: dict[str, np.ndarray],
     notes: list[str],
 ) -> dict[str, Any]:
@@ -56,14 +61,11 @@ def describe(
         found: Counts of texts, duplicates, conflicts and groups.
         noise: What was found of likely wrong labels; None where they weren't looked for.
         accounting: Where each row went.
-        split: Of each clean row, int8 (n,).
+        classes: Rows of each class in each split.
+        since: What changed since the splits that stood here; None if none did.
         lengths: Characters of the texts of each split.
         notes: What the user should know.
     """
-    classes = {
-        name: np.bincount(collected.label[split == index], minlength=len(collected.labels)).tolist()
-        for index, name in enumerate(NAMES)
-    }
     return {
         "format": FORMAT,
         "source": _source(settings, source, dialect),
@@ -75,7 +77,10 @@ def describe(
         },
         "labels": list(collected.labels),
         "accounting": accounting,
-        "classes": {name: dict(zip(collected.labels, counts, strict=True)) for name, counts in classes.items()},
+        "multi_label": bool(collected.label_sets),
+        "classes": classes,
+        "repaired": collected.repaired,
+        "since": since,
         "found": found,
         "corrections": collected.corrections,
         "noise": noise,

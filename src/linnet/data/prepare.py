@@ -1,6 +1,5 @@
 """The stage itself: a raw file becomes three splits and a card that accounts for every row."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,17 @@ from linnet.data import card
 from linnet.data.audit import suspects
 from linnet.data.clean.collect import Collected, Collector
 from linnet.data.clean.staging import ROW, Staging
-from linnet.data.group.texts import Resolution, resolve
+from linnet.data.group.texts import digests, distinct
+from linnet.data.previous import Previous
 from linnet.data.read import generate
+from linnet.data.read.dates import parse_dates
 from linnet.data.read.source import Source
 from linnet.data.read.table import Table, read_delimited, read_json_lines, read_parquet
-from linnet.data.split.assign import NAMES, NOWHERE, Assignment, Rows, assign
+from linnet.data.split.assign import NAMES, TEST, VALIDATION
+from linnet.data.split.classes import Classes
 from linnet.data.split.files import SplitWriter
+from linnet.data.split.place import MAIN, Facts, Placement, place
+from linnet.errors import DataError
 from linnet.files import whole_directory
 from linnet.progress import progress
 
@@ -43,16 +47,30 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
         StorageError: The disk refused a write.
     """
     settings = config.data
-    with ExitStack() as stack:
-        opened = stack.enter_context(_open(settings))
-        folder = stack.enter_context(whole_directory(directory, holds=card.NAME))
-        collector = Collector(opened.table, settings, folder / STAGING)
-        with progress("prepare", opened.size, "bytes") as task:
-            done = 0
-            for _ in collector.collect():
-                task.advance(opened.position() - done)
-                done = opened.position()
-        return _finish(collector.result(), collector.staging, settings, opened, folder)
+    with whole_directory(directory, holds=card.NAME) as folder:
+        columns = [column for column in (settings.split_by, settings.group_column) if column]
+        collector = Collector(settings, folder / STAGING, columns)
+        origins = list(_files(settings))
+        opened = [_collect(collector, settings.model_copy(update={"source": file})) for _, file in origins]
+        return _finish(collector, np.array([split for split, _ in origins]), settings, opened[0], directory, folder)
+
+
+def _files(settings: DataConfig) -> Iterator[tuple[int, str]]:
+    """The files to read, each with the split whose own file it is."""
+    yield MAIN, settings.source
+    if settings.validation_file:
+        yield VALIDATION, settings.validation_file
+    if settings.test_file:
+        yield TEST, settings.test_file
+
+
+def _collect(collector: Collector, settings: DataConfig) -> "_Opened":
+    with _open(settings) as opened, progress(f"prepare {Path(settings.source).name}", opened.size, "bytes") as task:
+        done = 0
+        for _ in collector.collect(opened.table):
+            task.advance(opened.position() - done)
+            done = opened.position()
+    return opened
 
 
 @dataclass(frozen=True)
@@ -86,17 +104,13 @@ def _read(source: Source, stream: Any, settings: DataConfig) -> Table:
 
 
 def _finish(
-    collected: Collected, staging: Staging, settings: DataConfig, opened: _Opened, folder: Path
+    collector: Collector, origins: np.ndarray, settings: DataConfig, opened: _Opened, directory: Path, folder: Path
 ) -> dict[str, Any]:
-    resolution = resolve(collected.text, collected.label, collected.row, settings.duplicates, settings.conflicts)
-    usable = ~(resolution.duplicate | resolution.conflicting)
-    rows = Rows(collected.label, collected.rank, collected.row, collected.group).take(usable)
-    assignment = assign(
-        rows, collected.labels, settings.sample, settings.validation_size, settings.test_size, settings.seed
-    )
-    split = np.full(len(usable), NOWHERE, dtype=np.int8)
-    split[usable] = assignment.split
-    lengths = _write(collected, staging, split, folder)
+    collected, staging = collector.result(), collector.staging
+    classes = Classes(collected.labels, collected.label_sets)
+    previous = Previous.find(directory, settings, collected.text)
+    placement = place(_facts(collected, classes, origins, previous, settings), settings)
+    lengths = _write(collected, staging, placement.split, settings, folder)
     staging.remove()
     content = card.describe(
         settings=settings,
@@ -104,31 +118,82 @@ def _finish(
         dialect=opened.table.dialect,
         collected=collected,
         noise=suspects.write(folder, settings.noise_sample),
-        found=resolution.counts | _group_counts(rows, collected.normal[usable]),
-        accounting=_account(collected, resolution, assignment),
-        split=split,
+        found=placement.found | {"normalised_texts": len(distinct(collected.normal))},
+        accounting=_account(collected, placement),
+        classes=_class_counts(classes, collected.label, placement.split),
+        since=previous.changes(placement.split),
         lengths=lengths,
-        notes=[*assignment.notes, *_correction_notes(collected)],
+        notes=[*placement.notes, *previous.notes, *_correction_notes(collected)],
     )
     card.write(folder, content, lengths)
     return content
 
 
-def _write(collected: Collected, staging: Staging, split: np.ndarray, folder: Path) -> dict[str, np.ndarray]:
+def _facts(
+    collected: Collected, classes: Classes, origins: np.ndarray, previous: Previous, settings: DataConfig
+) -> Facts:
+    return Facts(
+        classes=classes,
+        label=collected.label,
+        rank=collected.rank,
+        text=collected.text,
+        group=collected.group,
+        row=collected.row,
+        origin=origins[collected.origin].astype(np.int8),
+        before=previous.split,
+        author=_digests_of(collected.columns[settings.group_column]) if settings.group_column else None,
+        when=_moments(collected.columns[settings.split_by], settings.split_by) if settings.split_by else None,
+    )
+
+
+def _moments(column: pa.ChunkedArray, name: str) -> np.ndarray:
+    when = parse_dates(column, numbers=True)
+    if np.isnat(when).all():
+        raise DataError(
+            f"The column {name!r} holds no date that can be read. Expected such as 2009-06-16, "
+            "2009-06-16T10:11:12Z, Tue Jun 16 10:11:12 PDT 2009, or 25/6/2009 where some day is over 12."
+        )
+    return when
+
+
+def _digests_of(column: pa.ChunkedArray) -> np.ndarray:
+    """Digests of a column's values, uint64 (n,); 0 for none, as where a field is empty."""
+    encoded = column.combine_chunks().dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    known = np.where([value != "" for value in values], digests([value.encode() for value in values]), np.uint64(0))
+    return np.asarray(np.append(known, np.uint64(0))[pc.fill_null(encoded.indices, len(known)).to_numpy()])
+
+
+def _write(
+    collected: Collected, staging: Staging, split: np.ndarray, settings: DataConfig, folder: Path
+) -> dict[str, np.ndarray]:
     """Write the splits in the order of the ranks; gives the lengths of their texts, in characters."""
     lengths: dict[str, list[np.ndarray]] = {name: [np.empty(0, dtype=np.int32)] for name in NAMES}
+    several = bool(collected.label_sets)
+    sets = pa.array(collected.label_sets, pa.list_(pa.int64()))
     with ExitStack() as stack:
-        writers = [stack.enter_context(SplitWriter(folder, name, collected.names, collected.labels)) for name in NAMES]
+        writers = [
+            stack.enter_context(SplitWriter(folder, name, collected.names, collected.labels, several)) for name in NAMES
+        ]
         for table in staging.read():
             row = table[ROW].to_numpy()
             order = np.lexsort((collected.row[row], collected.rank[row]))
             for index, name in enumerate(NAMES):
                 chosen = order[split[row[order]] == index]
                 part = table.take(pa.array(chosen))
-                part = part.set_column(collected.names.index("label"), "label", pa.array(collected.label[row[chosen]]))
+                labels = pa.array(collected.label[row[chosen]])
+                labels = sets.take(labels) if several else labels
+                part = part.set_column(collected.names.index("label"), "label", labels)
                 writers[index].write(part)
                 lengths[name].append(pc.utf8_length(part["text"]).to_numpy())
     return {name: np.concatenate(parts) for name, parts in lengths.items()}
+
+
+def _class_counts(classes: Classes, label: np.ndarray, split: np.ndarray) -> dict[str, dict[str, int]]:
+    return {
+        name: dict(zip(classes.names, classes.counts(label[split == index]).tolist(), strict=True))
+        for index, name in enumerate(NAMES)
+    }
 
 
 def _correction_notes(collected: Collected) -> list[str]:
@@ -136,23 +201,9 @@ def _correction_notes(collected: Collected) -> list[str]:
     return [f"{idle:,} of the corrections name a text that the file does not hold."] if idle else []
 
 
-def _group_counts(rows: Rows, normal: np.ndarray) -> dict[str, int]:
-    sizes = np.unique(rows.group, return_counts=True)[1]
-    return {
-        "normalised_texts": len(np.unique(normal)),
-        "groups": len(sizes),
-        "groups_of_several": int((sizes > 1).sum()),
-        "rows_in_groups_of_several": int(sizes[sizes > 1].sum()),
-        "largest_group": int(sizes.max()),
-    }
-
-
-def _account(collected: Collected, resolution: Resolution, assignment: Assignment) -> dict[str, Any]:
-    dropped = Counter(collected.dropped)
-    dropped["duplicate"] = int(resolution.duplicate.sum())
-    dropped["conflicting_labels"] = int(resolution.conflicting.sum())
-    dropped["not_sampled"] = int((assignment.split == NOWHERE).sum())
-    used = {name: int((assignment.split == index).sum()) for index, name in enumerate(NAMES)}
+def _account(collected: Collected, placement: Placement) -> dict[str, Any]:
+    dropped = collected.dropped + placement.dropped
+    used = {name: int((placement.split == index).sum()) for index, name in enumerate(NAMES)}
     rows_used, rows_dropped = sum(used.values()), dropped.total()
     if collected.rows_in != rows_used + rows_dropped:
         raise AssertionError(f"of {collected.rows_in} rows, {rows_used} were used and {rows_dropped} dropped")

@@ -24,10 +24,12 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
     Returns:
         `rows` looked at, `suspects` listed, `agreement` of the model with the labels, and the `share` of them that it
         holds to be wrong, which is an upper bound as far as the model itself errs; None where there is nothing to
-        learn from.
+        learn from, or where a row may have several labels.
     """
     train = read_split(directory, "train")
     texts, labels = train.texts[:sample], train.labels[:sample]
+    if train.multi_label:
+        return None
     if len(texts) < FOLDS or len(np.unique(labels)) < len(train.label_names):
         return None
     with progress("look for wrong labels", 1, "steps") as task:

@@ -1,31 +1,34 @@
 """Raw rows to clean rows: each is staged on disk and remembered as numbers, or dropped with its reason."""
 
-import json
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from linnet.config import DataConfig
 from linnet.data.clean.corrections import Corrections
+from linnet.data.clean.labels import Labels
 from linnet.data.clean.staging import Staging
+from linnet.data.clean.values import Chunk, clean_rows
 from linnet.data.group.near import NearDuplicates
 from linnet.data.group.rank import ranks
 from linnet.data.group.texts import digests, normalised
-from linnet.data.read import sentiment140
-from linnet.data.read.columns import find_columns, split_names
+from linnet.data.read.columns import find_column, find_columns, split_names
 from linnet.data.read.table import Row, Table
-from linnet.errors import DataError, LabelError, TextError
-from linnet.text import SURROGATE, clean
+from linnet.errors import DataError
 
 CHUNK_ROWS = 16_384
 CHUNK_CHARACTERS = 32_000_000
-MAX_LABELS = 10_000
-SEPARATOR = b"\x1f"
+CHUNKS_AHEAD = 2
+BLOCK_ROWS = 64
+SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,18 @@ class Collected:
 
     Attributes:
         labels: Label names by id.
-        label: Ids, int64 (n,).
+        label_sets: Where a row may have several labels: the sets that rows have, each of ids; else empty.
+        label: Ids, or positions in `label_sets`, int64 (n,).
         rank: Of the clean texts, uint64 (n,).
         text: Digests of the clean texts, uint64 (n,).
         normal: Digests of the normalised texts, uint64 (n,).
         group: What may not be torn apart: the lowest of these digests among near-duplicates, uint64 (n,).
         row: Digests of the whole rows, uint64 (n,).
-        rows_in: Rows of the raw file.
+        origin: Which of the files each row is from, in the order in which they were read, int8 (n,).
+        columns: Values of the columns that were to be kept at hand, strings (n,) each.
+        rows_in: Rows of the raw files.
         dropped: Reason to number of rows that are not among these.
+        repaired: Rows whose text was mojibake.
         names: Columns of the staged rows.
         text_column: What the raw file calls the text.
         label_column: What the raw file calls the label.
@@ -49,14 +56,18 @@ class Collected:
     """
 
     labels: tuple[str, ...]
+    label_sets: tuple[tuple[int, ...], ...]
     label: np.ndarray
     rank: np.ndarray
     text: np.ndarray
     normal: np.ndarray
     group: np.ndarray
     row: np.ndarray
+    origin: np.ndarray
+    columns: dict[str, pa.ChunkedArray]
     rows_in: int
     dropped: Counter[str]
+    repaired: int
     names: list[str]
     text_column: str
     label_column: str
@@ -64,47 +75,47 @@ class Collected:
 
 
 class Collector:
-    """Reads a table once.
+    """Reads one table or several of the same columns.
 
     Args:
-        table: The raw rows.
         settings: Names the columns and the labels.
         directory: Where clean rows are staged, and beside it their words; must not exist yet.
+        columns: Columns whose values are kept at hand, beside the staged rows.
     """
 
-    def __init__(self, table: Table, settings: DataConfig, directory: Path):
-        self._table, self._settings = table, settings
-        text, label = find_columns(table.columns, settings.text_column, settings.label_column)
-        self._text, self._label = text, label
-        self._names = split_names(table.columns, text, label)
-        self._label_names = _LabelNames(settings, table)
+    def __init__(self, settings: DataConfig, directory: Path, columns: Sequence[str] = ()):
+        self._settings, self._directory = settings, directory
+        self._tables: list[Table] = []
         self._numbers: list[np.ndarray] = []
+        self._kept: dict[str, list[pa.Array]] = {column: [] for column in columns}
         self._corrections = Corrections.read(Path(settings.corrections)) if settings.corrections else Corrections()
-        self._rows_in = 0
+        self._rows_in = self._repaired = 0
         self._dropped: Counter[str] = Counter()
-        self.staging = Staging(directory, self._names)
-        self._near = NearDuplicates(directory.with_suffix(".words"))
 
-    def collect(self) -> Iterator[int]:
-        """Read all rows; yields how many have been read, every now and then."""
-        chunk: list[list[Any]] = []
-        characters = 0
-        for row in self._table.rows:
-            self._rows_in += 1
-            try:
-                values = self._clean(row)
-            except TextError as error:
-                self._dropped[error.reason] += 1
-                continue
-            chunk.append(values)
-            characters += len(values[self._text])
-            if len(chunk) == CHUNK_ROWS or characters > CHUNK_CHARACTERS:
-                self._stage(chunk)
-                chunk, characters = [], 0
+    def collect(self, table: Table) -> Iterator[int]:
+        """Read all rows of a table; yields how many have been read in all, every now and then.
+
+        Raises:
+            DataError: Its columns are not those of the tables before it, or a column asked for is not there.
+            LabelError: A label nobody asked for.
+        """
+        text, label, order = self._take_up(table)
+        # Hashing is done in numpy, which lets go of the interpreter, so it runs beside the reading.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            ahead: deque[Future[None]] = deque()
+            for rows in _chunks(table.rows):
+                self._rows_in += len(rows)
+                chunk = clean_rows(rows, len(table.columns), text, label, self._settings.repair)
+                self._dropped += chunk.dropped
+                self._repaired += chunk.repaired
+                columns, codes = self._label(chunk, text, label)
+                if codes:
+                    ahead.append(pool.submit(self._stage, [columns[place] for place in order], codes))
+                while len(ahead) > CHUNKS_AHEAD:
+                    ahead.popleft().result()
                 yield self._rows_in
-        if chunk:
-            self._stage(chunk)
-        yield self._rows_in
+            for future in ahead:
+                future.result()
 
     def result(self) -> Collected:
         """What was collected.
@@ -116,123 +127,114 @@ class Collector:
             reasons = ", ".join(f"{reason}: {count:,}" for reason, count in self._dropped.most_common())
             why = f"none of its {self._rows_in:,} rows can be used ({reasons})" if reasons else "a header but no rows"
             raise DataError(f"{self._settings.source} holds no data: {why}. Expected rows with a text and a label.")
-        labels, order = self._label_names.sorted()
-        codes, rank, text, normal, row = np.concatenate(self._numbers, axis=1)
+        labels, label_sets, ids = self._labels.ids()
+        codes, rank, text, normal, row, origin = np.concatenate(self._numbers, axis=1)
         group = self._near.join(normal)
         self._near.remove()
         return Collected(
             labels=labels,
-            label=order[codes.astype(np.int64)],
+            label_sets=label_sets,
+            label=ids[codes.astype(np.int64)],
             rank=rank,
             text=text,
             normal=normal,
             group=group,
             row=row,
+            origin=origin.astype(np.int8),
+            columns={name: pa.chunked_array(parts) for name, parts in self._kept.items()},
             rows_in=self._rows_in,
             dropped=self._dropped,
+            repaired=self._repaired,
             names=self._names,
-            text_column=self._table.columns[self._text],
-            label_column=self._table.columns[self._label],
+            text_column=self._tables[0].columns[self._names.index("text")],
+            label_column=self._tables[0].columns[self._names.index("label")],
             corrections=self._corrections.summary(),
         )
 
-    def _clean(self, row: Row) -> list[Any]:
-        number, raw = row
-        if len(raw) != len(self._names):
-            few = "too_few_fields" if raw else "blank_line"
-            raise TextError(few if len(raw) < len(self._names) else "too_many_fields", f"Row {number}")
-        values: list[Any] = [value if type(value) is str else _as_string(value) for value in raw]
-        if any(value is not None and not value.isascii() and SURROGATE.search(value) for value in values):
-            raise TextError("lone_surrogate", f"Row {number}")
-        values[self._text] = clean(raw[self._text])
-        label = (values[self._label] or "").strip()
-        if not label:
-            raise TextError("missing_label", f"Row {number}")
-        name = self._label_names.known_as(label)
-        if (correct := self._corrections.apply(values[self._text], name)) != name:
-            label = correct
-        values[self._label] = self._label_names.code(label, number)
-        return values
+    def _take_up(self, table: Table) -> tuple[int, int, list[int]]:
+        """Positions of the text and of the label in a table, and of each column in the order of the first table."""
+        text, label = find_columns(table.columns, self._settings.text_column, self._settings.label_column)
+        names = split_names(table.columns, text, label)
+        if not self._tables:
+            self._names = names
+            self._places = {column: find_column(table.columns, column) for column in self._kept}
+            self._labels = Labels(self._settings, table.dialect.get("shape"))
+            self.staging = Staging(self._directory, names)
+            self._near = NearDuplicates(self._directory.with_suffix(".words"))
+        elif sorted(names) != sorted(self._names):
+            raise DataError(
+                f"The files have different columns: {', '.join(map(repr, names))} here, "
+                f"{', '.join(map(repr, self._names))} in {self._settings.source}. Give them the same columns."
+            )
+        self._tables.append(table)
+        return text, label, [names.index(name) for name in self._names]
 
-    def _stage(self, chunk: list[list[Any]]) -> None:
-        columns = list(map(list, zip(*chunk, strict=True)))
-        texts = columns[self._text]
+    def _label(self, chunk: Chunk, text: int, label: int) -> tuple[list[list[Any]], list[int]]:
+        """The rows that the corrections leave, with their labels as the splits call them, and the labels' codes."""
+        columns, numbers, labels = chunk.columns, chunk.numbers, self._labels
+        if self._corrections.labels:
+            columns, numbers = self._correct(columns, numbers, text, label)
+        names = list(map(labels.known_as, columns[label]))
+        if not all(names):  # nothing but separators
+            self._dropped["missing_label"] += names.count("")
+            kept = [place for place, name in enumerate(names) if name]
+            columns, numbers = [[column[place] for place in kept] for column in columns], [numbers[i] for i in kept]
+            names = [names[place] for place in kept]
+        codes = [labels.code(raw, number) for raw, number in zip(columns[label], numbers, strict=True)]
+        columns[label] = names
+        return columns, codes
+
+    def _correct(
+        self, columns: list[list[Any]], numbers: list[int], text: int, label: int
+    ) -> tuple[list[list[Any]], list[int]]:
+        kept, right = [], []
+        for place, (value, raw) in enumerate(zip(columns[text], columns[label], strict=True)):
+            correct = self._corrections.apply(value, self._labels.known_as(raw))
+            if correct is None:
+                self._dropped["removed_by_review"] += 1
+            else:
+                kept.append(place)
+                right.append(raw if correct == self._labels.known_as(raw) else correct)
+        columns = [[column[place] for place in kept] for column in columns]
+        columns[label] = right
+        return columns, [numbers[place] for place in kept]
+
+    def _stage(self, columns: list[list[Any]], codes: list[int]) -> None:
+        texts = columns[self._names.index("text")]
         encoded = [text.encode() for text in texts]
-        normal = normalised(texts)
-        self._near.add(normal)
-        codes = columns[self._label]
-        columns[self._label] = list(map(self._label_names.name, codes))
-        joined = [SEPARATOR.join((value or "").encode() for value in row) for row in zip(*columns, strict=True)]
+        keys = normalised(texts)
+        self._near.add(keys)
+        arrays = [pa.array(column, pa.string()) for column in columns]
         rank = ranks(encoded, self._settings.seed)
         numbers = [
             np.array(codes, dtype=np.uint64),
             rank,
             digests(encoded),
-            digests([text.encode() for text in normal]),
-            digests(joined),
+            digests([key.encode() for key in keys]),
+            digests(_joined(arrays)),
+            np.full(len(texts), len(self._tables) - 1, dtype=np.uint64),
         ]
         self._numbers.append(np.stack(numbers))
-        self.staging.add([pa.array(column, pa.string()) for column in columns], rank)
+        for column, place in self._places.items():
+            self._kept[column].append(arrays[place])
+        self.staging.add(arrays, rank)
 
 
-class _LabelNames:
-    """Raw labels to names, and names to codes in the order in which they turn up."""
-
-    def __init__(self, settings: DataConfig, table: Table):
-        self._configured = settings.labels
-        self._renamed: dict[str, str] = {}
-        if table.dialect.get("shape") == "sentiment140":
-            self._renamed = sentiment140.LABELS
-            self._configured = settings.labels or sentiment140.TRAINED
-        self._names = list(self._configured)
-        self._codes = {name: code for code, name in enumerate(self._names)}
-
-    def code(self, raw: str, number: int) -> int:
-        name = self.known_as(raw)
-        code = self._codes.get(name)
-        if code is None:
-            if self._configured:
-                raise LabelError(self._refusal(raw, name, number))
-            if len(self._codes) == MAX_LABELS:
-                raise LabelError(
-                    f"The label column holds more than {MAX_LABELS:,} different labels (row {number}: {raw!r:.60}). "
-                    "Is it the right column? Choose it with --label-column."
-                )
-            code = self._codes[name] = len(self._codes)
-            self._names.append(name)
-        return code
-
-    def known_as(self, raw: str) -> str:
-        return self._renamed.get(raw, raw)
-
-    def name(self, code: int) -> str:
-        return self._names[code]
-
-    def sorted(self) -> tuple[tuple[str, ...], np.ndarray]:
-        """Names by id, and the id of each code."""
-        names = list(self._names)
-        if not self._configured:
-            numeric = all(name.removeprefix("-").isdecimal() for name in names)
-            names.sort(key=(lambda name: (int(name), name)) if numeric else None)
-        ids = {name: index for index, name in enumerate(names)}
-        return tuple(names), np.array([ids[name] for name in self._names], dtype=np.int64)
-
-    def _refusal(self, raw: str, name: str, number: int) -> str:
-        expected = ", ".join(map(repr, self._configured))
-        said = f"{raw!r}" if name == raw else f"{raw!r} ({name})"
-        more = json.dumps([*self._configured, name], ensure_ascii=False)
-        return (
-            f"Row {number} has the label {said}; expected one of {expected}. "
-            f"Take the row out, or allow the label: --set 'data.labels={more}'"
-        )
+def _joined(arrays: Sequence[pa.Array]) -> list[bytes]:
+    """Each row as one value."""
+    rows = pc.binary_join_element_wise(*arrays, SEPARATOR, null_handling="replace", null_replacement="")
+    return list(rows.cast(pa.binary()).to_pylist())
 
 
-def _as_string(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        # A whole number with gaps becomes a float in most tools; NaN is their gap.
-        return None if value != value else repr(int(value)) if value.is_integer() else repr(value)
-    if isinstance(value, bool | list | dict):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Rows, so many at a time that neither their number nor their characters take much memory."""
+    chunk: list[Row] = []
+    characters = 0
+    while block := list(islice(rows, BLOCK_ROWS)):
+        chunk += block
+        characters += sum(len(value) for _, values in block for value in values if type(value) is str)
+        if len(chunk) >= CHUNK_ROWS or characters > CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk

@@ -54,20 +54,14 @@ class Corrections:
             raise DataError(f"{path} is no CSV of corrections: {error}. Expected UTF-8 with text and label.") from None
         return cls(labels)
 
-    def apply(self, text: str, label: str) -> str:
-        """The label of a clean text, corrected where it has a correction.
-
-        Raises:
-            TextError: The text is to go.
-        """
+    def apply(self, text: str, label: str) -> str | None:
+        """The label of a clean text, corrected where it has a correction; None for a text that is to go."""
         correct = self.labels.get(text)
         if correct is None:
             return label
         self.met.add(text)
-        if not correct:
-            raise TextError("removed_by_review", "The corrections take this text out.")
-        self.changed += correct != label
-        return correct
+        self.changed += bool(correct) and correct != label
+        return correct or None
 
     def summary(self) -> dict[str, int]:
         """How many texts were listed, how many of them met, and how many rows changed."""

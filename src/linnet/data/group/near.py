@@ -15,6 +15,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from linnet.data.group.texts import distinct
+
 THRESHOLD = 0.8
 """Jaccard similarity of the sets of words from which two texts are near-duplicates."""
 FEWEST_WORDS = 4  # of fewer words, texts that differ in one differ in more than a fifth
@@ -94,7 +96,7 @@ class NearDuplicates:
             same = key[order[1:]] == key[order[:-1]]
             left, right = order[:-1][same], order[1:][same]
             found.append(np.minimum(left, right) * count + np.maximum(left, right))
-        codes = np.unique(np.concatenate(found))
+        codes = distinct(np.concatenate(found))
         return np.stack(np.divmod(codes, max(count, 1)), axis=1)
 
     def _similarity(self, pairs: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -136,7 +138,7 @@ def _sets(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndar
     """The different words of each text as codes: the text's number above, the word's hash below."""
     owner = np.repeat(np.arange(len(starts), dtype=np.uint64), lengths)
     place = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-    return np.unique((owner << np.uint64(32)) | words[place])
+    return distinct((owner << np.uint64(32)) | words[place])
 
 
 def _owner(codes: np.ndarray) -> np.ndarray:

@@ -25,6 +25,19 @@ def find_columns(columns: Sequence[str], text: str, label: str) -> tuple[int, in
     return places
 
 
+def find_column(columns: Sequence[str], wanted: str) -> int:
+    """Position of a column by its name, or by its position from 0.
+
+    Raises:
+        DataError: There is no such column; names those there are.
+    """
+    if wanted in columns:
+        return columns.index(wanted)
+    if wanted.isdecimal() and int(wanted) < len(columns):
+        return int(wanted)
+    raise DataError(f"There is no column {wanted!r}. {_known(columns)}")
+
+
 def split_names(columns: Sequence[str], text: int, label: int) -> list[str]:
     """What a split calls each raw column: `text`, `label`, and its own name for any other.
 

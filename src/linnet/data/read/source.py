@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from linnet.data.read.ahead import read_ahead
 from linnet.errors import DataError
 
 FORMATS = {
@@ -81,7 +82,8 @@ class Source:
         try:
             with ExitStack() as stack:
                 beneath = stack.enter_context(self.path.open("rb"))
-                yield self._decompress(beneath, stack), beneath
+                stream = self._decompress(beneath, stack)
+                yield stack.enter_context(read_ahead(stream)) if self.format != "parquet" else stream, beneath
         except DAMAGE as error:
             raise DataError(
                 f"{self.path} is cut or damaged: {error or type(error).__name__}. Fetch or compress it again."

@@ -5,7 +5,6 @@ only, no texts.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,23 +21,25 @@ class Rows:
     """The usable rows, as numbers.
 
     Attributes:
-        label: Label ids, int (n,).
+        label: Which class, or other stratum, the row is to be drawn from, int (n,).
         rank: Of the clean text, uint64 (n,).
         tie: What decides between rows of one rank, uint64 (n,).
         group: Digest of what the row's text has in common with its group, uint64 (n,).
+        fixed: The split that a row has beforehand, all rows of its group with it, or `NOWHERE`, int8 (n,).
     """
 
     label: np.ndarray
     rank: np.ndarray
     tie: np.ndarray
     group: np.ndarray
+    fixed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.label)
 
     def take(self, index: np.ndarray) -> "Rows":
         """Some of the rows, by position or mask."""
-        return Rows(self.label[index], self.rank[index], self.tie[index], self.group[index])
+        return Rows(self.label[index], self.rank[index], self.tie[index], self.group[index], self.fixed[index])
 
 
 @dataclass
@@ -53,77 +54,92 @@ class Assignment:
     split: np.ndarray
     notes: list[str] = field(default_factory=list)
 
+    def note_shortfall(self, split: int, wanted: int) -> None:
+        """Say it where a split has fewer rows than it was to have."""
+        got = int((self.split == split).sum())
+        if got < wanted:
+            why = "no more rows are left" if split == TEST else "groups of like texts are not torn apart"
+            self.notes.append(f"The {NAMES[split]} split has {got:,} rows, not the {wanted:,} asked for: {why}.")
 
-def assign(
-    rows: Rows, labels: Sequence[str], sample: int, validation_size: float, test_size: float, seed: int
-) -> Assignment:
+
+def sizes_of(total: int, validation_size: float, test_size: float, test_is_apart: bool) -> tuple[int, int]:
+    """Rows of the validation and of the test split.
+
+    Args:
+        total: Rows there are, or the sample.
+        validation_size: Share (below 1) or number of rows.
+        test_size: The same.
+        test_is_apart: Whether the test rows come on top of the total.
+
+    Raises:
+        DataError: Nothing would be left to train on.
+    """
+    validation, test = _size(validation_size, total), _size(test_size, total)
+    if validation + (0 if test_is_apart else test) >= total:
+        raise DataError(
+            f"Of {total:,} rows, validation takes {validation:,} and test {test:,}: none is left to train on. "
+            "Lower data.validation_size or data.test_size, or bring more rows."
+        )
+    return validation, test
+
+
+def assign(rows: Rows, sample: int, validation_size: float, test_size: float, seed: int) -> Assignment:
     """Sample and split.
 
     Args:
         rows: The usable rows.
-        labels: Label names by id.
         sample: Rows for training and validation, or 0 for all but the test rows.
         validation_size: Share (below 1) or number of rows.
         test_size: The same; a share is of the sample where there is one, else of all rows.
         seed: Decides the order of the groups; that of the rows is decided by their ranks.
 
     Raises:
-        DataError: A class has too few rows, or there is but one class.
+        DataError: Nothing would be left to train on.
     """
-    assignment = Assignment(np.full(len(rows), NOWHERE, dtype=np.int8))
-    counts = np.bincount(rows.label, minlength=len(labels))
-    _check_classes(counts, labels)
+    assignment = Assignment(rows.fixed.copy())
     if sample >= len(rows):
         assignment.notes.append(f"The sample of {sample:,} rows takes in all {len(rows):,} usable rows.")
         sample = 0
-    total = sample or len(rows)
-    validation, test = _size(validation_size, total), _size(test_size, total)
-    needed = validation if sample else validation + test
-    if needed >= total:
-        raise DataError(
-            f"Of {total:,} rows, validation takes {validation:,} and test {test:,}: none is left to train on. "
-            "Lower data.validation_size or data.test_size, or bring more rows."
-        )
+    validation, test = sizes_of(sample or len(rows), validation_size, test_size, test_is_apart=bool(sample))
     if sample:
-        _assign_sample(rows, counts, labels, (sample, validation, test), seed, assignment)
+        _assign_sample(rows, (sample, validation, test), seed, assignment)
     else:
-        _assign_all(rows, counts, labels, (validation, test), seed, assignment)
-    _check_splits(rows, labels, assignment, must_test=not sample)
+        _assign_all(rows, (validation, test), seed, assignment)
     return assignment
 
 
-def _assign_all(
-    rows: Rows, counts: np.ndarray, labels: Sequence[str], sizes: tuple[int, int], seed: int, assignment: Assignment
-) -> None:
-    validation, test = sizes
-    left = np.arange(len(rows))
-    for split, size in ((TEST, test), (VALIDATION, validation)):
-        chosen = _fill(rows.take(left), quotas(counts, size), seed)
-        assignment.split[left[chosen]] = split
-        _note_shortfall(assignment, split, size, int(chosen.sum()))
+def _assign_all(rows: Rows, sizes: tuple[int, int], seed: int, assignment: Assignment) -> None:
+    counts, split = np.bincount(rows.label), assignment.split
+    left = np.flatnonzero(split == NOWHERE)
+    for target, size in zip((TEST, VALIDATION), reversed(sizes), strict=True):
+        chosen = _fill(rows.take(left), _still_open(quotas(counts, size), rows.label[split == target]), seed)
+        split[left[chosen]] = target
+        assignment.note_shortfall(target, size)
         left = left[~chosen]
-    assignment.split[left] = TRAIN
+    split[left] = TRAIN
 
 
-def _assign_sample(
-    rows: Rows,
-    counts: np.ndarray,
-    labels: Sequence[str],
-    sizes: tuple[int, int, int],
-    seed: int,
-    assignment: Assignment,
-) -> None:
+def _assign_sample(rows: Rows, sizes: tuple[int, int, int], seed: int, assignment: Assignment) -> None:
     sample, validation, test = sizes
+    counts, split = np.bincount(rows.label), assignment.split
     by_rank = np.lexsort((rows.tie, rows.rank))
-    sampled = _first(by_rank[::-1], rows.label, quotas(counts, sample, at_least=2))
-    chosen = _fill(rows.take(sampled), quotas(np.bincount(rows.label[sampled]), validation), seed)
-    assignment.split[sampled] = np.where(chosen, VALIDATION, TRAIN)
-    _note_shortfall(assignment, VALIDATION, validation, int(chosen.sum()))
+    free = by_rank[split[by_rank] == NOWHERE]
+    before = rows.label[(split == TRAIN) | (split == VALIDATION)]
+    sampled = _first(free[::-1], rows.label, _still_open(quotas(counts, sample, at_least=2), before))
+    in_all = np.bincount(np.concatenate([before, rows.label[sampled]]), minlength=len(counts))
+    quota = _still_open(quotas(in_all, validation), rows.label[split == VALIDATION])
+    split[sampled] = np.where(_fill(rows.take(sampled), quota, seed), VALIDATION, TRAIN)
+    assignment.note_shortfall(VALIDATION, validation)
     # The other end of the ranks, so that a larger sample leaves the test rows alone for long.
-    outside = by_rank[~np.isin(rows.group[by_rank], rows.group[sampled])]
-    tested = _first(outside, rows.label, quotas(counts, test))
-    assignment.split[tested] = TEST
-    _note_shortfall(assignment, TEST, test, len(tested))
+    inside = rows.group[(split == TRAIN) | (split == VALIDATION)]
+    outside = free[~np.isin(rows.group[free], inside)]
+    split[_first(outside, rows.label, _still_open(quotas(counts, test), rows.label[split == TEST]))] = TEST
+    assignment.note_shortfall(TEST, test)
+
+
+def _still_open(quota: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """What is left of a quota, given the labels of the rows that are there already."""
+    return np.maximum(quota - np.bincount(taken, minlength=len(quota)), 0)
 
 
 def _first(order: np.ndarray, label: np.ndarray, quota: np.ndarray) -> np.ndarray:
@@ -183,37 +199,3 @@ def _mix(values: np.ndarray, seed: int) -> np.ndarray:
 def _size(size: float, total: int) -> int:
     # As in scikit-learn's train_test_split: an integer counts, a share is rounded up.
     return size if isinstance(size, int) else math.ceil(round(size * total, 6))
-
-
-def _check_classes(counts: np.ndarray, labels: Sequence[str]) -> None:
-    present = [label for label, count in zip(labels, counts, strict=True) if count]
-    if len(present) < 2:
-        found = f"only {present[0]!r}" if present else "none"
-        raise DataError(
-            f"Expected rows of at least two classes, found {found}. Check data.label_column and data.labels."
-        )
-    smallest = int(counts.argmin())
-    if counts[smallest] < len(NAMES):
-        raise DataError(
-            f"The class {labels[smallest]!r} has {counts[smallest]} usable row(s); it needs at least {len(NAMES)}, one "
-            f"for each of {', '.join(NAMES)} (there are {len(labels)} classes). Bring more rows of it, or take it out."
-        )
-
-
-def _check_splits(rows: Rows, labels: Sequence[str], assignment: Assignment, must_test: bool) -> None:
-    for split, name in enumerate(NAMES):
-        counts = np.bincount(rows.label[assignment.split == split], minlength=len(labels))
-        for empty in np.flatnonzero(counts == 0).tolist():
-            if split == TEST and not must_test:
-                assignment.notes.append(f"The test split has no row of the class {labels[empty]!r}.")
-                continue
-            raise DataError(
-                f"The class {labels[empty]!r} has {int((rows.label == empty).sum())} usable row(s), too few for the "
-                f"{name} split. Bring more rows of it, make that split or the sample larger, or take the class out."
-            )
-
-
-def _note_shortfall(assignment: Assignment, split: int, wanted: int, got: int) -> None:
-    if got < wanted:
-        why = "no more rows are left" if split == TEST else "groups of like texts are not torn apart"
-        assignment.notes.append(f"The {NAMES[split]} split has {got:,} rows, not the {wanted:,} asked for: {why}.")

@@ -1,0 +1,95 @@
+"""Splits that stand where new ones go: their rows stay in their split, and the card says what changed."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from linnet.config import DataConfig
+from linnet.data import card
+from linnet.data.group.texts import digests
+from linnet.data.split.assign import NAMES, NOWHERE
+from linnet.files import digest
+
+# What may differ without old rows losing their split: more rows, better labels, another look at them.
+FREE = {"source", "corrections", "noise_sample", "keep_splits"}
+TEXTS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The splits of the last time.
+
+    Attributes:
+        split: Where each row's text was, or `NOWHERE`, int8 (n,).
+        rows: Rows of each split that stood there; empty if none did, or they are of no account.
+        card_sha256: Of their card.
+        notes: Why they are of no account, in a sentence.
+    """
+
+    split: np.ndarray
+    rows: dict[str, int] = field(default_factory=dict)
+    card_sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def find(cls, directory: Path, settings: DataConfig, text: np.ndarray) -> "Previous":
+        """Look for splits in a folder.
+
+        Args:
+            directory: Where new splits will go.
+            settings: What they will be made with; with others, old splits don't bind.
+            text: Digests of the clean texts, uint64 (n,).
+        """
+        nowhere = np.full(len(text), NOWHERE, dtype=np.int8)
+        file = directory / card.NAME
+        if not settings.keep_splits or not file.is_file():
+            return cls(nowhere)
+        try:
+            before = json.loads(file.read_text(encoding="utf-8"))["settings"]
+            old = [_digests(directory / f"{name}.parquet") for name in NAMES]
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            return cls(nowhere, notes=(f"The splits that stood here can't be read, so they don't bind: {error}.",))
+        now = settings.model_dump(mode="json")
+        changed = sorted(key for key in now.keys() - FREE if before.get(key) != now[key])
+        if settings.split_by or changed:
+            why = f"data.{changed[0]} was another" if changed else "they go by time"
+            return cls(nowhere, notes=(f"The splits that stood here don't bind these: {why}.",))
+        split = nowhere
+        for index, texts in enumerate(old):
+            split[np.isin(text, texts)] = index
+        return cls(split, dict(zip(NAMES, map(len, old), strict=True)), digest(file))
+
+    def changes(self, split: np.ndarray) -> dict[str, Any] | None:
+        """What became of the rows of each split, for the card; None if nothing stood there.
+
+        Args:
+            split: Where each row is now, int8 (n,).
+        """
+        if not self.rows:
+            return None
+        return {
+            "card_sha256": self.card_sha256,
+            "splits": {
+                name: {
+                    "before": self.rows[name],
+                    "kept": (kept := int(((self.split == index) & (split == index)).sum())),
+                    "gone": self.rows[name] - kept,
+                    "new": int(((self.split == NOWHERE) & (split == index)).sum()),
+                }
+                for index, name in enumerate(NAMES)
+            },
+            "moved": int(((self.split != NOWHERE) & (split != NOWHERE) & (self.split != split)).sum()),
+        }
+
+
+def _digests(path: Path) -> np.ndarray:
+    parts = [np.empty(0, dtype=np.uint64)]
+    for batch in pq.ParquetFile(path).iter_batches(TEXTS_AT_ONCE, columns=["text"]):
+        parts.append(digests(pc.cast(batch["text"], pa.binary()).to_pylist()))
+    return np.concatenate(parts)

@@ -1,0 +1,64 @@
+"""The oldest rows to learn from, the newest to be tested on, as a model in service meets them."""
+
+import numpy as np
+
+from linnet.data.split.assign import NOWHERE, TEST, TRAIN, VALIDATION, Assignment, Rows, assign, sizes_of
+
+
+def assign_by_time(
+    rows: Rows, when: np.ndarray, sample: int, validation_size: float, test_size: float, seed: int
+) -> tuple[Assignment, np.ndarray]:
+    """Split by time: no row of train is newer than one of validation, none of validation newer than one of test.
+
+    Args:
+        rows: The usable rows.
+        when: Of each row, datetime64 (n,), none NaT.
+        sample: Rows for training and validation, or 0 for all but the test rows.
+        validation_size: Share (below 1) or number of rows.
+        test_size: The same; a share is of the sample where there is one, else of all rows.
+        seed: Of the sample.
+
+    Returns:
+        The assignment, and which rows are left out since a like text stands in an earlier split, bool (n,).
+
+    Raises:
+        DataError: Nothing would be left to train on.
+    """
+    notes: list[str] = []
+    chosen = np.arange(len(rows))
+    if sample and sample < len(rows):
+        drawn = assign(rows, sample, validation_size, test_size, seed)
+        chosen, notes = np.flatnonzero(drawn.split != NOWHERE), drawn.notes
+    validation, test = sizes_of(min(sample or len(rows), len(rows)), validation_size, test_size, bool(sample))
+    order = chosen[np.lexsort((rows.tie[chosen], rows.rank[chosen], when[chosen]))]
+    split = np.full(len(rows), NOWHERE, dtype=np.int8)
+    first_test = _boundary(when[order], len(order) - test)
+    first_validation = _boundary(when[order], first_test - validation)
+    split[order] = TRAIN
+    split[order[first_validation:]] = VALIDATION
+    split[order[first_test:]] = TEST
+    assignment = Assignment(split, notes)
+    later = _later_copies(rows.group, split)
+    split[later] = NOWHERE
+    assignment.note_shortfall(VALIDATION, validation)
+    assignment.note_shortfall(TEST, test)
+    return assignment, later
+
+
+def _boundary(times: np.ndarray, place: int) -> int:
+    """The place nearest to this one where the time changes, so that rows of one moment stay together."""
+    if not 0 < place < len(times):
+        return max(place, 0)
+    low, high = np.searchsorted(times, times[place], "left"), np.searchsorted(times, times[place], "right")
+    return int(low if place - low <= high - place else high)
+
+
+def _later_copies(group: np.ndarray, split: np.ndarray) -> np.ndarray:
+    """Rows of a group that has rows in an earlier split as well."""
+    used = np.flatnonzero(split != NOWHERE)
+    _, member = np.unique(group[used], return_inverse=True)
+    earliest = np.full(int(member.max(initial=-1)) + 1, TEST, dtype=np.int8)
+    np.minimum.at(earliest, member, split[used])
+    later = np.zeros(len(split), dtype=bool)
+    later[used] = split[used] > earliest[member]
+    return later

@@ -1,0 +1,161 @@
+"""From what was collected to a place for every row: a split, or the reason why it is in none."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from linnet.config import DataConfig
+from linnet.data.group.join import join
+from linnet.data.group.texts import distinct, resolve
+from linnet.data.split.assign import NOWHERE, TEST, VALIDATION, Assignment, Rows, assign
+from linnet.data.split.by_time import assign_by_time
+from linnet.data.split.classes import Classes
+
+MAIN = 0
+LARGE_GROUP = 0.1
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of each clean row; arrays are of shape (n,).
+
+    Attributes:
+        classes: What the labels stand for.
+        label: Ids, or positions among the sets of `classes`, int64.
+        rank: Of the clean text, uint64.
+        text: Digest of the clean text, uint64.
+        group: What may not be torn apart, uint64.
+        row: Digest of the whole row, uint64.
+        origin: 0 for the raw file; else the split, as in `NAMES`, whose own file the row is from, int8.
+        before: The split in which the text was the last time, or `NOWHERE`, int8.
+        author: Digest of the column that must not be torn apart, 0 for none, uint64; None without such a column.
+        when: datetime64, NaT for none; None where splits don't go by time.
+    """
+
+    classes: Classes
+    label: np.ndarray
+    rank: np.ndarray
+    text: np.ndarray
+    group: np.ndarray
+    row: np.ndarray
+    origin: np.ndarray
+    before: np.ndarray
+    author: np.ndarray | None = None
+    when: np.ndarray | None = None
+
+
+@dataclass
+class Placement:
+    """Where each row goes.
+
+    Attributes:
+        split: int8 (n,), position in `NAMES`, or `NOWHERE`.
+        dropped: Reason to number of rows that are nowhere.
+        found: Counts of texts, copies, conflicts and groups.
+        notes: What could not be had as asked, in sentences.
+    """
+
+    split: np.ndarray
+    dropped: Counter[str] = field(default_factory=Counter)
+    found: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def place(facts: Facts, settings: DataConfig) -> Placement:
+    """Decide for every row.
+
+    Raises:
+        DataError: A class has too few rows, or nothing would be left to train on.
+    """
+    placement = Placement(np.full(len(facts.label), NOWHERE, dtype=np.int8))
+    group = facts.group if facts.author is None else join(facts.group, facts.author)
+    left = _Left(placement.dropped, np.arange(len(facts.label)))
+    if facts.when is not None:
+        left.drop("no_date", np.isnat(facts.when))
+    # A row of a split's own file stays where it is, so it is the others like it that go.
+    for split, reason in ((TEST, "in_test_file"), (VALIDATION, "in_validation_file")):
+        apart = distinct(group[left.rows][facts.origin[left.rows] == split])
+        left.drop(reason, np.isin(group, apart) & (facts.origin != split) & (facts.origin != TEST))
+    rows = left.rows
+    resolution = resolve(facts.text[rows], facts.label[rows], facts.row[rows], settings.duplicates, settings.conflicts)
+    left.drop_some("conflicting_labels", resolution.conflicting)
+    left.drop_some("duplicate", resolution.duplicate[~resolution.conflicting])
+    facts.classes.check(facts.label[left.rows])
+    placement.found = resolution.counts | _group_counts(group[left.rows])
+    if (largest := placement.found["largest_group"]) > LARGE_GROUP * len(left.rows):
+        placement.notes.append(
+            f"One group of like texts{' or of one author' if facts.author is not None else ''} holds {largest:,} of "
+            f"{len(left.rows):,} rows, which all go to one split."
+        )
+    own_file = facts.origin[left.rows] != MAIN
+    placement.split[left.rows[own_file]] = facts.origin[left.rows[own_file]]
+    left.rows = left.rows[~own_file]
+    _assign(facts, group, left, placement, settings)
+    facts.classes.check_splits(facts.label, placement.split)
+    return placement
+
+
+class _Left:
+    """The rows that are still to be placed."""
+
+    def __init__(self, dropped: Counter[str], rows: np.ndarray):
+        self._dropped, self.rows = dropped, rows
+
+    def drop(self, reason: str, mask: np.ndarray) -> None:
+        """Drop rows by a mask over all rows."""
+        self.drop_some(reason, mask[self.rows])
+
+    def drop_some(self, reason: str, mask: np.ndarray) -> None:
+        """Drop rows by a mask over those left."""
+        self._dropped[reason] += int(mask.sum())
+        self.rows = self.rows[~mask]
+
+
+def _assign(facts: Facts, group: np.ndarray, left: _Left, placement: Placement, settings: DataConfig) -> None:
+    fixed, torn = _stay(facts.before[left.rows], group[left.rows])
+    left.drop_some("between_splits", torn)
+    rows = left.rows
+    strata = np.unique(facts.classes.strata(facts.label[rows]), return_inverse=True)[1]
+    usable = Rows(strata, facts.rank[rows], facts.row[rows], group[rows], fixed[~torn])
+    sizes = (
+        0 if settings.validation_file else settings.validation_size,
+        0 if settings.test_file else settings.test_size,
+    )
+    assignment: Assignment
+    if facts.when is None:
+        assignment = assign(usable, settings.sample, *sizes, settings.seed)
+    else:
+        assignment, later = assign_by_time(usable, facts.when[rows], settings.sample, *sizes, settings.seed)
+        placement.dropped["copy_of_earlier"] = int(later.sum())
+    placement.split[rows] = assignment.split
+    placement.notes += assignment.notes
+    placement.dropped["not_sampled"] = int((assignment.split == NOWHERE).sum()) - placement.dropped["copy_of_earlier"]
+
+
+def _stay(before: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the rows of each group the split that some of it had before.
+
+    Returns:
+        The split or `NOWHERE`, int8 (n,), and the rows to drop, bool (n,): new ones that would tie together groups
+        that have been in different splits.
+    """
+    old = before != NOWHERE
+    _, member = np.unique(group, return_inverse=True)
+    lowest = np.full(int(member.max(initial=-1)) + 1, TEST + 1, dtype=np.int8)
+    highest = np.full(len(lowest), NOWHERE, dtype=np.int8)
+    np.minimum.at(lowest, member[old], before[old])
+    np.maximum.at(highest, member[old], before[old])
+    torn = (highest > lowest)[member]
+    fixed = np.where(torn, before, highest[member])
+    return fixed, torn & ~old
+
+
+def _group_counts(group: np.ndarray) -> dict[str, int]:
+    sizes = np.unique(group, return_counts=True)[1]
+    return {
+        "groups": len(sizes),
+        "groups_of_several": int((sizes > 1).sum()),
+        "rows_in_groups_of_several": int(sizes[sizes > 1].sum()),
+        "largest_group": int(sizes.max(initial=0)),
+    }
