@@ -7,7 +7,7 @@ import numpy as np
 
 from linnet.config import DataConfig
 from linnet.data.clean.collect import Collected
-from linnet.data.read import generate
+from linnet.data.read import generate, known
 from linnet.data.read.source import Source
 from linnet.data.split.assign import NAMES
 from linnet.files import canonical_json, digest, write_text
@@ -115,6 +115,7 @@ def _source(settings: DataConfig, source: Source | None, dialect: dict[str, Any]
         "bytes": source.path.stat().st_size,
         "format": source.format,
         "compression": source.compression.removeprefix("."),
+        **known.origin(Path(settings.source)),
         **dialect,
     }
 

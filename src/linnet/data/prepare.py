@@ -17,7 +17,7 @@ from linnet.data.audit import suspects
 from linnet.data.clean.collect import Collected, Collector
 from linnet.data.clean.staging import ROW, Staging
 from linnet.data.group.texts import Resolution, resolve
-from linnet.data.read import generate
+from linnet.data.read import generate, known
 from linnet.data.read.source import Source
 from linnet.data.read.table import Table, read_delimited, read_json_lines, read_parquet
 from linnet.data.split.assign import NAMES, NOWHERE, Assignment, Rows, assign
@@ -42,7 +42,7 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
         DataError: The file, or too much of it, can't be used.
         StorageError: The disk refused a write.
     """
-    settings = config.data
+    settings = known.resolve(config.data)
     with ExitStack() as stack:
         opened = stack.enter_context(_open(settings))
         folder = stack.enter_context(whole_directory(directory, holds=card.NAME))

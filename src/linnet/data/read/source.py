@@ -52,7 +52,10 @@ class Source:
         Raises:
             DataError: No such file, an empty one, or one whose name or content can't be a data file.
         """
-        if not path.is_file():
+        archive, member = _member_path(path)
+        if member:
+            path = archive
+        elif not path.is_file():
             what = "is not a file" if path.exists() else "does not exist"
             raise DataError(f"The data file {path} {what}. {EXPECTED}, or 'generated'.")
         if not os.access(path, os.R_OK):
@@ -61,7 +64,8 @@ class Source:
             raise DataError(f"The data file {path} is empty: 0 bytes. {EXPECTED}, with at least one row.")
         suffix = path.suffix.lower()
         compression = suffix if suffix in COMPRESSIONS else ""
-        member = _only_member(path) if compression == ".zip" else ""
+        if compression == ".zip":
+            member = _member(path, member)
         inner = member or (path.stem if compression else path.name)
         extension = PurePosixPath(inner).suffix.lower()
         if extension not in FORMATS:
@@ -97,15 +101,31 @@ class Source:
         return beneath
 
 
-def _only_member(path: Path) -> str:
+def _member_path(path: Path) -> tuple[Path, str]:
+    """FILE.zip/MEMBER to its two parts; the member is empty where the path is none of that kind."""
+    for parent in path.parents:
+        if parent.suffix.lower() == ".zip" and parent.is_file():
+            return parent, path.relative_to(parent).as_posix()
+    return path, ""
+
+
+def _member(path: Path, wanted: str) -> str:
+    """The data file inside a .zip: the one that is wanted, or the only one."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = [entry for entry in archive.infolist() if _is_data(entry)]
     except DAMAGE as error:
         raise DataError(f"{path} is cut or damaged: {error}. Fetch or compress it again.") from error
+    names = ", ".join(repr(entry.filename) for entry in members[:5]) or "none"
+    if wanted:
+        members = [entry for entry in members if entry.filename == wanted]
+        if not members:
+            raise DataError(f"{path}: there is no {wanted!r} inside. The data files are: {names}.")
     if len(members) != 1:
-        names = ", ".join(repr(entry.filename) for entry in members[:5]) or "none"
-        raise DataError(f"{path}: expected exactly one data file inside, found {len(members)} ({names}).")
+        raise DataError(
+            f"{path}: expected exactly one data file inside, found {len(members)} ({names}). "
+            f"Name one of several behind the archive: {path}/MEMBER."
+        )
     name = members[0].filename
     if ".." in PurePosixPath(name).parts or name.startswith(("/", "\\")) or "\\" in name or ":" in name:
         raise DataError(f"{path}: the file inside has a path that leads out of it: {name!r}. Zip it again by its name.")
