@@ -4,6 +4,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -38,10 +39,8 @@ class Handler(BaseHTTPRequestHandler):
         if content is None:
             self.send_error(404)
             return
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
             fault(self, content)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def answer(self, content: bytes, stop_after: int | None = None) -> None:
         start = 0

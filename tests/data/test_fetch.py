@@ -274,7 +274,7 @@ def test_several_at_once_fetch_it_once(site: Any, remote: Remote, target: Path) 
 
 def test_a_folder_that_is_a_file(remote: Remote, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("mine")
-    with pytest.raises(UsageError, match="No folder can be made at .*LINNET_CACHE"):
+    with pytest.raises(UsageError, match=r"No folder can be made at .*LINNET_CACHE"):
         fetch(remote, tmp_path / "cache" / "sms" / "rows.csv", HASTY)
 
 

@@ -84,21 +84,16 @@ def resolve(
 
 
 def origin(source: Path) -> dict[str, Any]:
-    """What the data card says of a source in the cache: its name, terms, addresses and labels; nothing of another."""
+    """What the data card says of a source in the cache, as `known`: name, terms, addresses; nothing of another."""
     try:
         name = next(iter(source.relative_to(cache_folder()).parts), "")
     except (UsageError, ValueError):
         return {}
     if (known := catalogue().get(name)) is None:
         return {}
-    return {
-        "known": name,
-        "about": known.about,
-        "licence": known.licence,
-        "page": known.page,
-        "urls": [remote.url for remote in known.files.values()],
-        **({"label_names": dict(known.label_names)} if known.label_names else {}),
-    }
+    said = {"name": name, "about": known.about, "licence": known.licence, "page": known.page}
+    urls = [remote.url for remote in known.files.values()]
+    return {"known": {**said, "urls": urls, "label_names": dict(known.label_names)}}
 
 
 def cache_folder() -> Path:
