@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -205,3 +206,38 @@ def _card() -> dict[str, Any]:
 
     card: dict[str, Any] = json.loads(Path("splits", "data_card.json").read_text(encoding="utf-8"))
     return card
+
+
+def archive(path: Path) -> Path:
+    """A .zip like Sentiment140's: two files of the same shape, in folders of their own."""
+    with zipfile.ZipFile(path, "w") as file:
+        for name, labels in (("train/rows.csv", "04"), ("test/rows.csv", "024")):
+            lines = (
+                f'"{labels[number % len(labels)]}","1","Mon","NO","eve","tweet {number}"\n' for number in range(90)
+            )
+            file.writestr(name, "".join(lines))
+    return path
+
+
+def test_a_member_of_an_archive_is_read(site: Any, tmp_path: Path) -> None:
+    content = archive(tmp_path / "both.zip").read_bytes()
+    site.files["/both.zip"] = content
+    remote = Remote(f"{site.url}/both.zip", hashlib.sha256(content).hexdigest(), len(content))
+    known = {"both": Known("Both", "none", "", "both.zip/train/rows.csv", {}, {}, {"both.zip": remote})}
+    config = load_config(overrides={"data.source": "both"})
+    config = config.model_copy(update={"data": resolve(config.data, known, HASTY)})
+    card = prepare(config, tmp_path / "splits")
+    assert card["accounting"]["rows_in"] == 90
+    assert card["labels"] == ["negative", "positive"]
+    assert (card["source"]["member"], card["source"]["sha256"]) == ("train/rows.csv", remote.sha256)
+
+
+def test_which_member_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = archive(tmp_path / "both.zip")
+    assert main(["prepare", "--data", str(path)]) == 3
+    assert f"Name one of several behind the archive: {path}/MEMBER." in capsys.readouterr().err
+    assert main(["prepare", "--data", f"{path}/rows.csv"]) == 3
+    assert (
+        "there is no 'rows.csv' inside. The data files are: 'train/rows.csv', 'test/rows.csv'."
+        in capsys.readouterr().err
+    )
