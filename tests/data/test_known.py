@@ -1,6 +1,7 @@
 """A name stands for a path and settings; the files come from a site, a mirror or the cache."""
 
 import hashlib
+import json
 import os
 import re
 import zipfile
@@ -12,9 +13,11 @@ import pytest
 from linnet.cli.main import main
 from linnet.config import DataConfig, load_config
 from linnet.data import prepare
+from linnet.data.card import REASONS
 from linnet.data.read.fetch import Patience, Remote
 from linnet.data.read.known import Known, cache_folder, catalogue, mirrored, origin, resolve
 from linnet.errors import DataError, UsageError
+from linnet.page import render
 
 ROWS = "".join(f"{number % 2}\tmessage number {number}\n" for number in range(200)).encode()
 HASTY = Patience(timeout=2, attempts=2, pause=0.01)
@@ -38,7 +41,11 @@ def known(site: Any) -> dict[str, Known]:
     site.files["/far/messages.tsv"] = ROWS
     remote = Remote(f"{site.url}/far/messages.tsv", hashlib.sha256(ROWS).hexdigest(), len(ROWS))
     settings = {"text_column": "1", "label_column": "0", "labels": ["0", "1"]}
-    return {"messages": Known("Messages", "none", "", "messages.tsv", settings, {}, {"messages.tsv": remote})}
+    return {
+        "messages": Known(
+            "Messages", "none", "site.example", "messages.tsv", settings, {"0": "ham"}, {"messages.tsv": remote}
+        )
+    }
 
 
 def settings(**values: object) -> DataConfig:
@@ -157,21 +164,38 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cache_folder() == Path("here").absolute() / "data"
 
 
-def test_the_card_says_where_it_is_from(folder: Path) -> None:
-    said = origin(folder / "sms_spam" / "sms.tsv")["known"]
-    assert said["name"] == "sms_spam"
-    assert said["licence"] == "CC BY 4.0"
-    assert said["urls"] == ["https://raw.githubusercontent.com/justmarkham/DAT8/master/data/sms.tsv"]
-    assert origin(folder / "trec")["known"]["label_names"]["HUM"] == "human"
-    for elsewhere in (folder, folder / "mine" / "sms.tsv", Path("sms_spam"), Path("sms.tsv")):
-        assert origin(elsewhere) == {}
+def test_the_card_says_where_it_is_from(known: dict[str, Known], folder: Path) -> None:
+    source = Path(resolve(settings(source="messages"), known, HASTY).source)
+    assert origin(source, known) == {
+        "known": {
+            "name": "messages",
+            "about": "Messages",
+            "licence": "none",
+            "page": "site.example",
+            "urls": [known["messages"].files["messages.tsv"].url],
+            "label_names": {"0": "ham"},
+        }
+    }
+    for elsewhere in (folder, folder / "mine" / "messages.tsv", folder / "messages" / "other", Path("messages.tsv")):
+        assert origin(elsewhere, known) == {}
+    source.write_bytes(ROWS[::-1])
+    assert origin(source, known) == {}
+
+
+def test_the_page_shows_where_it_is_from(splits: Path) -> None:
+    card = json.loads((splits / "data_card.json").read_text())
+    said = {"name": "messages", "about": "Texts", "licence": "<none>", "page": "site.example", "urls": []}
+    card["source"]["known"] = said | {"label_names": {"0": "ham", "1": "spam"}}
+    page = render("data_card.html", card=card, reasons=REASONS, classes_plot="", lengths_plot="")
+    assert "The data set <code>messages</code>. Texts. Licence:\n&lt;none&gt;. Described at site.example." in page
+    assert "Labels: 0 is ham, 1 is spam</p>" in page
 
 
 # The parts of a name's own files that are at hand; sentiment140 and ag_news are not, as their sites have them.
 @pytest.mark.slow
 @pytest.mark.skipif("LINNET_DATA" not in os.environ, reason="LINNET_DATA does not name the folder of real data")
 @pytest.mark.parametrize("name", [name for name in catalogue() if name not in ("sentiment140", "ag_news")])
-def test_each_set_prepares(name: str, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_set_prepares(name: str, site: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setenv("LINNET_MIRROR", site.url)
     local = {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in _real_files()}
     for remote in catalogue()[name].files.values():
@@ -179,6 +203,7 @@ def test_each_set_prepares(name: str, site: Any, monkeypatch: pytest.MonkeyPatch
     assert main(["prepare", "--data", name, "--set", "data.noise_sample=0"]) == 0
     card = _card()
     assert card["source"]["known"]["name"] == name
+    assert f"Licence: {catalogue()[name].licence}." in " ".join(capsys.readouterr().out.split())
     rows, classes = EXPECTED[name]
     assert card["accounting"]["rows_in"] == rows
     assert len(card["labels"]) == classes
@@ -202,8 +227,6 @@ def _real_files() -> list[Path]:
 
 
 def _card() -> dict[str, Any]:
-    import json
-
     card: dict[str, Any] = json.loads(Path("splits", "data_card.json").read_text(encoding="utf-8"))
     return card
 

@@ -72,11 +72,11 @@ def fetch(remote: Remote, target: Path, patience: Patience | None = None) -> Non
         StorageError: The disk refused a write.
         UsageError: The folder can't be made.
     """
-    if _is_there(remote, target):
+    if is_there(remote, target):
         return
     _make_folder(target.parent)
     with _alone(target):
-        if not _is_there(remote, target):
+        if not is_there(remote, target):
             _fetch(remote, target, patience or Patience())
 
 
@@ -236,7 +236,8 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _is_there(remote: Remote, target: Path) -> bool:
+def is_there(remote: Remote, target: Path) -> bool:
+    """Whether the file stands at its place, to the last byte."""
     return target.is_file() and target.stat().st_size == remote.bytes and digest(target) == remote.sha256
 
 

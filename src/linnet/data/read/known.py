@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from linnet.config import DataConfig
 from linnet.data.read import generate
-from linnet.data.read.fetch import Patience, Remote, fetch
+from linnet.data.read.fetch import Patience, Remote, fetch, is_there
 from linnet.errors import DataError, UsageError
 
 CACHE = "LINNET_CACHE"
@@ -83,17 +83,26 @@ def resolve(
     return DataConfig.model_validate(settings.model_dump() | empty | {"source": str(folder / known[name].source)})
 
 
-def origin(source: Path) -> dict[str, Any]:
-    """What the data card says of a source in the cache, as `known`: name, terms, addresses; nothing of another."""
+def origin(source: Path, known: Mapping[str, Known] | None = None) -> dict[str, Any]:
+    """What the data card says of a known set, as `known`: name, terms, addresses; nothing of another source.
+
+    Args:
+        source: As `resolve` gives it; what only lies in the set's folder, and isn't the set, is another.
+        known: Another catalogue.
+    """
     try:
-        name = next(iter(source.relative_to(cache_folder()).parts), "")
+        folder = cache_folder()
+        name = next(iter(source.relative_to(folder).parts), "")
     except (UsageError, ValueError):
         return {}
-    if (known := catalogue().get(name)) is None:
+    entry = (catalogue() if known is None else known).get(name)
+    if entry is None or source != folder / name / entry.source:
         return {}
-    said = {"name": name, "about": known.about, "licence": known.licence, "page": known.page}
-    urls = [remote.url for remote in known.files.values()]
-    return {"known": {**said, "urls": urls, "label_names": dict(known.label_names)}}
+    if not all(is_there(remote, folder / name / place) for place, remote in entry.files.items()):
+        return {}
+    said = {"name": name, "about": entry.about, "licence": entry.licence, "page": entry.page}
+    urls = [remote.url for remote in entry.files.values()]
+    return {"known": {**said, "urls": urls, "label_names": dict(entry.label_names)}}
 
 
 def cache_folder() -> Path:
