@@ -1,9 +1,7 @@
 """The stage itself: a raw file becomes three splits and a card that accounts for every row."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,8 @@ from linnet.data.audit import suspects
 from linnet.data.clean.collect import Collected, Collector
 from linnet.data.clean.staging import ROW, Staging
 from linnet.data.group.texts import Resolution, resolve
-from linnet.data.read import generate, known
-from linnet.data.read.source import Source
-from linnet.data.read.table import Table, read_delimited, read_json_lines, read_parquet
+from linnet.data.read import known
+from linnet.data.read.open import Opened, open_table
 from linnet.data.split.assign import NAMES, NOWHERE, Assignment, Rows, assign
 from linnet.data.split.files import SplitWriter
 from linnet.files import whole_directory
@@ -44,7 +41,7 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
     """
     settings = known.resolve(config.data)
     with ExitStack() as stack:
-        opened = stack.enter_context(_open(settings))
+        opened = stack.enter_context(open_table(settings))
         folder = stack.enter_context(whole_directory(directory, holds=card.NAME))
         collector = Collector(opened.table, settings, folder / STAGING)
         with progress("prepare", opened.size, "bytes") as task:
@@ -55,38 +52,8 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
         return _finish(collector.result(), collector.staging, settings, opened, folder)
 
 
-@dataclass(frozen=True)
-class _Opened:
-    table: Table
-    source: Source | None
-    size: int | None
-    beneath: Any
-
-    def position(self) -> int:
-        return int(self.beneath.tell()) if self.beneath else 0
-
-
-@contextmanager
-def _open(settings: DataConfig) -> Iterator[_Opened]:
-    if settings.source == generate.NAME:
-        yield _Opened(generate.table(settings.seed), None, None, None)
-        return
-    source = Source.find(Path(settings.source))
-    with source.open() as (stream, beneath):
-        yield _Opened(_read(source, stream, settings), source, source.path.stat().st_size, beneath)
-
-
-def _read(source: Source, stream: Any, settings: DataConfig) -> Table:
-    if source.format == "parquet":
-        return read_parquet(stream, source.path)
-    if source.format == "jsonl":
-        return read_json_lines(stream, source.path)
-    headerless = settings.text_column.isdecimal() and settings.label_column.isdecimal()
-    return read_delimited(stream, source.path, "," if source.format == "csv" else "\t", settings.encoding, headerless)
-
-
 def _finish(
-    collected: Collected, staging: Staging, settings: DataConfig, opened: _Opened, folder: Path
+    collected: Collected, staging: Staging, settings: DataConfig, opened: Opened, folder: Path
 ) -> dict[str, Any]:
     resolution = resolve(collected.text, collected.label, collected.row, settings.duplicates, settings.conflicts)
     usable = ~(resolution.duplicate | resolution.conflicting)
