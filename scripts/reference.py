@@ -47,7 +47,8 @@ def commands() -> str:
         lines += ["| argument | meaning |", "|---|---|"]
         for action in command._actions:
             flags = ", ".join(action.option_strings) or action.dest.upper()
-            value = f" {action.metavar}" if action.option_strings and action.metavar else ""
+            metavar = " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar
+            value = f" {metavar}" if action.option_strings and metavar else ""
             lines.append(f"| `{flags}{value}` | {action.help} |")
     return "\n".join(lines)
 

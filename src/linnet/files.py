@@ -44,7 +44,7 @@ def write_text(path: Path, text: str) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _disk_errors(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(path)
             with temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -55,6 +55,19 @@ def write_text(path: Path, text: str) -> None:
             _sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def install(temporary: Path, target: Path) -> None:
+    """Put a finished file in the target's place in one step, and see to it that it outlives a power cut.
+
+    Raises:
+        StorageError: The disk refused; what stood at the target still stands.
+    """
+    with disk_errors(target):
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        _sync_directory(target.parent)
 
 
 @contextmanager
@@ -75,7 +88,7 @@ def whole_directory(target: Path, holds: str | None = None) -> Iterator[Path]:
     """
     target = Path(os.path.abspath(target))
     check_replaceable(target, holds)
-    with _disk_errors(target):
+    with disk_errors(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
@@ -83,7 +96,7 @@ def whole_directory(target: Path, holds: str | None = None) -> Iterator[Path]:
         _remove_leftovers(target)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", suffix=".tmp", dir=target.parent))
     try:
-        with _disk_errors(target, inside=temporary):
+        with disk_errors(target, inside=temporary):
             temporary.chmod(0o755)  # mkdtemp's 0700 would lock other users out of a bundle
             yield temporary
             _sync_tree(temporary)
@@ -115,7 +128,16 @@ def check_replaceable(target: Path, holds: str | None) -> None:
 
 
 @contextmanager
-def _disk_errors(target: Path, inside: Path | None = None) -> Iterator[None]:
+def disk_errors(target: Path, inside: Path | None = None) -> Iterator[None]:
+    """Turn what a disk refuses in the block into one sentence; any other error passes.
+
+    Args:
+        target: What is being written.
+        inside: A folder; only errors that name a file in it, or none, are the disk's.
+
+    Raises:
+        StorageError: The disk refused a write.
+    """
     try:
         yield
     except OSError as error:

@@ -273,7 +273,7 @@ LINES = "".join(f"text {number},{number % 2}\n" for number in range(60))
         ("rows.csv", (HEADER + "\0,0\n").encode(), "none of its 1 rows can be used .nul_byte: 1"),
         ("rows.jsonl", b'{"text": "a", "label": 0}\nnot json\n', "row 2: not JSON"),
         ("rows.jsonl", b"[1, 2]\n", "row 1: expected a JSON object, got list"),
-        ("rows.jsonl", b"[" * 100_000 + b"\n", "row 1: not JSON"),
+        ("rows.jsonl", b"[" * 100_000 + b"\n", "row 1: lists or objects nested too deeply"),
         ("rows.jsonl", b'{"text": "a\xff", "label": 0}\n', "row 1: byte 0xff at position 12 is not utf-8"),
         ("rows.jsonl", b'{"text": "a", "label": 0, "\\ud800": 1}\n', "holds half of a surrogate pair"),
         ("rows.parquet", b"not parquet at all", "is not a Parquet file"),
@@ -313,7 +313,9 @@ def test_a_bad_file_leaves_the_former_splits(here: Path) -> None:
 def test_no_such_file(here: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         run(here / "none.csv", here / "splits")
-    with pytest.raises(DataError, match="is not a file"):
+    with pytest.raises(
+        DataError, match=r"is a folder of 0 folders and 0 files \(none\)\. Expected one file for each class"
+    ):
         run(here, here / "splits")
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.read.table import HEAD_ROWS, read_delimited, read_json_lines
+from linnet.data.read.delimited import read_delimited
+from linnet.data.read.json_lines import read_json_lines
+from linnet.data.read.lines import HEAD_ROWS
 from linnet.errors import ConfigError, DataError
 
 PATH = Path("rows")

@@ -9,7 +9,12 @@ if TYPE_CHECKING:
 
 # Flags worth a name of their own; every other setting is reached by --set. Empty metavar: the key's own.
 FLAGS = {
-    "data.source": ("--data", str, "FILE", "a CSV, TSV, JSONL or Parquet file (.gz .xz .zip too), or 'generated'"),
+    "data.source": (
+        "--data",
+        str,
+        "FILE",
+        "a CSV, TSV, JSONL or Parquet file (.gz .xz .zip too), a known set such as sentiment140, or 'generated'",
+    ),
     "data.text_column": ("--text-column", str, "NAME", "the column of the text"),
     "data.label_column": ("--label-column", str, "NAME", "the column of the label"),
     "data.label_separator": ("--label-separator", str, "TEXT", "what stands between several labels of one row"),

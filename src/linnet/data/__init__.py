@@ -13,7 +13,8 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "pyarrow", "train") from error
 
+from linnet.data.compare import compare, read_card
 from linnet.data.prepare import prepare
 from linnet.data.split.files import Split, read_split
 
-__all__ = ["Split", "prepare", "read_split"]
+__all__ = ["Split", "compare", "prepare", "read_card", "read_split"]

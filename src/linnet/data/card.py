@@ -7,9 +7,9 @@ import numpy as np
 
 from linnet.config import DataConfig
 from linnet.data.clean.collect import Collected
-from linnet.data.read import generate
+from linnet.data.read import generate, known
 from linnet.data.read.source import Source
-from linnet.files import canonical_json, digest, write_text
+from linnet.files import canonical_json, write_text
 from linnet.lineage import lineage
 from linnet.page import PALETTE, plot, render, svg
 
@@ -114,12 +114,13 @@ def _source(settings: DataConfig, source: Source | None, dialect: dict[str, Any]
     if source is None:
         return {"name": generate.NAME, **dialect}
     return {
-        "name": source.path.name,
+        "name": source.name,
         "member": source.member,
-        "sha256": digest(source.path),
-        "bytes": source.path.stat().st_size,
+        "sha256": source.digest(),
+        "bytes": source.size,
         "format": source.format,
         "compression": source.compression.removeprefix("."),
+        **known.origin(Path(settings.source)),
         **dialect,
     }
 

@@ -1,8 +1,7 @@
 """The stage itself: a raw file becomes three splits and a card that accounts for every row."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ from linnet.data.clean.collect import Collected, Collector
 from linnet.data.clean.staging import ROW, Staging
 from linnet.data.group.texts import digests, distinct
 from linnet.data.previous import Previous
-from linnet.data.read import generate
+from linnet.data.read import known
 from linnet.data.read.dates import parse_dates
-from linnet.data.read.source import Source
-from linnet.data.read.table import Table, read_delimited, read_json_lines, read_parquet
+from linnet.data.read.open import Opened, open_table
 from linnet.data.split.assign import NAMES, TEST, VALIDATION
 from linnet.data.split.classes import Classes
 from linnet.data.split.files import SplitWriter
@@ -46,7 +44,7 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
         DataError: The file, or too much of it, can't be used.
         StorageError: The disk refused a write.
     """
-    settings = config.data
+    settings = known.resolve(config.data)
     with whole_directory(directory, holds=card.NAME) as folder:
         columns = [column for column in (settings.split_by, settings.group_column) if column]
         collector = Collector(settings, folder / STAGING, columns)
@@ -64,8 +62,11 @@ def _files(settings: DataConfig) -> Iterator[tuple[int, str]]:
         yield TEST, settings.test_file
 
 
-def _collect(collector: Collector, settings: DataConfig) -> "_Opened":
-    with _open(settings) as opened, progress(f"prepare {Path(settings.source).name}", opened.size, "bytes") as task:
+def _collect(collector: Collector, settings: DataConfig) -> Opened:
+    with (
+        open_table(settings) as opened,
+        progress(f"prepare {Path(settings.source).name}", opened.size, "bytes") as task,
+    ):
         done = 0
         for _ in collector.collect(opened.table):
             task.advance(opened.position() - done)
@@ -73,38 +74,8 @@ def _collect(collector: Collector, settings: DataConfig) -> "_Opened":
     return opened
 
 
-@dataclass(frozen=True)
-class _Opened:
-    table: Table
-    source: Source | None
-    size: int | None
-    beneath: Any
-
-    def position(self) -> int:
-        return int(self.beneath.tell()) if self.beneath else 0
-
-
-@contextmanager
-def _open(settings: DataConfig) -> Iterator[_Opened]:
-    if settings.source == generate.NAME:
-        yield _Opened(generate.table(settings.seed), None, None, None)
-        return
-    source = Source.find(Path(settings.source))
-    with source.open() as (stream, beneath):
-        yield _Opened(_read(source, stream, settings), source, source.path.stat().st_size, beneath)
-
-
-def _read(source: Source, stream: Any, settings: DataConfig) -> Table:
-    if source.format == "parquet":
-        return read_parquet(stream, source.path)
-    if source.format == "jsonl":
-        return read_json_lines(stream, source.path)
-    headerless = settings.text_column.isdecimal() and settings.label_column.isdecimal()
-    return read_delimited(stream, source.path, "," if source.format == "csv" else "\t", settings.encoding, headerless)
-
-
 def _finish(
-    collector: Collector, origins: np.ndarray, settings: DataConfig, opened: _Opened, directory: Path, folder: Path
+    collector: Collector, origins: np.ndarray, settings: DataConfig, opened: Opened, directory: Path, folder: Path
 ) -> dict[str, Any]:
     collected, staging = collector.result(), collector.staging
     classes = Classes(collected.labels, collected.label_sets)

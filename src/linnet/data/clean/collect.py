@@ -157,7 +157,7 @@ class Collector:
         names = split_names(table.columns, text, label)
         if not self._tables:
             self._names = names
-            self._places = {column: find_column(table.columns, column) for column in self._kept}
+            self._places = {column: find_column(table.columns, column, "split") for column in self._kept}
             self._labels = Labels(self._settings, table.dialect.get("shape"))
             self.staging = Staging(self._directory, names)
             self._near = NearDuplicates(self._directory.with_suffix(".words"))

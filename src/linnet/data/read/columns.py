@@ -6,6 +6,7 @@ from linnet.errors import DataError
 
 TEXT_NAMES = "text tweet sentence content review message comment body utterance question sms headline title".split()
 LABEL_NAMES = "label target class category sentiment polarity intent topic emotion rating".split()
+USUAL_NAMES = {"text": TEXT_NAMES, "label": LABEL_NAMES}
 
 
 def find_columns(columns: Sequence[str], text: str, label: str) -> tuple[int, int]:
@@ -19,23 +20,10 @@ def find_columns(columns: Sequence[str], text: str, label: str) -> tuple[int, in
     Raises:
         DataError: There is no such column, or both are the same; names the columns there are.
     """
-    places = _find(columns, text, TEXT_NAMES, "text"), _find(columns, label, LABEL_NAMES, "label")
+    places = find_column(columns, text, "text"), find_column(columns, label, "label")
     if places[0] == places[1]:
         raise DataError(f"The column {columns[places[0]]!r} can't be both the text and the label. {_known(columns)}")
     return places
-
-
-def find_column(columns: Sequence[str], wanted: str) -> int:
-    """Position of a column by its name, or by its position from 0.
-
-    Raises:
-        DataError: There is no such column; names those there are.
-    """
-    if wanted in columns:
-        return columns.index(wanted)
-    if wanted.isdecimal() and int(wanted) < len(columns):
-        return int(wanted)
-    raise DataError(f"There is no column {wanted!r}. {_known(columns)}")
 
 
 def split_names(columns: Sequence[str], text: int, label: int) -> list[str]:
@@ -52,10 +40,21 @@ def split_names(columns: Sequence[str], text: int, label: int) -> list[str]:
     return names
 
 
-def _find(columns: Sequence[str], wanted: str, usual: Sequence[str], role: str) -> int:
+def find_column(columns: Sequence[str], wanted: str, role: str) -> int:
+    """Position of one column.
+
+    Args:
+        columns: The names there are.
+        wanted: A name, a position from 0, or empty to find it by its name.
+        role: What for: `text`, `label`, or another word for messages; only those two are found by their names.
+
+    Raises:
+        DataError: There is no such column; names those there are.
+    """
+    usual = USUAL_NAMES.get(role, [])
     if wanted in columns:
         return columns.index(wanted)
-    if wanted.isdecimal() and int(wanted) < len(columns):
+    if wanted.isdecimal() and int(wanted[:9]) < len(columns):
         return int(wanted)
     if wanted:
         raise DataError(f"There is no column {wanted!r} for the {role}. {_known(columns)}")

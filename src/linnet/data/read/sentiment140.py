@@ -16,4 +16,7 @@ def matches(lines: Sequence[bytes]) -> bool:
     if not lines or not all(line.startswith((b'"0","', b'"2","', b'"4","')) for line in lines):
         return False
     rows = csv.reader(line.decode(ENCODING) for line in lines)
-    return all(len(row) == len(COLUMNS) for row in rows)
+    try:
+        return all(len(row) == len(COLUMNS) for row in rows)
+    except csv.Error:
+        return False

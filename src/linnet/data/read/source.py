@@ -1,22 +1,22 @@
-"""A raw file on disk, opened as one stream of plain bytes whatever it was packed in.
+"""What `--data` names: a file, or several that belong together, and what their names say of them.
 
-Knows file names and compression; knows nothing of rows.
+Knows file names; knows nothing of rows.
 """
 
-import gzip
-import lzma
+import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO
 
 from linnet.data.read.ahead import read_ahead
+from linnet.data.read.unpack import COMPRESSIONS, find_member, unpacked
 from linnet.errors import DataError
+from linnet.files import digest
 
+LARGE = 1_000_000  # bytes from which on a thread reads ahead
 FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -25,34 +25,39 @@ FORMATS = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
-COMPRESSIONS = (".gz", ".xz", ".zip")
+LINES = "lines"
 EXPECTED = f"Expected one of {', '.join(FORMATS)}, plain or followed by one of {', '.join(COMPRESSIONS)}"
-DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A raw file that exists and whose name says what it holds.
+    """Raw data that exist.
 
     Attributes:
-        path: The file.
-        format: `csv`, `tsv`, `jsonl` or `parquet`.
+        path: The file or the folder.
+        format: `csv`, `tsv`, `jsonl`, `parquet`; `lines` where the name doesn't say it; or, of several files, a word
+            for how they belong together.
         compression: `.gz`, `.xz`, `.zip` or an empty string.
         member: The data file inside a .zip, else an empty string.
+        parts: The files, where they are several.
     """
 
     path: Path
     format: str
-    compression: str
-    member: str
+    compression: str = ""
+    member: str = ""
+    parts: tuple["Source", ...] = ()
 
     @classmethod
     def find(cls, path: Path) -> "Source":
         """Look at a file's name, and into it where it is a .zip; no data is read.
 
+        A file inside a .zip of several is meant by FILE.zip/MEMBER.
+
         Raises:
-            DataError: No such file, an empty one, or one whose name or content can't be a data file.
+            DataError: No such file, one that may not be read, an empty one, or a .zip of none or several files.
         """
+        path, wanted = _split_member(path)
         if not path.is_file():
             what = "is not a file" if path.exists() else "does not exist"
             raise DataError(f"The data file {path} {what}. {EXPECTED}, or 'generated'.")
@@ -62,61 +67,68 @@ class Source:
             raise DataError(f"The data file {path} is empty: 0 bytes. {EXPECTED}, with at least one row.")
         suffix = path.suffix.lower()
         compression = suffix if suffix in COMPRESSIONS else ""
-        member = _only_member(path) if compression == ".zip" else ""
-        inner = member or (path.stem if compression else path.name)
-        extension = PurePosixPath(inner).suffix.lower()
-        if extension not in FORMATS:
-            raise DataError(f"{path}: can't tell the format of {inner!r} by its name. {EXPECTED}.")
-        return cls(path, FORMATS[extension], compression, member)
+        member = find_member(path, wanted) if compression == ".zip" else ""
+        found = cls(path, LINES, compression, member)
+        return cls(path, FORMATS.get(PurePosixPath(found.inner).suffix.lower(), LINES), compression, member)
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.name or self.path.resolve().name
+
+    @property
+    def inner(self) -> str:
+        """The file's name without what says how it is packed."""
+        return self.member or (self.path.stem if self.compression else self.path.name)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(part.size for part in self.parts) or self.path.stat().st_size
+
+    def digest(self) -> str:
+        """SHA-256 of the file; of several, of what `sha256sum` prints for them in their folder."""
+        if not self.parts:
+            return digest(self.path)
+        root = self.path if self.path.is_dir() else self.path.parent
+        lines = [f"{part.digest()}  {part.path.relative_to(root).as_posix()}\n" for part in self.parts]
+        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _split_member(path: Path) -> tuple[Path, str]:
+    """FILE.zip/MEMBER as its two parts; any other path and an empty string."""
+    for parent in path.parents:
+        if parent.suffix.lower() == ".zip" and parent.is_file():
+            return parent, path.relative_to(parent).as_posix()
+    return path, ""
+
+
+class Reading:
+    """Files as they are opened and read, and how many of their bytes have been."""
+
+    def __init__(self) -> None:
+        self._done = 0
+        self._open: list[IO[bytes]] = []
 
     @contextmanager
-    def open(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """Open the file for the block.
-
-        Yields:
-            The decompressed bytes, and the file beneath them, whose position tells the progress.
+    def open(self, source: Source) -> Iterator[IO[bytes]]:
+        """The plain bytes of one file, for the block.
 
         Raises:
-            DataError: The compressed file turns out to be cut, damaged or encrypted.
+            DataError: A packed file turns out to be cut, damaged, encrypted, or to unpack without end.
         """
-        try:
-            with ExitStack() as stack:
-                beneath = stack.enter_context(self.path.open("rb"))
-                stream = self._decompress(beneath, stack)
-                yield stack.enter_context(read_ahead(stream)) if self.format != "parquet" else stream, beneath
-        except DAMAGE as error:
-            raise DataError(
-                f"{self.path} is cut or damaged: {error or type(error).__name__}. Fetch or compress it again."
-            ) from error
+        with unpacked(source.path, source.compression, source.member) as (stream, beneath):
+            self._open.append(beneath)
+            try:
+                if source.format == "parquet" or source.path.stat().st_size < LARGE:
+                    yield stream
+                else:
+                    with read_ahead(stream) as ahead:
+                        yield ahead
+            finally:
+                self._done += beneath.tell()
+                self._open.remove(beneath)
 
-    def _decompress(self, beneath: IO[bytes], stack: ExitStack) -> IO[bytes]:
-        if self.compression == ".gz":
-            return stack.enter_context(cast(IO[bytes], gzip.GzipFile(fileobj=beneath)))
-        if self.compression == ".xz":
-            return stack.enter_context(cast(IO[bytes], lzma.LZMAFile(beneath)))
-        if self.compression == ".zip":
-            return stack.enter_context(stack.enter_context(zipfile.ZipFile(beneath)).open(self.member))
-        return beneath
-
-
-def _only_member(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [entry for entry in archive.infolist() if _is_data(entry)]
-    except DAMAGE as error:
-        raise DataError(f"{path} is cut or damaged: {error}. Fetch or compress it again.") from error
-    if len(members) != 1:
-        names = ", ".join(repr(entry.filename) for entry in members[:5]) or "none"
-        raise DataError(f"{path}: expected exactly one data file inside, found {len(members)} ({names}).")
-    name = members[0].filename
-    if ".." in PurePosixPath(name).parts or name.startswith(("/", "\\")) or "\\" in name or ":" in name:
-        raise DataError(f"{path}: the file inside has a path that leads out of it: {name!r}. Zip it again by its name.")
-    if members[0].flag_bits & 1:
-        raise DataError(f"{path}: the file inside is encrypted. Unpack it first.")
-    return name
-
-
-def _is_data(entry: zipfile.ZipInfo) -> bool:
-    # macOS adds a shadow of each file, and finders leave dot files.
-    name = PurePosixPath(entry.filename)
-    return not entry.is_dir() and "__MACOSX" not in name.parts and not name.name.startswith(".")
+    def position(self) -> int:
+        """Bytes read of all files so far, packed as they are."""
+        return self._done + sum(beneath.tell() for beneath in self._open)

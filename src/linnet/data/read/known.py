@@ -1,0 +1,159 @@
+"""Data sets by name: where their files lie on the web and in the cache, and how they are read.
+
+known.toml holds the catalogue. A name becomes a path and settings; what reads the path is what reads any other.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from linnet.config import DataConfig
+from linnet.data.read import generate
+from linnet.data.read.fetch import Patience, Remote, fetch, is_there
+from linnet.errors import DataError, UsageError
+
+CACHE = "LINNET_CACHE"
+MIRROR = "LINNET_MIRROR"
+EMPTY = ("", ())
+
+
+@dataclass(frozen=True)
+class Known:
+    """A data set of the catalogue.
+
+    Attributes:
+        about: What it holds, in one line.
+        licence: The terms that are stated, and what is known beside them.
+        page: Where it is described.
+        source: What is read, below the set's folder: a file, a member of an archive, or "" for the folder.
+        settings: Those of `[data]` that the files ask for.
+        label_names: What labels that are numbers stand for.
+        files: By their names below the set's folder.
+    """
+
+    about: str
+    licence: str
+    page: str
+    source: str
+    settings: Mapping[str, Any]
+    label_names: Mapping[str, str]
+    files: Mapping[str, Remote]
+
+
+@cache
+def catalogue() -> dict[str, Known]:
+    """The sets of known.toml by name."""
+    tables = tomllib.loads(files(__package__).joinpath("known.toml").read_text(encoding="utf-8"))
+    return {name: _known(table) for name, table in tables.items()}
+
+
+def resolve(
+    settings: DataConfig, known: Mapping[str, Known] | None = None, patience: Patience | None = None
+) -> DataConfig:
+    """Turn the name of a known set into the path of its files, which are fetched if they aren't in the cache.
+
+    A name is a name also where a file or folder here is called the same: that is meant by a path, such as ./NAME.
+
+    Args:
+        settings: Their `source` may be a name; what they leave empty is filled in from the catalogue.
+        known: Another catalogue.
+        patience: Other waiting times than usual.
+
+    Raises:
+        DataError: The files can't be fetched, or the source is neither a name nor anything that exists.
+        StorageError: The disk refused a write.
+        UsageError: The cache or the mirror can't be used.
+    """
+    known = catalogue() if known is None else known
+    name = settings.source
+    if name not in known:
+        _check_exists(name, known)
+        return settings
+    folder = cache_folder() / name
+    for place, remote in known[name].files.items():
+        fetch(mirrored(remote), folder / place, patience)
+    empty = {key: value for key, value in known[name].settings.items() if getattr(settings, key) in EMPTY}
+    return DataConfig.model_validate(settings.model_dump() | empty | {"source": str(folder / known[name].source)})
+
+
+def origin(source: Path, known: Mapping[str, Known] | None = None) -> dict[str, Any]:
+    """What the data card says of a known set, as `known`: name, terms, addresses; nothing of another source.
+
+    Args:
+        source: As `resolve` gives it; what only lies in the set's folder, and isn't the set, is another.
+        known: Another catalogue.
+    """
+    try:
+        folder = cache_folder()
+        name = next(iter(source.relative_to(folder).parts), "")
+    except (UsageError, ValueError):
+        return {}
+    entry = (catalogue() if known is None else known).get(name)
+    if entry is None or source != folder / name / entry.source:
+        return {}
+    if not all(is_there(remote, folder / name / place) for place, remote in entry.files.items()):
+        return {}
+    said = {"name": name, "about": entry.about, "licence": entry.licence, "page": entry.page}
+    urls = [remote.url for remote in entry.files.values()]
+    return {"known": {**said, "urls": urls, "label_names": dict(entry.label_names)}}
+
+
+def cache_folder() -> Path:
+    """Where fetched files are kept: $LINNET_CACHE, $XDG_CACHE_HOME/linnet or ~/.cache/linnet, and there in data/.
+
+    Raises:
+        UsageError: None is set, and this user has no home.
+    """
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        if own := os.environ.get(CACHE):
+            return Path(own).expanduser().absolute() / "data"
+        # By its specification a relative one counts as none.
+        return (shared if shared.is_absolute() else Path.home() / ".cache") / "linnet" / "data"
+    except RuntimeError:
+        raise UsageError(f"This user has no home for a cache. Name a folder with the variable {CACHE}.") from None
+
+
+def mirrored(remote: Remote) -> Remote:
+    """The file at $LINNET_MIRROR, if that is set: the same path below another scheme and host.
+
+    Raises:
+        UsageError: The mirror is no address.
+    """
+    mirror = os.environ.get(MIRROR)
+    if not mirror:
+        return remote
+    parts = urlsplit(mirror)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise UsageError(f"{MIRROR} is {mirror!r}; expected an address such as https://mirror.example/data.")
+    return replace(remote, url=mirror.rstrip("/") + urlsplit(remote.url).path)
+
+
+def _check_exists(name: str, known: Mapping[str, Known]) -> None:
+    # A path that doesn't exist is told by what opens it.
+    if name == generate.NAME or not name or Path(name).name != name or Path(name).suffix or Path(name).exists():
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    raise DataError(
+        f"{name!r} is neither a file here nor a known data set.{meant} Known are: {', '.join(known)}, {generate.NAME}."
+    )
+
+
+def _known(table: Mapping[str, Any]) -> Known:
+    return Known(
+        about=table["about"],
+        licence=table["licence"],
+        page=table["page"],
+        source=table["source"],
+        settings=table.get("settings", {}),
+        label_names=table.get("label_names", {}),
+        files={file["name"]: Remote(file["url"], file["sha256"], file["bytes"]) for file in table["files"]},
+    )

@@ -1,0 +1,133 @@
+"""What `data.source` names, found, recognised and opened as one table."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linnet.config import DataConfig
+from linnet.data.read import folder, generate, parallel
+from linnet.data.read.delimited import read_delimited
+from linnet.data.read.folder import ROTTEN_TOMATOES, find_folder, folder_rows
+from linnet.data.read.joined import join_texts, positions_only
+from linnet.data.read.json_lines import read_json_lines
+from linnet.data.read.labelled import COLUMNS, TREC, labelled_rows, shape_of
+from linnet.data.read.lines import check_encoding, decode, is_utf8, look_ahead, numbered_lines
+from linnet.data.read.parallel import PARALLEL, find_parallel, parallel_rows
+from linnet.data.read.parquet import read_parquet
+from linnet.data.read.source import EXPECTED, LINES, Reading, Source
+from linnet.data.read.table import Table
+from linnet.errors import ConfigError, DataError
+
+UTF8, LATIN1 = "utf-8", "latin-1"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Raw data that can be read once.
+
+    Attributes:
+        table: Their rows.
+        source: The files; None where the data are generated.
+        size: Bytes of the files, None where there are none.
+        position: Tells how many of them have been read.
+    """
+
+    table: Table
+    source: Source | None
+    size: int | None
+    position: Callable[[], int]
+
+
+@contextmanager
+def open_table(settings: DataConfig) -> Iterator[Opened]:
+    """Open what the settings name, for the block.
+
+    Raises:
+        ConfigError: The settings name nothing, or an encoding that there isn't.
+        DataError: It doesn't exist, or isn't what can be read.
+    """
+    if settings.source == generate.NAME:
+        yield Opened(generate.table(settings.seed), None, None, lambda: 0)
+        return
+    source = find_source(settings.source)
+    reading = Reading()
+    with ExitStack() as stack:
+        table = _read(source, reading, stack, settings)
+        table = join_texts(table, settings.text_column, settings.label_column)
+        yield Opened(table, source, source.size, reading.position)
+
+
+def find_source(name: str) -> Source:
+    """The file, the pair of files or the folder of that name; no data is read.
+
+    Raises:
+        ConfigError: The name is empty.
+        DataError: There is no such thing, or it can't be read.
+    """
+    if not name.strip():
+        raise ConfigError(f"data.source is empty. {EXPECTED}, or 'generated': name it with --data.")
+    path = Path(name)
+    try:
+        if path.is_dir():
+            return find_folder(path)
+        source = Source.find(path)
+        return find_parallel(source) or source
+    except OSError as error:
+        raise DataError(f"The data file {name:.200} can't be looked at: {error.strerror}. {EXPECTED}.") from error
+
+
+def _read(source: Source, reading: Reading, stack: ExitStack, settings: DataConfig) -> Table:
+    if source.parts:
+        return _read_parts(source, reading, settings.encoding)
+    stream = stack.enter_context(reading.open(source))
+    if source.format == "parquet":
+        return read_parquet(stream, source.path)
+    if source.format == "jsonl":
+        return read_json_lines(stream, source.path)
+    if source.format == LINES:
+        return _read_labelled(source, stream, settings.encoding)
+    headerless = positions_only(settings.text_column) and positions_only(settings.label_column)
+    return read_delimited(stream, source.path, "," if source.format == "csv" else "\t", settings.encoding, headerless)
+
+
+def _read_labelled(source: Source, stream: Any, encoding: str) -> Table:
+    check_encoding(encoding or UTF8)
+    head, lines = look_ahead(numbered_lines(stream, source.path))
+    shape = shape_of([line for _, line in head])
+    if not shape:
+        raise DataError(
+            f"{source.path}: can't tell the format of {source.inner!r} by its name, nor by its first lines. "
+            f"{EXPECTED}; or lines of a label and a text, with at least five lines to a label; "
+            "or lines of text in X_text.txt beside their labels in X_labels.txt."
+        )
+    encoding = encoding or _encoding([source], known=shape == TREC)
+    rows = labelled_rows(decode(lines, source.path, encoding), shape)
+    return Table(COLUMNS[shape], rows, {"encoding": encoding, "header": False, "shape": shape})
+
+
+def _read_parts(source: Source, reading: Reading, encoding: str) -> Table:
+    check_encoding(encoding or UTF8)
+    names = [
+        part.path.relative_to(source.path if source.path.is_dir() else source.path.parent) for part in source.parts
+    ]
+    dialect: dict[str, Any] = {"header": False, "shape": source.format, "files": len(names)}
+    if source.format == PARALLEL:
+        encoding = encoding or UTF8
+        dialect |= {"encoding": encoding, "names": [str(name) for name in names]}
+        return Table(parallel.COLUMNS, parallel_rows(source, reading, encoding), dialect)
+    known = source.format == folder.CLASS_FILES and source.parts[0].path.stem == ROTTEN_TOMATOES
+    encoding = encoding or _encoding(source.parts, known)
+    return Table(folder.COLUMNS, folder_rows(source, reading, encoding), dialect | {"encoding": encoding})
+
+
+def _encoding(sources: Any, known: bool) -> str:
+    """UTF-8; latin-1 for files of a known data set that is published in it, unless these were converted."""
+    if not known:
+        return UTF8
+    for source in sources:
+        with Reading().open(source) as stream:
+            if not is_utf8(stream):
+                return LATIN1
+    return UTF8

@@ -1,0 +1,154 @@
+"""Compressed bytes to plain bytes, refused where a small file would unpack without end."""
+
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+
+from linnet.errors import DataError
+
+COMPRESSIONS = (".gz", ".xz", ".zip")
+DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+# Texts shrink to a third or a tenth; what goes beyond both limits was made to fill a disk.
+MAX_BYTES = 1 << 30
+MAX_RATIO = 100
+CHUNK = 1 << 20
+
+
+@contextmanager
+def unpacked(path: Path, compression: str, member: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Open a file for the block.
+
+    Args:
+        path: The file.
+        compression: One of the above, or empty.
+        member: The file inside a .zip.
+
+    Yields:
+        The plain bytes, and the file beneath them, whose position tells the progress.
+
+    Raises:
+        DataError: The compressed file turns out to be cut, damaged, encrypted, or to unpack without end.
+    """
+    with damage(path), ExitStack() as stack:
+        beneath = stack.enter_context(_open(path))
+        if not compression:
+            yield beneath, beneath
+            return
+        with _open(path) as probe, ExitStack() as probed:
+            _probe(_opener(probe, compression, member, probed), probe, path)
+        watched = _Watched(_opener(beneath, compression, member, stack), path)
+        yield cast(IO[bytes], stack.enter_context(io.BufferedReader(watched, CHUNK))), beneath
+
+
+@contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """Say of a packed file that it is broken, in a sentence."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise DataError(
+            f"{path} is cut or damaged: {error or type(error).__name__}. Fetch or compress it again."
+        ) from error
+
+
+def find_member(path: Path, wanted: str = "") -> str:
+    """Name of the data file inside a .zip: the wanted one, or the only one.
+
+    Raises:
+        DataError: There is none, there are several, or it can't be trusted.
+    """
+    with damage(path), zipfile.ZipFile(path) as archive:
+        members = [entry for entry in archive.infolist() if _is_data(entry)]
+    names = ", ".join(repr(entry.filename) for entry in members[:5]) or "none"
+    if wanted and wanted not in {entry.filename for entry in members}:
+        raise DataError(f"{path}: there is no {wanted!r} inside. The data files are: {names}.")
+    members = [entry for entry in members if wanted in ("", entry.filename)]
+    if len(members) != 1:
+        raise DataError(
+            f"{path}: expected exactly one data file inside, found {len(members)} ({names}). "
+            f"Name one of several behind the archive: {path}/MEMBER."
+        )
+    name = members[0].filename
+    if ".." in PurePosixPath(name).parts or name.startswith(("/", "\\")) or "\\" in name or ":" in name:
+        raise DataError(f"{path}: the file inside has a path that leads out of it: {name!r}. Zip it again by its name.")
+    if members[0].flag_bits & 1 or members[0].compress_type not in ZIP_METHODS:
+        how = "encrypted" if members[0].flag_bits & 1 else "packed by a method that Python doesn't know"
+        raise DataError(f"{path}: the file inside is {how}. Unpack it first.")
+    _check(members[0].file_size, path)
+    return name
+
+
+def _is_data(entry: zipfile.ZipInfo) -> bool:
+    # macOS adds a shadow of each file, and finders leave dot files.
+    name = PurePosixPath(entry.filename)
+    return not entry.is_dir() and "__MACOSX" not in name.parts and not name.name.startswith(".")
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}. Check the file and its permissions.") from error
+
+
+def _opener(beneath: IO[bytes], compression: str, member: str, stack: ExitStack) -> IO[bytes]:
+    if compression == ".gz":
+        return stack.enter_context(cast(IO[bytes], gzip.GzipFile(fileobj=beneath)))
+    if compression == ".xz":
+        return stack.enter_context(cast(IO[bytes], lzma.LZMAFile(beneath)))
+    return stack.enter_context(stack.enter_context(zipfile.ZipFile(beneath)).open(member))
+
+
+def _probe(stream: IO[bytes], beneath: IO[bytes], path: Path) -> None:
+    """Unpack the beginning, and go on for as long as it grows suspiciously, before any row is read."""
+    size = 0
+    while chunk := stream.read(CHUNK):
+        size += len(chunk)
+        _check(size, path)
+        if size <= MAX_RATIO * beneath.tell():
+            return
+
+
+def _check(size: int, path: Path) -> None:
+    if size <= MAX_BYTES:
+        return
+    packed = path.stat().st_size
+    if size > MAX_RATIO * packed:
+        raise DataError(
+            f"{path} has {packed:,} bytes and unpacks to more than {max(MAX_BYTES, MAX_RATIO * packed):,}: a hundred "
+            "times as many, which texts never do. If you trust it, unpack it yourself and name the unpacked file."
+        )
+
+
+class _Watched(io.RawIOBase):
+    """Unpacked bytes whose number is watched while they are read."""
+
+    def __init__(self, inner: IO[bytes], path: Path):
+        self._inner, self._path = inner, path
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._inner.read(len(buffer))
+        buffer[: len(data)] = data
+        _check(self._inner.tell(), self._path)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        position = self._inner.seek(offset, whence)
+        _check(position, self._path)
+        return position
+
+    def tell(self) -> int:
+        return self._inner.tell()
