@@ -32,9 +32,11 @@ def join_texts(table: Table, text: str, label: str) -> Table:
     if text in table.columns or SEPARATOR not in text:
         return table
     names = [part.strip() for part in text.split(SEPARATOR)]
+    if not all(names):
+        raise DataError(f"--text-column {text!r:.200} names a column without a name. Expected such as title,body.")
     places = [find_column(table.columns, name, "text") for name in names]
     if len(set(places)) < len(places):
-        raise DataError(f"The text columns {text!r:.200} name one column twice. Name each once.")
+        raise DataError(f"--text-column {text!r:.200} names one column twice. Name each once.")
     label_place = find_column(table.columns, label, "label")
     if label_place in places:
         raise DataError(

@@ -40,7 +40,7 @@ def _objects(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[tuple[int
             yield number, {}
             continue
         try:
-            value = json.loads(line, object_pairs_hook=_unique)
+            value = DECODER.decode(line)
         except RecursionError:
             raise DataError(f"{path}, row {number}: lists or objects nested too deeply. Flatten them.") from None
         except json.JSONDecodeError as error:
@@ -78,3 +78,6 @@ def _in_order(number: int, row: dict[str, Any], columns: tuple[str, ...], known:
         return number, ()
     values = [row.get(name) for name in columns]
     return number, values if row.keys() <= known else [*values, None]
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_unique)  # json.loads would make one for each line

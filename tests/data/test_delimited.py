@@ -1,0 +1,83 @@
+"""The separator is the one that the lines agree on, and the card says which."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from linnet.data.read.delimited import read_delimited
+from linnet.errors import DataError
+
+PATH = Path("rows.csv")
+
+
+def read(content: str, separator: str = ",", headerless: bool = False):
+    table = read_delimited(io.BytesIO(content.encode()), PATH, separator, "", headerless)
+    return table.dialect["separator"], table.columns, [list(row) for _, row in table.rows]
+
+
+@pytest.mark.parametrize(("separator", "spoken"), [(";", ";"), ("\t", "tab"), ("|", "|")])
+def test_another_separator_that_all_lines_agree_on(separator: str, spoken: str) -> None:
+    rows = [f"I like it, so{separator}1\n", f'"a{separator}b"{separator}0\n', "\n"]
+    found = read(f"text{separator}label\n" + "".join(rows))
+    assert found == (spoken, ("text", "label"), [["I like it, so", "1"], [f"a{separator}b", "0"], []])
+
+
+def test_commas_in_a_file_that_promises_tabs() -> None:
+    assert read("text,label\na,1\n", "\t") == (",", ("text", "label"), [["a", "1"]])
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a,b;c\n1,2;3\n", ("a", "b;c")),  # a comma in the header: commas
+        ("text\nI like it; well\n", ("text",)),
+        ("text,label\na;b;c\n", ("text", "label")),
+    ],
+)
+def test_commas_stay(content: str, expected: tuple[str, ...]) -> None:
+    assert read(content)[:2] == (",", expected)
+
+
+def test_without_a_header_the_lines_decide() -> None:
+    assert read("0;I like it, really\n1;no\n", headerless=True)[0] == ";"
+    assert read("0,I like it; really\n1,no; no\n", headerless=True)[0] == ","
+    assert read("0,one\n1,no,no\n", headerless=True)[0] == ","
+
+
+def test_a_header_that_another_separator_would_split() -> None:
+    with pytest.raises(DataError, match=r"one column by the separator ',' and several by ';'.*Write it again with ','"):
+        read("text;label\na;1\nb;c;1\n")
+
+
+def test_too_many_columns() -> None:
+    with pytest.raises(DataError, match=r"has 10,001 columns by its first row; expected at most 10,000"):
+        read("," * 10_000 + "\n")
+    with pytest.raises(DataError, match=r"has 10,001 columns by its first row"):
+        read("," * 10_000 + "\n", headerless=True)
+    assert len(read("," * 9_999 + "\n")[1]) == 10_000
+
+
+def test_carriage_returns_inside_of_a_row() -> None:
+    with pytest.raises(DataError, match=r"row 2: a carriage return stands inside of it.*tr "):
+        read("text,label\na\rb,1\n")
+
+
+def test_fields_of_a_megabyte_with_tabs_and_quotes() -> None:
+    long = "x" * 1_000_000
+    rows = "".join(f'"{long}\ty"\t{number}\n' for number in range(20))
+    assert read(f"text\tlabel\n{rows}", "\t") == (
+        "tab",
+        ("text", "label"),
+        [[f"{long}\ty", str(number)] for number in range(20)],
+    )
+
+
+def test_a_field_too_long_in_the_shape_of_sentiment140() -> None:
+    line = '"0","1","Mon","NO_QUERY","eve","{}"\n'
+    with pytest.raises(DataError, match="row 1: field larger than field limit"):
+        read(line.format("x" * 10_000_001))
+    content = line.format("x" * 1_000_000).encode()
+    table = read_delimited(io.BytesIO(content), PATH, ",", "", False)
+    assert table.dialect["shape"] == "sentiment140"
+    assert len(next(table.rows)[1][5]) == 1_000_000
