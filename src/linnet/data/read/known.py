@@ -138,7 +138,8 @@ def mirrored(remote: Remote) -> Remote:
 
 def _check_exists(name: str, known: Mapping[str, Known]) -> None:
     # A path that doesn't exist is told by what opens it.
-    if name == generate.NAME or not name.strip() or Path(name).name != name or Path(name).suffix or Path(name).exists():
+    is_word = name.strip() and len(name) < 64 and Path(name).name == name and not Path(name).suffix
+    if not is_word or name == generate.NAME or Path(name).exists():
         return
     near = difflib.get_close_matches(name, known, n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
