@@ -52,7 +52,7 @@ def child(seed, event=None, start=None, record=None):
 
     sys.addaudithook(hook)
     try:
-        settings = {"data.source": source, "data.seed": seed, "data.noise_sample": 0}
+        settings = {"data.source": source, "data.seed": seed, "data.noise_sample": 0, "data.keep_splits": False}
         linnet.data.prepare(load_config(None, settings), target)
         if record:
             os.write(record, json.dumps(seen).encode())
@@ -111,7 +111,6 @@ print(json.dumps({"last": last == whole[1], "left": leftovers()}))
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where a process can be forked")
 def test_fifty_kills(tmp_path: Path) -> None:
     source = tmp_path / "rows.csv"
