@@ -84,7 +84,7 @@ def _groups(texts: Sequence[str], folder: Path) -> tuple[np.ndarray, np.ndarray]
 def _learn(texts: Sequence[str], labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, dtype=np.float32)
     features = vectorizer.fit_transform([texts[place] for place in train])
-    model = LogisticRegression(max_iter=100, tol=1e-3).fit(features, labels[train])
+    model = LogisticRegression(max_iter=500).fit(features, labels[train])
     return np.asarray(model.predict(vectorizer.transform([texts[place] for place in test])))
 
 
