@@ -5,6 +5,7 @@ whose rows sum to 1. Knows nothing of models, files or texts.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class ClassMetrics:
     support: int
 
 
-def accuracy(labels: Ints, predictions: Ints) -> float:
+def accuracy(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
     """Share of the rows predicted right; where a text has any number of labels, bool (n, C), with all of them right."""
     return float(sklearn_metrics.accuracy_score(labels, predictions))
 

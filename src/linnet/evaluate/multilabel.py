@@ -5,6 +5,7 @@ Shapes: n rows, C labels; labels and predictions say which labels apply, bool (n
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,9 @@ class F1s:
 def bootstrap_f1s(labels: Bools, predictions: Bools, confidence_level: float, resamples: int, seed: int) -> F1s:
     """F1, with intervals by resampling the rows, so that labels that come together stay together."""
     columns = np.hstack([labels & predictions, labels, predictions])
-    right, present, predicted = np.split(np.vstack([columns.sum(axis=0), resampled_sums(columns, resamples, seed)]), 3, 1)
+    right, present, predicted = np.split(
+        np.vstack([columns.sum(axis=0), resampled_sums(columns, resamples, seed)]), 3, 1
+    )
     each = f1(right, present + predicted)
     every = f1(right.sum(axis=1), (present + predicted).sum(axis=1))
     seen = present + predicted > 0
@@ -58,7 +61,7 @@ def paired_micro_f1(
     return percentile(float(gaps[0]), gaps[1:], confidence_level)
 
 
-def resampled_sums(columns: NDArray[np.generic], resamples: int, seed: int) -> Floats:
+def resampled_sums(columns: NDArray[Any], resamples: int, seed: int) -> Floats:
     """Sums of the columns over rows drawn with replacement.
 
     Equal rows are drawn together: the draw is multinomial over the different rows, at the cost of those.
@@ -83,9 +86,9 @@ def resampled_sums(columns: NDArray[np.generic], resamples: int, seed: int) -> F
     return np.concatenate(parts)
 
 
-def f1(right: NDArray[np.generic], present_and_predicted: NDArray[np.generic]) -> Floats:
+def f1(right: NDArray[Any], present_and_predicted: NDArray[Any]) -> Floats:
     """F1 from counts, 2 right / (present + predicted); 0 of nothing."""
-    return 2 * right / np.maximum(present_and_predicted, 1)
+    return np.asarray(2 * right / np.maximum(present_and_predicted, 1))
 
 
 def best_constant(labels: Bools) -> Bools:

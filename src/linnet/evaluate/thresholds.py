@@ -4,6 +4,9 @@ A label's threshold is the one with the best F1 on the given rows. It is below 0
 best threshold of a calibrated model is half of its best F1 (Lipton, Elkan and Naryanaswamy 2014, Optimal
 Thresholding of Classifiers to Maximize F1 Measure).
 
+Where a model can't tell a rare label at all, the best F1 is that of always giving it, which would bury the other
+labels of every text under it. So no threshold gives a label to more than `MOST_GIVEN` times the rows that have it.
+
 A label that fewer than `FEWEST` of the rows have gets the threshold that is best for all labels together: one
 row more or less would move its own F1 by a tenth and its threshold with it, and 0.5 would silence it, as a
 model that rarely saw a label hardly ever is half sure of it.
@@ -13,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST = 10  # rows
+MOST_GIVEN = 2
 EVEN = 0.5
 SMALLEST = 1e-6  # a threshold lies between 0 and 1, neither of them included
 FOLDS = 5
@@ -58,7 +62,7 @@ def cross_decide(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) 
 
 
 def best_threshold(probabilities: NDArray[np.float64], applies: NDArray[np.bool_]) -> float:
-    """The threshold with the best F1, half-way between two probabilities; the highest where several are as good.
+    """The admissible threshold with the best F1, half-way between two probabilities; the highest of equally good ones.
 
     Args:
         probabilities: Of one label, float (n,), at least one.
@@ -67,8 +71,10 @@ def best_threshold(probabilities: NDArray[np.float64], applies: NDArray[np.bool_
     order = np.argsort(-probabilities, kind="stable")
     found = probabilities[order]
     right = np.cumsum(applies[order])
-    scores = 2 * right / (np.arange(1, len(found) + 1) + right[-1])
+    given = np.arange(1, len(found) + 1)
     below = np.append(found[1:], 0.0)
-    scores[found == below] = -1.0  # rows of one probability are on one side
+    admissible = (found > below) & (given <= MOST_GIVEN * right[-1])  # rows of one probability are on one side
+    scores = np.where(admissible, 2 * right / (given + right[-1]), 0.0)
     best = int(scores.argmax())
-    return float(np.clip((found[best] + below[best]) / 2, SMALLEST, 1 - SMALLEST))
+    above, under = (found[best], below[best]) if scores[best] > 0 else (1.0, found[0])  # else it is never given
+    return float(np.clip((above + under) / 2, SMALLEST, 1 - SMALLEST))

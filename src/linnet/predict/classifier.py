@@ -113,7 +113,7 @@ class Classifier:
         thresholds = self.bundle.manifest.thresholds
         if thresholds is not None:
             return probabilities >= np.array(thresholds)
-        return probabilities.argmax(axis=1)[:, None] == np.arange(len(self.labels))
+        return np.asarray(probabilities.argmax(axis=1)[:, None] == np.arange(len(self.labels)))
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         scaled = logits / self.bundle.manifest.temperature

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ class Encoded:
     name: str
     ids: NDArray[np.int32]
     ends: NDArray[np.int64]
-    labels: NDArray[np.int64] | NDArray[np.bool_]
+    labels: NDArray[Any]
     pad_id: int
     truncated: int
 

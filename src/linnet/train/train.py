@@ -131,9 +131,7 @@ def _run(loop: Loop, checkpoints: Checkpoints) -> float:
     return time.perf_counter() - started
 
 
-def _record(
-    config: Config, splits: Path, learn: Split, encoder: Encoder, loop: Loop, seconds: float
-) -> dict[str, Any]:
+def _record(config: Config, splits: Path, learn: Split, encoder: Encoder, loop: Loop, seconds: float) -> dict[str, Any]:
     state, card = loop.state, splits / "data_card.json"
     encoded = {"train": loop.train, "validation": loop.validation}
     return {
