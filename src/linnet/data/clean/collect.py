@@ -88,7 +88,9 @@ class Collector:
         self._tables: list[Table] = []
         self._numbers: list[np.ndarray] = []
         self._kept: dict[str, list[pa.Array]] = {column: [] for column in columns}
-        self._corrections = Corrections.read(Path(settings.corrections)) if settings.corrections else Corrections()
+        self._corrections = Corrections()
+        if settings.corrections:
+            self._corrections = Corrections.read(Path(settings.corrections), settings.mask)
         self._rows_in = self._repaired = 0
         self._dropped: Counter[str] = Counter()
 
