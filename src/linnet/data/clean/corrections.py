@@ -5,6 +5,7 @@ passed over. An empty label takes the text out.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 

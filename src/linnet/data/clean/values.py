@@ -33,9 +33,7 @@ class Chunk:
     repaired: int
 
 
-def clean_rows(
-    rows: Sequence[Row], width: int, text: int, label: int, repair: bool, mask: Sequence[str] = ()
-) -> Chunk:
+def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, repair: bool, mask: Sequence[str] = ()) -> Chunk:
     """Clean some rows, column by column.
 
     Args:
