@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from linnet.config import TrainConfig
 from linnet.errors import TrainingError
-from linnet.evaluate import metrics
+from linnet.evaluate import metrics, thresholds
+from linnet.predict import sigmoid
 from linnet.train.batches import Batch, Encoded, batches
 from linnet.train.flops import Flops
 from linnet.train.optimizer import make_optimizer, make_scheduler
@@ -31,8 +33,8 @@ class Epoch:
             labels a text the mean binary cross-entropy of each.
         eval_loss: The same of the validation texts.
         eval_accuracy: Share of the validation texts whose likeliest label is theirs; of several labels a text the
-            share whose labels are all right, each applying from a probability of 0.5 on.
-        eval_f1: Macro F1 on the validation texts; of several labels a text micro F1.
+            share whose labels are all right, by the one threshold for all labels that is best for micro F1.
+        eval_f1: Macro F1 on the validation texts; of several labels a text micro F1 by that threshold.
         learning_rate: Of the epoch's last step.
     """
 
@@ -154,15 +156,22 @@ class Loop:
         """Mean loss, accuracy and F1 on the validation split."""
         self.model.eval()
         order = self.validation.lengths.argsort(kind="stable")  # batches of like length hold little padding
-        loss, predictions = 0.0, []
+        loss, answers = 0.0, []
         for batch in batches(self.validation, order, self.settings.per_device_eval_batch_size, self.model.device):
             mean, logits = self._loss(batch)
             loss += mean.item() * len(batch)
-            predictions.append(((logits > 0) if self._multi_label else logits.argmax(dim=1)).cpu().numpy())
-        labels, predicted = self.validation.labels[order], np.concatenate(predictions)
+            answers.append(logits.float().cpu().numpy())
+        labels, found = self.validation.labels[order], np.concatenate(answers)
+        predicted: NDArray[Any] = _decide(found, labels) if self._multi_label else found.argmax(axis=1)
         f1 = metrics.micro_f1(labels, predicted) if self._multi_label else metrics.macro_f1(labels, predicted)
         return loss / len(labels), metrics.accuracy(labels, predicted), f1
 
     def _score(self, epoch: Epoch) -> float:
         scores = {"eval_accuracy": epoch.eval_accuracy, "eval_f1": epoch.eval_f1, "eval_loss": -epoch.eval_loss}
         return scores[self.settings.metric_for_best_model]
+
+
+def _decide(logits: NDArray[np.float32], labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    # At 0.5 a model of many rare labels says nothing for epochs, and the first of these would seem the best.
+    probabilities = sigmoid(logits)
+    return np.asarray(probabilities >= thresholds.best_threshold(probabilities.ravel(), labels.ravel()))
