@@ -96,6 +96,68 @@ def splits(labelled_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return directory
 
 
+TONES = {"praise": ("good", "love"), "blame": ("bad", "hate"), "weather": ("sun", "rain"), "film": ("film",)}
+
+
+def make_tones(count: int, seed: int = 0) -> list[tuple[str, list[int]]]:
+    """Texts and the sorted ids of their tones, of which most have one or two, some none; with some noise."""
+    draw = random.Random(seed)
+    filler = [word for word in WORDS if not any(word in words for words in TONES.values())]
+    rows = []
+    for number in range(count):
+        words = [draw.choice(filler) for _ in range(draw.randint(2, 8))]
+        ids = [k for k, share in enumerate((0.5, 0.4, 0.3, 0.08)) if draw.random() < share]
+        words += [
+            draw.choice(choice) for k, choice in enumerate(TONES.values()) if (k in ids) != (draw.random() < 0.03)
+        ]
+        draw.shuffle(words)
+        rows.append((" ".join([*words, str(number)]), ids))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def tone_splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """800 texts of any number of four tones, split; e-mail addresses and handles count as masked in them."""
+    import pyarrow as pa
+
+    from linnet.data.split.files import SplitWriter
+
+    directory = tmp_path_factory.mktemp("tones") / "splits"
+    directory.mkdir()
+    rows = make_tones(800)
+    parts = {"train": rows[::5] + rows[1::5] + rows[2::5], "validation": rows[3::5], "test": rows[4::5]}
+    for name, part in parts.items():
+        with SplitWriter(directory, name, ["text", "label"], list(TONES), True, ("email", "handle")) as writer:
+            texts, ids = zip(*part, strict=True)
+            writer.write(pa.table({"text": texts, "label": pa.array(ids, pa.list_(pa.int64()))}))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tone_checkpoint(tone_splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small encoder, trained by Linnet on the tones from nothing."""
+    from linnet.config import load_config
+    from linnet.train import train
+
+    directory = tmp_path_factory.mktemp("tones") / "checkpoint"
+    recipe = {"learning_rate": 1e-3, "num_train_epochs": 8, "metric_for_best_model": "eval_f1"}
+    overrides = {"model.name_or_path": "scratch", "model.max_length": 64, "train.early_stopping_patience": 8}
+    train(load_config(overrides=overrides | {f"train.{k}": v for k, v in recipe.items()}), tone_splits, directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tone_bundle(tone_checkpoint: Path, tone_splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tones' checkpoint as a proven bundle."""
+    from linnet.config import load_config
+    from linnet.export import export
+
+    directory = tmp_path_factory.mktemp("tones") / "bundle"
+    overrides = {"model.max_length": 64, "run.name": "tones", "evaluate.bootstrap_resamples": 300}
+    export(load_config(overrides=overrides), tone_checkpoint, tone_splits, directory)
+    return directory
+
+
 @pytest.fixture(scope="session")
 def checkpoint(encoder: Path, splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The encoder fine-tuned on the splits in a few seconds, in Hugging Face layout, without a training.json."""

@@ -1,5 +1,6 @@
 """A bundle is whole, unchanged and proven, or it is refused in a sentence that says what is wrong."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -159,6 +160,23 @@ def test_a_proof_that_does_not_hold_is_refused(tmp_path, checks, message):
     assert message in refuses(bundle.path, ProofError)
 
 
+def test_the_former_format_is_read(sealed):
+    content = json.loads((sealed / MANIFEST).read_text()) | {"format": 1}
+    del content["thresholds"], content["mask"], content["digest"]
+    content["digest"] = hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    (sealed / MANIFEST).write_text(canonical_json(content))
+    manifest = Bundle.read(sealed).verify().manifest
+    assert (manifest.format, manifest.thresholds, manifest.mask, manifest.multi_label) == (1, None, (), False)
+    edit(sealed, mask=["email"])
+    assert "its digest does not match" in refuses(sealed)
+
+
+def test_thresholds_and_mask_are_kept(tmp_path):
+    fields = FIELDS | {"problem_type": "multi_label_classification", "thresholds": [0.3, 0.5], "mask": ["email"]}
+    manifest = write_manifest(write_files(tmp_path / "sealed"), **fields).verify().manifest
+    assert (manifest.thresholds, manifest.mask, manifest.multi_label) == ((0.3, 0.5), ("email",), True)
+
+
 def test_a_newer_format_asks_for_a_newer_linnet(sealed):
     edit(sealed, format=FORMAT + 1, unknown_field=True)
     assert f"is of bundle format {FORMAT + 1}; this Linnet reads up to {FORMAT}. Upgrade Linnet." in refuses(sealed)
@@ -187,6 +205,11 @@ def test_a_path_out_of_the_folder_is_refused(sealed, field, name):
         ({"digest": "abc"}, "digest"),
         ({"problem_type": "regression"}, "problem_type"),
         ({"hidden": 1}, "hidden"),
+        ({"mask": ["name"]}, "mask"),
+        ({"thresholds": [0.5, 0.5]}, "thresholds"),
+        ({"problem_type": "multi_label_classification"}, "thresholds"),
+        ({"problem_type": "multi_label_classification", "thresholds": [0.5]}, "thresholds"),
+        ({"problem_type": "multi_label_classification", "thresholds": [0.5, 1.0]}, "thresholds"),
     ],
 )
 def test_a_manifest_with_a_bad_field_names_it(sealed, change, where):

@@ -18,14 +18,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
+from linnet.mask import Personal
 
-FORMAT = 1
+FORMAT = 2  # 1 knows one label a text and no mask
 MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD = (
     "manifest.json",
     "proof.json",
@@ -36,6 +37,8 @@ MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD = (
 REQUIRED_FILES = {PROOF, REFERENCE, TOKENIZER, CARD}
 REQUIRED_CHECKS = {"parity", "accuracy"}
 MOST_TOKENS = 1_000_000
+ProblemType = Literal["single_label_classification", "multi_label_classification"]
+Threshold = Annotated[float, Field(gt=0, lt=1)]
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of a file beside the manifest: no path, no hidden file
 
 
@@ -59,7 +62,9 @@ class Manifest(BaseModel):
         problem_type: As in `transformers`.
         max_length: Tokens a text may have.
         models: Precision to file name, `fp32` at least.
-        temperature: What logits are divided by before the softmax.
+        temperature: What logits are divided by before the softmax or, with several labels a text, the sigmoid.
+        thresholds: With several labels a text, the probability from which on each label applies; else None.
+        mask: Which personal data were masked in training, and so are in service.
         lineage: Where the model came from: git, packages, data, settings.
         files: Every other file of the folder.
         digest: SHA-256 of this manifest without this field: it names the bundle.
@@ -71,10 +76,12 @@ class Manifest(BaseModel):
     name: str
     created: str
     labels: tuple[str, ...] = Field(min_length=2)
-    problem_type: Literal["single_label_classification"]
+    problem_type: ProblemType
     max_length: int = Field(ge=4, le=MOST_TOKENS)
     models: dict[str, str] = Field(min_length=1)
     temperature: float = Field(gt=0, allow_inf_nan=False)
+    thresholds: tuple[Threshold, ...] | None = Field(default=None, validate_default=True)
+    mask: tuple[Personal, ...] = ()
     lineage: dict[str, Any]
     files: dict[str, FileEntry]
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -85,6 +92,22 @@ class Manifest(BaseModel):
         if len(set(labels)) < len(labels):
             raise ValueError("a label appears twice")
         return labels
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text has any number of labels."""
+        return self.problem_type == "multi_label_classification"
+
+    @field_validator("thresholds")
+    @classmethod
+    def _a_threshold_a_label(
+        cls, thresholds: tuple[float, ...] | None, info: ValidationInfo
+    ) -> tuple[float, ...] | None:
+        kind, labels = info.data.get("problem_type"), info.data.get("labels")
+        expected = len(labels) if labels and kind == "multi_label_classification" else 0
+        if len(thresholds or ()) != expected:
+            raise ValueError(f"a model for {kind} has {expected} thresholds; got {len(thresholds or ())}")
+        return thresholds
 
 
 @dataclass(frozen=True)
@@ -157,7 +180,8 @@ class Bundle:
                 is wrong.
             ProofError: The proof is missing a check, or a check failed.
         """
-        if self.manifest.digest != _manifest_digest(self.manifest.model_dump(mode="json")):
+        # What an older format does not know is not in its digest.
+        if self.manifest.digest != _manifest_digest(self.manifest.model_dump(mode="json", exclude_unset=True)):
             raise BundleError(f"{self.path / MANIFEST} was changed: its digest does not match its content.")
         try:
             self._verify_files()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from linnet.errors import ConfigError
 from linnet.files import write_text
+from linnet.mask import Personal
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -51,6 +52,7 @@ class DataConfig(Section):
     conflicts: Literal["majority", "drop", "keep"]
     corrections: str
     noise_sample: Count
+    mask: tuple[Personal, ...] = Field(strict=False)
     seed: Count
 
 
@@ -71,7 +73,7 @@ class TrainConfig(Section):
     per_device_eval_batch_size: Positive
     warmup_ratio: Rate
     max_grad_norm: float = Field(gt=0)
-    metric_for_best_model: Literal["eval_accuracy", "eval_loss"]
+    metric_for_best_model: Literal["eval_accuracy", "eval_f1", "eval_loss"]
     early_stopping_patience: Positive
     seed: Count
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import tokenizers
 
 from linnet.errors import BundleError, TextError
+from linnet.mask import mask as mask_personal
 
 # Tab, line feed and the like are white space, which `str.split` folds; these carry nothing at all.
 CONTROL = re.compile(r"[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]+")
@@ -36,12 +37,16 @@ MAX_MARKS = 30
 MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_MARKS + 1},}}")
 
 
-def clean(raw: str) -> str:
+def clean(raw: str, mask: Sequence[str] = ()) -> str:
     """Normalise one raw text.
 
     HTML entities become characters, control characters go, white space is folded to single spaces and
     the result is in Unicode normal form C. Cleaning a clean text changes nothing. Case, punctuation,
     emoji, links and names stay: what they are worth is for the model to learn. Takes linear time.
+
+    Args:
+        raw: Any text.
+        mask: Which personal data are replaced, at the end: keys of `linnet.mask.PERSONAL`.
 
     Raises:
         TextError: Not a string, a NUL byte, a lone surrogate, entities in entities without end, or
@@ -58,7 +63,7 @@ def clean(raw: str) -> str:
         text = _unescape(text)
     if not text or not (text[0].isascii() or VISIBLE.search(text)):
         raise TextError("empty_text", "The text is empty. Send at least one visible character.")
-    return text
+    return mask_personal(text, mask) if mask else text
 
 
 def _unescape(text: str) -> str:

@@ -1,5 +1,6 @@
 """Training and serving see the same ids, and for clean texts these are transformers' own."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import linnet
+from linnet.config import load_config
+from linnet.data import prepare, read_split
 from linnet.errors import TextError
+from linnet.export import export
 from linnet.predict import Classifier
 from linnet.text import Tokenizer, clean
+from linnet.train import train
 
 HOSTILE = [
     "plain words, and so on!",
@@ -81,6 +86,51 @@ def test_serving_sees_what_training_does_for_any_text(classifier: Classifier, tr
             served_ids(classifier, text)
         return
     assert served_ids(classifier, text) == trainers.encode([cleaned])[0].ids
+
+
+PERSONAL = [
+    "mail jane.doe@example.com or @jane_doe, phone 555-123-4567",
+    "@a@b.social RT @x: me@y.org&amp;you@z.org",
+    "entities hide it: jane&#64;example.com &#64;jane",
+    "nothing of the kind",
+    "@" * 20_000,
+]
+
+
+@pytest.mark.parametrize("text", PERSONAL, ids=range(len(PERSONAL)))
+def test_serving_masks_what_training_did(
+    tone_bundle: Path, tone_splits: Path, tone_checkpoint: Path, text: str
+) -> None:
+    mask = read_split(tone_splits, "train").mask
+    assert mask == ("email", "handle")
+    tokenizer = Tokenizer(tone_checkpoint / "tokenizer.json", 64)
+    (encoding,) = tokenizer.encode([clean(text, mask)])
+    (unmasked,) = tokenizer.encode([clean(text)])
+    served = served_ids(linnet.load(tone_bundle), text)
+    assert served == encoding.ids
+    assert (served == unmasked.ids) == (text in PERSONAL[3:])
+
+
+def test_a_mask_goes_from_the_settings_to_the_service(tmp_path: Path) -> None:
+    """Prepare, train and export with a mask; what is served is what stands in the splits."""
+    source = tmp_path / "rows.csv"
+    words = {"positive": "good love", "negative": "bad hate"}
+    rows = [(f"{words[label]} {n} a{n}@b.co call 555-123-{n:04}", label) for n in range(150) for label in words]
+    with source.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    overrides = {"data.source": str(source), "data.mask": ["phone", "email"], "model.name_or_path": "scratch"}
+    config = load_config(overrides=overrides | {"model.max_length": 32, "train.learning_rate": 1e-3})
+    prepare(config, tmp_path / "splits")
+    split = read_split(tmp_path / "splits", "train")
+    assert split.mask == ("phone", "email")
+    assert all("<email> call <phone>" in text for text in split.texts)
+    record = train(config, tmp_path / "splits", tmp_path / "checkpoint")
+    assert record["mask"] == ["phone", "email"]
+    made = export(config, tmp_path / "checkpoint", tmp_path / "splits", tmp_path / "bundle")
+    assert made.manifest.mask == ("phone", "email")
+    tokenizer = Tokenizer(tmp_path / "checkpoint" / "tokenizer.json", 32)
+    served = served_ids(linnet.load(made.path), "good love 7 a7@b.co call 555-123-0007")
+    assert served == tokenizer.encode([clean("good love 7 <email> call <phone>")])[0].ids
 
 
 def test_clean_texts_are_tokenised_as_transformers_does(classifier: Classifier, checkpoint: Path) -> None:

@@ -19,8 +19,9 @@ def test_the_answers_are_the_classifiers(client, classifier):
     assert body["model"] == {"name": classifier.name, "digest": classifier.digest}
     assert len(body["predictions"]) == 3
     for item, expected in zip(body["predictions"], classifier.predict(TEXTS), strict=True):
-        assert set(item) == {"label", "probability", "probabilities", "truncated"}
+        assert set(item) == {"label", "probability", "probabilities", "truncated", "labels"}
         assert (item["label"], item["truncated"]) == (expected.label, expected.truncated)
+        assert item["labels"] == list(expected.labels) == [item["label"]]
         assert item["probability"] == max(item["probabilities"].values())
         assert math.isclose(sum(item["probabilities"].values()), 1)
         assert item["probabilities"] == pytest.approx(expected.probabilities)

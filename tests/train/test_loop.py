@@ -145,7 +145,9 @@ def test_a_step_that_fails_leaves_the_weights_as_they_were(make_loop):
 )
 def test_when_it_stops_and_which_epoch_is_best(make_loop, metric, epochs, patience, best, reason):
     loop = make_loop(metric_for_best_model=metric, early_stopping_patience=patience, num_train_epochs=4)
-    loop.state.history += [Epoch(i, 0.5, loss, accuracy, 1e-3) for i, (loss, accuracy) in enumerate(epochs, 1)]
+    loop.state.history += [
+        Epoch(i, 0.5, loss, accuracy, accuracy, 1e-3) for i, (loss, accuracy) in enumerate(epochs, 1)
+    ]
     assert loop.stop_reason == reason
     if best:
         assert loop.best.epoch == best

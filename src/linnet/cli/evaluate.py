@@ -30,12 +30,13 @@ def show(report: dict[str, Any], directory: Path) -> None:
     from rich.table import Table
 
     title = f"{report['rows']:,} rows of the {report['split']} split"
-    table = Table("model", "accuracy", "interval", "macro-F1", title=title)
-    rows = [("this model", report["accuracy"], report["macro_f1"]["value"])]
-    rows += [(item["title"], item["accuracy"], item["macro_f1"]) for item in report["baselines"]]
-    for name, accuracy, macro_f1 in rows:
-        interval = f"{100 * accuracy['low']:.2f} to {100 * accuracy['high']:.2f} %"
-        table.add_row(name, f"{100 * accuracy['value']:.2f} %", interval, f"{100 * macro_f1:.2f} %")
+    measure = "micro_f1" if "micro_f1" in report else "accuracy"  # the former where texts have any number of labels
+    table = Table("model", measure.replace("_f1", "-F1"), "interval", "macro-F1", title=title)
+    rows = [("this model", report[measure], report["macro_f1"]["value"])]
+    rows += [(item["title"], item[measure], item["macro_f1"]) for item in report["baselines"]]
+    for name, estimate, macro_f1 in rows:
+        interval = f"{100 * estimate['low']:.2f} to {100 * estimate['high']:.2f} %"
+        table.add_row(name, f"{100 * estimate['value']:.2f} %", interval, f"{100 * macro_f1:.2f} %")
     Console().print(table)
     for line in [report["verdict"], *report["notes"]]:
         print(line)

@@ -34,11 +34,12 @@ def show(record: dict[str, Any], directory: Path) -> None:
     encoder = record["encoder"]
     title = f"{encoder['name']} on {record['rows']['train']:,} rows, judged on {record['rows']['validation']:,}"
     table = Table(title=title, title_justify="left")
-    for header in ("Epoch", "Training Loss", "Validation Loss", "Accuracy"):
+    for header in ("Epoch", "Training Loss", "Validation Loss", "Accuracy", "F1"):
         table.add_column(header, justify="right")
     for row in record["history"]:
         best = row["epoch"] == record["best_epoch"]
-        cells = [f"{row['train_loss']:.4f}", f"{row['eval_loss']:.4f}", f"{100 * row['eval_accuracy']:.2f} %"]
+        cells = [f"{row['train_loss']:.4f}", f"{row['eval_loss']:.4f}"]
+        cells += [f"{100 * row[metric]:.2f} %" for metric in ("eval_accuracy", "eval_f1")]
         table.add_row(str(row["epoch"]), *cells, style="bold" if best else None)
     Console().print(table)
     print(f"Stopped: {record['stop_reason']}; epoch {record['best_epoch']} is kept.")

@@ -144,7 +144,8 @@ def _write(
     sets = pa.array(collected.label_sets, pa.list_(pa.int64()))
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(SplitWriter(folder, name, collected.names, collected.labels, several)) for name in NAMES
+            stack.enter_context(SplitWriter(folder, name, collected.names, collected.labels, several, settings.mask))
+            for name in NAMES
         ]
         for table in staging.read():
             row = table[ROW].to_numpy()

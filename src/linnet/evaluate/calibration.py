@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from linnet.evaluate.intervals import Estimate, proportion
 from linnet.evaluate.metrics import confidence_bins
 
+MOST_DRAWS = 200_000_000  # of `one_vs_rest_limit`; some seconds
+FEWEST_RESAMPLES = 100
+
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
@@ -84,3 +87,40 @@ def calibrated_limit(
         gaps = np.bincount(found, weights=(rng.random(len(confidence)) < confidence) - confidence)
         errors[i] = np.abs(gaps).sum() / len(confidence)
     return float(np.quantile(errors, confidence_level))
+
+
+def one_vs_rest_error(probabilities: NDArray[np.float64], labels: NDArray[np.bool_], bins: int) -> float:
+    """How far each label's probability is from the share of rows that have it, averaged over rows and labels.
+
+    Where labels are rare most probabilities are near 0, and so is this: compare it with `one_vs_rest_limit`.
+
+    Source: Kull et al. 2019, Beyond temperature scaling, the classwise expected calibration error.
+
+    Args:
+        probabilities: float (n, C), each for itself.
+        labels: bool (n, C).
+        bins: Number of bins on [0, 1].
+    """
+    gaps = np.bincount(_cells(probabilities, bins), weights=(labels - probabilities).ravel())
+    return float(np.abs(gaps).sum() / labels.size)
+
+
+def one_vs_rest_limit(
+    probabilities: NDArray[np.float64], bins: int, confidence_level: float, resamples: int, seed: int
+) -> float:
+    """The one-vs-rest error that a perfectly calibrated model stays below; see `calibrated_limit`.
+
+    Labels are drawn each for itself, and many rows of many labels with fewer resamples.
+    """
+    rng = np.random.default_rng(seed)
+    cells, stated = _cells(probabilities, bins), probabilities.ravel()
+    draws = int(np.clip(MOST_DRAWS // stated.size, min(FEWEST_RESAMPLES, resamples), resamples))
+    errors = np.empty(draws)
+    for i in range(draws):
+        errors[i] = np.abs(np.bincount(cells, weights=(rng.random(stated.size) < stated) - stated)).sum() / stated.size
+    return float(np.quantile(errors, confidence_level))
+
+
+def _cells(probabilities: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    """A number for each bin of each label, int64 (n * C,)."""
+    return (confidence_bins(probabilities, bins) + bins * np.arange(probabilities.shape[1])).ravel()

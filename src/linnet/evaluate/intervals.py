@@ -85,9 +85,9 @@ def bootstrap_f1(
     shares = confusion.ravel() / n
     scores = np.stack([f1_scores(draws(n, shares).reshape(confusion.shape)) for _ in range(resamples)])
     observed = f1_scores(confusion)
-    macro = _percentile(float(np.nanmean(observed)), np.nanmean(scores, axis=1), confidence_level)
+    macro = percentile(float(np.nanmean(observed)), np.nanmean(scores, axis=1), confidence_level)
     columns = zip(np.nan_to_num(observed).tolist(), np.nan_to_num(scores).T, strict=True)
-    return macro, [_percentile(value, column, confidence_level) for value, column in columns]
+    return macro, [percentile(value, column, confidence_level) for value, column in columns]
 
 
 def f1_scores(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -130,7 +130,8 @@ def mcnemar_p(agreement: Agreement) -> float:
     return float(binomtest(agreement.only_first, disagreements).pvalue) if disagreements else 1.0
 
 
-def _percentile(value: float, resampled: NDArray[np.float64], confidence_level: float) -> Estimate:
+def percentile(value: float, resampled: NDArray[np.float64], confidence_level: float) -> Estimate:
+    """A figure, with the interval that the resampled figures, float (resamples,), span."""
     tail = (1 - confidence_level) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail]).tolist()
     return Estimate(value, low, high)

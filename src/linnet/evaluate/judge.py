@@ -14,6 +14,8 @@ report.json holds the following, and never a text:
     latency               of one text, and of a list, on the host named
     baselines             each with accuracy, macro_f1, and the paired difference of the model to it
     history, settings, lineage
+
+Where a text has any number of labels, `linnet.evaluate.several` says what stands in place of some of these.
 """
 
 import time
@@ -25,14 +27,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.bundle import Manifest
 from linnet.config import Config, EvaluateConfig
 from linnet.data import Split, read_split
-from linnet.evaluate import latency, metrics, plots
+from linnet.evaluate import latency, metrics, plots, several
 from linnet.evaluate.baselines import Baseline, majority_class, tfidf_logistic_regression
 from linnet.evaluate.calibration import ReliabilityBin, calibrated_limit, reliability_bins
 from linnet.evaluate.intervals import (
     Agreement,
-    Estimate,
     bootstrap_f1,
     bootstrap_mean,
     mcnemar_p,
@@ -40,6 +42,7 @@ from linnet.evaluate.intervals import (
     proportion,
 )
 from linnet.evaluate.rows import choose_rows
+from linnet.evaluate.verdict import Judgement, verdict
 from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
 from linnet.lineage import lineage
 from linnet.page import render
@@ -89,36 +92,35 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
     split = judged.split
     answers = _answer(classifier, split.texts)
     alone = latency.measure_alone(classifier, split.texts)
-    train = read_split(splits, "train")
-    baselines = [majority_class(train, split.texts), tfidf_logistic_regression(train, split.texts)]
-
-    correct = answers.predictions == split.labels
-    confidence = answers.probabilities.max(axis=1)
-    reliability = reliability_bins(confidence, correct, settings.calibration_bins, settings.confidence_level)
-    accuracy = proportion(int(correct.sum()), len(split), settings.confidence_level)
-    compared = [_compare(baseline, split, correct, settings) for baseline in baselines]
+    if split.multi_label:
+        judgement = several.judge(classifier, answers.probabilities, split, splits, settings)
+    else:
+        judgement = _judge(answers, split, splits, settings)
     report = {
         "format": FORMAT,
-        **_verdict(accuracy, compared[-1], settings.confidence_level),
-        "model": {"name": manifest.name, "digest": manifest.digest, "labels": list(manifest.labels)},
+        **judgement.figures,
+        "model": _model(manifest),
         "split": split.name,
         "rows": len(split),
         "rows_in_split": judged.rows_in_split,
         "split_sha256": digest(splits / f"{split.name}.parquet"),
         "notes": judged.notes,
         "confidence_level": settings.confidence_level,
-        "accuracy": asdict(accuracy),
-        **_measures(answers, split, settings),
-        "calibration": _calibration(answers, split, reliability, settings),
         "truncated": {"rows": answers.truncated, "share": answers.truncated / len(split)},
         "latency": asdict(latency.describe(alone, len(split), answers.seconds, config.predict.num_threads)),
-        "baselines": compared,
         "history": manifest.lineage.get("history"),
         "settings": config.model_dump(mode="json"),
         "lineage": lineage(),
     }
-    _write(report, reliability, confidence, correct, directory)
+    _write(report, judgement, directory)
     return report
+
+
+def _model(manifest: Manifest) -> dict[str, Any]:
+    model: dict[str, Any] = {"name": manifest.name, "digest": manifest.digest, "labels": list(manifest.labels)}
+    if manifest.multi_label:
+        model |= {"problem_type": manifest.problem_type, "thresholds": list(manifest.thresholds or ())}
+    return model
 
 
 def _answer(classifier: Classifier, texts: Sequence[str]) -> _Answers:
@@ -131,6 +133,32 @@ def _answer(classifier: Classifier, texts: Sequence[str]) -> _Answers:
         seconds = time.perf_counter() - started
     probabilities = np.array([list(prediction.probabilities.values()) for prediction in predictions])
     return _Answers(probabilities, sum(prediction.truncated for prediction in predictions), seconds)
+
+
+def _judge(answers: _Answers, split: Split, splits: Path, settings: EvaluateConfig) -> Judgement:
+    train = read_split(splits, "train")
+    baselines = [majority_class(train, split.texts), tfidf_logistic_regression(train, split.texts)]
+    correct = answers.predictions == split.labels
+    confidence = answers.probabilities.max(axis=1)
+    reliability = reliability_bins(confidence, correct, settings.calibration_bins, settings.confidence_level)
+    accuracy = proportion(int(correct.sum()), len(split), settings.confidence_level)
+    compared = [_compare(baseline, split, correct, settings) for baseline in baselines]
+    figures = {
+        **verdict(accuracy, compared[-1]["accuracy"], compared[-1], settings.confidence_level),
+        "accuracy": asdict(accuracy),
+        **_measures(answers, split, settings),
+        "calibration": _calibration(answers, split, reliability, settings),
+        "baselines": compared,
+    }
+    drawings = {
+        "comparison": plots.comparison(
+            [("this model", figures["accuracy"]), *((item["title"], item["accuracy"]) for item in compared)]
+        ),
+        "confusion": plots.confusion(np.array(figures["confusion_matrix"]), split.label_names),
+        "reliability": plots.reliability(reliability),
+        "probabilities": plots.probabilities(confidence, correct),
+    }
+    return Judgement(figures, drawings, "report.html")
 
 
 def _measures(answers: _Answers, split: Split, settings: EvaluateConfig) -> dict[str, Any]:
@@ -194,37 +222,9 @@ def _compare(baseline: Baseline, split: Split, correct: NDArray[np.bool_], setti
     }
 
 
-def _verdict(accuracy: Estimate, baseline: dict[str, Any], confidence_level: float) -> dict[str, Any]:
-    gap, title = baseline["difference"], baseline["title"]
-    figures = (
-        f"{100 * accuracy.value:.1f} % against {100 * baseline['accuracy']['value']:.1f} %, "
-        f"{100 * gap['value']:+.1f} points ({100 * confidence_level:g} % interval "
-        f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
-    )
-    if gap["low"] > 0:
-        verdict = f"The model beats {title}: {figures}."
-    elif gap["high"] < 0:
-        verdict = f"The model is WORSE than {title}, which costs next to nothing: {figures}. Don't serve it."
-    else:
-        verdict = f"The model is not shown to beat {title}, which costs next to nothing: {figures}."
-    return {"verdict": verdict, "beats_baseline": gap["low"] > 0}
-
-
-def _write(
-    report: dict[str, Any],
-    reliability: Sequence[ReliabilityBin],
-    confidence: NDArray[np.float64],
-    correct: NDArray[np.bool_],
-    directory: Path,
-) -> None:
-    models = [("this model", report["accuracy"]), *((item["title"], item["accuracy"]) for item in report["baselines"])]
-    figures = {
-        "comparison": plots.comparison(models),
-        "confusion": plots.confusion(np.array(report["confusion_matrix"]), report["model"]["labels"]),
-        "reliability": plots.reliability(reliability),
-        "probabilities": plots.probabilities(confidence, correct),
-        "history": plots.history(report["history"]) if report["history"] else None,
-    }
+def _write(report: dict[str, Any], judgement: Judgement, directory: Path) -> None:
+    history = plots.history(report["history"]) if report["history"] else None
+    figures = {**judgement.drawings, "history": history}
     with whole_directory(directory, holds=REPORT) as folder:
         write_text(folder / REPORT, canonical_json(report))
-        write_text(folder / "report.html", render("report.html", report=report, figures=figures))
+        write_text(folder / "report.html", render(judgement.template, report=report, figures=figures))

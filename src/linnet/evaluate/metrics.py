@@ -5,6 +5,7 @@ whose rows sum to 1. Knows nothing of models, files or texts.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +35,19 @@ class ClassMetrics:
     support: int
 
 
-def accuracy(labels: Ints, predictions: Ints) -> float:
-    """Share of the rows predicted right."""
+def accuracy(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
+    """Share of the rows predicted right; where a text has any number of labels, bool (n, C), with all of them right."""
     return float(sklearn_metrics.accuracy_score(labels, predictions))
 
 
 def macro_f1(labels: Ints, predictions: Ints) -> float:
     """Mean of the classes' F1, each class counting alike; classes neither present nor predicted are left out."""
     return float(sklearn_metrics.f1_score(labels, predictions, average="macro", zero_division=0))
+
+
+def micro_f1(labels: NDArray[np.bool_], predictions: NDArray[np.bool_]) -> float:
+    """F1 over every decision, where a text has any number of labels: both bool (n, C); 0 of nothing."""
+    return float(2 * (labels & predictions).sum() / max(labels.sum() + predictions.sum(), 1))
 
 
 def per_class(labels: Ints, predictions: Ints, classes: int) -> list[ClassMetrics]:

@@ -48,8 +48,18 @@ def shorten(label: str) -> str:
     return label if len(label) <= LONGEST_NAME else label[: LONGEST_NAME - 1] + "…"
 
 
-def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
-    """Accuracy over confidence, with intervals; a calibrated model lies on the diagonal."""
+def reliability(
+    bins: Sequence[ReliabilityBin],
+    stated: str = "probability of the predicted label",
+    seen: str = "share predicted right",
+) -> Markup:
+    """Accuracy over confidence, with intervals; a calibrated model lies on the diagonal.
+
+    Args:
+        bins: The bins.
+        stated: What the confidence is of.
+        seen: What the accuracy is the share of.
+    """
     figure, axes = plot(NARROW, 3.6)
     confidence = [item.confidence for item in bins]
     accuracy = [item.accuracy.value for item in bins]
@@ -61,10 +71,10 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
     axes.errorbar(confidence, accuracy, np.maximum(errors, 0), color=BLUE, fmt="o-", capsize=2, label="this model")
     axes.set_xlim(min([0.5, *confidence]) - 0.02, 1.02)
     axes.set_ylim(min([0.4, *accuracy]) - 0.02, 1.02)
-    axes.set_xlabel("probability of the predicted label")
-    axes.set_ylabel("share predicted right")
+    axes.set_xlabel(stated)
+    axes.set_ylabel(seen)
     axes.legend(frameon=False)
-    return svg(figure, "Reliability: share predicted right over the stated probability")
+    return svg(figure, f"Reliability: {seen} over the stated probability")
 
 
 def probabilities(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Markup:
@@ -79,8 +89,8 @@ def probabilities(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -
     return svg(figure, "Histogram of the stated probabilities")
 
 
-def comparison(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Markup:
-    """Accuracy of several models with its interval, one a line."""
+def comparison(rows: Sequence[tuple[str, Mapping[str, float]]], measure: str = "accuracy") -> Markup:
+    """A measure of several models with its interval, one a line."""
     figure, axes = plot(WIDE, 0.8 + 0.45 * len(rows))
     for place, (_, estimate) in enumerate(reversed(rows)):
         colour = BLUE if place == len(rows) - 1 else GREY
@@ -90,8 +100,23 @@ def comparison(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Markup:
         axes.text(high + 1, place, f"{value:.1f}", va="center")
     axes.set_yticks(range(len(rows)), [title for title, _ in reversed(rows)])
     axes.set_xlim(0, 108)
-    axes.set_xlabel("accuracy, %")
-    return svg(figure, "Accuracy of the model and of the baselines, with intervals")
+    axes.set_xlabel(f"{measure}, %")
+    return svg(figure, f"{measure[0].upper()}{measure[1:]} of the model and of the baselines, with intervals")
+
+
+def by_label(rows: Sequence[Mapping[str, Any]]) -> Markup:
+    """F1 of each label with its interval, one a line, the most frequent first; those that fit."""
+    shown = sorted(rows, key=lambda row: -row["support"])[:TICKS]
+    figure, axes = plot(WIDE, 0.8 + 0.25 * len(shown))
+    for place, row in enumerate(shown):
+        value, low, high = (100 * row["f1"][key] for key in ("value", "low", "high"))
+        errors = [[max(value - low, 0)], [max(high - value, 0)]]
+        axes.errorbar(value, place, xerr=errors, color=BLUE, fmt="o", capsize=2)
+    axes.set_yticks(range(len(shown)), [shorten(row["label"]) for row in shown], parse_math=False)
+    axes.invert_yaxis()
+    axes.set_xlim(-2, 102)
+    axes.set_xlabel("F1, %")
+    return svg(figure, "F1 of each label, with intervals")
 
 
 def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:

@@ -1,7 +1,7 @@
 """Which rows a bundle is judged on, and what has to be said about them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,7 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
 
     Raises:
         DataError: The split is missing or has too few rows.
-        LabelError: The split's labels are not the bundle's.
+        LabelError: The split's labels are not the bundle's, or only one of them is multi-label.
     """
     split = read_split(splits, settings.split)
     if len(split) < FEWEST:
@@ -56,15 +56,26 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
             f"{_splits_with_rows(splits)} Choose with --split, or prepare again with a larger data.{split.name}_size."
         )
     _check_labels(split.label_names, manifest.labels, splits)
+    if split.multi_label != manifest.multi_label:
+        kinds = ["one label", "any number of labels"]
+        raise LabelError(
+            f"{splits} has {kinds[split.multi_label]} a text, but the bundle gives {kinds[manifest.multi_label]}. "
+            "Choose the splits that the model was trained on."
+        )
     notes = [NOTES[split.name]] if split.name in NOTES else []
     if _trained_elsewhere(splits, manifest):
         notes.append("The bundle was trained on other splits than these: it may have seen some of the judged rows.")
+    if set(split.mask) != set(manifest.mask):
+        notes.append(
+            f"In these texts {', '.join(split.mask) or 'nothing'} is masked, and the bundle masks "
+            f"{', '.join(manifest.mask) or 'nothing'}: it was trained on others."
+        )
     if not 0 < settings.sample < len(split):
         return Rows(split, len(split), notes)
     drawn = np.random.default_rng(settings.seed).choice(len(split), settings.sample, replace=False)
     drawn.sort()
     notes.append(f"Judged on {len(drawn):,} of the split's {len(split):,} rows, drawn at random.")
-    sample = Split(split.name, [split.texts[i] for i in drawn], split.labels[drawn], split.label_names)
+    sample = replace(split, texts=[split.texts[i] for i in drawn], labels=split.labels[drawn])
     return Rows(sample, len(split), notes)
 
 

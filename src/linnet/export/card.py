@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 ENTRIES_SHOWN = 20
+MASKED = {"email": "an e-mail address", "phone": "a telephone number", "handle": "a handle such as @name"}
 
 
 def write(
@@ -13,6 +14,8 @@ def write(
     lineage: Mapping[str, Any],
     proof: Mapping[str, Any],
     reference: Mapping[str, Any],
+    thresholds: Sequence[float] | None = None,
+    mask: Sequence[str] = (),
 ) -> str:
     """The model card as Markdown.
 
@@ -23,12 +26,15 @@ def write(
         lineage: As in manifest.json.
         proof: As in proof.json.
         reference: As in reference.json.
+        thresholds: As in manifest.json.
+        mask: Which personal data are masked.
     """
+    number = "one" if thresholds is None else "any number"
     checks = proof["checks"]
     details = "\n".join(f"- {check_name}: {check['detail']}." for check_name, check in checks.items())
     return f"""# {name}
 
-A text classifier: it gives a text one of {len(labels)} labels ({_listed(labels)}), with a probability for each.
+A text classifier: it gives a text {number} of {len(labels)} labels ({_listed(labels)}), with a probability for each.
 Made with Linnet {lineage["export"]["packages"].get("linnet", "")} on {lineage["export"]["created"]}.
 
 ## Use
@@ -48,14 +54,14 @@ Or serve it: `linnet serve FOLDER`. Loading checks every file against `manifest.
 
 All of it is measured on the ONNX file in this folder. The validation rows also chose the epoch that was kept,
 so the accuracy flatters the model a little; `linnet evaluate` judges it on rows that played no part.
-
+{_thresholds(labels, thresholds)}
 ## Data
 
 {_data(lineage["data"], reference)}
 
 ## Limits
 
-{_limits(max_length, lineage["data"], reference)}
+{_limits(max_length, thresholds, mask, lineage["data"], reference)}
 
 ## Licence
 
@@ -78,11 +84,42 @@ def _data(data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     )
 
 
-def _limits(max_length: int, data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
+def _thresholds(labels: Sequence[str], thresholds: Sequence[float] | None) -> str:
+    if thresholds is None:
+        return ""
+    shown = [f"{label} {threshold:.2f}" for label, threshold in zip(labels, thresholds, strict=True)]
+    return f"""
+A label applies from a probability of its own on ({_listed(shown)}): the one with the label's best F1 on the
+validation rows, or for a label that few of them have, the best for all labels together. The F1 above is by
+thresholds that were tuned on other rows than those judged.
+"""
+
+
+def _masked(mask: Sequence[str]) -> str:
+    if not mask:
+        return "Personal data were not masked: it may have learned names, addresses or numbers from its data."
+    kinds = _listed([MASKED[kind] for kind in mask])
+    return (
+        f"Before the model sees a text, in training as in service, what looks like {kinds} is replaced. "
+        "That is found by shape alone: names of people, and odd spellings, get through."
+    )
+
+
+def _limits(
+    max_length: int,
+    thresholds: Sequence[float] | None,
+    mask: Sequence[str],
+    data: Mapping[str, Any],
+    reference: Mapping[str, Any],
+) -> str:
+    foreign = "Every text gets one of the labels, also one that is about none of them or in another language."
+    if thresholds is not None:
+        foreign = "A text of another kind or in another language gets labels too, where it happens to look like one."
     lines = [
         f"It reads the first {max_length:,} tokens of a text; the rest is cut off, and the answer says so "
         f"({reference['truncated']:.1%} of the validation rows were cut).",
-        "Every text gets one of the labels, also one that is about none of them or in another language.",
+        foreign,
+        _masked(mask),
         "What the figures say holds for texts like the validation rows; other sources and later times may differ.",
         "It learned what its data hold, prejudice included: look at its errors by group before it decides on people.",
     ]

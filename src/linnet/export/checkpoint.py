@@ -7,18 +7,20 @@ import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
+from linnet.bundle import ProblemType
 from linnet.errors import BundleError, ModelError
 from linnet.text import Tokenizer
 from linnet.train.encoder import quiet
 
 INPUTS = ("input_ids", "attention_mask")
 RECORD = "training.json"
+SINGLE_LABEL, MULTI_LABEL = get_args(ProblemType)
 EXPECTED = "Expected a folder that `linnet train` wrote, or one that `save_pretrained` did"
 
 
@@ -31,6 +33,7 @@ class Checkpoint:
         model: The model in float32, in evaluation mode.
         tokenizer: Its tokenizer, cutting at `max_length`.
         labels: Label names in the order of the logits.
+        multi_label: Whether a text has any number of labels.
         training: training.json; None where the folder has none.
     """
 
@@ -38,6 +41,7 @@ class Checkpoint:
     model: PreTrainedModel
     tokenizer: Tokenizer
     labels: tuple[str, ...]
+    multi_label: bool
     training: dict[str, Any] | None
 
     @property
@@ -71,7 +75,8 @@ def load_checkpoint(path: Path, max_length: int) -> Checkpoint:
         raise ModelError(str(error)) from error
     _check_vocabulary(path, model, tokenizer)
     _check_reads(path, model, max_length)
-    return Checkpoint(path, model, tokenizer, _labels(path, model), training)
+    multi_label = model.config.problem_type == MULTI_LABEL
+    return Checkpoint(path, model, tokenizer, _labels(path, model), multi_label, training)
 
 
 def _load_model(path: Path) -> PreTrainedModel:
@@ -145,9 +150,9 @@ def _check_reads(path: Path, model: PreTrainedModel, max_length: int) -> None:
 
 def _labels(path: Path, model: PreTrainedModel) -> tuple[str, ...]:
     config = model.config
-    if config.problem_type not in {None, "single_label_classification"} or config.num_labels < 2:
+    if config.problem_type not in {None, SINGLE_LABEL, MULTI_LABEL} or config.num_labels < 2:
         raise ModelError(
             f"{path} is a model for {config.problem_type or 'regression'} with {config.num_labels} output(s); expected "
-            "one that gives each text one of at least two labels."
+            "one that gives each text one, or any number, of at least two labels."
         )
     return tuple(config.id2label[i] for i in range(config.num_labels))

@@ -23,7 +23,8 @@ class Parity:
 
     Attributes:
         max_logit_difference: The largest absolute difference of any logit; NaN where either is no number.
-        label_agreement: Share of the answers whose most probable label is the same.
+        label_agreement: Share of the answers whose most probable label is the same; where a text has any number of
+            labels, whose labels of a probability of 0.5 or more are the same.
         rows: Rows compared.
     """
 
@@ -33,7 +34,12 @@ class Parity:
 
 
 def compare(
-    model: PreTrainedModel, engine: OnnxEngine, rows: Sequence[Sequence[int]], pad_id: int, max_length: int
+    model: PreTrainedModel,
+    engine: OnnxEngine,
+    rows: Sequence[Sequence[int]],
+    pad_id: int,
+    max_length: int,
+    multi_label: bool = False,
 ) -> Parity:
     """Run the same rows through torch and through an engine.
 
@@ -46,6 +52,7 @@ def compare(
         rows: Token ids of real texts; at least one.
         pad_id: The padding token.
         max_length: Tokens a text may have.
+        multi_label: Whether a text has any number of labels.
     """
     largest: list[float] = []
     agreed: list[bool] = []
@@ -57,7 +64,10 @@ def compare(
             answered = engine.run(input_ids, attention_mask)
             with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which passes no tolerance
                 largest.append(float(np.abs(answered - expected).max()))
-            agreed += (answered.argmax(axis=1) == expected.argmax(axis=1)).tolist()
+            if multi_label:
+                agreed += ((answered >= 0) == (expected >= 0)).all(axis=1).tolist()
+            else:
+                agreed += (answered.argmax(axis=1) == expected.argmax(axis=1)).tolist()
             task.advance()
     return Parity(float(np.max(largest)), float(np.mean(agreed)), len(rows))
 

@@ -1,13 +1,15 @@
 """proof.json: what was measured on the finished model, check by check, each with what it takes to pass."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linnet.errors import ProofError
-from linnet.evaluate import metrics
+from linnet.evaluate import metrics, multilabel
+from linnet.evaluate.calibration import one_vs_rest_error
 from linnet.evaluate.latency import Latency
 from linnet.export.parity import Parity
 
@@ -65,6 +67,63 @@ def calibration_check(probabilities: NDArray[np.float64], labels: NDArray[np.int
         "expected_calibration_error": error,
         "bins": bins,
         "detail": f"expected calibration error {error:.2%} in {bins} bins",
+    }
+
+
+def multi_label_check(
+    labels: NDArray[np.bool_],
+    predictions: NDArray[np.bool_],
+    label_names: Sequence[str],
+    confidence_level: float,
+    resamples: int,
+    seed: int,
+) -> Check:
+    """Passes where micro F1 is above that of the best set to answer always, by an interval over the same rows.
+
+    Args:
+        labels: Which labels apply, bool (n, C).
+        predictions: The same as predicted, by thresholds that were not tuned on these rows.
+        label_names: Names by id.
+        confidence_level: Of the intervals.
+        resamples: Of the bootstrap over rows.
+        seed: Of the bootstrap.
+    """
+    rows = len(labels)
+    value = multilabel.bootstrap_f1s(labels, predictions, confidence_level, resamples, seed).micro
+    constant = np.broadcast_to(multilabel.best_constant(labels), labels.shape)
+    trivial = metrics.micro_f1(labels, constant)
+    gap = multilabel.paired_micro_f1(labels, predictions, constant, confidence_level, resamples, seed)
+    names = [label_names[k] for k in np.flatnonzero(constant[0]).tolist()]
+    verdict = "above" if gap.low > 0 else "not shown to be above"
+    return {
+        "passed": gap.low > 0,
+        "metric": "micro_f1",
+        "value": value.value,
+        "interval": [value.low, value.high],
+        "confidence_level": confidence_level,
+        "rows": rows,
+        "subset_accuracy": metrics.accuracy(labels, predictions),
+        "best_constant": {"labels": names, "micro_f1": trivial},
+        "difference": asdict(gap),
+        "detail": f"micro F1 {value.value:.2%} on {rows:,} validation rows ({confidence_level:.0%} interval "
+        f"{value.low:.2%} to {value.high:.2%}), {verdict} the {trivial:.2%} of always answering {_shown(names)} "
+        f"(difference {gap.value:+.2%}, interval {gap.low:+.2%} to {gap.high:+.2%})",
+    }
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def multi_label_calibration_check(probabilities: NDArray[np.float64], labels: NDArray[np.bool_], bins: int) -> Check:
+    """A figure to know; it refuses nothing."""
+    error = one_vs_rest_error(probabilities, labels, bins)
+    return {
+        "passed": True,
+        "expected_calibration_error": error,
+        "kind": "one-vs-rest",
+        "bins": bins,
+        "detail": f"expected calibration error {error:.2%} in {bins} bins, each label for itself",
     }
 
 

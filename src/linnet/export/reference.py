@@ -15,33 +15,36 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 def describe(
     probabilities: NDArray[np.float64],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     encodings: Sequence[Encoding],
     label_names: Sequence[str],
     max_length: int,
+    predictions: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Sum up rows and answers.
 
     Args:
         probabilities: What the model answered, float (n, C).
-        labels: The true label ids, int (n,).
+        labels: The true label ids, int (n,); where a text has any number of labels, bool (n, C).
         encodings: The n texts as the model saw them.
         label_names: Names by id.
         max_length: Tokens a text may have.
+        predictions: Where a text has any number of labels, those that it was given, bool (n, C).
 
     Returns:
-        `rows`, `accuracy`, `true_labels` and `predicted_labels` (name to share), `top_probability`
+        `rows`, `accuracy`, `true_labels` and `predicted_labels` (name to share of the rows), `top_probability`
         (counts in equal bins on [0, 1]), `token_length` (counts by number of tokens from 0 to
         `max_length`, and quantiles) and `truncated` (share).
     """
     rows = len(labels)
-    predictions = probabilities.argmax(axis=1)
+    if predictions is None:
+        labels, predictions = (_indicators(ids, len(label_names)) for ids in (labels, probabilities.argmax(axis=1)))
     counts, _ = np.histogram(probabilities.max(axis=1), bins=PROBABILITY_BINS, range=(0.0, 1.0))
     lengths = np.fromiter((len(encoding.ids) for encoding in encodings), np.int64, rows)
     return {
         "format": FORMAT,
         "rows": rows,
-        "accuracy": float((predictions == labels).mean()),
+        "accuracy": float((predictions == labels).all(axis=1).mean()),
         "true_labels": _shares(labels, label_names),
         "predicted_labels": _shares(predictions, label_names),
         "top_probability": {"bins": PROBABILITY_BINS, "counts": counts.tolist()},
@@ -53,5 +56,9 @@ def describe(
     }
 
 
-def _shares(ids: NDArray[np.int64], names: Sequence[str]) -> dict[str, float]:
-    return dict(zip(names, (np.bincount(ids, minlength=len(names)) / len(ids)).tolist(), strict=True))
+def _indicators(ids: NDArray[np.int64], labels: int) -> NDArray[np.bool_]:
+    return np.asarray(ids[:, None] == np.arange(labels))
+
+
+def _shares(applies: NDArray[np.bool_], names: Sequence[str]) -> dict[str, float]:
+    return dict(zip(names, applies.mean(axis=0).tolist(), strict=True))

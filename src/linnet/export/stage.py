@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import CARD, MANIFEST, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
-from linnet.config import Config
+from linnet.config import Config, EvaluateConfig
 from linnet.data import Split, read_split
 from linnet.errors import DataError, LabelError
-from linnet.evaluate import latency
+from linnet.evaluate import latency, thresholds
 from linnet.export import card, proof, reference
-from linnet.export.checkpoint import Checkpoint, load_checkpoint
+from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL, Checkpoint, load_checkpoint
 from linnet.export.graph import write_graph
 from linnet.export.parity import compare
 from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
@@ -34,7 +34,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
 
     Args:
         config: Its `export`, `model`, `predict` and `run` sections are used, and from `evaluate` the
-            confidence level and the number of bins.
+            confidence level, the number of bins, and the resamples and seed of a bootstrap.
         checkpoint: Folder in Hugging Face layout with safetensors weights.
         splits: Folder that `linnet prepare` wrote; its validation rows are what is checked on.
         directory: The bundle's folder; appears whole, or not at all if a check fails.
@@ -45,7 +45,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     Raises:
         ModelError: The checkpoint can't be used or exported.
         DataError: The validation split is missing or empty.
-        LabelError: The checkpoint's labels are not those of the splits.
+        LabelError: The checkpoint's labels are not those of the splits, or only one of them is multi-label.
         ProofError: A check failed; the message names it.
         UsageError: Something that is no bundle stands in the bundle's place.
     """
@@ -57,6 +57,8 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         "name": config.run.name,
         "labels": trained.labels,
         "max_length": config.model.max_length,
+        "thresholds": [thresholds.EVEN] * len(trained.labels) if trained.multi_label else None,
+        "mask": split.mask,
         "lineage": _lineage(trained, splits),
     }
     with whole_directory(directory, holds=MANIFEST) as folder:
@@ -72,8 +74,13 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         )
         checks, probabilities = _judge(config, classifier, split)
         proven = {"format": proof.FORMAT, "checks": {"parity": parity, **checks}}
+        predictions = None
+        if trained.multi_label:
+            tuned = thresholds.tune(probabilities, split.labels)
+            facts["thresholds"], predictions = tuned.tolist(), probabilities >= tuned
+        encodings = trained.tokenizer.encode(split.texts)
         seen = reference.describe(
-            probabilities, split.labels, trained.tokenizer.encode(split.texts), trained.labels, config.model.max_length
+            probabilities, split.labels, encodings, trained.labels, config.model.max_length, predictions
         )
         write_text(folder / PROOF, canonical_json(proven))
         write_text(folder / REFERENCE, canonical_json(seen))
@@ -92,7 +99,23 @@ def _read(splits: Path, trained: Checkpoint) -> Split:
             f"{', '.join(trained.labels)}. Expected the same in the same order: export with the splits that the "
             "checkpoint was trained on."
         )
+    if split.multi_label != trained.multi_label:
+        kinds = ["one label a text", "any number of labels a text"]
+        raise LabelError(
+            f"{splits} has {kinds[split.multi_label]}, but {trained.path} was trained on {kinds[trained.multi_label]}. "
+            "Export with the splits that the checkpoint was trained on."
+        )
+    masked = split.mask if trained.training is None else tuple(trained.training.get("mask", ()))
+    if masked != split.mask:
+        raise DataError(
+            f"In the texts of {splits} {_listed(split.mask)} is masked, but {trained.path} was trained with "
+            f"{_listed(masked)} masked. Export with the splits that the checkpoint was trained on."
+        )
     return split
+
+
+def _listed(mask: Sequence[str]) -> str:
+    return ", ".join(mask) or "nothing"
 
 
 def _lineage(trained: Checkpoint, splits: Path) -> dict[str, Any]:
@@ -128,7 +151,9 @@ def _parity(config: Config, trained: Checkpoint, split: Split, path: Path) -> pr
     chosen = np.linspace(0, len(split) - 1, min(config.export.parity_rows, len(split)), dtype=int)
     rows = [encoding.ids for encoding in trained.tokenizer.encode([split.texts[i] for i in chosen])]
     engine = OnnxEngine(path, config.predict.num_threads)
-    parity = compare(trained.model, engine, rows, trained.tokenizer.pad_id, config.model.max_length)
+    parity = compare(
+        trained.model, engine, rows, trained.tokenizer.pad_id, config.model.max_length, trained.multi_label
+    )
     return proof.require("parity", proof.parity_check(parity, config.export.parity_tolerance))
 
 
@@ -137,7 +162,7 @@ def _seal(folder: Path, facts: dict[str, Any]) -> Bundle:
         folder,
         **facts,
         created=facts["lineage"]["export"]["created"],
-        problem_type="single_label_classification",
+        problem_type=SINGLE_LABEL if facts["thresholds"] is None else MULTI_LABEL,
         models={"fp32": MODEL},
         temperature=1.0,
     )
@@ -147,18 +172,31 @@ def _judge(config: Config, classifier: Classifier, split: Split) -> tuple[dict[s
     started = time.perf_counter()
     probabilities = _answer(classifier, split.texts)
     seconds = time.perf_counter() - started
-    accuracy = proof.accuracy_check(
-        split.labels, probabilities.argmax(axis=1), classifier.labels, config.evaluate.confidence_level
-    )
+    accuracy, calibration = _check_answers(config.evaluate, probabilities, split)
     proof.require("accuracy", accuracy)
     alone = latency.measure_alone(classifier, split.texts)
     speed = latency.describe(alone, len(split), seconds, config.predict.num_threads)
     checks = {
         "accuracy": accuracy,
-        "calibration": proof.calibration_check(probabilities, split.labels, config.evaluate.calibration_bins),
+        "calibration": calibration,
         "latency": proof.latency_check(speed),
     }
     return checks, probabilities
+
+
+def _check_answers(
+    settings: EvaluateConfig, probabilities: NDArray[np.float64], split: Split
+) -> tuple[proof.Check, proof.Check]:
+    level, bins = settings.confidence_level, settings.calibration_bins
+    if not split.multi_label:
+        predictions = probabilities.argmax(axis=1)
+        accuracy = proof.accuracy_check(split.labels, predictions, split.label_names, level)
+        return accuracy, proof.calibration_check(probabilities, split.labels, bins)
+    decided = thresholds.cross_decide(probabilities, split.labels)
+    accuracy = proof.multi_label_check(
+        split.labels, decided, split.label_names, level, settings.bootstrap_resamples, settings.seed
+    )
+    return accuracy, proof.multi_label_calibration_check(probabilities, split.labels, bins)
 
 
 def _answer(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float64]:

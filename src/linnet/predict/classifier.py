@@ -1,4 +1,4 @@
-"""Texts in, labels and probabilities out: clean, encode, batch, run, softmax, in the order they came."""
+"""Texts in, labels and probabilities out: clean, encode, batch, run, softmax or sigmoid, in the order they came."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,19 +19,23 @@ TEXTS_AT_ONCE = 8192  # bounds the memory that token ids take, while batches of 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer to one text.
+    """The answer to one text, which has exactly one label or, where the model is multi-label, any number.
 
     Attributes:
-        label: The most probable label.
-        probability: Its probability.
-        probabilities: Every label's probability, in the model's order; they sum to 1.
+        label: The most probable of `labels`; None where no label applies.
+        probability: Its probability; where no label applies, the largest of all.
+        probabilities: Every label's probability, in the model's order. They sum to 1; those of a multi-label
+            model don't, as each label applies or not by itself.
         truncated: Whether the text was longer than the model reads, so that its end was cut off.
+        labels: The labels that apply, the most probable first: the one label, or those whose probability
+            reaches their threshold, which may be none.
     """
 
-    label: str
+    label: str | None
     probability: float
     probabilities: dict[str, float]
     truncated: bool
+    labels: tuple[str, ...]
 
 
 class Classifier:
@@ -68,6 +72,11 @@ class Classifier:
         return self.bundle.manifest.labels
 
     @property
+    def multi_label(self) -> bool:
+        """Whether a text has any number of labels."""
+        return self.bundle.manifest.multi_label
+
+    @property
     def name(self) -> str:
         """The model's name."""
         return self.bundle.manifest.name
@@ -87,20 +96,35 @@ class Classifier:
             TextError: A text can't be used; the message names its index.
         """
         logits, truncated = self._answer(texts)
-        answers = softmax(logits / self.bundle.manifest.temperature)
-        best = answers.argmax(axis=1).tolist()
-        return [
-            Prediction(self.labels[k], row[k], dict(zip(self.labels, row, strict=True)), cut)
-            for k, row, cut in zip(best, answers.tolist(), truncated, strict=True)
-        ]
+        answers = self._probabilities(logits)
+        rows = zip(answers.tolist(), self.decide(answers), truncated, strict=True)
+        return [self._prediction(row, applies, cut) for row, applies, cut in rows]
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (texts, labels); see `predict`."""
-        return softmax(self.logits(texts) / self.bundle.manifest.temperature)
+        return self._probabilities(self.logits(texts))
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the graph answers, before temperature and softmax, of shape (texts, labels); see `predict`."""
         return self._answer(texts)[0]
+
+    def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which labels apply, bool (texts, labels), by probabilities of that shape."""
+        thresholds = self.bundle.manifest.thresholds
+        if thresholds is not None:
+            return probabilities >= np.array(thresholds)
+        return np.asarray(probabilities.argmax(axis=1)[:, None] == np.arange(len(self.labels)))
+
+    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        scaled = logits / self.bundle.manifest.temperature
+        return sigmoid(scaled) if self.multi_label else softmax(scaled)
+
+    def _prediction(self, row: list[float], applies: NDArray[np.bool_], truncated: bool) -> Prediction:
+        chosen = sorted(np.flatnonzero(applies).tolist(), key=lambda k: -row[k])
+        names = tuple(self.labels[k] for k in chosen)
+        probability = row[chosen[0]] if chosen else max(row)
+        by_name = dict(zip(self.labels, row, strict=True))
+        return Prediction(names[0] if names else None, probability, by_name, truncated, names)
 
     def _answer(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bool]]:
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
@@ -118,7 +142,7 @@ class Classifier:
         cleaned = []
         for index, text in enumerate(texts, first):
             try:
-                cleaned.append(clean(text))
+                cleaned.append(clean(text, self.bundle.manifest.mask))
             except TextError as error:
                 raise TextError(error.reason, f"Text {index}: {error}", index) from None
         return self._tokenizer.encode(cleaned)
@@ -134,6 +158,13 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probabilities of rows of logits, in float64 so that they sum to 1 and large logits don't overflow."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities of logits, each for itself, in float64; large logits don't overflow."""
+    powers = np.exp(-np.abs(logits.astype(np.float64)))
+    probabilities: NDArray[np.float64] = np.where(logits >= 0, 1.0, powers) / (1.0 + powers)
     return probabilities
 
 

@@ -54,7 +54,7 @@ def model_info(service: Service) -> ModelInfo:
 async def predict(
     request: Request, body: PredictRequest, service: Annotated[Service, Depends(service_of)]
 ) -> PredictResponse:
-    """Label, probability, all probabilities and whether the text was cut, for each text in order."""
+    """Labels, probabilities and whether the text was cut, for each text in order."""
     predictions = await service.predict(body.texts)
     return PredictResponse(
         request_id=request_id(request.scope),

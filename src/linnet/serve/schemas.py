@@ -35,13 +35,24 @@ class TextPrediction(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    label: str = Field(description="The most probable label.", examples=["positive"])
-    probability: float = Field(ge=0, le=1, description="Its probability.", examples=[0.97])
+    label: str | None = Field(
+        description="The most probable of `labels`; null where none applies, which only a multi-label model says.",
+        examples=["positive"],
+    )
+    probability: float = Field(
+        ge=0, le=1, description="Its probability; where no label applies, the largest of all.", examples=[0.97]
+    )
     probabilities: dict[str, float] = Field(
-        description="Every label's probability; they sum to 1.", examples=[{"negative": 0.03, "positive": 0.97}]
+        description="Every label's probability. They sum to 1; those of a multi-label model don't.",
+        examples=[{"negative": 0.03, "positive": 0.97}],
     )
     truncated: bool = Field(
         description="Whether the text was longer than the model reads, so that its end was cut off.", examples=[False]
+    )
+    labels: list[str] = Field(
+        description="The labels that apply, the most probable first: one, or from a multi-label model those whose "
+        "probability reaches their threshold, which may be none.",
+        examples=[["positive"]],
     )
 
 

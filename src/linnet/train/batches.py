@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ class Encoded:
         name: The split's name.
         ids: Token ids of all texts, one after the other, int32 (tokens,).
         ends: Where each text's ids end, with a leading 0, int64 (n + 1,).
-        labels: Label ids, int64 (n,).
+        labels: Label ids, int64 (n,); of a multi-label split which labels apply, bool (n, C).
         pad_id: What shorter texts of a batch are filled with.
         truncated: Texts whose end was cut off.
     """
@@ -31,7 +32,7 @@ class Encoded:
     name: str
     ids: NDArray[np.int32]
     ends: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     pad_id: int
     truncated: int
 
@@ -56,7 +57,7 @@ class Batch:
     Attributes:
         input_ids: int64 (rows, longest).
         attention_mask: 1 where there is a token, int64 (rows, longest).
-        labels: int64 (rows,).
+        labels: int64 (rows,), or bool (rows, C).
     """
 
     input_ids: torch.Tensor
@@ -77,7 +78,7 @@ def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
     if not len(split):
         raise DataError(f"The {split.name} split holds no rows. Prepare it from more.")
     unnamed = np.flatnonzero((split.labels < 0) | (split.labels >= len(split.label_names)))
-    if len(unnamed):
+    if len(unnamed) and not split.multi_label:
         raise LabelError(
             f"Row {unnamed[0]} of the {split.name} split has the label {split.labels[unnamed[0]]}, but there are names "
             f"for 0 to {len(split.label_names) - 1} alone. Run `linnet prepare` again."

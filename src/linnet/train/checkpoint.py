@@ -1,11 +1,11 @@
 """The checkpoint folder: what each epoch leaves on disk, and which of it becomes the result.
 
     checkpoint/
-      config.json             the architecture, with the label names
+      config.json             the architecture, with the label names and the problem type
       model.safetensors       the weights of the best epoch
       tokenizer.json          the encoder's own, as it was
       tokenizer_config.json   so that `transformers` finds it
-      training.json           history, settings, time, operations, lineage
+      training.json           history, settings, time, operations, lineage, and what was masked in the texts
 
 While training runs, every epoch stands in a folder `epoch-N` of its own.
 """

@@ -89,7 +89,7 @@ def _check_files(encoder: Encoder) -> None:
         )
 
 
-def load_classifier(encoder: Encoder, labels: Sequence[str], tokenizer: Tokenizer) -> Any:
+def load_classifier(encoder: Encoder, labels: Sequence[str], tokenizer: Tokenizer, multi_label: bool = False) -> Any:
     """Load an encoder with a classification head, in float32.
 
     A head that the files hold is taken over where it fits; otherwise it is drawn from torch's random state.
@@ -98,6 +98,7 @@ def load_classifier(encoder: Encoder, labels: Sequence[str], tokenizer: Tokenize
         encoder: The encoder.
         labels: Label names by id.
         tokenizer: Its tokenizer, which tells how long a text may get.
+        multi_label: Whether a text has any number of labels; it stands in the model's config as its problem type.
 
     Returns:
         A `transformers` model for sequence classification.
@@ -112,7 +113,7 @@ def load_classifier(encoder: Encoder, labels: Sequence[str], tokenizer: Tokenize
                 encoder.folder,
                 id2label=names,
                 label2id={label: i for i, label in names.items()},
-                problem_type="single_label_classification",
+                problem_type="multi_label_classification" if multi_label else "single_label_classification",
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from numpy.typing import NDArray
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from linnet.config import TrainConfig
 from linnet.errors import TrainingError
+from linnet.evaluate import metrics, thresholds
+from linnet.predict import sigmoid
 from linnet.train.batches import Batch, Encoded, batches
 from linnet.train.flops import Flops
 from linnet.train.optimizer import make_optimizer, make_scheduler
@@ -25,9 +29,12 @@ class Epoch:
 
     Attributes:
         epoch: Its number, from 1.
-        train_loss: Mean cross-entropy of the texts trained on, each as it was met, dropout included.
-        eval_loss: Mean cross-entropy of the validation texts.
-        eval_accuracy: Share of the validation texts whose likeliest label is theirs.
+        train_loss: Mean cross-entropy of the texts trained on, each as it was met, dropout included; of several
+            labels a text the mean binary cross-entropy of each.
+        eval_loss: The same of the validation texts.
+        eval_accuracy: Share of the validation texts whose likeliest label is theirs; of several labels a text the
+            share whose labels are all right, by the one threshold for all labels that is best for micro F1.
+        eval_f1: Macro F1 on the validation texts; of several labels a text micro F1 by that threshold.
         learning_rate: Of the epoch's last step.
     """
 
@@ -35,6 +42,7 @@ class Epoch:
     train_loss: float
     eval_loss: float
     eval_accuracy: float
+    eval_f1: float
     learning_rate: float
 
 
@@ -75,6 +83,7 @@ class Loop:
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.state = State()
         self._flops = Flops.of(model)
+        self._multi_label = train.labels.ndim == 2
 
     @property
     def best(self) -> Epoch:
@@ -138,19 +147,31 @@ class Loop:
 
     def _loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+        if self._multi_label:
+            return binary_cross_entropy_with_logits(logits, batch.labels.to(logits.dtype)), logits
         return cross_entropy(logits, batch.labels), logits
 
     @torch.no_grad()
-    def evaluate(self) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy on the validation split."""
+    def evaluate(self) -> tuple[float, float, float]:
+        """Mean loss, accuracy and F1 on the validation split."""
         self.model.eval()
         order = self.validation.lengths.argsort(kind="stable")  # batches of like length hold little padding
-        loss, correct = 0.0, 0
+        loss, answers = 0.0, []
         for batch in batches(self.validation, order, self.settings.per_device_eval_batch_size, self.model.device):
             mean, logits = self._loss(batch)
             loss += mean.item() * len(batch)
-            correct += int((logits.argmax(dim=1) == batch.labels).sum())
-        return loss / len(self.validation), correct / len(self.validation)
+            answers.append(logits.float().cpu().numpy())
+        labels, found = self.validation.labels[order], np.concatenate(answers)
+        predicted: NDArray[Any] = _decide(found, labels) if self._multi_label else found.argmax(axis=1)
+        f1 = metrics.micro_f1(labels, predicted) if self._multi_label else metrics.macro_f1(labels, predicted)
+        return loss / len(labels), metrics.accuracy(labels, predicted), f1
 
     def _score(self, epoch: Epoch) -> float:
-        return epoch.eval_accuracy if self.settings.metric_for_best_model == "eval_accuracy" else -epoch.eval_loss
+        scores = {"eval_accuracy": epoch.eval_accuracy, "eval_f1": epoch.eval_f1, "eval_loss": -epoch.eval_loss}
+        return scores[self.settings.metric_for_best_model]
+
+
+def _decide(logits: NDArray[np.float32], labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    # At 0.5 a model of many rare labels says nothing for epochs, and the first of these would seem the best.
+    probabilities = sigmoid(logits)
+    return np.asarray(probabilities >= thresholds.best_threshold(probabilities.ravel(), labels.ravel()))

@@ -12,7 +12,7 @@ import torch
 
 from linnet.config import Config, ModelConfig
 from linnet.data import Split, read_split
-from linnet.errors import LabelError
+from linnet.errors import DataError, LabelError
 from linnet.files import digest, whole_directory
 from linnet.lineage import lineage
 from linnet.progress import progress
@@ -53,11 +53,11 @@ def train(config: Config, splits: Path, directory: Path) -> dict[str, Any]:
         _encoder(config.model, learn.texts, folder) as encoder,
     ):
         tokenizer = encoder.tokenizer(config.model.max_length)
-        model = load_classifier(encoder, learn.label_names, tokenizer).to(_device())
+        model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label).to(_device())
         loop = Loop(model, config.train, encode(learn, tokenizer), encode(validate, tokenizer))
         checkpoints = Checkpoints(folder, encoder, config.model.max_length)
         seconds = _run(loop, checkpoints)
-        record = _record(config, splits, encoder, loop, seconds)
+        record = _record(config, splits, learn, encoder, loop, seconds)
         checkpoints.finish(record["best_epoch"], record)
     return record
 
@@ -70,7 +70,17 @@ def _read(splits: Path) -> tuple[Split, Split]:
                 f"The splits in {splits} don't have the same labels: train has {', '.join(learn.label_names)}; "
                 f"{other.name} has {', '.join(other.label_names)}. They are from different runs: prepare them again."
             )
+        if (other.multi_label, other.mask) != (learn.multi_label, learn.mask):
+            raise DataError(
+                f"The splits in {splits} are of different kinds: {_kind(learn)}; {_kind(other)}. They are from "
+                "different runs: prepare them again."
+            )
     return learn, validate
+
+
+def _kind(split: Split) -> str:
+    labels = "any number of labels" if split.multi_label else "one label"
+    return f"{split.name} has {labels} a text and masks {', '.join(split.mask) or 'nothing'}"
 
 
 @contextmanager
@@ -121,7 +131,7 @@ def _run(loop: Loop, checkpoints: Checkpoints) -> float:
     return time.perf_counter() - started
 
 
-def _record(config: Config, splits: Path, encoder: Encoder, loop: Loop, seconds: float) -> dict[str, Any]:
+def _record(config: Config, splits: Path, learn: Split, encoder: Encoder, loop: Loop, seconds: float) -> dict[str, Any]:
     state, card = loop.state, splits / "data_card.json"
     encoded = {"train": loop.train, "validation": loop.validation}
     return {
@@ -138,7 +148,9 @@ def _record(config: Config, splits: Path, encoder: Encoder, loop: Loop, seconds:
         "rows": {name: len(split) for name, split in encoded.items()},
         "tokens": {name: len(split.ids) for name, split in encoded.items()},
         "truncated": {name: split.truncated for name, split in encoded.items()},
-        "labels": [loop.model.config.id2label[i] for i in range(loop.model.config.num_labels)],
+        "labels": list(learn.label_names),
+        "problem_type": loop.model.config.problem_type,
+        "mask": list(learn.mask),
         "encoder": encoder.identity(),
         "parameters": sum(parameter.numel() for parameter in loop.model.parameters()),
         "device": str(loop.model.device),

@@ -88,7 +88,9 @@ class Collector:
         self._tables: list[Table] = []
         self._numbers: list[np.ndarray] = []
         self._kept: dict[str, list[pa.Array]] = {column: [] for column in columns}
-        self._corrections = Corrections.read(Path(settings.corrections)) if settings.corrections else Corrections()
+        self._corrections = Corrections()
+        if settings.corrections:
+            self._corrections = Corrections.read(Path(settings.corrections), settings.mask)
         self._rows_in = self._repaired = 0
         self._dropped: Counter[str] = Counter()
 
@@ -105,7 +107,7 @@ class Collector:
             ahead: deque[Future[None]] = deque()
             for rows in _chunks(table.rows):
                 self._rows_in += len(rows)
-                chunk = clean_rows(rows, len(table.columns), text, label, self._settings.repair)
+                chunk = clean_rows(rows, len(table.columns), text, label, self._settings.repair, self._settings.mask)
                 self._dropped += chunk.dropped
                 self._repaired += chunk.repaired
                 columns, codes = self._label(chunk, text, label)

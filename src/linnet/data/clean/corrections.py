@@ -5,6 +5,7 @@ passed over. An empty label takes the text out.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,8 +30,8 @@ class Corrections:
     met: set[str] = field(default_factory=set)
 
     @classmethod
-    def read(cls, path: Path) -> "Corrections":
-        """Read a file of corrections.
+    def read(cls, path: Path, mask: Sequence[str] = ()) -> "Corrections":
+        """Read a file of corrections, its texts cleaned and masked as those that they correct.
 
         Raises:
             DataError: No such file, no such columns, or one text with two labels.
@@ -42,7 +43,7 @@ class Corrections:
                 if missing := COLUMNS - set(rows.fieldnames or ()):
                     raise DataError(f"{path} has no column {' and no column '.join(sorted(missing))}.")
                 for row in rows:
-                    text, label = clean(row["text"]), (row["label"] or "").strip()
+                    text, label = clean(row["text"], mask), (row["label"] or "").strip()
                     if labels.setdefault(text, label) != label:
                         raise DataError(
                             f"{path}, line {rows.line_num}: this text was given the label {labels[text]!r} before, now "

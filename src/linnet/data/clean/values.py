@@ -33,7 +33,7 @@ class Chunk:
     repaired: int
 
 
-def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, repair: bool) -> Chunk:
+def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, repair: bool, mask: Sequence[str] = ()) -> Chunk:
     """Clean some rows, column by column.
 
     Args:
@@ -42,6 +42,7 @@ def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, repair: b
         text: Position of the text.
         label: Position of the label.
         repair: Whether mojibake, UTF-8 that was once read as another encoding, is undone.
+        mask: Which personal data in the text are replaced, as in service.
     """
     dropped: Counter[str] = Counter()
     whole = [row for row in rows if len(row[1]) == width]
@@ -56,7 +57,7 @@ def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, repair: b
             if place in broken:
                 raise TextError("lone_surrogate", "Half of a surrogate pair.")
             mended = ftfy.fix_encoding(value) if repair and isinstance(value, str) and not value.isascii() else value
-            readable = clean(mended)
+            readable = clean(mended, mask)
             if not (name or "").strip():
                 raise TextError("missing_label", "No label.")
         except TextError as error:

@@ -1,0 +1,50 @@
+"""What a judgement comes to: its figures and drawings, and whether the model beats the baseline that counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from linnet.evaluate.intervals import Estimate
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is particular to one kind of problem.
+
+    Attributes:
+        figures: Entries of report.json.
+        drawings: Plots of report.html.
+        template: Its template.
+    """
+
+    figures: dict[str, Any]
+    drawings: dict[str, Markup]
+    template: str
+
+
+def verdict(
+    value: Estimate, beaten: Mapping[str, float], baseline: Mapping[str, Any], confidence_level: float
+) -> dict[str, Any]:
+    """One sentence, and the same for programs.
+
+    Args:
+        value: What the model reaches.
+        beaten: What the baseline reaches, by the same measure.
+        baseline: Its `title`, and the `difference` of the model to it.
+        confidence_level: Of that difference's interval.
+    """
+    gap, title = baseline["difference"], baseline["title"]
+    figures = (
+        f"{100 * value.value:.1f} % against {100 * beaten['value']:.1f} %, "
+        f"{100 * gap['value']:+.1f} points ({100 * confidence_level:g} % interval "
+        f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
+    )
+    if gap["low"] > 0:
+        sentence = f"The model beats {title}: {figures}."
+    elif gap["high"] < 0:
+        sentence = f"The model is WORSE than {title}, which costs next to nothing: {figures}. Don't serve it."
+    else:
+        sentence = f"The model is not shown to beat {title}, which costs next to nothing: {figures}."
+    return {"verdict": sentence, "beats_baseline": gap["low"] > 0}
