@@ -186,7 +186,7 @@ def _part(column: _Column, label: np.ndarray, label_names: list[str]) -> dict[st
     good = is_near_certain(bound, share[top])
     if column.values:
         good[-1:] = False  # the rare ones together are no value
-        runs = [[cell] for cell in np.flatnonzero(good)]
+        runs = [[cell] for cell in np.flatnonzero(good).tolist()]
     else:
         runs = _runs(good, top)
     best = max(runs, key=lambda run: int(rows[run].sum()), default=None)

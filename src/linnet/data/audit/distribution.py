@@ -83,7 +83,7 @@ def _jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
         ratio = np.divide(r, middle, out=np.ones_like(r), where=r > 0)
         return np.asarray((r * np.log2(ratio)).sum(axis=0))
 
-    return np.sqrt(np.maximum((from_middle(p) + from_middle(q)) / 2, 0))
+    return np.asarray(np.sqrt(np.maximum((from_middle(p) + from_middle(q)) / 2, 0)))
 
 
 def _lengths(texts: list[str]) -> sparse.csr_matrix:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from linnet.config import Config
+from linnet.config import ModelConfig
 from linnet.data.audit.columns import examine_columns
 from linnet.data.audit.distribution import examine_distribution
 from linnet.data.audit.drift import examine_drift
@@ -19,34 +19,31 @@ from linnet.progress import progress
 ROWS = 60_000
 
 
-def examine(directory: Path, config: Config) -> dict[str, Any]:
+def examine(directory: Path, model: ModelConfig, split_by: str) -> dict[str, Any]:
     """Audit the splits.
 
     Args:
         directory: The splits folder, with its three splits in it.
-        config: Its `model` says which tokenizer; its `data.split_by` which column holds the dates.
+        model: Whose tokenizer is asked how long the texts are.
+        split_by: The column of dates that the splits go by, or empty.
 
     Returns:
         What each module of this folder found, under its name, and `warnings`, as sentences. Plain values alone, the
         same for the same splits.
     """
-    with progress("audit", 7, "steps") as task:
-        samples = {name: read_sample(directory, name, ROWS) for name in NAMES}
-        train = samples["train"]
-        audit: dict[str, Any] = {}
-        task.advance()
-        for name, look in (
-            ("columns", lambda: examine_columns(train)),
-            ("words", lambda: examine_words(train)),
-            ("personal", lambda: examine_personal(directory)),
-            ("language", lambda: examine_language(train)),
-            ("tokens", lambda: examine_tokens(samples, config.model)),
-            (
-                "distribution",
-                lambda: {name: examine_distribution(train, samples[name]) for name in NAMES[1:]},
-            ),
-            ("drift", lambda: examine_drift(samples, config.data.split_by)),
-        ):
-            audit[name] = look()
+    with progress("audit", 3, "splits") as task:
+        samples = {}
+        for name in NAMES:
+            samples[name] = read_sample(directory, name, ROWS)
             task.advance()
-    return {**audit, "warnings": warnings_of(audit, bool(config.data.split_by))}
+    train = samples["train"]
+    audit: dict[str, Any] = {
+        "columns": examine_columns(train),
+        "words": examine_words(train),
+        "personal": examine_personal(directory),
+        "language": examine_language(train),
+        "tokens": examine_tokens(samples, model),
+        "distribution": {name: examine_distribution(train, samples[name]) for name in NAMES[1:]},
+        "drift": examine_drift(samples, split_by),
+    }
+    return {**audit, "warnings": warnings_of(audit, bool(split_by))}

@@ -32,13 +32,18 @@ def examine_tokens(samples: dict[str, Sample], model: ModelConfig) -> dict[str, 
         model: Whose tokenizer, and at what length it cuts.
 
     Returns:
-        `reason`, in words, why there is no tokenizer, else empty; `max_length`; and by split under `splits`, which is
+        `tokenizer`, whose it is; `reason`, in words, why it is not at hand, else empty; `max_length`; and by split under `splits`, which is
         empty without one: `rows` looked at, the `mean`, `median`, `p95` and `max` of their tokens, the shares
         `truncated` and of `long_words`, texts with a word over 100 characters, the share `unknown` of tokens, null
         where the tokenizer has none for them, and `histogram`: the share of rows by length, in bins of `width`.
     """
     path, reason = find_tokenizer(model.name_or_path)
-    found: dict[str, Any] = {"reason": reason, "max_length": model.max_length, "splits": {}}
+    found: dict[str, Any] = {
+        "tokenizer": model.name_or_path,
+        "reason": reason,
+        "max_length": model.max_length,
+        "splits": {},
+    }
     if path is None:
         return found
     try:

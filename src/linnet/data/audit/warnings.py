@@ -1,6 +1,5 @@
 """What of the audit a person must hear of, each in a sentence that says what to do."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from linnet.data.audit.words import is_artefact
@@ -39,8 +38,8 @@ def _columns(found: dict[str, Any]) -> list[str]:
             else ""
         )
         sentences.append(
-            f"The column {column['name']!r} alone predicts the label of {_percent(column['accuracy'])} of rows (largest "
-            f"class: {_percent(found['majority'])}): it leaks.{where} Don't train on it, and mind that the texts may "
+            f"The column {column['name']!r} alone predicts the label of {_percent(column['accuracy'])} of rows "
+            f"(largest class: {_percent(found['majority'])}): it leaks.{where} Don't train on it, and mind that the texts may "
             "tell it too: "
             + (
                 "--split-by shows how well a model does on later rows."
@@ -53,8 +52,8 @@ def _columns(found: dict[str, Any]) -> list[str]:
 
 def _words(found: dict[str, Any]) -> list[str]:
     return [
-        f"The token {token['token']!r} all but gives the label away: {_percent(token['share'])} of the {token['rows']:,} "
-        f"sampled texts that have it are {token['label']!r}. If the labels were made from it, take it out of the texts."
+        f"The token {token['token']!r} all but gives the label away: {_percent(token['share'])} of the "
+        f"{token['rows']:,} sampled texts that have it are {token['label']!r}. If the labels were made from it, take it out of the texts."
         for token in found["top"]
         if is_artefact(token)
     ]

@@ -19,7 +19,7 @@ FEWEST_ROWS, SUPPORT = 20, 0.001  # that have a token, for it to be looked at
 LISTED = 20
 LONGEST = 30  # characters; what is longer is no word
 OF_LABEL = 0.2  # of a label's rows; a word that so many share was likely put there, not chosen
-MASKS = {"@": "@user", "h": "<link>", "w": "<link>"}
+LINK = re.compile(r"https?://|www\.")
 TOKEN = re.compile(
     r"""
       @\w+ | (?:https?://|www\.)\S+
@@ -92,17 +92,20 @@ def is_artefact(found: dict[str, Any]) -> bool:
 
 def tokens_of(text: str) -> set[str]:
     """The tokens of a text, each once, in lower case."""
-    found = set()
-    for token in TOKEN.findall(text.lower()):
-        if token[0] in MASKS and (token[0] == "@" or "://" in token or token.startswith("www.")):
-            token = MASKS[token[0]] if len(token) > 1 else token
-        elif NUMBER.search(token):
-            token = "<number>"
-        elif token[0] in "!?." and len(token) > 1:
-            token = token[0] * 2  # however many
-        if len(token) <= LONGEST and token.isprintable():
-            found.add(token)
-    return found
+    found = {_shown(token) for token in TOKEN.findall(text.lower())}
+    return {token for token in found if len(token) <= LONGEST and token.isprintable()}
+
+
+def _shown(token: str) -> str:
+    if len(token) == 1:
+        return token
+    if token[0] == "@":
+        return "@user"
+    if LINK.match(token):
+        return "<link>"
+    if NUMBER.search(token):
+        return "<number>"
+    return token[0] * 2 if token[0] in "!?." else token  # however many
 
 
 def _occurrences(texts: list[str]) -> tuple[list[str], np.ndarray, np.ndarray]:
