@@ -35,6 +35,11 @@ def plot(width: float = 6.0, height: float = 3.4) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def plain(text: str) -> str:
+    """A text as a plot shows it: to matplotlib, what stands between two dollars is a formula."""
+    return text.replace("$", r"\$")
+
+
 def svg(figure: Figure, description: str = "") -> Markup:
     """Draw a figure as inline SVG; the same figure gives the same bytes.
 

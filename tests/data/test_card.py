@@ -54,7 +54,7 @@ def test_card(folder: Path) -> None:
 
 def test_page(folder: Path) -> None:
     page = (folder / "splits" / "data_card.html").read_text()
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 4  # classes, lengths, words, where rows went
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
     assert "<b>bold</b>" not in page
     assert "usable, but outside of the sample and the test rows" in page
@@ -66,5 +66,5 @@ def test_many_classes_have_a_table_and_no_plot(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("text,label\n" + rows)
     prepare(load_config(None, {"data.source": str(tmp_path / "rows.csv")}), tmp_path / "splits")
     page = (tmp_path / "splits" / "data_card.html").read_text()
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == 3
     assert "class 39" in page

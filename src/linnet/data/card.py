@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from linnet.config import DataConfig
+from linnet.data.audit.plots import plot_drift, plot_tokens, plot_words
 from linnet.data.clean.collect import Collected
 from linnet.data.read import generate, known
 from linnet.data.read.source import Source
 from linnet.files import canonical_json, write_text
 from linnet.lineage import lineage
-from linnet.page import PALETTE, plot, render, svg
+from linnet.page import PALETTE, plain, plot, render, svg
 
 FORMAT = 1
 NAME = "data_card.json"
@@ -37,6 +39,15 @@ REASONS = {
     "too_many_fields": "more fields than columns",
 }
 
+VERDICTS = {
+    "all_different": "no value twice",
+    "constant": "one value",
+    "hints": "knows a little",
+    "leaks": "leaks",
+    "nothing": "knows nothing",
+    "too_few_rows": "too few rows to tell",
+}
+
 
 def describe(
     settings: DataConfig,
@@ -49,6 +60,7 @@ def describe(
     classes: dict[str, dict[str, int]],
     since: dict[str, Any] | None,
     lengths: dict[str, np.ndarray],
+    audit: dict[str, Any],
     notes: list[str],
 ) -> dict[str, Any]:
     """Put the card together.
@@ -64,6 +76,7 @@ def describe(
         classes: Rows of each class in each split.
         since: What changed since the splits that stood here; None if none did.
         lengths: Characters of the texts of each split.
+        audit: What was found out about the rows that were kept.
         notes: What the user should know.
     """
     return {
@@ -85,8 +98,9 @@ def describe(
         "corrections": collected.corrections,
         "noise": noise,
         "lengths": {name: _quantiles(values) for name, values in lengths.items()},
+        "audit": audit,
         "settings": settings.model_dump(mode="json"),
-        "notes": notes,
+        "notes": [*notes, *audit["warnings"]],
         "lineage": lineage(),
     }
 
@@ -104,8 +118,13 @@ def write(directory: Path, card: dict[str, Any], lengths: dict[str, np.ndarray])
         "data_card.html",
         card=card,
         reasons=REASONS,
+        verdicts=VERDICTS,
+        rows_plot=_plot_rows(card["accounting"]),
         classes_plot=_plot_classes(card["classes"]) if len(card["labels"]) <= 30 else "",
         lengths_plot=_plot_lengths(lengths),
+        words_plot=plot_words(card["audit"]["words"], card["labels"]),
+        tokens_plot=plot_tokens(card["audit"]["tokens"]),
+        drift_plots=plot_drift(card["audit"]["drift"]),
     )
     write_text(directory / "data_card.html", page)
 
@@ -132,13 +151,25 @@ def _quantiles(lengths: np.ndarray) -> dict[str, float]:
     return {name: int(value) for name, value in zip(QUANTILES, values, strict=True)}
 
 
+def _plot_rows(accounting: dict[str, Any]) -> Markup:
+    rows = accounting["used"] | accounting["dropped"]
+    figure, axes = plot(height=1.0 + 0.28 * len(rows))
+    colors = [PALETTE[0]] * len(accounting["used"]) + [PALETTE[1]] * len(accounting["dropped"])
+    bars = axes.barh([name.replace("_", " ") for name in rows], list(rows.values()), color=colors)
+    axes.bar_label(bars, [f"{count:,}" for count in rows.values()], padding=4)
+    axes.margins(x=0.15)
+    axes.invert_yaxis()
+    axes.set_xlabel("rows")
+    return svg(figure, "Rows used in each split, and rows dropped for each reason")
+
+
 def _plot_classes(classes: dict[str, dict[str, int]]) -> str:
     labels = list(classes["train"])
     figure, axes = plot(height=1.4 + 0.4 * len(labels))
     left = np.zeros(len(labels))
     for color, (name, counts) in zip(PALETTE, classes.items(), strict=False):
         values = np.array(list(counts.values()))
-        axes.barh(labels, values, left=left, color=color, label=name)
+        axes.barh([plain(label) for label in labels], values, left=left, color=color, label=name)
         left += values
     axes.invert_yaxis()
     axes.set_xlabel("rows")

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linnet.config import Config, DataConfig
+from linnet.config import Config, DataConfig, ModelConfig
 from linnet.data import card
 from linnet.data.audit import suspects
+from linnet.data.audit.examine import examine
 from linnet.data.clean.collect import Collected, Collector
 from linnet.data.clean.staging import ROW, Staging
 from linnet.data.group.texts import digests, distinct
@@ -50,7 +51,9 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
         collector = Collector(settings, folder / STAGING, columns)
         origins = list(_files(settings))
         opened = [_collect(collector, settings.model_copy(update={"source": file})) for _, file in origins]
-        return _finish(collector, np.array([split for split, _ in origins]), settings, opened[0], directory, folder)
+        return _finish(
+            collector, np.array([split for split, _ in origins]), settings, config.model, opened[0], directory, folder
+        )
 
 
 def _files(settings: DataConfig) -> Iterator[tuple[int, str]]:
@@ -75,7 +78,13 @@ def _collect(collector: Collector, settings: DataConfig) -> Opened:
 
 
 def _finish(
-    collector: Collector, origins: np.ndarray, settings: DataConfig, opened: Opened, directory: Path, folder: Path
+    collector: Collector,
+    origins: np.ndarray,
+    settings: DataConfig,
+    model: ModelConfig,
+    opened: Opened,
+    directory: Path,
+    folder: Path,
 ) -> dict[str, Any]:
     collected, staging = collector.result(), collector.staging
     classes = Classes(collected.labels, collected.label_sets)
@@ -94,6 +103,7 @@ def _finish(
         classes=_class_counts(classes, collected.label, placement.split),
         since=previous.changes(placement.split),
         lengths=lengths,
+        audit=examine(folder, model, settings.split_by),
         notes=[*placement.notes, *previous.notes, *_correction_notes(collected)],
     )
     card.write(folder, content, lengths)

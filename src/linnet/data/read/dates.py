@@ -1,125 +1,195 @@
-"""Dates out of strings, millions of them at once: ISO 8601, e-mail's, Twitter's, and days with slashes.
+"""Dates as raw files write them: a column of strings becomes a column of moments.
 
-What can't be told apart is not guessed: 3/4/2020 is a date only if other values of the column say which of the
-two is the month.
+Knows ISO 8601, RFC 2822, Twitter's two forms, written months, and three numbers with slashes, dots or dashes;
+of the last it must be plain from the column itself whether the day or the month stands first. A moment without
+a zone is taken for UTC. Seconds since 1970 look like any other number, so they count only where they are asked for.
 """
+
+import re
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TIME = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?"
-ZONE = r"(?P<zone>[A-Za-z]{1,4}|[+-]\d{2}:?\d{2})"
-NAMED = r"(?:[A-Za-z]{3},? +)?"
-PATTERNS = (
-    rf"^(?P<year>\d{{4}})[-/](?P<month>\d{{1,2}})[-/](?P<day>\d{{1,2}})(?:[T ]+{TIME} *{ZONE}?)?$",
-    rf"^{NAMED}(?P<month>[A-Za-z]{{3}}) +(?P<day>\d{{1,2}}) +{TIME} +(?:{ZONE} +)?(?P<year>\d{{4}})$",
-    rf"^{NAMED}(?P<day>\d{{1,2}}) +(?P<month>[A-Za-z]{{3}}) +(?P<year>\d{{4}})(?: +{TIME} *{ZONE}?)?$",
+SAMPLE = 1000
+SHARE = 0.95  # of a sample that must parse
+AGREEMENT = 0.99  # of the dates that tell day from month; the rest are typing mistakes
+LONGEST = 64  # bytes; no date is longer
+
+MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+LONG_MONTHS = "january february march april may june july august september october november december".split()
+# RFC 2822 names these; of other names some stand for several zones (IST is three), so they are no zone here.
+ZONES = {"": 0, "Z": 0, "UT": 0, "UTC": 0, "GMT": 0}
+ZONES |= {"EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
+
+CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?(?: *(?P<half>[AaPp][Mm]))?"
+ZONE = r" *(?P<zone>[A-Za-z]{1,4}|[-+]\d\d:?\d\d|[-+]\d\d)?(?: +\([^)]*\))?"
+TIME = rf"(?:,? +{CLOCK}{ZONE})?"
+WEEKDAY = r"(?:[A-Za-z]{3,9},? +)?"
+ENDS = r"^\s*", r"\s*$"
+ISO = rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}})(?:(?:T| +){CLOCK}{ZONE})?"
+TWITTER = (
+    rf"{WEEKDAY}(?P<name>[A-Za-z]{{3,9}}) +(?P<day>\d{{1,2}}) +(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+    r"(?: +(?P<zone>[A-Za-z]{1,4}|[-+]\d{4}))? +(?P<year>\d{4})"
 )
-SLASHES = rf"^(?P<first>\d{{1,2}})[/.](?P<second_number>\d{{1,2}})[/.](?P<year>\d{{4}})(?:[T ]+{TIME} *{ZONE}?)?$"
-MONTHS = pa.array("jan feb mar apr may jun jul aug sep oct nov dec".split())
-HOURS = {"PST": -8, "PDT": -7, "MST": -7, "MDT": -6, "CST": -6, "CDT": -5, "EST": -5, "EDT": -4}
-NOT_A_TIME = np.datetime64("NaT", "s")
+MONTH_FIRST = rf"{WEEKDAY}(?P<name>[A-Za-z]{{3,9}})\.? +(?P<day>\d{{1,2}}),? +(?P<year>\d{{4}}){TIME}"
+DAY_FIRST = rf"{WEEKDAY}(?P<day>\d{{1,2}})(?:-| +)(?P<name>[A-Za-z]{{3,9}})\.?(?:-| +)(?P<year>\d{{4}}|\d\d){TIME}"
+NUMBERS = rf"(?P<one>\d{{1,2}})[-/.](?P<two>\d{{1,2}})[-/.](?P<year>\d{{4}}){TIME}"
+NUMBER = r"(?P<number>-?\d{1,14})(?:\.\d*)?"
 MILLISECONDS = 100_000_000_000  # as seconds, the year 5138
-SAMPLE, ENOUGH = 1000, 0.95
+WRITTEN = TWITTER, ISO, DAY_FIRST, MONTH_FIRST
+
+# No \b: the parts of a name are joined with "_", which is a letter to it.
+TIME_NAME = re.compile(
+    r"(?i)(?:^|[^a-z])(?:date|time|timestamp|datetime|epoch|unix|created|posted|published|utc)(?:$|[^a-z])"
+)
+
+Values: TypeAlias = "Sequence[str | None] | pa.Array | pa.ChunkedArray"
 
 
-def parse_dates(values: pa.ChunkedArray, numbers: bool = False) -> np.ndarray:
-    """The moments that strings stand for.
+def parse_dates(values: Values, numbers: bool = False) -> np.ndarray:
+    """Read a column of dates.
 
     Args:
-        values: Strings, n of them; null for none.
-        numbers: Whether whole numbers are seconds, or milliseconds, since 1970.
+        values: n strings, or None for a missing one.
+        numbers: Whether whole numbers count, as seconds or milliseconds since 1970 (see `says_time`).
 
     Returns:
-        datetime64[s] (n,) in UTC, as far as a zone is told; NaT for what is no date.
+        datetime64[s] (n,), in UTC; NaT where a value is no date, and for all of `1/2/2009` and its like where the
+        column doesn't tell the day from the month (`why_no_dates` says so).
     """
-    strings = pc.utf8_trim_whitespace(pa.chunked_array(values, pa.string()).combine_chunks())
-    result = np.full(len(strings), NOT_A_TIME)
-    for pattern in PATTERNS:
-        if _apply(result, strings, pattern) == 0:
+    strings = _strings(values)
+    times = np.full(len(strings), "NaT", dtype="datetime64[s]")
+    waiting = np.flatnonzero(pc.is_valid(strings).to_numpy(zero_copy_only=False))
+    for pattern in (*WRITTEN, NUMBERS, *([NUMBER] if numbers else [])):
+        if not len(waiting):
             break
-    _apply_slashes(result, strings)
-    if numbers:
-        _apply_numbers(result, strings)
-    return result
+        # One copy the fewer where the whole column is of one format, which is the usual case.
+        part = strings if len(waiting) == len(strings) else strings.take(pa.array(waiting))
+        fields = pc.extract_regex(part, pattern=pattern.join(ENDS))
+        matched = pc.is_valid(fields).to_numpy(zero_copy_only=False)
+        if matched.any():
+            fields = fields if matched.all() else fields.filter(pa.array(matched))
+            times[waiting[matched]] = _since_1970(fields) if pattern is NUMBER else _times(fields)
+            waiting = waiting[~matched]
+    return times
 
 
-def is_date_column(values: pa.ChunkedArray) -> bool:
-    """Whether nearly all of the first values that are there are dates."""
-    some = pc.drop_null(values[: 10 * SAMPLE])[:SAMPLE]
-    return len(some) > 0 and float(np.mean(~np.isnat(parse_dates(some)))) >= ENOUGH
+def is_date_column(values: Values, numbers: bool = False) -> bool:
+    """Whether nearly all of a column's first values are dates; empty ones don't count, and all empty is no."""
+    strings = _strings(values[:SAMPLE])
+    asked = int(pc.sum(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(strings)), 0)).as_py() or 0)
+    return asked > 0 and int((~np.isnat(parse_dates(strings, numbers))).sum()) >= SHARE * asked
 
 
-def _apply(result: np.ndarray, strings: pa.StringArray, pattern: str) -> int:
-    """Fill in what a pattern matches; gives how many are still missing."""
-    missing = np.flatnonzero(np.isnat(result))
-    found = pc.extract_regex(strings.take(pa.array(missing)), pattern)
-    result[missing] = _moments({name: pc.struct_field(found, name) for name in found.type.names})
-    return int(np.isnat(result).sum())
+def says_time(name: str) -> bool:
+    """Whether a column's name says that its numbers may be seconds since 1970, such as `created_utc`."""
+    return bool(TIME_NAME.search(name))
 
 
-def _apply_slashes(result: np.ndarray, strings: pa.StringArray) -> None:
-    missing = np.flatnonzero(np.isnat(result))
-    found = pc.extract_regex(strings.take(pa.array(missing)), SLASHES)
-    parts = {name: pc.struct_field(found, name) for name in found.type.names}
-    first, second = parts.pop("first"), parts.pop("second_number")
-    day_is_first, day_is_second = (pc.max(_integers(part)).as_py() or 0 for part in (first, second))
-    if (day_is_first > 12) != (day_is_second > 12):
-        day, month = (first, second) if day_is_first > 12 else (second, first)
-        result[missing] = _moments({**parts, "day": day, "month": month})
-
-
-def _apply_numbers(result: np.ndarray, strings: pa.StringArray) -> None:
-    missing = np.flatnonzero(np.isnat(result))
-    found = pc.extract_regex(strings.take(pa.array(missing)), r"^(?P<number>-?\d{1,14})(?:\.\d+)?$")
-    number = _integers(pc.struct_field(found, "number")).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    seconds = np.where(np.abs(number) >= MILLISECONDS, number / 1000, number)
-    known = ~np.isnan(seconds)
-    result[missing[known]] = np.floor(seconds[known]).astype("datetime64[s]")
-
-
-def _moments(parts: dict[str, pa.StringArray]) -> np.ndarray:
-    month = parts["month"]
-    named = pc.index_in(pc.utf8_lower(month), value_set=MONTHS)
-    month = _numbers(pc.coalesce(pc.add(named, 1).cast(pa.int64()), _integers(month)), 0)
-    year, day = (_numbers(_integers(parts[name]), 0) for name in ("year", "day"))
-    hour, minute, second = (_numbers(_integers(parts[name]), 0) for name in ("hour", "minute", "second"))
-    zone, zone_is_known = _zones(parts["zone"])
-    good = (year > 0) & (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second <= 60)
-    first = (np.where(good, year, 1970) - 1970).astype("datetime64[Y]").astype("datetime64[M]") + np.where(
-        good, month - 1, 0
+def why_no_dates(values: Values) -> str:
+    """Why a column's dates can't be read, as a sentence; empty where it isn't a matter of day and month."""
+    strings = _strings(values)
+    fields = pc.extract_regex(strings, pattern=NUMBERS.join(ENDS)).drop_null()
+    if not len(fields) or _day_first(_number(fields, "one"), _number(fields, "two")) is not None:
+        return ""
+    example = strings.filter(pc.match_substring_regex(strings, NUMBERS.join(ENDS)))[0].as_py().strip()
+    return (
+        f"Dates such as {example} can't be read: nothing in the column tells whether the day or the month stands "
+        "first. Write them as YYYY-MM-DD."
     )
-    dates = first.astype("datetime64[D]") + np.where(good, day - 1, 0)
-    good &= dates.astype("datetime64[M]") == first  # there is no 31st of June
-    seconds = hour * 3600 + minute * 60 + second - zone
-    return np.where(good & zone_is_known, dates.astype("datetime64[s]") + seconds, NOT_A_TIME)
 
 
-def _zones(zone: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds east of Greenwich, int64 (n,), and whether the zone is one that is known, bool (n,)."""
-    encoded = zone.dictionary_encode()
-    seconds = [_zone(name) for name in encoded.dictionary.to_pylist()]
-    index = pc.fill_null(encoded.indices, len(seconds)).to_numpy()
-    known = np.array([value is not None for value in seconds] + [True])
-    return np.array([value or 0 for value in seconds] + [0])[index], known[index]
+def _strings(values: Values) -> pa.Array:
+    """The column as one array of strings; what is too long for a date is missing."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if not isinstance(values, pa.Array):
+        # A lone surrogate has no UTF-8, and no date has a lone surrogate.
+        values = pa.array([None if value is None or not value.isascii() else value for value in values], pa.string())
+    values = values.cast(pa.string())
+    return pc.if_else(pc.less_equal(pc.binary_length(values), LONGEST), values, pa.scalar(None, pa.string()))
 
 
-def _zone(name: str) -> int | None:
-    if name.upper() in {"", "Z", "UTC", "GMT"}:
-        return 0
-    if name[0] in "+-":
-        sign, digits = (-1 if name[0] == "-" else 1), name[1:].replace(":", "")
-        return sign * (int(digits[:2]) * 3600 + int(digits[2:]) * 60)
-    hours = HOURS.get(name.upper())
-    return None if hours is None else hours * 3600
+def _times(fields: pa.StructArray) -> np.ndarray:
+    """Moments from the parts that a pattern found, NaT for a day or an hour that there isn't."""
+    names = {field.name for field in fields.type}
+    year, hour = _number(fields, "year"), _number(fields, "hour")
+    if "one" in names:
+        first, second = _number(fields, "one"), _number(fields, "two")
+        day_first = _day_first(first, second)
+        if day_first is None:
+            return np.full(len(fields), "NaT", dtype="datetime64[s]")
+        day, month = (first, second) if day_first else (second, first)
+    else:
+        day, month = _number(fields, "day"), _month(fields) if "name" in names else _number(fields, "month")
+    short = pc.equal(pc.binary_length(fields.field("year")), 2).to_numpy(zero_copy_only=False)
+    year = year + short * np.where(year < 50, 2000, 1900)  # RFC 2822, 4.3
+    good = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
+    if "half" in names:
+        half = pc.utf8_lower(fields.field("half")).fill_null("")
+        morning, evening = (pc.equal(half, name).to_numpy(zero_copy_only=False) for name in ("am", "pm"))
+        good &= ~(morning | evening) | ((hour >= 1) & (hour <= 12))
+        hour = np.where(morning | evening, hour % 12, hour) + 12 * evening
+    minute, second = _number(fields, "minute"), _number(fields, "second")
+    offset, known = _offsets(fields)
+    good &= (hour <= 23) & (minute <= 59) & (second <= 60) & known
+    months = ((year - 1970) * 12 + np.where(good, month, 1) - 1).astype("datetime64[M]")
+    days = months.astype("datetime64[D]") + (day - 1)
+    good &= days.astype("datetime64[M]") == months  # else 31 February becomes a day of March
+    times = days.astype("datetime64[s]") + (hour * 3600 + minute * 60 + second - offset)
+    return np.where(good, times, np.datetime64("NaT"))
 
 
-def _integers(strings: pa.StringArray) -> pa.Int64Array:
-    """Numbers; null for what is none."""
-    digits = pc.match_substring_regex(strings, r"^-?\d+$")
-    return pc.if_else(digits, strings, pa.scalar(None, pa.string())).cast(pa.int64())
+def _number(fields: pa.StructArray, name: str) -> np.ndarray:
+    """One part as int64 (n,); 0 where it was left out."""
+    strings = fields.field(name)
+    strings = pc.if_else(pc.equal(pc.binary_length(strings), 0), "0", strings).fill_null("0")
+    return np.asarray(strings.cast(pa.int64()).to_numpy())
 
 
-def _numbers(values: pa.Int64Array, otherwise: int) -> np.ndarray:
-    return np.asarray(pc.fill_null(values, otherwise).to_numpy())
+def _month(fields: pa.StructArray) -> np.ndarray:
+    """Months from their names, int64 (n,); 0 for any other word."""
+    lower = pc.utf8_lower(fields.field("name"))
+    found = (pc.index_in(lower, value_set=pa.array(names)).fill_null(-1) for names in (MONTHS, LONG_MONTHS))
+    short, long = (np.asarray(places.to_numpy(), dtype=np.int64) for places in found)
+    sept = pc.equal(lower, "sept").to_numpy(zero_copy_only=False)
+    return np.where(sept, 9, np.maximum(short, long) + 1)
+
+
+def _offsets(fields: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds east of UTC, int64 (n,), and whether the zone is known, bool (n,)."""
+    zones = fields.field("zone").fill_null("").dictionary_encode()
+    offsets = [_offset(zone) for zone in zones.dictionary.to_pylist()]
+    index = zones.indices.to_numpy()
+    known = np.array([offset is not None for offset in offsets])
+    return np.array([offset or 0 for offset in offsets], dtype=np.int64)[index], known[index]
+
+
+def _offset(zone: str) -> int | None:
+    if zone.upper() in ZONES:
+        return ZONES[zone.upper()] * 3600
+    if zone[0] not in "+-":
+        return None
+    hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
+    if hours > 23 or minutes > 59:
+        return None
+    return (-1 if zone[0] == "-" else 1) * (hours * 3600 + minutes * 60)
+
+
+def _day_first(one: np.ndarray, two: np.ndarray) -> bool | None:
+    """Whether the day stands before the month; None where the dates that could tell are none, or disagree."""
+    day_first = int(((one > 12) & (one <= 31) & (two <= 12)).sum())
+    month_first = int(((two > 12) & (two <= 31) & (one <= 12)).sum())
+    telling = day_first + month_first
+    if not telling or max(day_first, month_first) < AGREEMENT * telling:
+        return None
+    return day_first > month_first
+
+
+def _since_1970(fields: pa.StructArray) -> np.ndarray:
+    """Moments from seconds, or where those would be too many from milliseconds."""
+    number = _number(fields, "number")
+    return np.where(np.abs(number) >= MILLISECONDS, number // 1000, number).astype("datetime64[s]")

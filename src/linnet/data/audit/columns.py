@@ -1,0 +1,232 @@
+"""Which columns beside the text know the label: such as a date where one class was collected last.
+
+A column is asked alone, on rows that it was not fitted on. What it says is measured as information: the share of the
+label's entropy that it takes away (Theil's uncertainty coefficient), which unlike accuracy also sees what a column
+knows of a rare class. A column without any loses some, as what it learned by chance misleads it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import stats
+from sklearn.tree import DecisionTreeClassifier
+
+from linnet.data.audit.certain import LEVEL, is_near_certain, lower_bound
+from linnet.data.audit.sample import Sample
+from linnet.data.read.dates import is_date_column, parse_dates, says_time
+
+ROWS = 30_000
+FEWEST_ROWS = 100
+MOST_COLUMNS = 50
+MOST_CLASSES = 50  # the rarest are one class together
+MOST_VALUES = 1000  # of a category; the rarest are one value together
+FEW_VALUES = 20  # numbers as few as these are codes
+FOLDS = 5
+LEAVES = 16
+PRIOR = 5.0  # rows like all rows that a value is taken to have had already
+LEAK = 0.05  # information from which on a column leaks
+PART = 0.01  # of the rows at least, for a value or a range that is near-certain to count
+NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?\s*$"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column: its kind, and codes, int (n,), or else numbers, float (n,), NaN for a missing one."""
+
+    kind: str
+    codes: np.ndarray | None = None
+    values: tuple[str, ...] = ()
+    numbers: np.ndarray | None = None
+
+
+def examine_columns(sample: Sample) -> dict[str, Any]:
+    """Ask every column but the text and the label for the label.
+
+    Args:
+        sample: Train rows.
+
+    Returns:
+        `rows` looked at; `majority`, the share of the largest class; `columns`, each with its `name`, `kind`, counts
+        of `missing` and `distinct` values, and its `verdict`: "constant", "all_different", "too_few_rows", or how
+        much it knows: "nothing", "hints" or "leaks". The last three come with the out-of-fold `accuracy` and
+        `information`, and where some rows are near-certain with the `part` that they are. `left_out`: columns beyond
+        the first 50.
+    """
+    table = sample.table.slice(0, ROWS)
+    names = [name for name in table.column_names if name not in ("text", "label")]
+    label, label_names = sample.label_sets()
+    label, label_names = _largest(label[:ROWS], label_names)
+    share = np.bincount(label, minlength=len(label_names)) / max(len(label), 1)
+    looked_at = names[:MOST_COLUMNS]
+    found = [
+        {"name": name, **_examine(table[name].combine_chunks(), name, label, label_names, len(looked_at))}
+        for name in looked_at
+    ]
+    return {
+        "rows": len(table),
+        "majority": round(float(share.max()), 4),
+        "columns": found,
+        "left_out": len(names) - len(looked_at),
+    }
+
+
+def _largest(label: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:
+    if len(names) <= MOST_CLASSES:
+        return label, names
+    kept = np.argsort(-np.bincount(label, minlength=len(names)), kind="stable")[: MOST_CLASSES - 1]
+    places = np.full(len(names), len(kept))
+    places[kept] = np.arange(len(kept))
+    return places[label], [*(names[index] for index in kept), "any other"]
+
+
+def _examine(strings: pa.Array, name: str, label: np.ndarray, label_names: list[str], columns: int) -> dict[str, Any]:
+    strings = pc.if_else(pc.equal(pc.utf8_trim_whitespace(strings), ""), pa.scalar(None, pa.string()), strings)
+    distinct = pc.count_distinct(strings, mode="only_valid").as_py()
+    column = _read(strings, name, distinct)
+    told = {"kind": column.kind, "missing": strings.null_count, "distinct": distinct}
+    if distinct + (strings.null_count > 0) <= 1:
+        return {**told, "verdict": "constant"}
+    if len(label) < FEWEST_ROWS or len(np.unique(label)) < 2:
+        return {**told, "verdict": "too_few_rows"}
+    if column.kind == "category" and distinct == len(strings) - strings.null_count and not strings.null_count:
+        return {**told, "verdict": "all_different"}
+    probabilities, prior = _out_of_fold(column, label, len(label_names))
+    own = np.arange(len(label)), label
+    gains = np.log(probabilities[own]) - np.log(prior[own])
+    information = gains.mean() / -np.log(prior[own]).mean()
+    error = gains.std() / np.sqrt(len(gains))
+    sure = gains.mean() > stats.norm.isf(LEVEL / columns) * error
+    part = _part(column, label, label_names) if sure else None
+    return {
+        **told,
+        "accuracy": round(float((probabilities.argmax(axis=1) == label).mean()), 4),
+        "information": round(float(max(information, 0.0)), 4),
+        "verdict": ("leaks" if part or information >= LEAK else "hints") if sure else "nothing",
+        **({"part": part} if part else {}),
+    }
+
+
+def _read(strings: pa.Array, name: str, distinct: int) -> _Column:
+    some = strings.drop_null()[:1000]
+    numbers = says_time(name)
+    if is_date_column(some, numbers):
+        seconds = parse_dates(strings, numbers)
+        return _Column("date", numbers=np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64)))
+    if distinct > FEW_VALUES and pc.mean(pc.match_substring_regex(some, NUMBER)).as_py() >= 0.95:
+        is_number = pc.match_substring_regex(strings, NUMBER)
+        plain = pc.utf8_ltrim(pc.utf8_trim_whitespace(strings), "+")
+        found = pc.if_else(is_number, plain, pa.scalar(None, pa.string())).cast(pa.float64())
+        values = found.to_numpy(zero_copy_only=False)
+        return _Column("number", numbers=np.where(np.isfinite(values), values, np.nan))
+    encoded = strings.dictionary_encode(null_encoding="encode")
+    codes = encoded.indices.to_numpy()
+    values = ["missing" if value is None else value for value in encoded.dictionary.to_pylist()]
+    codes, kept = _most_frequent(codes, values)
+    return _Column("category", codes=codes, values=tuple(kept))
+
+
+def _most_frequent(codes: np.ndarray, values: list[str]) -> tuple[np.ndarray, list[str]]:
+    counts = np.bincount(codes, minlength=len(values))
+    kept = np.argsort(-counts, kind="stable")[:MOST_VALUES]
+    kept = kept[counts[kept] > 1]
+    places = np.full(len(values), len(kept))
+    places[kept] = np.arange(len(kept))
+    return places[codes], [*(values[index] for index in kept), "any other value"]
+
+
+def _out_of_fold(column: _Column, label: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the column says of rows it was not fitted on, and what is said without it, both float (n, C)."""
+    fold = np.arange(len(label)) % FOLDS
+    probabilities, prior = np.empty((len(label), classes)), np.empty((len(label), classes))
+    for held_out in range(FOLDS):
+        fit, asked = fold != held_out, fold == held_out
+        cells = _cells(column, label, fit)
+        counts = np.zeros((int(cells.max()) + 1, classes))
+        np.add.at(counts, (cells[fit], label[fit]), 1)
+        base = (counts.sum(axis=0) + 1) / (fit.sum() + classes)
+        smooth = (counts + PRIOR * base) / (counts.sum(axis=1, keepdims=True) + PRIOR)
+        probabilities[asked], prior[asked] = smooth[cells[asked]], base
+    return probabilities, prior
+
+
+def _cells(column: _Column, label: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    """The cell of each row, int (n,): its value, or the range its number falls in; 0 there is no number."""
+    if column.numbers is None:
+        assert column.codes is not None
+        return column.codes
+    return np.where(np.isnan(column.numbers), 0, np.searchsorted(_cuts(column.numbers, label, fit), column.numbers) + 1)
+
+
+def _cuts(numbers: np.ndarray, label: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    """Where a small tree cuts the numbers, ascending."""
+    fit = fit & ~np.isnan(numbers)
+    if not fit.any():
+        return np.empty(0)
+    # A tree compares in single precision, in which neighbouring seconds and ids are one: so it gets their places.
+    ordered, places = np.unique(numbers[fit], return_inverse=True)
+    fewest = max(20, int(fit.sum()) // 500)
+    tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=fewest, random_state=0)
+    tree.fit(places.reshape(-1, 1).astype(np.float32), label[fit])
+    inner = tree.tree_.children_left >= 0
+    cuts = np.sort(np.floor(tree.tree_.threshold[inner]).astype(np.int64))
+    return np.asarray(ordered[cuts])
+
+
+def _part(column: _Column, label: np.ndarray, label_names: list[str]) -> dict[str, Any] | None:
+    """The largest value or range, neighbours of one label put together, whose label is near-certain."""
+    cells = _cells(column, label, np.ones(len(label), dtype=bool))
+    counts = np.zeros((int(cells.max()) + 1, len(label_names)), dtype=np.int64)
+    np.add.at(counts, (cells, label), 1)
+    rows, top = counts.sum(axis=1), counts.argmax(axis=1)
+    share = np.bincount(label, minlength=len(label_names)) / len(label)
+    bound = lower_bound(counts[np.arange(len(counts)), top], rows, counts.size)
+    good = is_near_certain(bound, share[top])
+    if column.values:
+        good[len(column.values) - 1 :] = False  # the rare ones together are no value
+        runs = [[cell] for cell in np.flatnonzero(good).tolist()]
+    else:
+        runs = _runs(good, top)
+    best = max(runs, key=lambda run: int(rows[run].sum()), default=None)
+    if best is None or rows[best].sum() < PART * len(label):
+        return None
+    return {
+        "where": _where(column, cells, best),
+        "label": label_names[top[best[0]]],
+        "rows": int(rows[best].sum()),
+        "share": round(float(counts[best, top[best[0]]].sum() / rows[best].sum()), 4),
+    }
+
+
+def _runs(good: np.ndarray, top: np.ndarray) -> list[list[int]]:
+    """Neighbouring cells of one label; the missing, in cell 0, have no neighbour."""
+    runs: list[list[int]] = []
+    for cell in np.flatnonzero(good).tolist():
+        if runs and runs[-1][-1] == cell - 1 > 0 and top[cell] == top[cell - 1]:
+            runs[-1].append(cell)
+        else:
+            runs.append([cell])
+    return runs
+
+
+def _where(column: _Column, cells: np.ndarray, run: list[int]) -> str:
+    if column.numbers is None:
+        return repr(column.values[run[0]])
+    if run == [0]:
+        return "missing"
+    inside = np.isin(cells, run)
+    low, high = column.numbers[inside].min(), column.numbers[inside].max()
+    first, last = (_show(bound, column.kind) for bound in (low, high))
+    if high == np.nanmax(column.numbers):
+        return f"from {first} on"
+    if low == np.nanmin(column.numbers):
+        return f"up to {last}"
+    return f"from {first} to {last}"
+
+
+def _show(number: float, kind: str) -> str:
+    if kind == "date":
+        return str(np.datetime64(int(number), "s")).replace("T", " ")
+    return f"{number:.0f}" if number == int(number) else f"{number:g}"

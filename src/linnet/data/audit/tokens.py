@@ -1,0 +1,105 @@
+"""How long the texts are to the model that is to be trained, and how much of them it would not see.
+
+Needs the model's tokenizer, and asks no network for it: it is in a folder, in the hub's local cache, or not at hand.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
+
+from linnet.config import ModelConfig
+from linnet.data.audit.sample import Sample
+from linnet.errors import BundleError
+from linnet.text import Tokenizer
+
+ROWS = 10_000  # of a split
+CHARACTERS = 1_000_000
+NO_LIMIT = 1_000_000  # tokens
+LONG_WORD = 100  # characters; WordPiece takes a longer word for unknown
+BINS = 40
+SCRATCH = "scratch"
+
+
+def examine_tokens(samples: dict[str, Sample], model: ModelConfig) -> dict[str, Any]:
+    """Tokenize a few texts of each split.
+
+    Args:
+        samples: By split.
+        model: Whose tokenizer, and at what length it cuts.
+
+    Returns:
+        `tokenizer`, whose it is; `reason`, in words, why it is not at hand, else empty; `max_length`; and by split
+        under `splits`, which is empty without one: `rows` looked at, the `mean`, `median`, `p95`
+        and `max` of their tokens, the shares
+        `truncated` and of `long_words`, texts with a word over 100 characters, the share `unknown` of tokens, null
+        where the tokenizer has none for them, and `histogram`: the share of rows by length, in bins of `width`.
+    """
+    path, reason = find_tokenizer(model.name_or_path)
+    found: dict[str, Any] = {
+        "tokenizer": model.name_or_path,
+        "reason": reason,
+        "max_length": model.max_length,
+        "splits": {},
+    }
+    if path is None:
+        return found
+    try:
+        tokenizer = Tokenizer(path, NO_LIMIT)
+    except BundleError as error:
+        return {**found, "reason": str(error)}
+    unknown = _unknown_id(path)
+    counted = {name: _count(sample, tokenizer, unknown) for name, sample in samples.items() if len(sample)}
+    longest = max((np.quantile(lengths, 0.99) for lengths, _, _ in counted.values()), default=1)
+    found["width"] = max(1, int(np.ceil((max(longest, 1) + 1) / BINS)))
+    for name, (lengths, share, long_words) in counted.items():
+        bins = np.bincount(np.minimum(lengths // found["width"], BINS), minlength=BINS + 1)[:BINS]
+        found["splits"][name] = {
+            "rows": len(lengths),
+            "mean": round(float(lengths.mean()), 1),
+            "median": int(np.median(lengths)),
+            "p95": int(np.quantile(lengths, 0.95, method="higher")),
+            "max": int(lengths.max()),
+            "truncated": round(float((lengths > model.max_length).mean()), 4),
+            "long_words": round(long_words / len(lengths), 4),
+            "unknown": None if share is None else round(share, 5),
+            "histogram": [round(count / len(lengths), 4) for count in bins.tolist()],
+        }
+    return found
+
+
+def find_tokenizer(name_or_path: str) -> tuple[Path | None, str]:
+    """The tokenizer.json of an encoder, or the reason why it is not at hand, as a sentence."""
+    if name_or_path == SCRATCH:
+        return None, "The encoder is trained from nothing, and its vocabulary with it."
+    if Path(name_or_path).is_dir():
+        path = Path(name_or_path) / "tokenizer.json"
+        return (path, "") if path.is_file() else (None, f"The folder {name_or_path} holds no tokenizer.json.")
+    try:
+        cached = try_to_load_from_cache(name_or_path, "tokenizer.json")
+    except HFValidationError:
+        return None, f"There is no folder {name_or_path!r}, and no encoder on the hub can have that name."
+    if isinstance(cached, str):
+        return Path(cached), ""
+    return None, f"The tokenizer of {name_or_path!r} is not on this machine yet; `linnet train` fetches it."
+
+
+def _count(sample: Sample, tokenizer: Tokenizer, unknown: int | None) -> tuple[np.ndarray, float | None, int]:
+    """Lengths in tokens, int (n,), the share of unknown ones, and the texts with a word that is too long."""
+    texts = sample.texts(ROWS, CHARACTERS)
+    rows = [encoding.ids for encoding in tokenizer.encode(texts)]
+    lengths = np.array([len(ids) for ids in rows])
+    share = None if unknown is None else sum(ids.count(unknown) for ids in rows) / max(int(lengths.sum()), 1)
+    long_words = sum(any(len(word) > LONG_WORD for word in text.split()) for text in texts)
+    return lengths, share, long_words
+
+
+def _unknown_id(path: Path) -> int | None:
+    model = json.loads(path.read_text(encoding="utf-8"))["model"]
+    if "unk_id" in model:
+        return None if model["unk_id"] is None else int(model["unk_id"])
+    vocabulary, unknown = model.get("vocab"), model.get("unk_token")
+    return vocabulary.get(unknown) if isinstance(vocabulary, dict) else None
