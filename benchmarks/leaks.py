@@ -24,8 +24,8 @@ from sklearn.model_selection import train_test_split
 
 from linnet.config import load_config
 from linnet.data import prepare, read_split
+from linnet.data.group.hashing import hash_texts
 from linnet.data.group.near import NearDuplicates
-from linnet.data.group.texts import digests, normalised
 from linnet.evaluate.intervals import proportion
 from linnet.files import canonical_json, write_text
 
@@ -74,9 +74,9 @@ def _groups(texts: Sequence[str], folder: Path) -> tuple[np.ndarray, np.ndarray]
     """Digest of each text's normalised form, and the group of its near-duplicates; uint64 (n,) each."""
     near, parts = NearDuplicates(folder / "words"), []
     for start in range(0, len(texts), CHUNK):
-        keys = normalised(texts[start : start + CHUNK])
-        near.add(keys)
-        parts.append(digests([key.encode() for key in keys]))
+        hashes = hash_texts(texts[start : start + CHUNK], SEED)
+        near.add(hashes.sketches)
+        parts.append(hashes.normal)
     exact = np.concatenate(parts)
     return exact, near.join(exact)
 

@@ -86,6 +86,8 @@ def _character(match: re.Match[str]) -> str:
 
 
 def _tidy(text: str) -> str:
+    if text.isascii() and text.isprintable() and "  " not in text:  # as most texts are: nothing but the ends to mend
+        return text.strip()
     text = " ".join(CONTROL.sub("", text).split())
     if text.isascii():
         return text

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.group.near import FEWEST_WORDS, THRESHOLD, NearDuplicates
+from linnet.data.group.near import FEWEST_WORDS, THRESHOLD, NearDuplicates, sketch
 from linnet.data.group.texts import digests
 
 WORDS = [f"w{number}" for number in range(3000)]
@@ -16,7 +16,7 @@ WORDS = [f"w{number}" for number in range(3000)]
 def joined(texts, path, chunk=1000):
     near = NearDuplicates(path)
     for start in range(0, len(texts), chunk):
-        near.add(texts[start : start + chunk])
+        near.add(sketch(texts[start : start + chunk]))
     groups = near.join(digests([text.encode() for text in texts]))
     near.remove()
     assert not path.exists()

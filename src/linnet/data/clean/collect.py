@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,17 +18,19 @@ from linnet.data.clean.corrections import Corrections
 from linnet.data.clean.labels import Labels
 from linnet.data.clean.staging import Staging
 from linnet.data.clean.values import Chunk, clean_rows
+from linnet.data.group.hashing import Hashes, Helper, hash_texts
 from linnet.data.group.near import NearDuplicates
-from linnet.data.group.rank import ranks
-from linnet.data.group.texts import digests, normalised
+from linnet.data.group.texts import digests
 from linnet.data.read.columns import find_column, find_columns, split_names
 from linnet.data.read.table import Row, Table
 from linnet.errors import DataError
+from linnet.predict.host import available_cores
 
 CHUNK_ROWS = 16_384
 CHUNK_CHARACTERS = 32_000_000
 CHUNKS_AHEAD = 2
 BLOCK_ROWS = 64
+ROWS_WORTH_A_PROCESS = 50_000
 SEPARATOR = "\x1f"
 
 
@@ -91,6 +94,8 @@ class Collector:
         self._corrections = Corrections()
         if settings.corrections:
             self._corrections = Corrections.read(Path(settings.corrections), settings.mask)
+        self._helper: Helper | None = None
+        self._helpers = ExitStack()
         self._rows_in = self._repaired = 0
         self._dropped: Counter[str] = Counter()
 
@@ -102,8 +107,8 @@ class Collector:
             LabelError: A label nobody asked for.
         """
         text, label, order = self._take_up(table)
-        # Hashing is done in numpy, which lets go of the interpreter, so it runs beside the reading.
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        with self._helpers, ThreadPoolExecutor(max_workers=1) as pool:
+            self._helper = None
             ahead: deque[Future[None]] = deque()
             for rows in _chunks(table.rows):
                 self._rows_in += len(rows)
@@ -201,25 +206,30 @@ class Collector:
         columns[label] = right
         return columns, [numbers[place] for place in kept]
 
+    def _hash(self, texts: list[str]) -> Hashes:
+        """Hash here, and from so many rows on in a process of its own."""
+        if self._helper is None and self._rows_in > ROWS_WORTH_A_PROCESS and available_cores() > 1:
+            self._helper = Helper(self._settings.seed)
+            self._helpers.callback(self._helper.stop)
+        return self._helper.hash_texts(texts) if self._helper else hash_texts(texts, self._settings.seed)
+
     def _stage(self, columns: list[list[Any]], codes: list[int]) -> None:
         texts = columns[self._names.index("text")]
-        encoded = [text.encode() for text in texts]
-        keys = normalised(texts)
-        self._near.add(keys)
+        hashes = self._hash(texts)
+        self._near.add(hashes.sketches)
         arrays = [pa.array(column, pa.string()) for column in columns]
-        rank = ranks(encoded, self._settings.seed)
         numbers = [
             np.array(codes, dtype=np.uint64),
-            rank,
-            digests(encoded),
-            digests([key.encode() for key in keys]),
+            hashes.rank,
+            hashes.text,
+            hashes.normal,
             digests(_joined(arrays)),
             np.full(len(texts), len(self._tables) - 1, dtype=np.uint64),
         ]
         self._numbers.append(np.stack(numbers))
         for column, place in self._places.items():
             self._kept[column].append(arrays[place])
-        self.staging.add(arrays, rank)
+        self.staging.add(arrays, hashes.rank)
 
 
 def _joined(arrays: Sequence[pa.Array]) -> list[bytes]:

@@ -9,6 +9,7 @@ Knows words; knows nothing of labels or splits.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,32 @@ BASE = np.uint64(0x100000001B3)
 GOLDEN = np.uint32(0x9E3779B1)
 
 
+@dataclass(frozen=True)
+class Sketches:
+    """What near-duplicates among n texts are found by.
+
+    Attributes:
+        words: The hashes of each text's different words, in order, uint32 (words,).
+        lengths: How many those are, int64 (n,).
+        keys: Of each band, uint32 (bands, n).
+    """
+
+    words: np.ndarray
+    lengths: np.ndarray
+    keys: np.ndarray
+
+
+def sketch(texts: Sequence[str]) -> Sketches:
+    """Sketch normalised texts, all at once."""
+    words, lengths = _hash_words(texts)
+    owner = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
+    codes = distinct((owner << np.uint64(32)) | words)
+    words, lengths = codes.astype(np.uint32), np.bincount(_owner(codes), minlength=len(lengths))
+    return Sketches(words, lengths, _band_keys(words, np.cumsum(lengths) - lengths))
+
+
 class NearDuplicates:
-    """Collects texts, then says which belong together.
+    """Collects sketches, then says which texts belong together.
 
     Args:
         path: A file for the words, made here; `remove` deletes it.
@@ -40,18 +65,13 @@ class NearDuplicates:
         path.touch()
         self._lengths: list[np.ndarray] = []
         self._keys: list[np.ndarray] = []
-        draw = np.random.default_rng(SEED)
-        # Odd factors, so that each is a shuffle of all 2^32 hashes.
-        self._factors = draw.integers(0, 2**31, (BANDS, ROWS_A_BAND), dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-        self._offsets = draw.integers(0, 2**32, (BANDS, ROWS_A_BAND), dtype=np.uint32)
 
-    def add(self, texts: Sequence[str]) -> None:
-        """Take normalised texts, some thousands at a time, in the order of the rows."""
-        hashes, lengths = _hash_words(texts)
+    def add(self, sketches: Sketches) -> None:
+        """Take the sketches of some texts, in the order of the rows."""
         with self._path.open("ab") as file:
-            file.write(hashes.tobytes())
-        self._lengths.append(lengths)
-        self._keys.append(self._band_keys(hashes, np.cumsum(lengths) - lengths))
+            file.write(sketches.words.tobytes())
+        self._lengths.append(sketches.lengths)
+        self._keys.append(sketches.keys)
 
     def join(self, group: np.ndarray) -> np.ndarray:
         """Join groups of equal texts to groups of near-equal ones.
@@ -68,6 +88,8 @@ class NearDuplicates:
         nodes = np.flatnonzero(lengths[first] >= FEWEST_WORDS)
         pairs = self._candidates(np.concatenate(self._keys, axis=1)[:, first[nodes]], len(nodes))
         pairs = nodes[pairs]
+        sizes = lengths[first[pairs]]
+        pairs = pairs[sizes.min(axis=1) >= THRESHOLD * sizes.max(axis=1)]  # others can't share so much
         near = pairs[self._similarity(pairs, starts, lengths[first]) >= THRESHOLD]
         links = coo_array((np.ones(len(near), np.int8), (near[:, 0], near[:, 1])), shape=(len(digests), len(digests)))
         _, component = connected_components(links, directed=False)
@@ -78,15 +100,6 @@ class NearDuplicates:
     def remove(self) -> None:
         """Delete the file."""
         self._path.unlink()
-
-    def _band_keys(self, hashes: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        keys = np.zeros((BANDS, len(starts)), dtype=np.uint32)
-        for band in range(BANDS):
-            for factor, offset in zip(self._factors[band], self._offsets[band], strict=True):
-                least = np.minimum.reduceat(hashes * factor + offset, starts)
-                keys[band] = (keys[band] ^ least) * GOLDEN
-                keys[band] ^= keys[band] >> np.uint32(15)
-        return keys
 
     def _candidates(self, keys: np.ndarray, count: int) -> np.ndarray:
         """Pairs of neighbours within each bucket of each band, int (pairs, 2), each once."""
@@ -114,6 +127,20 @@ class NearDuplicates:
         return result
 
 
+def _band_keys(words: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    draw = np.random.default_rng(SEED)
+    # Odd factors, so that each is a shuffle of all 2^32 hashes.
+    factors = draw.integers(0, 2**31, (BANDS, ROWS_A_BAND), dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    offsets = draw.integers(0, 2**32, (BANDS, ROWS_A_BAND), dtype=np.uint32)
+    keys = np.zeros((BANDS, len(starts)), dtype=np.uint32)
+    for band in range(BANDS):
+        for factor, offset in zip(factors[band], offsets[band], strict=True):
+            least = np.minimum.reduceat(words * factor + offset, starts)
+            keys[band] = (keys[band] ^ least) * GOLDEN
+            keys[band] ^= keys[band] >> np.uint32(15)
+    return keys
+
+
 def _hash_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """A hash of each word, uint32 (words,), and how many words each text has, int64 (n,).
 
@@ -135,10 +162,10 @@ def _hash_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sets(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The different words of each text as codes: the text's number above, the word's hash below."""
+    """The different words of each text as codes, in order: the text's number above, the word's hash below."""
     owner = np.repeat(np.arange(len(starts), dtype=np.uint64), lengths)
     place = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-    return distinct((owner << np.uint64(32)) | words[place])
+    return np.asarray((owner << np.uint64(32)) | words[place])
 
 
 def _owner(codes: np.ndarray) -> np.ndarray:

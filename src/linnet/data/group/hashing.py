@@ -1,0 +1,112 @@
+"""All that is told of a text by hashing it, for a whole chunk of texts; beside the reading, in a process of its own."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+
+from linnet.data.group.near import Sketches, sketch
+from linnet.data.group.rank import ranks
+from linnet.data.group.texts import digests, normalised
+from linnet.errors import StorageError
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """What is told of n clean texts.
+
+    Attributes:
+        rank: uint64 (n,).
+        text: Digests of the texts, uint64 (n,).
+        normal: Digests of the normalised texts, uint64 (n,).
+        sketches: What near-duplicates are found by.
+    """
+
+    rank: np.ndarray
+    text: np.ndarray
+    normal: np.ndarray
+    sketches: Sketches
+
+
+def hash_texts(texts: Sequence[str], seed: int) -> Hashes:
+    """Hash clean texts."""
+    keys = normalised(texts)
+    encoded = [text.encode() for text in texts]
+    return Hashes(ranks(encoded, seed), digests(encoded), digests([key.encode() for key in keys]), sketch(keys))
+
+
+class Helper:
+    """A process that hashes, for the numbers take as long as the reading and one interpreter does one at a time.
+
+    It is started anew and not forked, as threads may be running, and takes nothing but texts. It ends when this
+    process does, however that ends.
+    """
+
+    def __init__(self, seed: int):
+        code = (
+            f"import sys; sys.path[:0] = {sys.path!r}; from linnet.data.group.hashing import help_out; help_out({seed})"
+        )
+        # A session of its own, so that Ctrl-C is told to this process alone.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+
+    def hash_texts(self, texts: Sequence[str]) -> Hashes:
+        """Hash clean texts; the caller's other threads go on meanwhile.
+
+        Raises:
+            StorageError: The process has died, most likely for want of memory.
+        """
+        assert self._process.stdin
+        assert self._process.stdout
+        try:
+            _write(self._process.stdin, [np.frombuffer("\n".join(texts).encode(), np.uint8)])
+            rank, text, normal, *sketches = _read(self._process.stdout)
+        except (BrokenPipeError, EOFError):
+            code = self._process.wait()
+            raise StorageError(
+                f"The process that hashes texts has ended (exit {code}), as it does when memory runs out. Free some "
+                "memory and prepare again; nothing was written."
+            ) from None
+        return Hashes(rank, text, normal, Sketches(*sketches))
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def help_out(seed: int) -> None:
+    """What the process does: texts in on standard input, arrays out on standard output, until there is no more."""
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    try:
+        while True:
+            (texts,) = _read(stdin)
+            hashes = hash_texts(texts.tobytes().decode().split("\n"), seed)
+            sketches = hashes.sketches
+            _write(stdout, [hashes.rank, hashes.text, hashes.normal, sketches.words, sketches.lengths, sketches.keys])
+    except (EOFError, BrokenPipeError):
+        return
+
+
+def _write(stream: IO[bytes], arrays: Sequence[np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    for array in arrays:
+        np.save(buffer, array, allow_pickle=False)
+    stream.write(len(arrays).to_bytes(8, "little") + buffer.tell().to_bytes(8, "little"))
+    stream.write(buffer.getbuffer())
+    stream.flush()
+
+
+def _read(stream: IO[bytes]) -> list[np.ndarray]:
+    head = stream.read(16)
+    count, size = int.from_bytes(head[:8], "little"), int.from_bytes(head[8:], "little")
+    content = stream.read(size)
+    if len(head) < 16 or len(content) < size:
+        raise EOFError
+    buffer = io.BytesIO(content)
+    return [np.load(buffer, allow_pickle=False) for _ in range(count)]
