@@ -8,16 +8,16 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pytest
 
 from linnet.cli.main import main
 from linnet.config import DataConfig, load_config
 from linnet.data import prepare
-from linnet.data.card import REASONS
+from linnet.data.card import write
 from linnet.data.read.fetch import Patience, Remote
 from linnet.data.read.known import Known, cache_folder, catalogue, mirrored, origin, resolve
 from linnet.errors import DataError, UsageError
-from linnet.page import render
 
 ROWS = "".join(f"{number % 2}\tmessage number {number}\n" for number in range(200)).encode()
 HASTY = Patience(timeout=2, attempts=2, pause=0.01)
@@ -182,11 +182,12 @@ def test_the_card_says_where_it_is_from(known: dict[str, Known], folder: Path) -
     assert origin(source, known) == {}
 
 
-def test_the_page_shows_where_it_is_from(splits: Path) -> None:
+def test_the_page_shows_where_it_is_from(splits: Path, tmp_path: Path) -> None:
     card = json.loads((splits / "data_card.json").read_text())
     said = {"name": "messages", "about": "Texts", "licence": "<none>", "page": "site.example", "urls": []}
     card["source"]["known"] = said | {"label_names": {"0": "ham", "1": "spam"}}
-    page = render("data_card.html", card=card, reasons=REASONS, classes_plot="", lengths_plot="")
+    write(tmp_path, card, {"train": np.array([3])})
+    page = (tmp_path / "data_card.html").read_text(encoding="utf-8")
     assert "The data set <code>messages</code>. Texts. Licence:\n&lt;none&gt;. Described at site.example." in page
     assert "Labels: 0 is ham, 1 is spam</p>" in page
 

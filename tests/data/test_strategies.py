@@ -1,6 +1,7 @@
 """The ways to split, through the whole stage on real files."""
 
 import csv
+import hashlib
 import json
 import random
 
@@ -84,6 +85,7 @@ def test_files_of_their_own_stay_whole_and_nothing_like_them_is_trained_on(tmp_p
     assert found["test"] == {text for text, _ in apart[:30]}
     assert found["validation"] == {text for text, _ in apart[30:]}
     assert found["train"] == {text for text, _ in rows}
+    assert card["apart"]["test"] == {"name": "t.csv", "sha256": hashlib.sha256(test.read_bytes()).hexdigest()}
     assert card["accounting"]["dropped"] == {"in_test_file": 3, "in_validation_file": 1}
     assert accounted(card)
 
@@ -114,6 +116,7 @@ def test_again_with_more_rows_every_row_keeps_its_split(tmp_path, sample):
         assert since["new"] == len(after[name] - before[name])
         assert since["kept"] == len(before[name] - lost) == since["before"] - since["gone"]
     assert card["since"]["moved"] == 0
+    assert "Since the last time" in (out / "data_card.html").read_text(encoding="utf-8")
     assert accounted(card)
     if not sample:
         assert card["accounting"]["used"] == {"train": 805, "validation": 230, "test": 115}

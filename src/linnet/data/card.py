@@ -52,6 +52,7 @@ VERDICTS = {
 def describe(
     settings: DataConfig,
     source: Source | None,
+    apart: dict[str, Source],
     dialect: dict[str, Any],
     collected: Collected,
     found: dict[str, int],
@@ -68,6 +69,7 @@ def describe(
     Args:
         settings: What was asked for.
         source: The raw file; None where the data are generated.
+        apart: The files of splits that have one of their own.
         dialect: How the file was read.
         collected: Its clean rows.
         found: Counts of texts, duplicates, conflicts and groups.
@@ -82,6 +84,7 @@ def describe(
     return {
         "format": FORMAT,
         "source": _source(settings, source, dialect),
+        "apart": {name: {"name": each.name, "sha256": each.digest()} for name, each in apart.items()},
         "generated": source is None,
         "columns": {
             "text": collected.text_column,

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linnet.config import Config, DataConfig, ModelConfig
+from linnet.config import Config, DataConfig
 from linnet.data import card
 from linnet.data.audit import suspects
 from linnet.data.audit.examine import examine
@@ -45,15 +45,16 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
         DataError: The file, or too much of it, can't be used.
         StorageError: The disk refused a write.
     """
-    settings = known.resolve(config.data)
+    config = config.model_copy(update={"data": known.resolve(config.data)})
+    settings = config.data
     with whole_directory(directory, holds=card.NAME) as folder:
         columns = [column for column in (settings.split_by, settings.group_column) if column]
         collector = Collector(settings, folder / STAGING, columns)
-        origins = list(_files(settings))
-        opened = [_collect(collector, settings.model_copy(update={"source": file})) for _, file in origins]
-        return _finish(
-            collector, np.array([split for split, _ in origins]), settings, config.model, opened[0], directory, folder
-        )
+        files = [
+            (split, _collect(collector, settings.model_copy(update={"source": file})))
+            for split, file in _files(settings)
+        ]
+        return _finish(collector, files, config, directory, folder)
 
 
 def _files(settings: DataConfig) -> Iterator[tuple[int, str]]:
@@ -78,14 +79,10 @@ def _collect(collector: Collector, settings: DataConfig) -> Opened:
 
 
 def _finish(
-    collector: Collector,
-    origins: np.ndarray,
-    settings: DataConfig,
-    model: ModelConfig,
-    opened: Opened,
-    directory: Path,
-    folder: Path,
+    collector: Collector, files: list[tuple[int, Opened]], config: Config, directory: Path, folder: Path
 ) -> dict[str, Any]:
+    settings, opened = config.data, files[0][1]
+    origins = np.array([split for split, _ in files])
     collected, staging = collector.result(), collector.staging
     classes = Classes(collected.labels, collected.label_sets)
     previous = Previous.find(directory, settings, collected.text)
@@ -95,6 +92,7 @@ def _finish(
     content = card.describe(
         settings=settings,
         source=opened.source,
+        apart={NAMES[split]: each.source for split, each in files[1:] if each.source},
         dialect=opened.table.dialect,
         collected=collected,
         noise=suspects.write(folder, settings.noise_sample),
@@ -103,7 +101,7 @@ def _finish(
         classes=_class_counts(classes, collected.label, placement.split),
         since=previous.changes(placement.split),
         lengths=lengths,
-        audit=examine(folder, model, settings.split_by),
+        audit=examine(folder, config.model, settings.split_by),
         notes=[*placement.notes, *previous.notes, *_correction_notes(collected)],
     )
     card.write(folder, content, lengths)

@@ -5,6 +5,7 @@ A guess from a few words is worth little: the card says how many texts were too 
 
 import re
 from collections import Counter
+from functools import cache
 from typing import Any
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
@@ -30,8 +31,7 @@ def examine_language(sample: Sample) -> dict[str, Any]:
         `rows` looked at, the share of them by language code in `languages`, the most frequent first and at most 10,
         the share `other` of the rest, the share `unsure`, and the share `short` of texts under 20 characters.
     """
-    # Beside the package's own, which is shared and whose scores are no probabilities.
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True, min_confidence=UNSURE)
+    identifier = _identifier()
     texts = [NO_LANGUAGE.sub("", text)[:CHARACTERS] for text in sample.table["text"].slice(0, ROWS).to_pylist()]
     found = Counter(identifier.classify(text)[0] for text in texts)
     unsure = found.pop("und", 0)
@@ -44,3 +44,9 @@ def examine_language(sample: Sample) -> dict[str, Any]:
         "unsure": round(unsure / rows, 4),
         "short": round(sum(len(text.strip()) < SHORT for text in texts) / rows, 4),
     }
+
+
+@cache
+def _identifier() -> LanguageIdentifier:
+    # Beside the package's own, which is shared and whose scores are no probabilities; unpacking it takes a while.
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True, min_confidence=UNSURE)

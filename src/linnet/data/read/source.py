@@ -84,7 +84,7 @@ class Source:
     @property
     def size(self) -> int:
         """Bytes of all its files."""
-        return sum(part.size for part in self.parts) or self.path.stat().st_size
+        return sum(part.size for part in self.parts) if self.parts else self.path.stat().st_size
 
     def digest(self) -> str:
         """SHA-256 of the file; of several, of what `sha256sum` prints for them in their folder."""
