@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 
 from linnet.config import DataConfig
 from linnet.data.audit.plots import plot_drift, plot_tokens, plot_words
@@ -163,6 +164,8 @@ def _plot_rows(accounting: dict[str, Any]) -> Markup:
     axes.margins(x=0.15)
     axes.invert_yaxis()
     axes.set_xlabel("rows")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     return svg(figure, "Rows used in each split, and rows dropped for each reason")
 
 
@@ -176,6 +179,8 @@ def _plot_classes(classes: dict[str, dict[str, int]]) -> str:
         left += values
     axes.invert_yaxis()
     axes.set_xlabel("rows")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(classes))
     return svg(figure, "Rows of each class in each split")
 
