@@ -22,6 +22,7 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Size = Share | Positive
+Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 
 
 class Section(BaseModel):
@@ -71,10 +72,18 @@ class TrainConfig(Section):
     weight_decay: float = Field(ge=0)
     per_device_train_batch_size: Positive
     per_device_eval_batch_size: Positive
+    gradient_accumulation_steps: Positive
     warmup_ratio: Rate
     max_grad_norm: float = Field(gt=0)
+    bf16: bool | Literal["auto"]
+    dropout: Dropout
+    attention_dropout: Dropout
+    label_smoothing_factor: float = Field(ge=0, lt=1)
+    class_weight: Literal["none", "balanced"]
     metric_for_best_model: Literal["eval_accuracy", "eval_f1", "eval_loss"]
     early_stopping_patience: Positive
+    save_steps: Positive
+    save_total_limit: Positive
     seed: Count
 
 

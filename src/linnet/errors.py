@@ -11,6 +11,7 @@
     ├── BundleError             exit 5   HTTP 503   a bundle is broken, changed or of another format
     │   └── ProofError          exit 5   HTTP 503   a bundle's proof is missing or failed
     ├── TrainingError           exit 6   HTTP 500   training can't go on
+    │   └── StoppedError        exit 130 HTTP 500   training was asked to stop, and can be gone on with
     └── StorageError            exit 7   HTTP 507   the disk refused a write
 
 A message says what was expected, what came, and what to do next. An error that is not in this tree
@@ -118,6 +119,13 @@ class TrainingError(LinnetError):
 
     exit_code = 6
     code = "training_failed"
+
+
+class StoppedError(TrainingError):
+    """Training was asked to stop, by Ctrl-C or SIGTERM, and can be gone on with."""
+
+    exit_code = 130  # 128 + SIGINT, as shells have it
+    code = "training_stopped"
 
 
 class StorageError(LinnetError):

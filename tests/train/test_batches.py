@@ -1,5 +1,7 @@
 """Splits as token ids, and batches of them."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -35,9 +37,12 @@ def test_batches_hold_every_text_once_in_order(tokenizer_path, texts, size, seed
     rows, labels = [], []
     for batch in batches(encoded, order, size, CPU):
         assert len(batch) <= size
-        assert batch.input_ids.shape[1] == batch.attention_mask.sum(dim=1).max()
-        assert (batch.input_ids[batch.attention_mask == 0] == tokenizer.pad_id).all()
-        rows += [row[mask == 1].tolist() for row, mask in zip(batch.input_ids, batch.attention_mask, strict=True)]
+        input_ids, attention_mask = batch.padded(tokenizer.pad_id)
+        assert input_ids.shape[1] == attention_mask.sum(dim=1).max()
+        assert (input_ids[attention_mask == 0] == tokenizer.pad_id).all()
+        found = [row[mask == 1].tolist() for row, mask in zip(input_ids, attention_mask, strict=True)]
+        assert list(chain(*found)) == batch.ids.tolist()
+        rows += found
         labels += batch.labels.tolist()
     assert rows == [expected[i].ids for i in order]
     assert labels == split.labels[order].tolist()

@@ -3,6 +3,7 @@
 import math
 from itertools import chain
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -13,7 +14,12 @@ from linnet.data import read_split
 from linnet.errors import TrainingError
 from linnet.text import Tokenizer
 from linnet.train.batches import encode
+from linnet.train.classify import Classify
+from linnet.train.encoder import find_encoder
 from linnet.train.loop import Epoch, Loop
+from linnet.train.network import make_network
+from linnet.train.processes import Group
+from linnet.train.train import make_loop as make_loop_of
 
 ROWS, SIZE, EPOCHS, RATE = 60, 16, 2, 1e-2
 
@@ -26,8 +32,11 @@ def make_loop(encoder, splits):
         tokenizer = Tokenizer(encoder / "tokenizer.json", 64)
         overrides = {"num_train_epochs": EPOCHS, "learning_rate": RATE} | train
         settings = load_config(overrides={f"train.{key}": value for key, value in overrides.items()}).train
-        validation = encode(read_split(splits, "validation"), tokenizer)
-        return Loop(make_model(encoder), settings, encode(part(splits), tokenizer), validation)
+        learn, validation = encode(part(splits), tokenizer), encode(read_split(splits, "validation"), tokenizer)
+        known = np.unique(np.concatenate([learn.ids, validation.ids])).astype(np.int64)
+        network, _ = make_network(make_model(encoder), torch.float32, known, tokenizer.pad_id, settings.seed)
+        task = Classify(network, settings, validation.within(known))
+        return Loop(task, settings, learn.within(known))
 
     return make
 
@@ -81,52 +90,59 @@ def test_it_is_the_reference_recipe(make_loop, encoder, splits):
 
     assert [epoch.train_loss for epoch in loop.state.history] == pytest.approx(losses, abs=1e-5)
     assert loop.state.step == steps
+    found = loop.weights.state_dict()
     for name, expected in model.state_dict().items():
-        torch.testing.assert_close(loop.model.state_dict()[name], expected, atol=1e-4, rtol=1e-3, msg=name)
+        torch.testing.assert_close(found[name], expected, atol=1e-4, rtol=1e-3, msg=name)
 
 
 def test_every_epoch_meets_every_text_in_a_new_order(make_loop, monkeypatch):
     loop = make_loop()
     seen = []
-    forward = loop.model.forward
+    loss = loop.task.loss
 
-    def watch(input_ids, attention_mask):
-        if loop.model.training:
-            rows = zip(input_ids, attention_mask, strict=True)
-            seen.append([tuple(row[mask == 1].tolist()) for row, mask in rows])
-        return forward(input_ids=input_ids, attention_mask=attention_mask)
+    def watch(batch):
+        seen.append(batch.rows.tolist())
+        return loss(batch)
 
-    monkeypatch.setattr(loop.model, "forward", watch)
+    monkeypatch.setattr(loop.task, "loss", watch)
     loop.run_epoch(ignore)
     loop.run_epoch(ignore)
-    assert [len(batch) for batch in seen] == [16, 16, 16, 12] * 2
-    first, second = list(chain(*seen[:4])), list(chain(*seen[4:]))
-    texts = sorted(tuple(loop.train.row(i)) for i in range(ROWS))
-    assert sorted(first) == sorted(second) == texts
+    first, second = list(chain(*seen[: loop.steps_per_epoch])), list(chain(*seen[loop.steps_per_epoch :]))
+    assert sorted(first) == sorted(second) == list(range(ROWS))
     assert first != second
 
 
 def test_gradients_are_clipped_to_the_norm(make_loop, monkeypatch):
     loop = make_loop(max_grad_norm=1e-3)
     norms = []
+    step = loop.optimizer.step
 
-    def watch(*_):
-        norms.append(math.sqrt(sum(p.grad.square().sum().item() for p in loop.model.parameters())))
+    def watch(rate, divisor):
+        norms.append(loop.weights.norm() / divisor)
+        step(rate, divisor)
 
-    loop.optimizer.register_step_pre_hook(watch)
+    monkeypatch.setattr(loop.optimizer, "step", watch)
     loop.run_epoch(ignore)
-    assert len(norms) == 4
-    assert max(norms) <= 1e-3 * (1 + 1e-4)
+    assert norms == pytest.approx([1e-3] * loop.steps_per_epoch, rel=1e-4)
+
+
+def test_several_batches_make_a_step(make_loop):
+    at_once, in_parts = make_loop(), make_loop(per_device_train_batch_size=4, gradient_accumulation_steps=4)
+    epochs = [loop.run_epoch(ignore) for loop in (at_once, in_parts)]
+    assert at_once.state.step == in_parts.state.step
+    assert epochs[0].train_loss == pytest.approx(epochs[1].train_loss, abs=1e-6)
+    for name, expected in at_once.weights.state_dict().items():
+        torch.testing.assert_close(in_parts.weights.state_dict()[name], expected, atol=1e-4, rtol=1e-3, msg=name)
 
 
 def test_a_step_that_fails_leaves_the_weights_as_they_were(make_loop):
     loop = make_loop()
     with torch.no_grad():
-        loop.model.classifier.bias[0] = math.nan
-    before = {name: tensor.clone() for name, tensor in loop.model.state_dict().items()}
-    with pytest.raises(TrainingError, match=r"^At step 1 \(epoch 1\) the loss is nan"):
+        loop.task.network.model.classifier.bias[0] = math.nan
+    before = {name: tensor.clone() for name, tensor in loop.weights.state_dict().items()}
+    with pytest.raises(TrainingError, match=r"At step 1 \(epoch 1\) the loss is nan .* The batch was rows \d+, "):
         loop.run_epoch(ignore)
-    for name, tensor in loop.model.state_dict().items():
+    for name, tensor in loop.weights.state_dict().items():
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=0, equal_nan=True)
 
 
@@ -151,3 +167,23 @@ def test_when_it_stops_and_which_epoch_is_best(make_loop, metric, epochs, patien
     assert loop.stop_reason == reason
     if best:
         assert loop.best.epoch == best
+
+
+def test_rare_classes_count_more_if_balanced(encoder, splits, settings, tmp_path, write_splits):
+    rows = {name: list(zip(read_split(splits, name).texts, read_split(splits, name).labels.tolist(), strict=True))
+            for name in ("train", "validation", "test")}  # fmt: skip
+    rare = [row for row in rows["train"] if row[1] == 1][:25] + [row for row in rows["train"] if row[1] == 0]
+    names = {name: ["negative", "positive"] for name in rows}
+    folder = write_splits(tmp_path / "splits", names, rows | {"train": rare})
+    recalled = {}
+    for weight in ("none", "balanced"):
+        config = settings(class_weight=weight, num_train_epochs=2)
+        learn, validate = (read_split(folder, name) for name in ("train", "validation"))
+        loop, _ = make_loop_of(config, learn, validate, find_encoder(str(encoder)), Group())
+        loop.run_epoch(ignore)
+        loop.run_epoch(ignore)
+        answers = loop.task.logits(loop.task.validation).argmax(axis=1)
+        recalled[weight] = (answers[validate.labels == 1] == 1).mean()
+    assert recalled["balanced"] > recalled["none"]
+    weights = loop.task.class_weights[torch.tensor(learn.labels)]
+    assert weights.mean().item() == pytest.approx(1.0)

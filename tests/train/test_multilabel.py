@@ -16,8 +16,10 @@ from linnet.errors import DataError
 from linnet.text import Tokenizer
 from linnet.train import train
 from linnet.train.batches import batches, encode
+from linnet.train.classify import Classify
 from linnet.train.encoder import find_encoder, load_classifier
 from linnet.train.loop import Loop
+from linnet.train.network import make_network
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +56,17 @@ def test_one_label_has_a_macro_f1(encoder, splits, settings):
     tokenizer = Tokenizer(encoder / "tokenizer.json", 64)
     learn, validation = (encode(read_split(splits, name), tokenizer) for name in ("train", "validation"))
     model = load_classifier(find_encoder(str(encoder)), ("negative", "positive"), tokenizer)
-    loop = Loop(model, settings(metric_for_best_model="eval_f1").train, learn, validation)
+    recipe = settings(metric_for_best_model="eval_f1").train
+    known = np.arange(tokenizer.vocab_size)
+    network, _ = make_network(model, torch.float32, known, tokenizer.pad_id, recipe.seed)
+    loop = Loop(Classify(network, recipe, validation), recipe, learn)
     epoch = loop.run_epoch(lambda texts, loss: None)
+    model.eval()
     logits, labels = [], []
     with torch.no_grad():
         for batch in batches(validation, np.arange(len(validation)), 64, model.device):
-            logits.append(model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits)
+            input_ids, attention_mask = batch.padded(tokenizer.pad_id)
+            logits.append(model(input_ids=input_ids, attention_mask=attention_mask).logits)
             labels.append(batch.labels)
     found, right = torch.cat(logits), torch.cat(labels)
     assert epoch.eval_f1 == pytest.approx(f1_score(right, found.argmax(dim=1), average="macro"))

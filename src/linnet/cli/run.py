@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
         check_encoder(config.model)  # a mistyped name is told before the data are read
     print(f"Run {config.run.name!r} in {directory}")
     again = bool(arguments.overwrite)
-    for name, folder, stage in _stages(config, directory):
+    for name, folder, stage in _stages(config, directory, again):
         if (directory / folder).is_dir() and not again:
             print(f"\n{name}: {directory / folder} stands, kept (--overwrite does it again)")
             continue
@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"Read how good it is in: {directory / 'report' / 'report.html'}")
 
 
-def _stages(config: "Config", directory: Path) -> list[tuple[str, str, Callable[[], Any]]]:
+def _stages(config: "Config", directory: Path, again: bool) -> list[tuple[str, str, Callable[[], Any]]]:
     import linnet.data
     import linnet.evaluate
     import linnet.export
@@ -59,9 +59,13 @@ def _stages(config: "Config", directory: Path) -> list[tuple[str, str, Callable[
 
     splits, checkpoint = directory / "splits", directory / "checkpoint"
     bundle, report = directory / "bundle", directory / "report"
+
+    def learn() -> None:
+        train.show(linnet.train.train(config, splits, checkpoint, overwrite=again), checkpoint)
+
     return [
         ("prepare", "splits", lambda: prepare.show(linnet.data.prepare(config, splits))),
-        ("train", "checkpoint", lambda: train.show(linnet.train.train(config, splits, checkpoint), checkpoint)),
+        ("train", "checkpoint", learn),
         ("export", "bundle", lambda: export.show(linnet.export.export(config, checkpoint, splits, bundle))),
         ("evaluate", "report", lambda: evaluate.show(linnet.evaluate.evaluate(config, bundle, splits, report), report)),
     ]

@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("checkpoint"), metavar="DIR", help="folder (default: checkpoint)"
     )
+    parser.add_argument("--overwrite", action="store_true", help="begin anew, though an unfinished run lies there")
     add_config_options(parser, "model.name_or_path", "train.num_train_epochs")
 
 
@@ -23,7 +24,9 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     import linnet.train
 
-    show(linnet.train.train(config_from(arguments), arguments.splits, arguments.out), arguments.out)
+    record = linnet.train.train(config_from(arguments), arguments.splits, arguments.out, overwrite=arguments.overwrite)
+    if linnet.train.speaks():
+        show(record, arguments.out)
 
 
 def show(record: dict[str, Any], directory: Path) -> None:

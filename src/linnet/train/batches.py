@@ -1,7 +1,8 @@
-"""Splits as token ids, tokenised once and ahead, and batches of them padded to the longest text of each."""
+"""Splits as token ids, tokenised once and ahead, and batches of them without padding."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 
 from linnet.data import Split
 from linnet.errors import DataError, LabelError
-from linnet.predict.batching import pad
 from linnet.text import Tokenizer
+from linnet.train.functions import Layout
 
 TEXTS_AT_ONCE = 8192
 
@@ -25,7 +26,6 @@ class Encoded:
         ids: Token ids of all texts, one after the other, int32 (tokens,).
         ends: Where each text's ids end, with a leading 0, int64 (n + 1,).
         labels: Label ids, int64 (n,); of a multi-label split which labels apply, bool (n, C).
-        pad_id: What shorter texts of a batch are filled with.
         truncated: Texts whose end was cut off.
     """
 
@@ -33,39 +33,53 @@ class Encoded:
     ids: NDArray[np.int32]
     ends: NDArray[np.int64]
     labels: NDArray[Any]
-    pad_id: int
     truncated: int
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.ends) - 1
 
     def row(self, index: int) -> list[int]:
         """Token ids of one text."""
         ids: list[int] = self.ids[self.ends[index] : self.ends[index + 1]].tolist()
         return ids
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each text, int64 (n,)."""
         return np.diff(self.ends)
 
+    def within(self, vocabulary: NDArray[np.int64]) -> "Encoded":
+        """The same with places in a sorted vocabulary for token ids."""
+        return replace(self, ids=np.searchsorted(vocabulary, self.ids).astype(np.int32))
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Some texts, padded to the longest.
+    """Some texts, one after the other.
 
     Attributes:
-        input_ids: int64 (rows, longest).
-        attention_mask: 1 where there is a token, int64 (rows, longest).
+        rows: Which texts of the split they are, int64 (rows,).
+        ids: Token ids, int64 (tokens,).
+        layout: Which of them are which text's.
         labels: int64 (rows,), or bool (rows, C).
     """
 
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
+    rows: NDArray[np.int64]
+    ids: torch.Tensor
+    layout: Layout
     labels: torch.Tensor
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.rows)
+
+    def padded(self, pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """As a rectangle: `input_ids` and `attention_mask`, int64 (rows, longest) both."""
+        mask = torch.zeros(self.layout.shape, dtype=torch.int64, device=self.ids.device)
+        mask.view(-1)[self.layout.places] = 1
+        input_ids = torch.full_like(mask, pad_id)
+        input_ids.view(-1)[self.layout.places] = self.ids
+        longest = int(self.layout.lengths.max())
+        return input_ids[:, :longest], mask[:, :longest]
 
 
 def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
@@ -83,14 +97,18 @@ def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
             f"Row {unnamed[0]} of the {split.name} split has the label {split.labels[unnamed[0]]}, but there are names "
             f"for 0 to {len(split.label_names) - 1} alone. Run `linnet prepare` again."
         )
-    parts, lengths, truncated = [], [0], 0
-    for start in range(0, len(split), TEXTS_AT_ONCE):
-        encodings = tokenizer.encode(split.texts[start : start + TEXTS_AT_ONCE])
+    return encode_texts(split.name, split.texts, split.labels, tokenizer)
+
+
+def encode_texts(name: str, texts: Sequence[str], labels: NDArray[Any], tokenizer: Tokenizer) -> Encoded:
+    """Tokenise clean texts, of which each has its place in `labels`."""
+    parts, lengths, truncated = [np.empty(0, np.int32)], [0], 0
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        encodings = tokenizer.encode(texts[start : start + TEXTS_AT_ONCE])
         parts += [np.asarray(encoding.ids, np.int32) for encoding in encodings]
         lengths += [len(encoding.ids) for encoding in encodings]
         truncated += sum(encoding.truncated for encoding in encodings)
-    ends = np.cumsum(lengths, dtype=np.int64)
-    return Encoded(split.name, np.concatenate(parts), ends, split.labels, tokenizer.pad_id, truncated)
+    return Encoded(name, np.concatenate(parts), np.cumsum(lengths, dtype=np.int64), labels, truncated)
 
 
 def batches(
@@ -106,8 +124,13 @@ def batches(
     """
     indices = np.asarray(order, dtype=np.int64)
     for start in range(0, len(indices), size):
-        chosen = indices[start : start + size]
-        input_ids, attention_mask = pad([split.row(i) for i in chosen], split.pad_id)
-        yield Batch(
-            *(torch.from_numpy(array).to(device) for array in (input_ids, attention_mask, split.labels[chosen]))
-        )
+        yield batch(split, indices[start : start + size], device)
+
+
+def batch(split: Encoded, rows: NDArray[np.int64], device: torch.device) -> Batch:
+    """The batch of these rows of a split."""
+    lengths = split.lengths[rows]
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(lengths.sum()) + np.repeat(split.ends[rows] - starts, lengths)
+    ids = torch.from_numpy(split.ids[places].astype(np.int64)).to(device)
+    return Batch(rows, ids, Layout(lengths, device), torch.from_numpy(split.labels[rows]).to(device))

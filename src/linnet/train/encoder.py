@@ -1,6 +1,6 @@
 """The encoder to start from: where its files lie, and the classifier that is made of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging
 
 from linnet.errors import BundleError, ModelError
@@ -89,7 +89,20 @@ def _check_files(encoder: Encoder) -> None:
         )
 
 
-def load_classifier(encoder: Encoder, labels: Sequence[str], tokenizer: Tokenizer, multi_label: bool = False) -> Any:
+# What configurations call the rates of dropout: of hidden states and of attention.
+DROPOUT = {
+    "dropout": ("dropout", "hidden_dropout_prob"),
+    "attention_dropout": ("attention_dropout", "attention_probs_dropout_prob"),
+}
+
+
+def load_classifier(
+    encoder: Encoder,
+    labels: Sequence[str],
+    tokenizer: Tokenizer,
+    multi_label: bool = False,
+    dropouts: Mapping[str, float] | None = None,
+) -> Any:
     """Load an encoder with a classification head, in float32.
 
     A head that the files hold is taken over where it fits; otherwise it is drawn from torch's random state.
@@ -99,6 +112,7 @@ def load_classifier(encoder: Encoder, labels: Sequence[str], tokenizer: Tokenize
         labels: Label names by id.
         tokenizer: Its tokenizer, which tells how long a text may get.
         multi_label: Whether a text has any number of labels; it stands in the model's config as its problem type.
+        dropouts: Rates other than the encoder's own, by `dropout` and `attention_dropout`.
 
     Returns:
         A `transformers` model for sequence classification.
@@ -107,6 +121,7 @@ def load_classifier(encoder: Encoder, labels: Sequence[str], tokenizer: Tokenize
         ModelError: It can't be loaded, its own weights are not all there, or it can't read what the tokenizer gives.
     """
     names = dict(enumerate(labels))
+    rates = _rates(encoder, dropouts or {})
     try:
         with quiet():
             model, found = AutoModelForSequenceClassification.from_pretrained(
@@ -120,12 +135,27 @@ def load_classifier(encoder: Encoder, labels: Sequence[str], tokenizer: Tokenize
                 local_files_only=True,
                 ignore_mismatched_sizes=True,  # a head for other labels; the rest is refused below
                 output_loading_info=True,
+                **rates,
             )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"The encoder {encoder.name} can't be loaded: {error}") from error
     _check_weights(encoder, model, found)
     _check_limits(encoder, model.config, tokenizer)
     return model
+
+
+def _rates(encoder: Encoder, dropouts: Mapping[str, float]) -> dict[str, float]:
+    if not dropouts:
+        return {}
+    config = AutoConfig.from_pretrained(encoder.folder, local_files_only=True, trust_remote_code=False)
+    known = {name: [key for key in DROPOUT[name] if hasattr(config, key)] for name in dropouts}
+    for name, keys in known.items():
+        if not keys:
+            raise ModelError(
+                f"The encoder {encoder.name} is a {config.model_type}, of which Linnet does not know what it calls "
+                f'train.{name}. Leave it at "encoder" and set the rate in the encoder\'s config.json.'
+            )
+    return {keys[0]: dropouts[name] for name, keys in known.items()}
 
 
 @contextmanager

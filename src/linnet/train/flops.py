@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from linnet.train.encoder import POOLER
@@ -17,7 +19,7 @@ class Flops:
     A matrix product of n multiply-adds is 2n operations. Each token meets every weight of the encoder's
     linear layers once, and each text those of the head; in the attention of a layer each token of a text
     meets each of its tokens in two products of the layer's width: 2 x 2 x width operations a pair. Element-wise
-    work is left out, padding is not. This is the count of Kaplan et al. 2020 (arXiv:2001.08361), table 1, with the
+    work is left out, and so is padding. This is the count of Kaplan et al. 2020 (arXiv:2001.08361), table 1, with the
     attention of Chowdhery et al. 2022 (arXiv:2204.02311), appendix B.
 
     Attributes:
@@ -44,11 +46,8 @@ class Flops:
         config = model.config
         return cls(encoder, sum(linear.values()) - encoder, config.num_hidden_layers * config.hidden_size)
 
-    def step(self, rows: int, length: int) -> int:
-        """Operations of one batch of `rows` texts padded to `length` tokens, forward and backward."""
-        forward = (
-            2 * self.weights * rows * length
-            + 2 * self.head_weights * rows
-            + 4 * self.attention * rows * length * length
-        )
+    def step(self, lengths: NDArray[np.int64]) -> int:
+        """Operations of one batch, forward and backward: its texts' tokens, int64 (texts,), without padding."""
+        tokens, pairs = int(lengths.sum()), int((lengths * lengths).sum())
+        forward = 2 * self.weights * tokens + 2 * self.head_weights * len(lengths) + 4 * self.attention * pairs
         return (1 + BACKWARD) * forward

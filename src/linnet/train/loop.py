@@ -1,26 +1,51 @@
 """The training loop: epochs of steps, a look at the validation split after each, and when to stop.
 
-All that a run's next step depends on is in `Loop`'s attributes and torch's random state. Knows nothing of files.
+All that a run's next step depends on is in `Loop.state`, in the weights and moments, and in the random states that
+`Loop.random_states` gives. Knows nothing of files, nor of what is being learnt: that is a `Task`.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.nn.utils import clip_grad_norm_
 
 from linnet.config import TrainConfig
 from linnet.errors import TrainingError
-from linnet.evaluate import metrics, thresholds
-from linnet.predict import sigmoid
-from linnet.train.batches import Batch, Encoded, batches
+from linnet.train.batches import Batch, Encoded, batch
 from linnet.train.flops import Flops
-from linnet.train.optimizer import make_optimizer, make_scheduler
+from linnet.train.network import Network
+from linnet.train.optimizer import AdamW, learning_rate
+from linnet.train.processes import Group
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How a model does on texts it does not learn from.
+
+    Attributes:
+        loss: Mean loss.
+        accuracy: Share of right answers.
+        f1: F1, or nothing where there is none to speak of.
+    """
+
+    loss: float
+    accuracy: float
+    f1: float | None
+
+
+class Task(Protocol):
+    """What is learnt."""
+
+    network: Network
+    validation: Encoded
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Sum of the losses of a batch's texts, with dropout; float32 ()."""
+
+    def evaluate(self) -> Scores:
+        """How the model does on validation texts."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +54,8 @@ class Epoch:
 
     Attributes:
         epoch: Its number, from 1.
-        train_loss: Mean cross-entropy of the texts trained on, each as it was met, dropout included; of several
-            labels a text the mean binary cross-entropy of each.
-        eval_loss: The same of the validation texts.
+        train_loss: Mean loss of the texts trained on, each as it was met, dropout included.
+        eval_loss: The same of the validation texts, without dropout.
         eval_accuracy: Share of the validation texts whose likeliest label is theirs; of several labels a text the
             share whose labels are all right, by the one threshold for all labels that is best for micro F1.
         eval_f1: Macro F1 on the validation texts; of several labels a text micro F1 by that threshold.
@@ -42,7 +66,7 @@ class Epoch:
     train_loss: float
     eval_loss: float
     eval_accuracy: float
-    eval_f1: float
+    eval_f1: float | None
     learning_rate: float
 
 
@@ -52,43 +76,53 @@ class State:
 
     Attributes:
         step: Optimiser steps done.
+        epoch_step: Those of the epoch under way.
+        epoch_loss: Sum of the losses of the epoch under way.
+        epoch_texts: Its texts so far.
         texts: Texts trained on, counted each time.
-        tokens: Tokens trained on, padding included.
+        tokens: Tokens trained on.
         flops: Floating-point operations of training, see `Flops`.
+        seconds: Time that earlier processes spent on this run.
         history: The epochs done.
     """
 
     step: int = 0
+    epoch_step: int = 0
+    epoch_loss: float = 0.0
+    epoch_texts: int = 0
     texts: int = 0
     tokens: int = 0
     flops: int = 0
+    seconds: float = 0.0
     history: list[Epoch] = field(default_factory=list)
 
 
 class Loop:
-    """A training run of a model on a split.
+    """A training run.
 
     Args:
-        model: A `transformers` model for sequence classification, on the device it is trained on.
+        task: What is learnt, with the network that learns it.
         settings: The recipe.
-        train: The split to learn from.
-        validation: The split that says which epoch is best.
+        train: The texts to learn from, as the network takes them.
+        group: The processes that take part.
     """
 
-    def __init__(self, model: Any, settings: TrainConfig, train: Encoded, validation: Encoded):
-        self.model, self.settings, self.train, self.validation = model, settings, train, validation
-        self.steps_per_epoch = math.ceil(len(train) / settings.per_device_train_batch_size)
-        self.optimizer = make_optimizer(model, settings)
-        self.scheduler = make_scheduler(self.optimizer, settings, self.steps_per_epoch * settings.num_train_epochs)
+    def __init__(self, task: Task, settings: TrainConfig, train: Encoded, group: Group | None = None):
+        self.task, self.settings, self.train, self.group = task, settings, train, group or Group()
+        self.weights = task.network.weights
+        self.texts_per_step = (
+            settings.per_device_train_batch_size * settings.gradient_accumulation_steps * self.group.size
+        )
+        self.steps_per_epoch = math.ceil(len(train) / self.texts_per_step)
+        self.optimizer = AdamW(self.weights, settings.weight_decay)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.state = State()
-        self._flops = Flops.of(model)
-        self._multi_label = train.labels.ndim == 2
+        self._flops = Flops.of(task.network.model)
 
     @property
     def best(self) -> Epoch:
         """The best epoch so far, the earliest where several are equal; there must have been one."""
-        return max(self.state.history, key=self._score)
+        return best_of(self.state.history, self.settings)
 
     @property
     def stop_reason(self) -> str | None:
@@ -101,10 +135,11 @@ class Loop:
         return None
 
     def run_epoch(self, on_step: Callable[[int, float], None]) -> Epoch:
-        """Train on every text once, in a new order, then evaluate.
+        """Train on every text once, in a new order, then evaluate; an epoch that was begun is gone on with.
 
         Args:
-            on_step: Called after each step with the number of its texts and the mean loss of the epoch so far.
+            on_step: Called after each step with the number of its texts and the mean loss of the epoch so far. What
+                it raises leaves the epoch between two steps.
 
         Returns:
             The epoch, which is also the last of the history.
@@ -112,66 +147,78 @@ class Loop:
         Raises:
             TrainingError: The loss or a gradient is no finite number; the weights are those before that step.
         """
+        state = self.state
+        before = self.generator.get_state()
         order = torch.randperm(len(self.train), generator=self.generator).numpy()
-        self.model.train()
-        total, texts, rate = 0.0, 0, 0.0
-        for batch in batches(self.train, order, self.settings.per_device_train_batch_size, self.model.device):
-            rate = float(self.scheduler.get_last_lr()[0])
-            total += self._step(batch) * len(batch)
-            texts += len(batch)
-            on_step(len(batch), total / texts)
-        epoch = Epoch(len(self.state.history) + 1, total / texts, *self.evaluate(), rate)
-        self.state.history.append(epoch)
+        self._after, size = self.generator.get_state(), self.texts_per_step
+        self.generator.set_state(before)  # until the epoch is done, so that its order can be drawn again
+        while state.epoch_step < self.steps_per_epoch:
+            rows = order[state.epoch_step * size : (state.epoch_step + 1) * size]
+            state.epoch_loss += self._step(rows)
+            state.epoch_texts += len(rows)
+            state.epoch_step += 1
+            on_step(len(rows), state.epoch_loss / state.epoch_texts)
+        scores = self.task.evaluate()
+        self.generator.set_state(self._after)
+        rate = learning_rate(self.settings, state.step - 1, self.steps_per_epoch * self.settings.num_train_epochs)
+        mean = state.epoch_loss / state.epoch_texts
+        epoch = Epoch(len(state.history) + 1, mean, scores.loss, scores.accuracy, scores.f1, rate)
+        state.history.append(epoch)
+        state.epoch_step, state.epoch_loss, state.epoch_texts = 0, 0.0, 0
         return epoch
 
-    def _step(self, batch: Batch) -> float:
-        loss = self._loss(batch)[0]
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
-        if not math.isfinite(value := loss.item()) or not math.isfinite(norm.item()):
+    def _step(self, rows: Any) -> float:
+        """One update from these texts; gives the sum of their losses."""
+        total, norm = self._gradients(rows)
+        if not math.isfinite(total) or not math.isfinite(norm.item()):
+            few = ", ".join(map(str, sorted(rows.tolist())[:16])) + (", ..." if len(rows) > 16 else "")
             raise TrainingError(
-                f"At step {self.state.step + 1} (epoch {len(self.state.history) + 1}) the loss is {value} and its "
-                f"gradient's norm {norm.item()}, so training can't go on. Lower train.learning_rate (now "
-                f"{self.settings.learning_rate}) or raise train.warmup_ratio (now {self.settings.warmup_ratio}); if it "
-                "happens at the first step, the encoder's weights are broken."
+                f"At step {self.state.step + 1} (epoch {len(self.state.history) + 1}) the loss is {total / len(rows)} "
+                f"and its gradient's norm {norm.item()}, so training can't go on. The batch was rows {few} of the "
+                f"train split. Lower train.learning_rate (now {self.settings.learning_rate}) or raise "
+                f"train.warmup_ratio (now {self.settings.warmup_ratio}); if it happens at the first step, the "
+                "encoder's weights are broken."
             )
-        self.optimizer.step()
-        self.scheduler.step()
-        self.optimizer.zero_grad()
-        rows, length = batch.input_ids.shape
+        steps = self.steps_per_epoch * self.settings.num_train_epochs
+        divisor = torch.clamp(norm / self.settings.max_grad_norm, min=1.0)
+        self.optimizer.step(learning_rate(self.settings, self.state.step, steps), divisor)
         self.state.step += 1
-        self.state.texts += rows
-        self.state.tokens += rows * length
-        self.state.flops += self._flops.step(rows, length)
+        self.state.texts += len(rows)
+        self.state.tokens += int(self.train.lengths[rows].sum())
+        self.state.flops += self._flops.step(self.train.lengths[rows])
+        return total
+
+    def _gradients(self, rows: Any) -> tuple[float, torch.Tensor]:
+        """Leave the gradients of the mean loss of these texts in the weights; gives its sum and their norm."""
+        weights, device = self.weights, self.weights.buffers[0].master.device
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        parts = _parts(self.group.share(rows), self.settings.per_device_train_batch_size)
+        alone = self.group.size == 1 and self.settings.gradient_accumulation_steps == 1
+        for number, part in enumerate(parts):
+            weights.zero_grad()
+            if len(part):
+                loss = self.task.loss(batch(self.train, part, device))
+                (loss / len(rows)).backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
+            if not alone:
+                weights.collect(begin=number == 0)
+        for buffer in weights.buffers:
+            if buffer.total is not None:
+                self.group.sum(buffer.total)
+        return self.group.sum(total).item(), weights.norm()
+
+
+def best_of(history: list[Epoch], settings: TrainConfig) -> Epoch:
+    """The best of some epochs, by the metric that the settings name; the earliest where several are equal."""
+
+    def score(epoch: Epoch) -> float:
+        if settings.metric_for_best_model == "eval_loss":
+            return -epoch.eval_loss
+        value: float = getattr(epoch, settings.metric_for_best_model)
         return value
 
-    def _loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-        if self._multi_label:
-            return binary_cross_entropy_with_logits(logits, batch.labels.to(logits.dtype)), logits
-        return cross_entropy(logits, batch.labels), logits
-
-    @torch.no_grad()
-    def evaluate(self) -> tuple[float, float, float]:
-        """Mean loss, accuracy and F1 on the validation split."""
-        self.model.eval()
-        order = self.validation.lengths.argsort(kind="stable")  # batches of like length hold little padding
-        loss, answers = 0.0, []
-        for batch in batches(self.validation, order, self.settings.per_device_eval_batch_size, self.model.device):
-            mean, logits = self._loss(batch)
-            loss += mean.item() * len(batch)
-            answers.append(logits.float().cpu().numpy())
-        labels, found = self.validation.labels[order], np.concatenate(answers)
-        predicted: NDArray[Any] = _decide(found, labels) if self._multi_label else found.argmax(axis=1)
-        f1 = metrics.micro_f1(labels, predicted) if self._multi_label else metrics.macro_f1(labels, predicted)
-        return loss / len(labels), metrics.accuracy(labels, predicted), f1
-
-    def _score(self, epoch: Epoch) -> float:
-        scores = {"eval_accuracy": epoch.eval_accuracy, "eval_f1": epoch.eval_f1, "eval_loss": -epoch.eval_loss}
-        return scores[self.settings.metric_for_best_model]
+    return max(history, key=score)
 
 
-def _decide(logits: NDArray[np.float32], labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    # At 0.5 a model of many rare labels says nothing for epochs, and the first of these would seem the best.
-    probabilities = sigmoid(logits)
-    return np.asarray(probabilities >= thresholds.best_threshold(probabilities.ravel(), labels.ravel()))
+def _parts(rows: Any, size: int) -> list[Any]:
+    return [rows[start : start + size] for start in range(0, max(len(rows), 1), size)]

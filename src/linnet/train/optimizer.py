@@ -1,40 +1,72 @@
 """The optimiser and the schedule of `transformers.Trainer`: AdamW, linear warm-up, linear decay to 0."""
 
 import math
-from functools import partial
 
-from torch import nn
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
+import torch
 
 from linnet.config import TrainConfig
+from linnet.train.weights import Weights
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 
-def make_optimizer(model: nn.Module, settings: TrainConfig) -> AdamW:
-    """AdamW, with weight decay on everything but biases and the weights of layer norms."""
-    free = {
-        f"{prefix}.{name}".lstrip(".")
-        for prefix, module in model.named_modules()
-        for name, _ in module.named_parameters(recurse=False)
-        if name == "bias" or isinstance(module, nn.LayerNorm)
-    }
-    parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    groups = [
-        {
-            "params": [parameter for name, parameter in parameters.items() if name not in free],
-            "weight_decay": settings.weight_decay,
-        },
-        {"params": [parameter for name, parameter in parameters.items() if name in free], "weight_decay": 0.0},
-    ]
-    return AdamW(groups, lr=settings.learning_rate, fused=True)
+class AdamW:
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2) on the buffers of `Weights`.
+
+    What `torch.optim.AdamW` does, in one pass over memory: from gradients in bfloat16, and the copies the model
+    computes with renewed while their masters are at hand.
+
+    Args:
+        weights: What to train.
+        weight_decay: Of the weights that decay.
+
+    Attributes:
+        moments: First and second moment of each buffer, float32.
+        steps: Steps done.
+    """
+
+    def __init__(self, weights: Weights, weight_decay: float):
+        self.weights, self.weight_decay = weights, weight_decay
+        self.moments = [
+            (torch.zeros_like(buffer.master), torch.zeros_like(buffer.master)) for buffer in weights.buffers
+        ]
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self, learning_rate: float, divisor: torch.Tensor) -> None:
+        """Update the weights.
+
+        Args:
+            learning_rate: Of this step.
+            divisor: What gradients are divided by, to clip them; float32 ().
+        """
+        for buffer, moments in zip(self.weights.buffers, self.moments, strict=True):
+            for place, gradient in buffer.chunks():
+                torch._fused_adamw_(
+                    [buffer.master[place]],
+                    [gradient],
+                    [moments[0][place]],
+                    [moments[1][place]],
+                    [],
+                    [torch.tensor(self.steps + 1.0, device=buffer.master.device)],
+                    lr=learning_rate,
+                    beta1=BETAS[0],
+                    beta2=BETAS[1],
+                    weight_decay=self.weight_decay if buffer.decays else 0.0,
+                    eps=EPSILON,
+                    amsgrad=False,
+                    maximize=False,
+                    grad_scale=divisor,
+                )
+                if buffer.copy is not buffer.master:
+                    buffer.copy[place].copy_(buffer.master[place])
+        self.weights.untouched *= 1 - learning_rate * self.weight_decay
+        self.steps += 1
 
 
-def make_scheduler(optimizer: AdamW, settings: TrainConfig, steps: int) -> LambdaLR:
-    """The learning rate over `steps` steps: up from 0 in `warmup_ratio` of them, then linearly down to 0."""
-    return LambdaLR(optimizer, partial(_factor, warmup=math.ceil(steps * settings.warmup_ratio), steps=steps))
-
-
-def _factor(step: int, warmup: int, steps: int) -> float:
+def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
+    """The learning rate of a step, counted from 0: up from 0 in `warmup_ratio` of all, then linearly down to 0."""
+    warmup = math.ceil(steps * settings.warmup_ratio)
     if step < warmup:
-        return step / warmup
-    return (steps - step) / max(steps - warmup, 1)
+        return settings.learning_rate * step / warmup
+    return settings.learning_rate * (steps - step) / max(steps - warmup, 1)

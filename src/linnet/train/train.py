@@ -1,39 +1,55 @@
 """The stage itself: splits become a checkpoint, with the record of how."""
 
 import dataclasses
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 
-from linnet.config import Config, ModelConfig
+from linnet.config import Config, ModelConfig, TrainConfig
 from linnet.data import Split, read_split
 from linnet.errors import DataError, LabelError
-from linnet.files import digest, whole_directory
+from linnet.files import check_replaceable, digest, whole_directory
 from linnet.lineage import lineage
-from linnet.progress import progress
 from linnet.train import scratch
 from linnet.train.batches import encode
-from linnet.train.checkpoint import RECORD, Checkpoints
+from linnet.train.checkpoint import RECORD, write_checkpoint
+from linnet.train.classify import Classify
 from linnet.train.encoder import Encoder, find_encoder, load_classifier
-from linnet.train.loop import Loop
+from linnet.train.loop import Epoch, Loop
+from linnet.train.network import make_network
+from linnet.train.precision import Precision, choose_precision
+from linnet.train.processes import Group, device, process_group
+from linnet.train.runner import memory_errors, run, stop_signals
+from linnet.train.unfinished import Unfinished, discard
 
-FORMAT = 1
+FORMAT = 2
+NOT_IN_RESULT = {"save_steps", "save_total_limit"}  # settings that the weights do not depend on
 
 
-def train(config: Config, splits: Path, directory: Path) -> dict[str, Any]:
+def train(
+    config: Config,
+    splits: Path,
+    directory: Path,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """Fine-tune an encoder and keep its best epoch.
 
-    Equal settings, splits and encoder give equal weights, byte for byte, on a CPU with as many threads.
+    A run that was stopped is gone on with where its last state was. Equal settings, splits and encoder give equal
+    weights, byte for byte, on a CPU with as many threads, however often the run was stopped.
 
     Args:
         config: Its `model` section names the encoder, its `train` section is the recipe.
         splits: A folder that `linnet prepare` wrote.
-        directory: The checkpoint folder; appears whole, or stays as it was.
+        directory: The checkpoint folder; appears whole, or stays as it was. While the run is under way its state lies
+            beside it, in a folder of the same name and `.unfinished`.
+        on_epoch: Called after each epoch; what it raises ends the run.
+        overwrite: Begin anew, though an unfinished run lies there.
 
     Returns:
         The training record, as in training.json.
@@ -42,23 +58,34 @@ def train(config: Config, splits: Path, directory: Path) -> dict[str, Any]:
         DataError: A split can't be used.
         LabelError: The splits don't have the same labels.
         ModelError: The encoder can't be had or used.
-        TrainingError: The loss is no finite number.
+        TrainingError: The loss is no finite number, or memory ran out.
+        StoppedError: The process was asked to stop; the state is on disk.
+        UsageError: An unfinished run of other settings lies there.
         StorageError: The disk refused a write.
     """
-    splits = Path(splits)
+    splits, directory = Path(splits), Path(directory)
+    check_replaceable(directory, RECORD)
     learn, validate = _read(splits)
     with (
+        process_group() as group,
         _seeded(config.train.seed),
-        whole_directory(directory, holds=RECORD) as folder,
-        _encoder(config.model, learn.texts, folder) as encoder,
+        TemporaryDirectory() as own,
+        memory_errors(config.train),
+        stop_signals() as stopped,
     ):
-        tokenizer = encoder.tokenizer(config.model.max_length)
-        model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label).to(_device())
-        loop = Loop(model, config.train, encode(learn, tokenizer), encode(validate, tokenizer))
-        checkpoints = Checkpoints(folder, encoder, config.model.max_length)
-        seconds = _run(loop, checkpoints)
-        record = _record(config, splits, learn, encoder, loop, seconds)
-        checkpoints.finish(record["best_epoch"], record)
+        encoder = _encoder(config.model, learn.texts, Path(own))
+        loop, precision = make_loop(config, learn, validate, encoder, group)
+        if overwrite and group.first:
+            discard(directory)
+        group.wait()
+        unfinished = Unfinished(directory, _identity(config, splits, encoder, group), config.train.save_total_limit)
+        run(loop, unfinished, stopped, on_epoch or (lambda epoch: None))
+        record = _record(config, splits, learn, encoder, loop, precision)
+        if group.first:
+            with whole_directory(directory, holds=RECORD) as folder:
+                write_checkpoint(folder, unfinished.best(loop), encoder, config.model.max_length, record)
+            unfinished.remove()
+        group.wait()
     return record
 
 
@@ -91,10 +118,6 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def check_encoder(settings: ModelConfig) -> None:
     """See that the encoder can be had, before other work is done that would need it.
 
@@ -105,57 +128,85 @@ def check_encoder(settings: ModelConfig) -> None:
         find_encoder(settings.name_or_path)
 
 
-@contextmanager
-def _encoder(settings: ModelConfig, texts: Sequence[str], folder: Path) -> Iterator[Encoder]:
+def _encoder(settings: ModelConfig, texts: Sequence[str], own: Path) -> Encoder:
     if settings.name_or_path != scratch.NAME:
-        yield find_encoder(settings.name_or_path)
-        return
-    with TemporaryDirectory(dir=folder) as own:
-        yield scratch.make_encoder(texts, settings.max_length, Path(own))
+        return find_encoder(settings.name_or_path)
+    return scratch.make_encoder(texts, settings.max_length, own)
 
 
-def _run(loop: Loop, checkpoints: Checkpoints) -> float:
-    """Run all epochs; gives the seconds they took, evaluation and saving included."""
-    epochs = loop.settings.num_train_epochs
-    started = time.perf_counter()
-    with progress("train", len(loop.train) * epochs, "texts") as task:
+def make_loop(config: Config, learn: Split, validate: Split, encoder: Encoder, group: Group) -> tuple[Loop, Precision]:
+    """A fresh loop over a split, and the precision it computes in."""
+    settings = config.train
+    tokenizer = encoder.tokenizer(config.model.max_length)
+    model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, dropouts(settings)).to(device())
+    precision = choose_precision(settings.bf16, model.config.hidden_size, device())
+    encoded = [encode(split, tokenizer) for split in (learn, validate)]
+    known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
+    seed = settings.seed + group.rank  # the processes of a run drop different things
+    network, vocabulary = make_network(model, precision.dtype, known, tokenizer.pad_id, seed)
+    if vocabulary is not None:
+        encoded = [split.within(vocabulary) for split in encoded]
+    task = Classify(network, settings, encoded[1], _class_weights(settings, learn))
+    return Loop(task, settings, encoded[0], group), precision
 
-        def on_step(texts: int, loss: float) -> None:
-            speed = loop.state.texts / (time.perf_counter() - started)
-            task.note(f"epoch {len(loop.state.history) + 1}/{epochs}, loss {loss:.4f}, {speed:,.0f} texts/s")
-            task.advance(texts)
 
-        while loop.stop_reason is None:
-            epoch = loop.run_epoch(on_step)
-            checkpoints.save(loop.model, epoch.epoch, loop.best.epoch)
-    return time.perf_counter() - started
+def dropouts(settings: TrainConfig) -> dict[str, float]:
+    """The rates of dropout that are set, under the names that `load_classifier` takes; others are the encoder's own."""
+    rates = {"dropout": settings.dropout, "attention_dropout": settings.attention_dropout}
+    return {name: rate for name, rate in rates.items() if rate != "encoder"}
 
 
-def _record(config: Config, splits: Path, learn: Split, encoder: Encoder, loop: Loop, seconds: float) -> dict[str, Any]:
+def _class_weights(settings: TrainConfig, learn: Split) -> list[float] | None:
+    """As scikit-learn's "balanced": rows / (classes x rows of the class); of several labels a text, of each label."""
+    if settings.class_weight == "none":
+        return None
+    labels = learn.labels
+    counts = labels.sum(axis=0) if learn.multi_label else np.bincount(labels, minlength=len(learn.label_names))
+    weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
+    return [float(weight) for weight in weights]
+
+
+def _identity(config: Config, splits: Path, encoder: Encoder, group: Group) -> dict[str, Any]:
+    """Everything that the weights depend on."""
+    return {
+        "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT),
+        "model": config.model.model_dump(mode="json"),
+        "splits": {name: digest(splits / f"{name}.parquet") for name in ("train", "validation")},
+        "encoder": encoder.identity(),
+        "processes": group.size,
+    }
+
+
+def _record(
+    config: Config, splits: Path, learn: Split, encoder: Encoder, loop: Loop, precision: Precision
+) -> dict[str, Any]:
     state, card = loop.state, splits / "data_card.json"
-    encoded = {"train": loop.train, "validation": loop.validation}
+    encoded = {"train": loop.train, "validation": loop.task.validation}
     return {
         "format": FORMAT,
         "history": [dataclasses.asdict(epoch) for epoch in state.history],
         "best_epoch": loop.best.epoch,
         "stop_reason": loop.stop_reason,
         "global_step": state.step,
-        "train_runtime": seconds,
-        "train_samples_per_second": state.texts / seconds,
-        "train_steps_per_second": state.step / seconds,
+        "train_runtime": state.seconds,
+        "train_samples_per_second": state.texts / state.seconds,
+        "train_steps_per_second": state.step / state.seconds,
         "total_flos": state.flops,
         "num_input_tokens_seen": state.tokens,
         "rows": {name: len(split) for name, split in encoded.items()},
         "tokens": {name: len(split.ids) for name, split in encoded.items()},
         "truncated": {name: split.truncated for name, split in encoded.items()},
         "labels": list(learn.label_names),
-        "problem_type": loop.model.config.problem_type,
+        "problem_type": loop.task.network.model.config.problem_type,
         "mask": list(learn.mask),
         "encoder": encoder.identity(),
-        "parameters": sum(parameter.numel() for parameter in loop.model.parameters()),
-        "device": str(loop.model.device),
+        "parameters": loop.task.network.weights.parameters,
+        "device": str(device()),
         "num_threads": torch.get_num_threads(),
-        "precision": "fp32",
+        "processes": loop.group.size,
+        "precision": precision.name,
+        "precision_reason": precision.reason,
+        "network": type(loop.task.network).__name__.lower(),
         "seed": config.train.seed,
         "settings": config.model_dump(mode="json"),
         "data_card_sha256": digest(card) if card.is_file() else None,

@@ -1,0 +1,59 @@
+"""A classifier as the loop sees it: a batch in, logits out, and the weights that make the difference."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from linnet.train.batches import Batch
+from linnet.train.functions import Masks
+from linnet.train.packed import Packed, fits
+from linnet.train.weights import Weights
+
+
+class Padded:
+    """A model of any architecture, computed by `transformers` on padded texts.
+
+    Args:
+        model: A `transformers` classifier in float32.
+        dtype: What its products are computed in.
+        pad_id: What shorter texts of a batch are filled with.
+        seed: For dropout there is torch's own random state; this is not used.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype, pad_id: int, seed: int):
+        self.model, self.dtype, self.pad_id = model, dtype, pad_id
+        self.weights, self.masks = Weights(model), Masks(seed)
+
+    def __call__(self, batch: Batch, training: bool) -> torch.Tensor:
+        """Logits, float32 (texts, labels)."""
+        self.model.train(training)
+        input_ids, attention_mask = batch.padded(self.pad_id)
+        mixed = self.dtype != torch.float32
+        with torch.autocast(batch.ids.device.type, self.dtype, enabled=mixed, cache_enabled=training):
+            logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits.float()
+
+
+Network = Packed | Padded
+
+
+def make_network(
+    model: Any, dtype: torch.dtype, vocabulary: NDArray[np.int64], pad_id: int, seed: int
+) -> tuple[Network, NDArray[np.int64] | None]:
+    """The fastest network that a model can be trained as.
+
+    Args:
+        model: A `transformers` classifier in float32, on its device.
+        dtype: What its products are computed in.
+        vocabulary: Ids of all tokens that texts will have, sorted.
+        pad_id: What shorter texts are filled with, where they have to be.
+        seed: Of dropout.
+
+    Returns:
+        The network, and the vocabulary in which batches have to be: None where token ids are taken as they are.
+    """
+    if fits(model):
+        return Packed(model, dtype, vocabulary, seed), vocabulary
+    return Padded(model, dtype, pad_id, seed), None

@@ -1,0 +1,198 @@
+"""A run that is not done: what lies on disk so that it can be gone on with after a kill, to the same bits.
+
+    checkpoint.unfinished/
+      run.json              what run this is: settings, splits, encoder; another run is refused
+      state-120/            the weights, moments and random states after step 120, with the digest of the former
+      best-2/               the model of the best epoch, in Hugging Face layout
+
+Each folder appears whole or not at all. The last `save_total_limit` states are kept; a damaged one is passed over.
+"""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from linnet.errors import UsageError
+from linnet.files import canonical_json, digest, whole_directory, write_text
+from linnet.train.encoder import quiet
+from linnet.train.loop import Epoch, Loop, State, best_of
+
+RUN, STATE, TENSORS = "run.json", "state.json", "state.safetensors"
+NAMES = "master", "exp_avg", "exp_avg_sq"  # of a buffer's tensors
+
+
+class Unfinished:
+    """The folder of a run under way.
+
+    Args:
+        directory: Where the run's result will lie; this folder lies beside it.
+        identity: What run it is, JSON-able: everything that its result depends on.
+        limit: States to keep.
+    """
+
+    def __init__(self, directory: Path, identity: dict[str, Any], limit: int):
+        self.path = _beside(directory)
+        self._limit = limit
+        text = canonical_json(identity)
+        if (self.path / RUN).is_file():
+            self._check(json.loads((self.path / RUN).read_text(encoding="utf-8")), json.loads(text))
+        else:
+            write_text(self.path / RUN, text)
+
+    def _check(self, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+        before, now = _flat(found), _flat(wanted)
+        differ = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
+        if differ:
+            lines = "\n".join(f"  {name}  was {before.get(name)!r}, is now {now.get(name)!r}" for name in differ[:8])
+            raise UsageError(
+                f"{self.path} holds a run that was not finished, and it is another one:\n{lines}\n"
+                "Go on with it as it was begun, choose another --out, or --overwrite it to begin anew."
+            )
+
+    def save(self, loop: Loop, states: dict[str, Any]) -> None:
+        """Write the loop's state, and remove those beyond the limit.
+
+        Raises:
+            StorageError: The disk refused; the former states still stand.
+        """
+        with whole_directory(self.path / f"state-{loop.state.step}") as folder:
+            save_file(_tensors(loop), folder / TENSORS)
+            record = {
+                "state": dataclasses.asdict(loop.state),
+                "optimizer_steps": loop.optimizer.steps,
+                "untouched": loop.weights.untouched,
+                "sha256": digest(folder / TENSORS),
+                "random": states,
+            }
+            write_text(folder / STATE, canonical_json(record))
+        for path in self._states()[self._limit :]:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def restore(self, loop: Loop) -> dict[str, Any] | None:
+        """Put the loop where the last sound state was; gives the random states then, or None if there is none."""
+        for path in self._states():
+            record = _read(path)
+            if record is None:
+                continue
+            _fill(loop, load_file(path / TENSORS))
+            state = dict(record["state"])
+            history = [Epoch(**epoch) for epoch in state.pop("history")]
+            loop.state = State(**state, history=history)
+            loop.optimizer.steps, loop.weights.untouched = record["optimizer_steps"], record["untouched"]
+            random: dict[str, Any] = record["random"]
+            return random
+        return None
+
+    def save_best(self, loop: Loop) -> None:
+        """Write the model of the epoch just done, which is the best."""
+        with whole_directory(self.best(loop)) as folder, quiet():
+            loop.task.network.model.save_pretrained(folder, state_dict=loop.weights.state_dict())
+
+    def best(self, loop: Loop) -> Path:
+        """Where the model of the best epoch lies."""
+        return self.path / f"best-{loop.best.epoch}"
+
+    def tidy(self, loop: Loop) -> None:
+        """Remove the models of epochs that no state that is kept thinks the best."""
+        kept = {self.best(loop).name}
+        for path in self._states():
+            record = _read(path, check=False)
+            if record and record["state"]["history"]:
+                history = [Epoch(**epoch) for epoch in record["state"]["history"]]
+                kept.add(f"best-{best_of(history, loop.settings).epoch}")
+        for path in self.path.glob("best-*"):
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Remove the whole, when the result stands."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _states(self) -> list[Path]:
+        """Folders of states, the last first."""
+        return sorted(self.path.glob("state-*"), key=lambda path: -int(path.name.removeprefix("state-")))
+
+
+def discard(directory: Path) -> None:
+    """Remove the unfinished run of a checkpoint folder, if there is one."""
+    shutil.rmtree(_beside(directory), ignore_errors=True)
+
+
+def _beside(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.unfinished")
+
+
+def random_states(loop: Loop) -> dict[str, Any]:
+    """Every random state that the next steps depend on, JSON-able."""
+    bits = loop.task.network.masks.bits.state
+    cuda = (
+        [state.numpy().tobytes().hex() for state in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else []
+    )
+    return {
+        "order": loop.generator.get_state().numpy().tobytes().hex(),
+        "torch": torch.get_rng_state().numpy().tobytes().hex(),
+        "cuda": cuda,
+        "masks": {
+            "state": [int(word) for word in bits["state"]["state"]],
+            "rest": [bits["has_uint32"], bits["uinteger"]],
+        },
+    }
+
+
+def set_random_states(loop: Loop, states: dict[str, Any]) -> None:
+    """What `random_states` gave, put back."""
+    loop.generator.set_state(_bytes(states["order"]))
+    torch.set_rng_state(_bytes(states["torch"]))
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all([_bytes(state) for state in states["cuda"]])
+    masks = states["masks"]
+    loop.task.network.masks.bits.state = {
+        "bit_generator": "SFC64",
+        "state": {"state": np.array(masks["state"], np.uint64)},
+        "has_uint32": masks["rest"][0],
+        "uinteger": masks["rest"][1],
+    }
+
+
+def _bytes(text: str) -> torch.Tensor:
+    return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
+
+
+def _tensors(loop: Loop) -> dict[str, torch.Tensor]:
+    buffers = zip(loop.weights.buffers, loop.optimizer.moments, strict=True)
+    return {
+        f"{number}.{name}": value.cpu()
+        for number, (buffer, moments) in enumerate(buffers)
+        for name, value in zip(NAMES, (buffer.master, *moments), strict=True)
+    }
+
+
+def _fill(loop: Loop, tensors: dict[str, torch.Tensor]) -> None:
+    for number, (buffer, moments) in enumerate(zip(loop.weights.buffers, loop.optimizer.moments, strict=True)):
+        for name, value in zip(NAMES, (buffer.master, *moments), strict=True):
+            value.copy_(tensors[f"{number}.{name}"])
+        buffer.copy.copy_(buffer.master)
+
+
+def _read(path: Path, check: bool = True) -> dict[str, Any] | None:
+    """A state's record; None if the folder is not what was written."""
+    try:
+        record: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
+        return record if not check or record["sha256"] == digest(path / TENSORS) else None
+    except (OSError, ValueError, KeyError, SafetensorError):
+        return None
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        name: leaf for key, item in value.items() for name, leaf in _flat(item, f"{prefix}.{key}".lstrip(".")).items()
+    }

@@ -1,0 +1,196 @@
+"""Killed anywhere, a run is gone on with to the same bytes; and what is not its own is refused."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from linnet.errors import StoppedError, StorageError, TrainingError, UsageError
+from linnet.train import train
+from linnet.train.loop import Loop
+from linnet.train.unfinished import Unfinished
+
+# A fresh process that has imported the package, so that it can fork one child a trial. A child kills itself at a step
+# or at one of its file operations, drawn at random, and the next one goes on; until one comes to the end.
+SCRIPT = r"""
+import json, os, random, signal, sys
+from pathlib import Path
+
+import torch
+
+from linnet.config import load_config
+from linnet.train import train
+
+torch.set_num_threads(1)
+here, splits, overrides = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+draw, kills = random.Random(int(sys.argv[4])), 0
+config = load_config(overrides=overrides)
+EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym"}
+while True:
+    after_steps, at_event = draw.choice([(draw.randint(1, 14), None), (draw.randint(1, 14), draw.randint(1, 25))])
+    pid = os.fork()
+    if not pid:
+        from linnet.train.loop import Loop
+
+        step, seen = Loop._step, [0, 0]
+
+        def kill_in_time(self, rows):
+            seen[0] += 1
+            if seen[0] == after_steps and at_event is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(self, rows)
+
+        def hook(name, arguments):
+            if at_event and seen[0] >= after_steps and name in EVENTS:
+                seen[1] += 1
+                if seen[1] == at_event:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        Loop._step = kill_in_time
+        sys.addaudithook(hook)
+        train(config, splits, here / "checkpoint")
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    if not status:
+        break
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+    kills += 1
+print(kills)
+"""
+
+
+@pytest.fixture
+def overrides(encoder):
+    values = {"learning_rate": 2e-2, "num_train_epochs": 2, "save_steps": 2, "dropout": 0.1, "seed": 3}
+    values |= {"early_stopping_patience": 9}
+    return {"model.name_or_path": str(encoder), "model.max_length": 64} | {f"train.{k}": v for k, v in values.items()}
+
+
+def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(splits, overrides, settings, tmp_path):
+    record = train(settings(**{key.removeprefix("train."): value for key, value in overrides.items()
+                               if key.startswith("train.")}), splits, tmp_path / "calm")  # fmt: skip
+    kills, seed = 0, 0
+    while kills < 20:
+        here = tmp_path / str(seed)
+        here.mkdir()
+        command = [sys.executable, "-c", SCRIPT, here, splits, json.dumps(overrides), str(seed)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
+        assert done.returncode == 0, done.stderr
+        kills += int(done.stdout)
+        seed += 1
+        assert [entry.name for entry in here.iterdir()] == ["checkpoint"]
+        for name in ("model.safetensors", "config.json", "tokenizer.json"):
+            assert (here / "checkpoint" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+        again = json.loads((here / "checkpoint" / "training.json").read_text())
+        for key in ("history", "global_step", "total_flos", "num_input_tokens_seen", "best_epoch", "stop_reason"):
+            assert again[key] == record[key]
+
+
+@pytest.fixture
+def stop(monkeypatch):
+    """Have the process asked to stop at a step."""
+
+    def at(step, number=signal.SIGINT):
+        inner, asked = Loop._step, []
+
+        def ask(self, rows):
+            if self.state.step == step and not asked:
+                asked.append(step)
+                signal.raise_signal(number)
+            return inner(self, rows)
+
+        monkeypatch.setattr(Loop, "_step", ask)
+
+    return at
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_saves_and_says_how_to_go_on(splits, settings, stop, tmp_path, number):
+    stop(7, number)
+    with pytest.raises(
+        StoppedError, match=r"Stopped after step 8, .*checkpoint\.unfinished\. The same command goes on"
+    ):
+        train(settings(), splits, tmp_path / "checkpoint")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.unfinished"]
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+    train(settings(), splits, tmp_path / "checkpoint")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_in_a_thread_signals_are_left_alone(splits, settings, tmp_path):
+    config = settings(num_train_epochs=1)
+    thread = threading.Thread(target=train, args=(config, splits, tmp_path / "checkpoint"))
+    thread.start()
+    thread.join()
+    assert (tmp_path / "checkpoint" / "model.safetensors").is_file()
+
+
+def test_another_run_is_refused_and_says_what_differs(splits, settings, stop, tmp_path):
+    stop(3)
+    with pytest.raises(StoppedError):
+        train(settings(), splits, tmp_path / "checkpoint")
+    with pytest.raises(UsageError, match=r"(?s)another one:\n  train\.learning_rate  was 0\.02, is now 0\.1\nGo on"):
+        train(settings(learning_rate=0.1), splits, tmp_path / "checkpoint")
+    shutil.copytree(tmp_path / "checkpoint.unfinished", tmp_path / "other.unfinished")
+    anew = train(settings(learning_rate=0.1), splits, tmp_path / "other", overwrite=True)
+    assert anew["settings"]["train"]["learning_rate"] == 0.1
+    train(settings(save_steps=1), splits, tmp_path / "checkpoint")  # what the result does not depend on may change
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "without a record"])
+def test_a_damaged_state_is_passed_over(splits, settings, stop, tmp_path, damage):
+    calm = train(settings(), splits, tmp_path / "calm")
+    stop(9)
+    with pytest.raises(StoppedError):
+        train(settings(save_steps=4), splits, tmp_path / "checkpoint")
+    states = sorted(path.name for path in (tmp_path / "checkpoint.unfinished").glob("state-*"))
+    assert states == ["state-10", "state-8"]
+    file = tmp_path / "checkpoint.unfinished" / "state-10" / "state.safetensors"
+    content = file.read_bytes()
+    if damage == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    elif damage == "changed":
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    else:
+        (file.parent / "state.json").unlink()
+    assert train(settings(), splits, tmp_path / "checkpoint")["history"] == calm["history"]
+
+
+def test_a_full_disk_is_a_sentence_and_the_former_state_stands(splits, settings, monkeypatch, tmp_path):
+    save = Unfinished.save
+
+    def fill_up(self, loop, states):
+        if loop.state.step == 6:
+            monkeypatch.setattr("linnet.train.unfinished.save_file", full)
+        save(self, loop, states)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Unfinished, "save", fill_up)
+    with pytest.raises(StorageError, match="No space left"):
+        train(settings(save_steps=2), splits, tmp_path / "checkpoint")
+    kept = sorted(path.name for path in (tmp_path / "checkpoint.unfinished").iterdir())
+    assert kept == ["run.json", "state-2", "state-4"]
+
+
+def test_memory_that_ran_out_says_what_to_lower(splits, settings, monkeypatch, tmp_path):
+    def exhausted(self, rows):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(Loop, "_step", exhausted)
+    with pytest.raises(TrainingError, match=r"Lower train\.per_device_train_batch_size \(now 16\)"):
+        train(settings(), splits, tmp_path / "checkpoint")
+
+
+def test_a_finished_run_is_begun_anew(splits, settings, tmp_path):
+    first = train(settings(num_train_epochs=1), splits, tmp_path / "checkpoint")
+    second = train(settings(num_train_epochs=1, seed=9), splits, tmp_path / "checkpoint")
+    assert first["history"] != second["history"]
+    shutil.rmtree(tmp_path / "checkpoint")
