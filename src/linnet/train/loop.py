@@ -195,7 +195,7 @@ class Loop:
         parts = _parts(self.group.share(rows), self.settings.per_device_train_batch_size)
         alone = self.group.size == 1 and self.settings.gradient_accumulation_steps == 1
         for number, part in enumerate(parts):
-            weights.zero_grad()
+            weights.zero_grad(unused=not len(part))
             if len(part):
                 loss = self.task.loss(batch(self.train, part, device))
                 (loss / len(rows)).backward()  # type: ignore[no-untyped-call]
