@@ -1,5 +1,6 @@
 """Packed files give their bytes back, or are refused before they fill a memory or a disk."""
 
+import errno
 import gzip
 import io
 import lzma
@@ -14,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from linnet.config import load_config
+from linnet.data.read.open import open_table
 from linnet.data.read.unpack import find_member, unpacked
 from linnet.errors import DataError
 
@@ -93,6 +96,37 @@ def test_cut_in_the_middle(tmp_path: Path, suffix: str, share: float) -> None:
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(DataError, match="is cut or damaged"):
         read(path)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zip", ".parquet"])
+def test_damage_anywhere_is_a_sentence(tmp_path: Path, suffix: str) -> None:
+    draw = random.Random(0)
+    path = tmp_path / f"rows{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(pa.table({"text": [f"text {number}" for number in range(200)], "label": ["a", "b"] * 100}), path)
+    elif suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:  # whose errors are OSErrors
+            archive.writestr("rows.csv", MEGABYTE[:20_000])
+    else:
+        path = write(tmp_path / f"rows.csv{suffix}", MEGABYTE[:20_000])
+    whole = path.read_bytes()
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in draw.choices(range(len(whole)), k=draw.randint(1, 3)):
+            content[place] = draw.randrange(256)
+        path.write_bytes(content[: draw.choice([len(whole), draw.randint(1, len(whole))])])
+        try:
+            with open_table(load_config(None, {"data.source": str(path)}).data) as opened:
+                for _ in opened.table.rows:
+                    pass
+        except DataError as error:
+            assert "\n" not in str(error)
+
+
+def test_what_goes_wrong_beside_the_reading_is_not_the_files_fault(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv.gz", MEGABYTE)
+    with pytest.raises(OSError, match="No space left"), unpacked(path, ".gz", ""):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_zip_that_lies_about_its_size(tmp_path: Path) -> None:
