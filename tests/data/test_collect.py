@@ -29,10 +29,38 @@ def collect(
 
 
 def test_values_of_any_type_are_kept_as_strings(tmp_path: Path) -> None:
-    values = [1, 2.0, 2.5, float("nan"), None, True, ["a"], {"é": 1}, date(2009, 6, 16), "as is", 10**30]
+    values = [
+        1,
+        2.0,
+        2.5,
+        float("nan"),
+        None,
+        True,
+        ["a"],
+        {"é": 1},
+        date(2009, 6, 16),
+        "as is",
+        10**30,
+        1e300,
+        float("inf"),
+    ]
     rows = [("text", "label", value) for value in values]
     _, staged = collect(rows, tmp_path, ("text", "label", "other"))
-    expected = ["1", "2", "2.5", None, None, "true", '["a"]', '{"é": 1}', "2009-06-16", "as is", str(10**30)]
+    expected = [
+        "1",
+        "2",
+        "2.5",
+        None,
+        None,
+        "true",
+        '["a"]',
+        '{"é": 1}',
+        "2009-06-16",
+        "as is",
+        str(10**30),
+        "1e+300",
+        "inf",
+    ]
     assert [row["other"] for row in staged] == expected
 
 

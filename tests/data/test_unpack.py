@@ -155,10 +155,16 @@ def test_entries_of_a_zip_that_overlap(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("name", ["../a.csv", "/a.csv", "a/../../b.csv", "C:/a.csv", "\\\\host\\a.csv"])
+@pytest.mark.parametrize("name", ["../a.csv", "/a.csv", "a/../../b.csv", "C:/a.csv", "\\\\host\\a.csv", "..\\a.csv"])
 def test_a_path_that_leads_outside(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="a path that leads out of it"):
         find_member(zipped(tmp_path / "rows.zip", {name: MEGABYTE}))
+
+
+def test_a_zip_of_nothing(tmp_path: Path) -> None:
+    for members in ({}, {".hidden.csv": MEGABYTE}, {"__MACOSX/rows.csv": MEGABYTE}):
+        with pytest.raises(DataError, match="holds no data file"):
+            find_member(zipped(tmp_path / "rows.zip", members))
 
 
 @pytest.mark.parametrize(("place", "value", "message"), [(8, 1, "encrypted"), (10, 97, "a method that Python")])

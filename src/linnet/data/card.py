@@ -175,8 +175,9 @@ def _plot_classes(classes: dict[str, dict[str, int]]) -> str:
     left = np.zeros(len(labels))
     for color, (name, counts) in zip(PALETTE, classes.items(), strict=False):
         values = np.array(list(counts.values()))
-        axes.barh([plain(label) for label in labels], values, left=left, color=color, label=name)
+        axes.barh(np.arange(len(labels)), values, left=left, color=color, label=name)
         left += values
+    axes.set_yticks(np.arange(len(labels)), list(map(plain, labels)))
     axes.invert_yaxis()
     axes.set_xlabel("rows")
     axes.xaxis.set_major_locator(MaxNLocator(5))

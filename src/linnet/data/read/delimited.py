@@ -50,6 +50,11 @@ def read_delimited(stream: IO[bytes], path: Path, separator: str, encoding: str,
     first = next((row for row in rows if row[1]), None)
     if first is None:
         raise DataError(f"{path} is empty: it holds no row. Expected a header and rows.")
+    if not headerless and any("\0" in name for name in first[1]):
+        raise DataError(
+            f"{path}: there are NUL bytes in its first row, so it is UTF-16 without a mark that says so, or no text. "
+            "Convert it to UTF-8, such as by iconv -f UTF-16LE -t UTF-8."
+        )
     check_width(len(first[1]), path)
     dialect: dict[str, Any] = {
         "encoding": encoding,

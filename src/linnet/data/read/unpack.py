@@ -62,7 +62,9 @@ def find_member(path: Path, wanted: str = "") -> str:
     if wanted and wanted not in {entry.filename for entry in members}:
         raise DataError(f"{path}: there is no {wanted!r} inside. The data files are: {names}.")
     members = [entry for entry in members if wanted in ("", entry.filename)]
-    if len(members) != 1:
+    if not members:
+        raise DataError(f"{path} holds no data file. Expected one; those whose names begin with a dot don't count.")
+    if len(members) > 1:
         raise DataError(
             f"{path}: expected exactly one data file inside, found {len(members)} ({names}). "
             f"Name one of several behind the archive: {path}/MEMBER."
@@ -90,7 +92,7 @@ def _damage(path: Path) -> Iterator[None]:
 def _is_data(entry: zipfile.ZipInfo) -> bool:
     # macOS adds a shadow of each file, and finders leave dot files.
     name = PurePosixPath(entry.filename)
-    return not entry.is_dir() and "__MACOSX" not in name.parts and not name.name.startswith(".")
+    return not entry.is_dir() and "__MACOSX" not in name.parts and (name.name[0] != "." or ".." in entry.filename)
 
 
 def _open(path: Path) -> IO[bytes]:

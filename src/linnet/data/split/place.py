@@ -11,6 +11,7 @@ from linnet.data.group.texts import distinct, resolve
 from linnet.data.split.assign import NOWHERE, TEST, VALIDATION, Assignment, Rows, assign
 from linnet.data.split.by_time import assign_by_time
 from linnet.data.split.classes import Classes
+from linnet.errors import DataError
 
 MAIN = 0
 LARGE_GROUP = 0.1
@@ -81,6 +82,9 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
     resolution = resolve(facts.text[rows], facts.label[rows], facts.row[rows], settings.duplicates, settings.conflicts)
     left.drop_some("conflicting_labels", resolution.conflicting)
     left.drop_some("duplicate", resolution.duplicate[~resolution.conflicting])
+    if not len(left.rows):
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in placement.dropped.most_common() if count)
+        raise DataError(f"No row is left to split ({reasons}). Look at the labels and at [data] of the settings.")
     facts.classes.check(facts.label[left.rows])
     placement.found = resolution.counts | _group_counts(group[left.rows])
     if (largest := placement.found["largest_group"]) > LARGE_GROUP * len(left.rows):
