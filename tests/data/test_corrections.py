@@ -59,6 +59,7 @@ def test_an_empty_label_takes_the_text_out_and_is_accounted(tmp_path):
         ("", "no column label and no column text"),
         ("text,label\nsame,yes\nsame,no\n", "line 3"),
         ("text,label\n,yes\n", "no CSV of corrections"),
+        ('text,label\n"never closed,yes\na text,no\n', "no CSV of corrections: unexpected end"),
     ],
 )
 def test_a_broken_file_says_what_is_wrong(tmp_path, content, sentence):
@@ -66,6 +67,11 @@ def test_a_broken_file_says_what_is_wrong(tmp_path, content, sentence):
     path.write_text(content)
     with pytest.raises(DataError, match=sentence):
         Corrections.read(path)
+
+
+def test_a_very_long_text_is_corrected_too(tmp_path):
+    text = "word " * 100_000
+    assert Corrections.read(write_rows(tmp_path / "review.csv", [(text, "yes")])).labels == {text.strip(): "yes"}
 
 
 def test_a_missing_file_and_an_unknown_label(tmp_path):

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import random
+import string
 import struct
 import subprocess
 import sys
@@ -181,7 +182,7 @@ def test_a_zip_that_can_not_be_unpacked(tmp_path: Path, place: int, value: int, 
 SCRIPT = """
 import resource, sys
 from linnet.cli.main import main
-code = main(["prepare", "--data", sys.argv[1], "--out", sys.argv[2], "--set", "data.noise_sample=0"])
+code = main(["prepare", "--data", sys.argv[1], "--out", sys.argv[2], "--set", "model.name_or_path='scratch'"])
 print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
 sys.exit(code)
 """
@@ -219,6 +220,21 @@ def test_ten_million_commas_take_no_gigabytes(tmp_path: Path) -> None:
     code, said, peak = run(path)
     assert code == 0, said
     assert peak < 1000
+
+
+@pytest.mark.slow
+def test_texts_of_a_megabyte_take_no_gigabytes(tmp_path: Path) -> None:
+    draw, path = random.Random(0), tmp_path / "rows.csv"
+    with path.open("w") as file:
+        file.write("text,label\n")
+        for number in range(60):
+            file.write(
+                " ".join("".join(draw.choices(string.ascii_lowercase, k=8)) for _ in range(110_000))
+                + f",{number % 2}\n"
+            )
+    code, said, peak = run(path)
+    assert code == 0, said
+    assert peak < 1200
 
 
 def test_plain_files_are_not_wrapped(tmp_path: Path) -> None:
