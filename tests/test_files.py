@@ -286,6 +286,23 @@ def test_a_folder_of_another_kind_is_never_replaced(tmp_path, monkeypatch):
     assert names(precious) == ["card.json"]
 
 
+def test_a_folder_that_holds_more_than_its_kind_is_not_replaced(tmp_path):
+    target = tmp_path / "splits"
+    target.mkdir()
+    for name in ("card.json", "rows.csv", ".DS_Store"):
+        (target / name).touch()
+    with (
+        pytest.raises(UsageError, match=r"'rows.csv' in it, which Linnet didn't write"),
+        whole_directory(target, holds="card.json", only={"card.json"}),
+    ):
+        raise AssertionError("no work may begin")
+    assert names(target) == [".DS_Store", "card.json", "rows.csv"]
+    (target / "rows.csv").unlink()
+    with whole_directory(target, holds="card.json", only={"card.json"}) as folder:
+        (folder / "card.json").touch()
+    assert names(target) == ["card.json"]
+
+
 @pytest.mark.parametrize("inside", [".", "below"])
 def test_the_working_folder_is_never_replaced(tmp_path, monkeypatch, inside):
     (tmp_path / "below").mkdir()

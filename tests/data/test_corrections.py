@@ -7,7 +7,7 @@ import pytest
 from linnet.config import load_config
 from linnet.data import prepare, read_split
 from linnet.data.clean.corrections import Corrections
-from linnet.errors import DataError
+from linnet.errors import DataError, UsageError
 
 ROWS = [(f"the {'good' if i % 2 else 'bad'} day number {i}", "yes" if i % 2 else "no") for i in range(400)]
 
@@ -42,6 +42,28 @@ def test_planted_errors_are_listed_reviewed_and_read_back(tmp_path):
     assert all(train.label_names[label] == truth[text] for text, label in zip(train.texts, train.labels, strict=True))
     assert card["corrections"] == {"texts": len(in_train), "texts_met": len(in_train), "rows_changed": len(in_train)}
     assert card["noise"]["suspects"] == 0
+
+
+def test_a_review_is_never_replaced(tmp_path):
+    prepared(tmp_path, ROWS)
+    prepared(tmp_path, ROWS)
+    listed = tmp_path / "splits" / "suspects.csv"
+    write_rows(listed, [(ROWS[0][0], "yes")])
+    before = listed.read_bytes()
+    for settings in ({}, {"corrections": listed}):
+        with pytest.raises(UsageError, match=r"suspects\.csv was edited, .*Move it elsewhere"):
+            prepared(tmp_path, ROWS, **settings)
+        assert listed.read_bytes() == before
+    listed.rename(tmp_path / "review.csv")
+    assert prepared(tmp_path, ROWS, corrections=tmp_path / "review.csv")["corrections"]["texts_met"] == 1
+
+
+def test_raw_data_beside_the_splits_are_never_lost(tmp_path):
+    prepared(tmp_path, ROWS)
+    source = write_rows(tmp_path / "splits" / "raw.csv", ROWS)
+    with pytest.raises(UsageError, match=r"'raw\.csv' in it, which Linnet didn't write, would be lost"):
+        prepare(load_config(overrides={"data.source": str(source)}), tmp_path / "splits")
+    assert source.is_file()
 
 
 def test_an_empty_label_takes_the_text_out_and_is_accounted(tmp_path):

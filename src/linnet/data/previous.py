@@ -12,13 +12,37 @@ import pyarrow.parquet as pq
 
 from linnet.config import DataConfig
 from linnet.data import card
+from linnet.data.audit import suspects
 from linnet.data.group.texts import digests
 from linnet.data.split.assign import NAMES, NOWHERE
+from linnet.errors import UsageError
 from linnet.files import digest
 
 # What may differ without old rows losing their split: more rows, better labels, another look at them.
 FREE = {"source", "corrections", "noise_sample", "keep_splits"}
 TEXTS_AT_ONCE = 65_536
+
+
+def check_review(directory: Path) -> None:
+    """Refuse to replace a list of suspects that somebody has worked on.
+
+    Args:
+        directory: Where new splits will go.
+
+    Raises:
+        UsageError: The list that stands there is another than was written.
+    """
+    path = directory / suspects.NAME
+    try:
+        written = json.loads((directory / card.NAME).read_text(encoding="utf-8"))["noise"]["sha256"]
+        edited = digest(path) != written
+    except (OSError, ValueError, KeyError, TypeError):  # no such list, or of a version that left no digest
+        return
+    if edited:
+        raise UsageError(
+            f"{path} was edited, and is replaced when you prepare again. Move it elsewhere, and name it there with "
+            "--corrections."
+        )
 
 
 @dataclass(frozen=True)
