@@ -320,3 +320,20 @@ def test_what_is_no_folder_is_never_replaced(tmp_path):
         with pytest.raises(UsageError), whole_directory(target):
             raise AssertionError("no work may begin")
     assert names(tmp_path) == ["file", "pipe"]
+
+
+@pytest.mark.parametrize("length", [250, 300])  # too long for what is written beside it; too long
+def test_a_name_that_no_disk_has_is_a_storage_error(tmp_path, length):
+    with pytest.raises(StorageError, match="File name too long"), whole_directory(tmp_path / ("x" * length)):
+        raise AssertionError("no work may begin")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look anywhere")
+def test_a_folder_that_may_not_be_looked_into_is_a_storage_error(tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    for target in (locked, locked / "below"):
+        with pytest.raises(StorageError, match="Permission denied"), whole_directory(target, holds="card.json"):
+            raise AssertionError("no work may begin")
+    locked.chmod(0o700)

@@ -24,6 +24,7 @@ RENAME_SWAP = 2  # macOS sys/stdio.h
 AT_FDCWD = -100
 FINDER = ".DS_Store"  # in every folder that macOS has shown
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
+DISK_ERRORS |= {errno.ENAMETOOLONG}
 
 
 def digest(path: Path) -> str:
@@ -116,23 +117,27 @@ def check_replaceable(target: Path, holds: str | None, only: Container[str] | No
 
     Raises:
         UsageError: What stands there is no folder, is the working folder, is not of the kind, or holds more.
+        StorageError: This user may not look there.
     """
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise UsageError(f"{target} is no folder, and a folder is to be written there. Choose another place.")
-    if Path.cwd().is_relative_to(target.resolve()):
-        raise UsageError(f"{target} is the folder you work in, so it is not replaced. Choose another.")
-    if holds and any(target.iterdir()) and not (target / holds).is_file():
-        raise UsageError(
-            f"{target} exists and holds no {holds}, so it is not Linnet's to replace. Choose another, or empty it."
+    with disk_errors(target):  # this user may not look there, or no disk has such names
+        if not target.exists():
+            return
+        if not target.is_dir():
+            raise UsageError(f"{target} is no folder, and a folder is to be written there. Choose another place.")
+        if Path.cwd().is_relative_to(target.resolve()):
+            raise UsageError(f"{target} is the folder you work in, so it is not replaced. Choose another.")
+        if holds and any(target.iterdir()) and not (target / holds).is_file():
+            raise UsageError(
+                f"{target} exists and holds no {holds}, so it is not Linnet's to replace. Choose another, or empty it."
+            )
+        strange = sorted(
+            path.name for path in target.iterdir() if only and path.name not in only and path.name != FINDER
         )
-    strange = sorted(path.name for path in target.iterdir() if only and path.name not in only and path.name != FINDER)
-    if strange:
-        raise UsageError(
-            f"{target} is replaced as a whole, and {strange[0]!r} in it, which Linnet didn't write, would be lost. "
-            "Move it elsewhere, or choose another folder."
-        )
+        if strange:
+            raise UsageError(
+                f"{target} is replaced as a whole, and {strange[0]!r} in it, which Linnet didn't write, would be lost. "
+                "Move it elsewhere, or choose another folder."
+            )
 
 
 @contextmanager
