@@ -51,13 +51,15 @@ class Previous:
 
     Attributes:
         split: Where each row's text was, or `NOWHERE`, int8 (n,).
-        rows: Rows of each split that stood there; empty if none did, or they are of no account.
+        text: Digests of the clean texts, uint64 (n,).
+        texts: Those of each split that stood there; empty if none did, or they are of no account.
         card_sha256: Of their card.
         notes: Why they are of no account, in a sentence.
     """
 
     split: np.ndarray
-    rows: dict[str, int] = field(default_factory=dict)
+    text: np.ndarray
+    texts: dict[str, np.ndarray] = field(default_factory=dict)
     card_sha256: str = ""
     notes: tuple[str, ...] = ()
 
@@ -73,21 +75,23 @@ class Previous:
         nowhere = np.full(len(text), NOWHERE, dtype=np.int8)
         file = directory / card.NAME
         if not settings.keep_splits or not file.is_file():
-            return cls(nowhere)
+            return cls(nowhere, text)
         try:
             before = json.loads(file.read_text(encoding="utf-8"))["settings"]
             old = [_digests(directory / f"{name}.parquet") for name in NAMES]
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            return cls(nowhere, notes=(f"The splits that stood here can't be read, so they don't bind: {error}.",))
+            return cls(
+                nowhere, text, notes=(f"The splits that stood here can't be read, so they don't bind: {error}.",)
+            )
         now = settings.model_dump(mode="json")
         changed = sorted(key for key in now.keys() - FREE if before.get(key) != now[key])
         if settings.split_by or changed:
             why = f"data.{changed[0]} was another" if changed else "they go by time"
-            return cls(nowhere, notes=(f"The splits that stood here don't bind these: {why}.",))
+            return cls(nowhere, text, notes=(f"The splits that stood here don't bind these: {why}.",))
         split = nowhere
         for index, texts in enumerate(old):
             split[np.isin(text, texts)] = index
-        return cls(split, dict(zip(NAMES, map(len, old), strict=True)), digest(file))
+        return cls(split, text, dict(zip(NAMES, old, strict=True)), digest(file))
 
     def changes(self, split: np.ndarray) -> dict[str, Any] | None:
         """What became of the rows of each split, for the card; None if nothing stood there.
@@ -95,21 +99,30 @@ class Previous:
         Args:
             split: Where each row is now, int8 (n,).
         """
-        if not self.rows:
+        if not self.texts:
             return None
+        moved = (self.split != NOWHERE) & (split != NOWHERE) & (self.split != split)
         return {
             "card_sha256": self.card_sha256,
             "splits": {
                 name: {
-                    "before": self.rows[name],
-                    "kept": (kept := int(((self.split == index) & (split == index)).sum())),
-                    "gone": self.rows[name] - kept,
-                    "new": int(((self.split == NOWHERE) & (split == index)).sum()),
+                    "before": len(self.texts[name]),
+                    "kept": (kept := _in_both(self.texts[name], self.text[split == index])),
+                    "gone": len(self.texts[name]) - kept,
+                    "new": int(((split == index) & ~moved).sum()) - kept,
                 }
                 for index, name in enumerate(NAMES)
             },
-            "moved": int(((self.split != NOWHERE) & (split != NOWHERE) & (self.split != split)).sum()),
+            "moved": int(moved.sum()),
         }
+
+
+def _in_both(before: np.ndarray, now: np.ndarray) -> int:
+    """How many rows are in both; of a text that stands in them several times, as many as in the one that has fewer."""
+    texts, counts = np.unique(before, return_counts=True)
+    texts_now, counts_now = np.unique(now, return_counts=True)
+    _, places, places_now = np.intersect1d(texts, texts_now, assume_unique=True, return_indices=True)
+    return int(np.minimum(counts[places], counts_now[places_now]).sum())
 
 
 def _digests(path: Path) -> np.ndarray:
