@@ -147,6 +147,15 @@ def test_a_split_that_comes_out_small_says_why(tmp_path):
     assert any("not the 25 asked for: groups of like texts are not torn" in note for note in card["notes"])
 
 
+def test_what_takes_a_class_away_is_told(tmp_path):
+    path = write(tmp_path / "a.csv", labelled(400))
+    with pytest.raises(DataError, match=r"has no row of the class .* or of one author holds .* which all go to one"):
+        prepared(path, tmp_path / "out", group_column="label")
+    with pytest.raises(DataError, match=r"No row is left to split .in_test_file: 400"):
+        prepared(path, tmp_path / "out", test_file=str(path))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_row_that_would_tie_two_splits_together_is_left_out(tmp_path):
     rows, out = labelled(400), tmp_path / "out"
     prepared(write(tmp_path / "a.csv", rows), out)

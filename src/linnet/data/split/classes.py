@@ -61,8 +61,13 @@ class Classes:
                 "Bring more rows of it, or take it out."
             )
 
-    def check_splits(self, label: np.ndarray, split: np.ndarray) -> None:
+    def check_splits(self, label: np.ndarray, split: np.ndarray, notes: Sequence[str]) -> None:
         """See that each split has a row of each class.
+
+        Args:
+            label: Of each row, int (n,).
+            split: Where each row goes, int8 (n,).
+            notes: What else was noticed, in sentences; some of it may be why.
 
         Raises:
             DataError: Names the class and the split.
@@ -72,5 +77,5 @@ class Classes:
                 raise DataError(
                     f"The {name} split has no row of the class {self.names[empty]!r:.60}, which has "
                     f"{self.counts(label)[empty]:,} usable row(s). Bring more rows of it, make that split or the "
-                    "sample larger, or take the class out."
+                    f"sample larger, or take the class out. {' '.join(notes)}".rstrip()
                 )

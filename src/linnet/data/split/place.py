@@ -82,9 +82,7 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
     resolution = resolve(facts.text[rows], facts.label[rows], facts.row[rows], settings.duplicates, settings.conflicts)
     left.drop_some("conflicting_labels", resolution.conflicting)
     left.drop_some("duplicate", resolution.duplicate[~resolution.conflicting])
-    if not len(left.rows):
-        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in placement.dropped.most_common() if count)
-        raise DataError(f"No row is left to split ({reasons}). Look at the labels and at [data] of the settings.")
+    left.check()
     facts.classes.check(facts.label[left.rows])
     placement.found = resolution.counts | _group_counts(group[left.rows])
     if (largest := placement.found["largest_group"]) > LARGE_GROUP * len(left.rows):
@@ -95,8 +93,9 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
     own_file = facts.origin[left.rows] != MAIN
     placement.split[left.rows[own_file]] = facts.origin[left.rows[own_file]]
     left.rows = left.rows[~own_file]
+    left.check()
     _assign(facts, group, left, placement, settings)
-    facts.classes.check_splits(facts.label, placement.split)
+    facts.classes.check_splits(facts.label, placement.split, placement.notes)
     return placement
 
 
@@ -114,6 +113,16 @@ class _Left:
         """Drop rows by a mask over those left."""
         self._dropped[reason] += int(mask.sum())
         self.rows = self.rows[~mask]
+
+    def check(self) -> None:
+        """See that there are any.
+
+        Raises:
+            DataError: Tells where they went.
+        """
+        if not len(self.rows):
+            reasons = ", ".join(f"{reason}: {count:,}" for reason, count in self._dropped.most_common() if count)
+            raise DataError(f"No row is left to split ({reasons}). Look at the labels and at [data] of the settings.")
 
 
 def _assign(facts: Facts, group: np.ndarray, left: _Left, placement: Placement, settings: DataConfig) -> None:
