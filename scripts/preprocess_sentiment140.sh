@@ -8,9 +8,9 @@
 #     -o OUTPUT  appears whole or not at all; default -, the standard output
 #     FILE       .csv, or the same as .csv.gz, .csv.xz or .zip
 #
-# Needs a POSIX shell, awk and iconv, and writes the very rows that `linnet prepare --sample ROWS --set data.repair=false` trains and
-# validates on: one text path in two languages, held together by a test. Where they could part (Unicode that
-# needs a normal form, a row of another shape) this script stops and says so.
+# Needs a POSIX shell, awk and iconv, and writes the very rows that `linnet prepare --sample ROWS
+# --set data.repair=false` trains and validates on: one text path in two languages, held together by a test. Where they
+# could part (Unicode that needs a normal form, a row of another shape) this script stops and says so.
 set -eu
 LC_ALL=C
 export LC_ALL

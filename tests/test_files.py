@@ -286,6 +286,23 @@ def test_a_folder_of_another_kind_is_never_replaced(tmp_path, monkeypatch):
     assert names(precious) == ["card.json"]
 
 
+def test_a_folder_that_holds_more_than_its_kind_is_not_replaced(tmp_path):
+    target = tmp_path / "splits"
+    target.mkdir()
+    for name in ("card.json", "rows.csv", ".DS_Store"):
+        (target / name).touch()
+    with (
+        pytest.raises(UsageError, match=r"'rows.csv' in it, which Linnet didn't write"),
+        whole_directory(target, holds="card.json", only={"card.json"}),
+    ):
+        raise AssertionError("no work may begin")
+    assert names(target) == [".DS_Store", "card.json", "rows.csv"]
+    (target / "rows.csv").unlink()
+    with whole_directory(target, holds="card.json", only={"card.json"}) as folder:
+        (folder / "card.json").touch()
+    assert names(target) == ["card.json"]
+
+
 @pytest.mark.parametrize("inside", [".", "below"])
 def test_the_working_folder_is_never_replaced(tmp_path, monkeypatch, inside):
     (tmp_path / "below").mkdir()
@@ -303,3 +320,20 @@ def test_what_is_no_folder_is_never_replaced(tmp_path):
         with pytest.raises(UsageError), whole_directory(target):
             raise AssertionError("no work may begin")
     assert names(tmp_path) == ["file", "pipe"]
+
+
+@pytest.mark.parametrize("length", [250, 300])  # too long for what is written beside it; too long
+def test_a_name_that_no_disk_has_is_a_storage_error(tmp_path, length):
+    with pytest.raises(StorageError, match="File name too long"), whole_directory(tmp_path / ("x" * length)):
+        raise AssertionError("no work may begin")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look anywhere")
+def test_a_folder_that_may_not_be_looked_into_is_a_storage_error(tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    for target in (locked, locked / "below"):
+        with pytest.raises(StorageError, match="Permission denied"), whole_directory(target, holds="card.json"):
+            raise AssertionError("no work may begin")
+    locked.chmod(0o700)

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from linnet.errors import StorageError, UsageError
 RENAME_EXCHANGE = 2  # linux/fs.h
 RENAME_SWAP = 2  # macOS sys/stdio.h
 AT_FDCWD = -100
+FINDER = ".DS_Store"  # in every folder that macOS has shown
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
+DISK_ERRORS |= {errno.ENAMETOOLONG}
 
 
 def digest(path: Path) -> str:
@@ -71,7 +73,7 @@ def install(temporary: Path, target: Path) -> None:
 
 
 @contextmanager
-def whole_directory(target: Path, holds: str | None = None) -> Iterator[Path]:
+def whole_directory(target: Path, holds: str | None = None, only: Container[str] | None = None) -> Iterator[Path]:
     """Give an empty folder to fill; when the block ends well it takes the target's place in one step.
 
     On any error, and on a kill, what stood at the target still stands there. Folders that a killed
@@ -81,13 +83,14 @@ def whole_directory(target: Path, holds: str | None = None) -> Iterator[Path]:
         target: Where the folder is to appear.
         holds: A file that every folder of this kind holds; what stands at the target is replaced only if it is empty
             or holds it too, so that no mistyped path costs anybody their work. None: it is replaced anyhow.
+        only: Whatever folders of this kind hold; one that holds more is not replaced, for that is somebody's own.
 
     Raises:
-        UsageError: Something else stands at the target, or no folder can be made there.
+        UsageError: Something else stands at the target or in it, or no folder can be made there.
         StorageError: The disk refused a write.
     """
     target = Path(os.path.abspath(target))
-    check_replaceable(target, holds)
+    check_replaceable(target, holds, only)
     with disk_errors(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,22 +112,32 @@ def whole_directory(target: Path, holds: str | None = None) -> Iterator[Path]:
         _remove(temporary)
 
 
-def check_replaceable(target: Path, holds: str | None) -> None:
+def check_replaceable(target: Path, holds: str | None, only: Container[str] | None = None) -> None:
     """Refuse a target whose replacement would cost something; see `whole_directory`.
 
     Raises:
-        UsageError: What stands there is no folder, is the working folder, or is not of the kind.
+        UsageError: What stands there is no folder, is the working folder, is not of the kind, or holds more.
+        StorageError: This user may not look there.
     """
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise UsageError(f"{target} is no folder, and a folder is to be written there. Choose another place.")
-    if Path.cwd().is_relative_to(target.resolve()):
-        raise UsageError(f"{target} is the folder you work in, so it is not replaced. Choose another.")
-    if holds and any(target.iterdir()) and not (target / holds).is_file():
-        raise UsageError(
-            f"{target} exists and holds no {holds}, so it is not Linnet's to replace. Choose another, or empty it."
+    with disk_errors(target):  # this user may not look there, or no disk has such names
+        if not target.exists():
+            return
+        if not target.is_dir():
+            raise UsageError(f"{target} is no folder, and a folder is to be written there. Choose another place.")
+        if Path.cwd().is_relative_to(target.resolve()):
+            raise UsageError(f"{target} is the folder you work in, so it is not replaced. Choose another.")
+        if holds and any(target.iterdir()) and not (target / holds).is_file():
+            raise UsageError(
+                f"{target} exists and holds no {holds}, so it is not Linnet's to replace. Choose another, or empty it."
+            )
+        strange = sorted(
+            path.name for path in target.iterdir() if only and path.name not in only and path.name != FINDER
         )
+        if strange:
+            raise UsageError(
+                f"{target} is replaced as a whole, and {strange[0]!r} in it, which Linnet didn't write, would be lost. "
+                "Move it elsewhere, or choose another folder."
+            )
 
 
 @contextmanager

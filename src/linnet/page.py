@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 PALETTE = ("#4c86d8", "#e08632", "#3fa27c", "#c65d8f", "#8b7fd1", "#8a919c")
 
+SHOWN = 30  # characters
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
@@ -36,8 +37,9 @@ def plot(width: float = 6.0, height: float = 3.4) -> tuple[Figure, Axes]:
 
 
 def plain(text: str) -> str:
-    """A text as a plot shows it: to matplotlib, what stands between two dollars is a formula."""
-    return text.replace("$", r"\$")
+    """A text as a plot shows it: not too long, and no formula, which is what matplotlib takes two dollars for."""
+    short = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return short.replace("$", r"\$")
 
 
 def svg(figure: Figure, description: str = "") -> Markup:

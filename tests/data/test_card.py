@@ -68,3 +68,12 @@ def test_many_classes_have_a_table_and_no_plot(tmp_path: Path) -> None:
     page = (tmp_path / "splits" / "data_card.html").read_text()
     assert page.count("<svg") == 3
     assert "class 39" in page
+
+
+def test_long_labels_that_begin_alike_stay_apart_in_the_plot(tmp_path: Path) -> None:
+    rows = "".join(f"text {number},{'long ' * 50}{number % 2}\n" for number in range(200))
+    (tmp_path / "rows.csv").write_text("text,label\n" + rows)
+    prepare(load_config(None, {"data.source": str(tmp_path / "rows.csv")}), tmp_path / "splits")
+    page = (tmp_path / "splits" / "data_card.html").read_text()
+    plot = next(part for part in page.split("<svg") if "Rows of each class" in part)
+    assert plot.count("long long long long long long…") == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from linnet.config import DataConfig, load_config
-from linnet.data.clean.collect import Collected, Collector
+from linnet.data.clean.collect import BLOCK_ROWS, Collected, Collector, _chunks
 from linnet.data.clean.labels import MAX_LABELS
 from linnet.data.read.table import Table
 from linnet.errors import DataError, LabelError
@@ -29,10 +29,38 @@ def collect(
 
 
 def test_values_of_any_type_are_kept_as_strings(tmp_path: Path) -> None:
-    values = [1, 2.0, 2.5, float("nan"), None, True, ["a"], {"é": 1}, date(2009, 6, 16), "as is", 10**30]
+    values = [
+        1,
+        2.0,
+        2.5,
+        float("nan"),
+        None,
+        True,
+        ["a"],
+        {"é": 1},
+        date(2009, 6, 16),
+        "as is",
+        10**30,
+        1e300,
+        float("inf"),
+    ]
     rows = [("text", "label", value) for value in values]
     _, staged = collect(rows, tmp_path, ("text", "label", "other"))
-    expected = ["1", "2", "2.5", None, None, "true", '["a"]', '{"é": 1}', "2009-06-16", "as is", str(10**30)]
+    expected = [
+        "1",
+        "2",
+        "2.5",
+        None,
+        None,
+        "true",
+        '["a"]',
+        '{"é": 1}',
+        "2009-06-16",
+        "as is",
+        str(10**30),
+        "1e+300",
+        "inf",
+    ]
     assert [row["other"] for row in staged] == expected
 
 
@@ -62,6 +90,14 @@ def test_what_is_collected_does_not_depend_on_the_chunks(tmp_path: Path, monkeyp
         assert (getattr(whole, name) == getattr(pieces, name)).all()
     assert staged == staged_again
     assert len(np.unique(whole.rank)) == 1000
+
+
+def test_long_texts_make_short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linnet.data.clean.collect.CHUNK_CHARACTERS", 5000)
+    rows = [(number, ("x" * 1000, "a")) for number in range(100)]
+    chunks = list(_chunks(iter(rows)))
+    assert [row for chunk in chunks for row in chunk] == rows
+    assert max(map(len, chunks)) <= 5000 / 1000 + BLOCK_ROWS
 
 
 def test_a_label_that_is_not_configured_is_named_with_its_row(tmp_path: Path) -> None:

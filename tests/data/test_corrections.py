@@ -7,7 +7,7 @@ import pytest
 from linnet.config import load_config
 from linnet.data import prepare, read_split
 from linnet.data.clean.corrections import Corrections
-from linnet.errors import DataError
+from linnet.errors import DataError, UsageError
 
 ROWS = [(f"the {'good' if i % 2 else 'bad'} day number {i}", "yes" if i % 2 else "no") for i in range(400)]
 
@@ -44,6 +44,28 @@ def test_planted_errors_are_listed_reviewed_and_read_back(tmp_path):
     assert card["noise"]["suspects"] == 0
 
 
+def test_a_review_is_never_replaced(tmp_path):
+    prepared(tmp_path, ROWS)
+    prepared(tmp_path, ROWS)
+    listed = tmp_path / "splits" / "suspects.csv"
+    write_rows(listed, [(ROWS[0][0], "yes")])
+    before = listed.read_bytes()
+    for settings in ({}, {"corrections": listed}):
+        with pytest.raises(UsageError, match=r"suspects\.csv was edited, .*Move it elsewhere"):
+            prepared(tmp_path, ROWS, **settings)
+        assert listed.read_bytes() == before
+    listed.rename(tmp_path / "review.csv")
+    assert prepared(tmp_path, ROWS, corrections=tmp_path / "review.csv")["corrections"]["texts_met"] == 1
+
+
+def test_raw_data_beside_the_splits_are_never_lost(tmp_path):
+    prepared(tmp_path, ROWS)
+    source = write_rows(tmp_path / "splits" / "raw.csv", ROWS)
+    with pytest.raises(UsageError, match=r"'raw\.csv' in it, which Linnet didn't write, would be lost"):
+        prepare(load_config(overrides={"data.source": str(source)}), tmp_path / "splits")
+    assert source.is_file()
+
+
 def test_an_empty_label_takes_the_text_out_and_is_accounted(tmp_path):
     review = write_rows(tmp_path / "review.csv", [(ROWS[0][0], ""), ("a text of another file", "yes")])
     card = prepared(tmp_path, ROWS, corrections=review)
@@ -59,6 +81,7 @@ def test_an_empty_label_takes_the_text_out_and_is_accounted(tmp_path):
         ("", "no column label and no column text"),
         ("text,label\nsame,yes\nsame,no\n", "line 3"),
         ("text,label\n,yes\n", "no CSV of corrections"),
+        ('text,label\n"never closed,yes\na text,no\n', "no CSV of corrections: unexpected end"),
     ],
 )
 def test_a_broken_file_says_what_is_wrong(tmp_path, content, sentence):
@@ -66,6 +89,11 @@ def test_a_broken_file_says_what_is_wrong(tmp_path, content, sentence):
     path.write_text(content)
     with pytest.raises(DataError, match=sentence):
         Corrections.read(path)
+
+
+def test_a_very_long_text_is_corrected_too(tmp_path):
+    text = "word " * 100_000
+    assert Corrections.read(write_rows(tmp_path / "review.csv", [(text, "yes")])).labels == {text.strip(): "yes"}
 
 
 def test_a_missing_file_and_an_unknown_label(tmp_path):

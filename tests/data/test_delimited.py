@@ -1,18 +1,27 @@
 """The separator is the one that the lines agree on, and the card says which."""
 
 import io
+import random
 from pathlib import Path
 
 import pytest
 
 from linnet.data.read.delimited import read_delimited
+from linnet.data.read.lines import HEAD_ROWS, numbered_lines
 from linnet.errors import DataError
 
 PATH = Path("rows.csv")
 
 
+def read_all(content: bytes, separator: str = ",", headerless: bool = False):
+    def lines():
+        return numbered_lines(io.BytesIO(content), PATH)
+
+    return read_delimited(io.BytesIO(content), PATH, separator, "", headerless, lines)
+
+
 def read(content: str, separator: str = ",", headerless: bool = False):
-    table = read_delimited(io.BytesIO(content.encode()), PATH, separator, "", headerless)
+    table = read_all(content.encode(), separator, headerless)
     return table.dialect["separator"], table.columns, [list(row) for _, row in table.rows]
 
 
@@ -78,6 +87,31 @@ def test_a_field_too_long_in_the_shape_of_sentiment140() -> None:
     with pytest.raises(DataError, match="row 1: field larger than field limit"):
         read(line.format("x" * 10_000_001))
     content = line.format("x" * 1_000_000).encode()
-    table = read_delimited(io.BytesIO(content), PATH, ",", "", False)
+    table = read_all(content)
     assert table.dialect["shape"] == "sentiment140"
     assert len(next(table.rows)[1][5]) == 1_000_000
+
+
+# A message begins with a quote here and ends with one there, which by quotes would be one field of all rows between.
+BARE = ['ham\t"Hello\n', 'ham\tso he said"\n', "spam\tbuy\n"]
+MEANT = ['ham\t"he said ""hi"""\n', 'ham\t"two\ttabs"\n', 'ham\t"two\nlines"\n']
+
+
+@pytest.mark.parametrize(("odd", "values"), [(BARE, ['"Hello', 'so he said"', "buy"]), (MEANT[:1], ['he said "hi"'])])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_order_of_the_rows_decides_what_quotes_mean(odd: list[str], values: list[str], seed: int) -> None:
+    rows = [f"ham\tmessage {number}\n" for number in range(2 * HEAD_ROWS)]
+    rows += odd
+    random.Random(seed).shuffle(rows)
+    found = [row[1] for row in read("label\ttext\n" + "".join(rows), "\t")[2]]
+    assert len(found) == len(rows)
+    assert set(values) <= set(found)
+
+
+@pytest.mark.parametrize("place", [0, HEAD_ROWS + 500])
+def test_fields_of_a_spreadsheet_hold_tabs_and_lines_wherever_they_stand(place: int) -> None:
+    rows = [f"ham\tmessage {number}\n" for number in range(2 * HEAD_ROWS)]
+    rows[place:place] = MEANT
+    found = [row[1] for row in read("label\ttext\n" + "".join(rows), "\t")[2]]
+    assert found[place : place + 3] == ['he said "hi"', "two\ttabs", "two\nlines"]
+    assert len(found) == len(rows)

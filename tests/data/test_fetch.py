@@ -280,9 +280,12 @@ def test_a_folder_that_is_a_file(remote: Remote, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written(remote: Remote, target: Path) -> None:
-    target.parent.mkdir(mode=0o500)
-    with pytest.raises(StorageError):
-        fetch(remote, target, HASTY)
+    target.parent.mkdir()
+    for mode in (0o500, 0):
+        target.parent.chmod(mode)
+        with pytest.raises(StorageError):
+            fetch(remote, target, HASTY)
+    target.parent.chmod(0o700)
 
 
 def test_a_full_disk_is_a_sentence(site: Any, remote: Remote, target: Path) -> None:

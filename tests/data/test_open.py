@@ -155,6 +155,15 @@ NEW = b'{"text": "a", "label": %s}\n'
         ("rows.csv", (HEADER + LINES + '"open,1\n' + LINES * 1000).encode(), "row 62: .*A quote may be open"),
         ("rows.csv", ("text;label;x\n" + "a;1;b\n" + "a;b;c;1\n").encode(), "one column by the separator ','"),
         ("rows.csv", "é,1\n".encode() * 5 + b"\xe9,1\n", "row 6: byte 0xe9 .* Row 1 has letters that are"),
+        ("rows.csv", (HEADER + LINES).encode("utf-16"), "is UTF-16. .*iconv -f UTF-16"),
+        ("rows.csv", (HEADER + LINES).encode("utf-32"), "is UTF-32. .*iconv -f UTF-32"),
+        ("rows.csv", (HEADER + LINES).encode("utf-16-le"), "NUL bytes in its first row, .*iconv -f UTF-16LE"),
+        ("rows.csv", b"\0" * 100_000, "NUL bytes in its first row"),
+        ("rows.csv", (HEADER + LINES).replace("\n", "\r").encode(), "row 1: a carriage return .*Convert it: tr"),
+        ("rows.csv", (HEADER + LINES + "a," + "z" * 1_000_000).encode(), "Row 62 has a label of 1,000,000 characters"),
+        ("rows.csv", (HEADER + LINES + "a," + "z" * 900).encode(), r"The class 'z{40,60} has 1 usable"),
+        ("rows.csv", (HEADER + "NaN,0\nNaN,1\n" * 60).encode(), "No row is left to split .conflicting_labels: 120"),
+        ("rows.csv", ("x" * 100_000 + ",label\n" + LINES).encode(), r"The columns are 'x{40,60}, 'label'\."),
         ("rows.csv", b"," * 1_000_000 + b"\n", "has 1,000,001 columns"),
         ("rows.jsonl", json.dumps(dict.fromkeys(map(str, range(10_001)))).encode(), "has 10,001 columns"),
         ("rows.jsonl", NEW % (b"[" * 100_000 + b"]" * 100_000), "row 1: lists or objects nested too deeply"),
@@ -174,6 +183,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path: Path, name: str,
     with pytest.raises(DataError, match=message) as caught:
         run(tmp_path / name, tmp_path / "splits")
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

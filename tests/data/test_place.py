@@ -97,7 +97,7 @@ def test_several_labels_are_counted_and_stratified_by_the_rarest() -> None:
 def test_a_split_without_a_class_names_both(split: int) -> None:
     classes, label = Classes(("a", "b"), ()), np.array([0, 1] * 3)
     places = np.array([0, 0, 1, 1, 2, 2], dtype=np.int8)
-    classes.check_splits(label, places)
+    classes.check_splits(label, places, [])
     places[2 * split + 1] = (split + 1) % 3
     with pytest.raises(DataError, match=f"The {NAMES[split]} split has no row of the class 'b'"):
-        classes.check_splits(label, places)
+        classes.check_splits(label, places, [])

@@ -1,6 +1,7 @@
 """Data sets as their authors published them load with column flags at most."""
 
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from linnet.config import load_config
 from linnet.data import prepare
 from linnet.data.read.open import open_table
+from linnet.data.split.assign import NAMES
 from linnet.errors import DataError
 
 pytestmark = [
@@ -84,3 +86,22 @@ def test_folders_of_splits_are_no_classes(tmp_path: Path, name: str) -> None:
 def test_files_without_labels_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="can't tell the format"):
         prepare(load_config(None, settings(name)), tmp_path / "splits")
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("sms_spam/sms.tsv", {"text_column": "1", "label_column": "0"}),  # quotes that are never closed
+        ("goemotions/train.tsv", {"text_column": "0", "label_column": "1", "label_separator": ","}),
+        ("sst2/stsa.binary.train", {}),
+    ],
+)
+def test_any_order_of_the_rows_gives_the_same_splits(tmp_path: Path, name: str, columns: dict[str, str]) -> None:
+    lines = Path(os.environ["LINNET_DATA"], "classification", name).read_bytes().splitlines(keepends=True)
+    found = []
+    for seed in range(2):
+        source = tmp_path / Path(name).name
+        source.write_bytes(b"".join(random.Random(seed).sample(lines, len(lines))))
+        prepare(load_config(None, settings(name, **columns) | {"data.source": str(source)}), tmp_path / f"{seed}")
+        found.append([(tmp_path / f"{seed}" / f"{split}.parquet").read_bytes() for split in NAMES])
+    assert found[0] == found[1]

@@ -111,4 +111,4 @@ def test_what_can_not_be_split_is_told(labels, names, sample, validation, test, 
     classes, rows = Classes(names, ()), make_rows(labels)
     with pytest.raises(DataError, match=message):
         classes.check(rows.label)
-        classes.check_splits(rows.label, assign(rows, sample, validation, test, seed=0).split)
+        classes.check_splits(rows.label, assign(rows, sample, validation, test, seed=0).split, [])

@@ -122,6 +122,40 @@ def test_again_with_more_rows_every_row_keeps_its_split(tmp_path, sample):
         assert card["accounting"]["used"] == {"train": 805, "validation": 230, "test": 115}
 
 
+def test_copies_that_are_kept_are_counted_one_by_one(tmp_path):
+    rows, out = labelled(400), tmp_path / "out"
+    settings = {"duplicates": "keep", "conflicts": "keep"}
+    prepared(write(tmp_path / "a.csv", rows + rows[:60]), out, **settings)
+    card = prepared(write(tmp_path / "b.csv", rows + rows[:20] * 3), out, **settings)
+    found = card["since"]["splits"].values()
+    assert {key: sum(entry[key] for entry in found) for key in ("before", "kept", "gone", "new")} == {
+        "before": 460,
+        "kept": 420,  # of 40 texts one copy the fewer
+        "gone": 40,
+        "new": 40,  # of 20 texts two copies the more
+    }
+
+
+def test_a_split_that_comes_out_small_says_why(tmp_path):
+    path, out = write(tmp_path / "a.csv", labelled(400)), tmp_path / "out"
+    prepared(path, out)
+    late = sorted(texts(out)["test"])[::2]
+    card = prepared(write(tmp_path / "b.csv", [row for row in labelled(400) if row[0] not in late]), out)
+    assert any("rows stay in the split they were in" in note for note in card["notes"])
+    rows = [(f"{text} {copy}", label) for text, label in labelled(30) for copy in range(20)]
+    card = prepared(write(tmp_path / "c.csv", rows), tmp_path / "groups", test_size=25)
+    assert any("not the 25 asked for: groups of like texts are not torn" in note for note in card["notes"])
+
+
+def test_what_takes_a_class_away_is_told(tmp_path):
+    path = write(tmp_path / "a.csv", labelled(400))
+    with pytest.raises(DataError, match=r"has no row of the class .* or of one author holds .* which all go to one"):
+        prepared(path, tmp_path / "out", group_column="label")
+    with pytest.raises(DataError, match=r"No row is left to split .in_test_file: 400"):
+        prepared(path, tmp_path / "out", test_file=str(path))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_row_that_would_tie_two_splits_together_is_left_out(tmp_path):
     rows, out = labelled(400), tmp_path / "out"
     prepared(write(tmp_path / "a.csv", rows), out)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from linnet.data.read.delimited import read_delimited
 from linnet.data.read.json_lines import read_json_lines
-from linnet.data.read.lines import HEAD_ROWS
+from linnet.data.read.lines import HEAD_ROWS, numbered_lines
 from linnet.errors import ConfigError, DataError
 
 PATH = Path("rows")
@@ -18,8 +18,20 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")
 
 
 def delimited(content: str, delimiter: str = ",", headerless: bool = False):
-    table = read_delimited(io.BytesIO(content.encode()), PATH, delimiter, "", headerless)
+    table = read_all(content.encode(), delimiter, headerless)
     return table.columns, list(table.rows)
+
+
+def read_all(content: bytes, delimiter: str = ",", headerless: bool = False, encoding: str = ""):
+    def lines():
+        return numbered_lines(io.BytesIO(content), PATH)
+
+    return read_delimited(io.BytesIO(content), PATH, delimiter, encoding, headerless, lines)
+
+
+def json_lines(lines: list[str]):
+    content = "\n".join(lines).encode()
+    return read_json_lines(io.BytesIO(content), PATH, lambda: numbered_lines(io.BytesIO(content), PATH))
 
 
 @given(st.lists(st.tuples(CELL, CELL), max_size=20))
@@ -47,25 +59,32 @@ def test_without_a_header() -> None:
 
 def test_keys_of_json_rows_in_any_order_and_some_missing() -> None:
     lines = ['{"text": "a", "label": 1}', '{"label": 2, "text": "b", "id": 3}', "", '{"text": "c"}']
-    table = read_json_lines(io.BytesIO("\n".join(lines).encode()), PATH)
-    assert table.columns == ("text", "label", "id")
+    table = json_lines(lines)
+    assert table.columns == ("id", "label", "text")
     assert [(number, list(row)) for number, row in table.rows] == [
-        (1, ["a", 1, None]),
-        (2, ["b", 2, 3]),
+        (1, [None, 1, "a"]),
+        (2, [3, 2, "b"]),
         (3, []),
-        (4, ["c", None, None]),
+        (4, [None, None, "c"]),
     ]
 
 
-def test_a_key_that_comes_late_makes_a_row_too_long() -> None:
-    lines = [json.dumps({"text": "a", "label": 1})] * HEAD_ROWS + ['{"text": "b", "late": 1}']
-    rows = list(read_json_lines(io.BytesIO("\n".join(lines).encode()), PATH).rows)
-    assert len(rows[-1][1]) == 3
+def test_keys_of_rows_that_agree_stay_in_their_order() -> None:
+    assert json_lines(['{"text": "a", "label": 1}', "", '{"text": "b", "label": 1}']).columns == ("text", "label")
+
+
+@pytest.mark.parametrize("place", [0, HEAD_ROWS + 5])
+def test_a_key_is_a_column_wherever_it_comes_first(place: int) -> None:
+    lines = [json.dumps({"text": "a", "label": 1})] * (HEAD_ROWS + 10)
+    lines[place] = '{"text": "b", "label": 1, "late": 1}'
+    table = json_lines(lines)
+    assert table.columns == ("label", "late", "text")
+    assert list(table.rows)[place] == (place + 1, [1, 1, "b"])
 
 
 def test_wrong_bytes_are_told_with_their_row_even_far_down() -> None:
     content = b"text,label\n" + b"good,1\n" * 5000 + b"caf\xe9,1\n"
-    table = read_delimited(io.BytesIO(content), PATH, ",", "", False)
+    table = read_all(content)
     with pytest.raises(DataError, match="row 5002: byte 0xe9 at position 4 is not utf-8"):
         list(table.rows)
 
@@ -73,4 +92,4 @@ def test_wrong_bytes_are_told_with_their_row_even_far_down() -> None:
 @pytest.mark.parametrize("encoding", ["klingon", "rot13", "utf-16", "a\0b", "cp037"])
 def test_encodings_that_can_not_be_read(encoding: str) -> None:
     with pytest.raises(ConfigError, match="expected one in which ASCII stands for itself"):
-        read_delimited(io.BytesIO(b"text,label\n"), PATH, ",", encoding, False)
+        read_all(b"text,label\n", encoding=encoding)

@@ -1,9 +1,11 @@
 """Packed files give their bytes back, or are refused before they fill a memory or a disk."""
 
+import errno
 import gzip
 import io
 import lzma
 import random
+import string
 import struct
 import subprocess
 import sys
@@ -14,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from linnet.config import load_config
+from linnet.data.read.open import open_table
 from linnet.data.read.unpack import find_member, unpacked
 from linnet.errors import DataError
 
@@ -95,6 +99,37 @@ def test_cut_in_the_middle(tmp_path: Path, suffix: str, share: float) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zip", ".parquet"])
+def test_damage_anywhere_is_a_sentence(tmp_path: Path, suffix: str) -> None:
+    draw = random.Random(0)
+    path = tmp_path / f"rows{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(pa.table({"text": [f"text {number}" for number in range(200)], "label": ["a", "b"] * 100}), path)
+    elif suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:  # whose errors are OSErrors
+            archive.writestr("rows.csv", MEGABYTE[:20_000])
+    else:
+        path = write(tmp_path / f"rows.csv{suffix}", MEGABYTE[:20_000])
+    whole = path.read_bytes()
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in draw.choices(range(len(whole)), k=draw.randint(1, 3)):
+            content[place] = draw.randrange(256)
+        path.write_bytes(content[: draw.choice([len(whole), draw.randint(1, len(whole))])])
+        try:
+            with open_table(load_config(None, {"data.source": str(path)}).data) as opened:
+                for _ in opened.table.rows:
+                    pass
+        except DataError as error:
+            assert "\n" not in str(error)
+
+
+def test_what_goes_wrong_beside_the_reading_is_not_the_files_fault(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv.gz", MEGABYTE)
+    with pytest.raises(OSError, match="No space left"), unpacked(path, ".gz", ""):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_zip_that_lies_about_its_size(tmp_path: Path) -> None:
     path = zipped(tmp_path / "rows.zip", {"rows.csv": MEGABYTE})
     content, size = path.read_bytes(), struct.pack("<I", len(MEGABYTE))
@@ -121,10 +156,16 @@ def test_entries_of_a_zip_that_overlap(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("name", ["../a.csv", "/a.csv", "a/../../b.csv", "C:/a.csv", "\\\\host\\a.csv"])
+@pytest.mark.parametrize("name", ["../a.csv", "/a.csv", "a/../../b.csv", "C:/a.csv", "\\\\host\\a.csv", "..\\a.csv"])
 def test_a_path_that_leads_outside(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="a path that leads out of it"):
         find_member(zipped(tmp_path / "rows.zip", {name: MEGABYTE}))
+
+
+def test_a_zip_of_nothing(tmp_path: Path) -> None:
+    for members in ({}, {".hidden.csv": MEGABYTE}, {"__MACOSX/rows.csv": MEGABYTE}):
+        with pytest.raises(DataError, match="holds no data file"):
+            find_member(zipped(tmp_path / "rows.zip", members))
 
 
 @pytest.mark.parametrize(("place", "value", "message"), [(8, 1, "encrypted"), (10, 97, "a method that Python")])
@@ -141,7 +182,7 @@ def test_a_zip_that_can_not_be_unpacked(tmp_path: Path, place: int, value: int, 
 SCRIPT = """
 import resource, sys
 from linnet.cli.main import main
-code = main(["prepare", "--data", sys.argv[1], "--out", sys.argv[2], "--set", "data.noise_sample=0"])
+code = main(["prepare", "--data", sys.argv[1], "--out", sys.argv[2], "--set", "model.name_or_path='scratch'"])
 print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
 sys.exit(code)
 """
@@ -179,6 +220,21 @@ def test_ten_million_commas_take_no_gigabytes(tmp_path: Path) -> None:
     code, said, peak = run(path)
     assert code == 0, said
     assert peak < 1000
+
+
+@pytest.mark.slow
+def test_texts_of_a_megabyte_take_no_gigabytes(tmp_path: Path) -> None:
+    draw, path = random.Random(0), tmp_path / "rows.csv"
+    with path.open("w") as file:
+        file.write("text,label\n")
+        for number in range(60):
+            file.write(
+                " ".join("".join(draw.choices(string.ascii_lowercase, k=8)) for _ in range(110_000))
+                + f",{number % 2}\n"
+            )
+    code, said, peak = run(path)
+    assert code == 0, said
+    assert peak < 1200
 
 
 def test_plain_files_are_not_wrapped(tmp_path: Path) -> None:

@@ -179,4 +179,10 @@ def test_gives_the_rows_of_prepare_on_the_real_file(tmp_path: Path, sample: int)
     done = run("-n", sample, "-o", tmp_path / "out.jsonl", source)
     assert done.returncode == 0, done.stderr
     rows = parsed((tmp_path / "out.jsonl").read_text(encoding="utf-8"))
-    assert sorted(rows) == sorted(prepared(source, tmp_path / "splits", sample))
+    expected = prepared(source, tmp_path / "splits", sample)
+    assert sorted(rows) == sorted(expected)
+    filtering = ["sh", SCRIPTS / "filter.sh", "--label", "1", "--min-length", "40", "--pattern", "coffee"]
+    done = subprocess.run([*filtering, tmp_path / "out.jsonl"], capture_output=True, encoding="utf-8", check=True)
+    kept = [row for row in expected if row[1] == 1 and len(row[0]) >= 40 and "coffee" in row[0]]
+    assert sorted(parsed(done.stdout)) == sorted(kept)
+    assert kept

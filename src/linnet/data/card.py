@@ -18,6 +18,7 @@ from linnet.page import PALETTE, plain, plot, render, svg
 
 FORMAT = 1
 NAME = "data_card.json"
+PAGE = "data_card.html"
 QUANTILES = {"min": 0.0, "p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 REASONS = {
     "between_splits": "it is like texts that have been in different splits before",
@@ -119,7 +120,7 @@ def write(directory: Path, card: dict[str, Any], lengths: dict[str, np.ndarray])
     """
     write_text(directory / NAME, canonical_json(card))
     page = render(
-        "data_card.html",
+        PAGE,
         card=card,
         reasons=REASONS,
         verdicts=VERDICTS,
@@ -130,7 +131,7 @@ def write(directory: Path, card: dict[str, Any], lengths: dict[str, np.ndarray])
         tokens_plot=plot_tokens(card["audit"]["tokens"]),
         drift_plots=plot_drift(card["audit"]["drift"]),
     )
-    write_text(directory / "data_card.html", page)
+    write_text(directory / PAGE, page)
 
 
 def _source(settings: DataConfig, source: Source | None, dialect: dict[str, Any]) -> dict[str, Any]:
@@ -175,8 +176,9 @@ def _plot_classes(classes: dict[str, dict[str, int]]) -> str:
     left = np.zeros(len(labels))
     for color, (name, counts) in zip(PALETTE, classes.items(), strict=False):
         values = np.array(list(counts.values()))
-        axes.barh([plain(label) for label in labels], values, left=left, color=color, label=name)
+        axes.barh(np.arange(len(labels)), values, left=left, color=color, label=name)
         left += values
+    axes.set_yticks(np.arange(len(labels)), list(map(plain, labels)))
     axes.invert_yaxis()
     axes.set_xlabel("rows")
     axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -16,7 +16,7 @@ from linnet.data.audit.examine import examine
 from linnet.data.clean.collect import Collected, Collector
 from linnet.data.clean.staging import ROW, Staging
 from linnet.data.group.texts import digests, distinct
-from linnet.data.previous import Previous
+from linnet.data.previous import Previous, check_review
 from linnet.data.read import known
 from linnet.data.read.dates import parse_dates
 from linnet.data.read.open import Opened, open_table
@@ -29,6 +29,7 @@ from linnet.files import whole_directory
 from linnet.progress import progress
 
 STAGING = "staging"
+WRITTEN = {card.NAME, card.PAGE, suspects.NAME, *(f"{name}.parquet" for name in NAMES)}
 
 
 def prepare(config: Config, directory: Path) -> dict[str, Any]:
@@ -44,10 +45,12 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
     Raises:
         DataError: The file, or too much of it, can't be used.
         StorageError: The disk refused a write.
+        UsageError: The folder holds anything but splits, or a list of suspects that was edited.
     """
+    check_review(directory)
     config = config.model_copy(update={"data": known.resolve(config.data)})
     settings = config.data
-    with whole_directory(directory, holds=card.NAME) as folder:
+    with whole_directory(directory, holds=card.NAME, only=WRITTEN) as folder:
         columns = [column for column in (settings.split_by, settings.group_column) if column]
         collector = Collector(settings, folder / STAGING, columns)
         files = [

@@ -12,13 +12,37 @@ import pyarrow.parquet as pq
 
 from linnet.config import DataConfig
 from linnet.data import card
+from linnet.data.audit import suspects
 from linnet.data.group.texts import digests
 from linnet.data.split.assign import NAMES, NOWHERE
+from linnet.errors import UsageError
 from linnet.files import digest
 
 # What may differ without old rows losing their split: more rows, better labels, another look at them.
 FREE = {"source", "corrections", "noise_sample", "keep_splits"}
 TEXTS_AT_ONCE = 65_536
+
+
+def check_review(directory: Path) -> None:
+    """Refuse to replace a list of suspects that somebody has worked on.
+
+    Args:
+        directory: Where new splits will go.
+
+    Raises:
+        UsageError: The list that stands there is another than was written.
+    """
+    path = directory / suspects.NAME
+    try:
+        written = json.loads((directory / card.NAME).read_text(encoding="utf-8"))["noise"]["sha256"]
+        edited = digest(path) != written
+    except (OSError, ValueError, KeyError, TypeError):  # no such list, or of a version that left no digest
+        return
+    if edited:
+        raise UsageError(
+            f"{path} was edited, and is replaced when you prepare again. Move it elsewhere, and name it there with "
+            "--corrections."
+        )
 
 
 @dataclass(frozen=True)
@@ -27,13 +51,15 @@ class Previous:
 
     Attributes:
         split: Where each row's text was, or `NOWHERE`, int8 (n,).
-        rows: Rows of each split that stood there; empty if none did, or they are of no account.
+        text: Digests of the clean texts, uint64 (n,).
+        texts: Those of each split that stood there; empty if none did, or they are of no account.
         card_sha256: Of their card.
         notes: Why they are of no account, in a sentence.
     """
 
     split: np.ndarray
-    rows: dict[str, int] = field(default_factory=dict)
+    text: np.ndarray
+    texts: dict[str, np.ndarray] = field(default_factory=dict)
     card_sha256: str = ""
     notes: tuple[str, ...] = ()
 
@@ -49,21 +75,23 @@ class Previous:
         nowhere = np.full(len(text), NOWHERE, dtype=np.int8)
         file = directory / card.NAME
         if not settings.keep_splits or not file.is_file():
-            return cls(nowhere)
+            return cls(nowhere, text)
         try:
             before = json.loads(file.read_text(encoding="utf-8"))["settings"]
             old = [_digests(directory / f"{name}.parquet") for name in NAMES]
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            return cls(nowhere, notes=(f"The splits that stood here can't be read, so they don't bind: {error}.",))
+            return cls(
+                nowhere, text, notes=(f"The splits that stood here can't be read, so they don't bind: {error}.",)
+            )
         now = settings.model_dump(mode="json")
         changed = sorted(key for key in now.keys() - FREE if before.get(key) != now[key])
         if settings.split_by or changed:
             why = f"data.{changed[0]} was another" if changed else "they go by time"
-            return cls(nowhere, notes=(f"The splits that stood here don't bind these: {why}.",))
+            return cls(nowhere, text, notes=(f"The splits that stood here don't bind these: {why}.",))
         split = nowhere
         for index, texts in enumerate(old):
             split[np.isin(text, texts)] = index
-        return cls(split, dict(zip(NAMES, map(len, old), strict=True)), digest(file))
+        return cls(split, text, dict(zip(NAMES, old, strict=True)), digest(file))
 
     def changes(self, split: np.ndarray) -> dict[str, Any] | None:
         """What became of the rows of each split, for the card; None if nothing stood there.
@@ -71,21 +99,30 @@ class Previous:
         Args:
             split: Where each row is now, int8 (n,).
         """
-        if not self.rows:
+        if not self.texts:
             return None
+        moved = (self.split != NOWHERE) & (split != NOWHERE) & (self.split != split)
         return {
             "card_sha256": self.card_sha256,
             "splits": {
                 name: {
-                    "before": self.rows[name],
-                    "kept": (kept := int(((self.split == index) & (split == index)).sum())),
-                    "gone": self.rows[name] - kept,
-                    "new": int(((self.split == NOWHERE) & (split == index)).sum()),
+                    "before": len(self.texts[name]),
+                    "kept": (kept := _in_both(self.texts[name], self.text[split == index])),
+                    "gone": len(self.texts[name]) - kept,
+                    "new": int(((split == index) & ~moved).sum()) - kept,
                 }
                 for index, name in enumerate(NAMES)
             },
-            "moved": int(((self.split != NOWHERE) & (split != NOWHERE) & (self.split != split)).sum()),
+            "moved": int(moved.sum()),
         }
+
+
+def _in_both(before: np.ndarray, now: np.ndarray) -> int:
+    """How many rows are in both; of a text that stands in them several times, as many as in the one that has fewer."""
+    texts, counts = np.unique(before, return_counts=True)
+    texts_now, counts_now = np.unique(now, return_counts=True)
+    _, places, places_now = np.intersect1d(texts, texts_now, assume_unique=True, return_indices=True)
+    return int(np.minimum(counts[places], counts_now[places_now]).sum())
 
 
 def _digests(path: Path) -> np.ndarray:

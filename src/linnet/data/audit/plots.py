@@ -39,7 +39,7 @@ def plot_words(words: dict[str, Any], labels: list[str]) -> Markup:
     for label in dict.fromkeys(found["label"] for found in top):
         chosen = [place for place in places.tolist() if top[place]["label"] == label]
         shares = [100 * top[place]["share"] for place in chosen]
-        axes.barh(chosen, shares, color=colors[label], label=_short(label))
+        axes.barh(chosen, shares, color=colors[label], label=plain(label))
     axes.scatter([100 * found["bound"] for found in top], places, marker="|", color="black", s=60)
     axes.set_yticks(places, [plain(found["token"]) for found in top])
     axes.invert_yaxis()
@@ -66,7 +66,7 @@ def plot_drift(drift: dict[str, Any] | None) -> tuple[Markup, Markup]:
     mean = {name: sum(each["labels"][name] * each["rows"] for each in drift["bins"] if each["rows"]) for name in names}
     for color, name in zip(PALETTE, sorted(names, key=lambda name: -mean[name]), strict=False):
         shares = [np.nan if each["labels"][name] is None else 100 * each["labels"][name] for each in drift["bins"]]
-        axes.stairs(shares, edges, color=color, label=_short(name), baseline=None)
+        axes.stairs(shares, edges, color=color, label=plain(name), baseline=None)
     axes.set_ylim(-2, 102)
     axes.set_ylabel("percent of the rows")
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
@@ -77,7 +77,3 @@ def plot_drift(drift: dict[str, Any] | None) -> tuple[Markup, Markup]:
 def _dates(axes: Any) -> None:
     axes.tick_params(axis="x", labelrotation=30)
     axes.set_xlabel("time (UTC)")
-
-
-def _short(label: str) -> str:
-    return plain(label if len(label) <= 24 else f"{label[:23]}…")

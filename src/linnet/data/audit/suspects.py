@@ -9,9 +9,11 @@ import numpy as np
 from linnet.data.audit.noise import FOLDS, find_suspects, out_of_fold_probabilities
 from linnet.data.group.texts import digests, normalised
 from linnet.data.split.files import read_split
+from linnet.files import digest
 from linnet.progress import progress
 
 NAME = "suspects.csv"
+LONGEST = 2000  # characters of a text that are learned from, about what an encoder of 512 tokens reads
 
 
 def write(directory: Path, sample: int) -> dict[str, Any] | None:
@@ -22,9 +24,9 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
         sample: Rows to look at.
 
     Returns:
-        `rows` looked at, `suspects` listed, `agreement` of the model with the labels, and the `share` of them that it
-        holds to be wrong, which is an upper bound as far as the model itself errs; None where there is nothing to
-        learn from, or where a row may have several labels.
+        `rows` looked at, `suspects` listed, `agreement` of the model with the labels, the `share` of them that it
+        holds to be wrong, which is an upper bound as far as the model itself errs, and the `sha256` of the list; None
+        where there is nothing to learn from, or where a row may have several labels.
     """
     train = read_split(directory, "train")
     texts, labels = train.texts[:sample], train.labels[:sample]
@@ -33,8 +35,9 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
     if len(texts) < FOLDS or len(np.unique(labels)) < len(train.label_names):
         return None
     with progress("look for wrong labels", 1, "steps") as task:
-        groups = digests([key.encode() for key in normalised(texts)])
-        probabilities = out_of_fold_probabilities(texts, labels, groups)
+        beginnings = [text[:LONGEST] for text in texts]
+        groups = digests([key.encode() for key in normalised(beginnings)])
+        probabilities = out_of_fold_probabilities(beginnings, labels, groups)
         found = find_suspects(labels, probabilities)
         task.advance()
     names = train.label_names
@@ -46,4 +49,10 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
         ):
             rows.writerow([texts[index], names[labels[index]], names[suggested], f"{given:.4f}", f"{probability:.4f}"])
     agreement = float((probabilities.argmax(axis=1) == labels).mean())
-    return {"rows": len(texts), "suspects": len(found.index), "agreement": agreement, "share": found.share}
+    return {
+        "rows": len(texts),
+        "suspects": len(found.index),
+        "agreement": agreement,
+        "share": found.share,
+        "sha256": digest(directory / NAME),
+    }

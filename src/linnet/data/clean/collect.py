@@ -27,9 +27,9 @@ from linnet.errors import DataError
 from linnet.predict.host import available_cores
 
 CHUNK_ROWS = 16_384
-CHUNK_CHARACTERS = 32_000_000
+CHUNK_CHARACTERS = 8_000_000
 CHUNKS_AHEAD = 2
-BLOCK_ROWS = 64
+BLOCK_ROWS = 8
 ROWS_WORTH_A_PROCESS = 50_000
 SEPARATOR = "\x1f"
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linnet.data.read.delimited import MAX_FIELD
 from linnet.errors import DataError, TextError
 from linnet.text import clean
 
@@ -37,9 +38,10 @@ class Corrections:
             DataError: No such file, no such columns, or one text with two labels.
         """
         labels: dict[str, str] = {}
+        csv.field_size_limit(MAX_FIELD)
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = csv.DictReader(file)
+                rows = csv.DictReader(file, strict=True)
                 if missing := COLUMNS - set(rows.fieldnames or ()):
                     raise DataError(f"{path} has no column {' and no column '.join(sorted(missing))}.")
                 for row in rows:

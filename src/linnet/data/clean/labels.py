@@ -9,6 +9,7 @@ from linnet.data.read import sentiment140
 from linnet.errors import LabelError
 
 MAX_LABELS = 10_000
+MAX_LENGTH = 1000
 
 
 class Labels:
@@ -82,6 +83,11 @@ class Labels:
         name = self._renamed.get(raw, raw)
         code = self._codes.get(name)
         if code is None:
+            if len(name) > MAX_LENGTH:
+                raise LabelError(
+                    f"Row {number} has a label of {len(name):,} characters: {raw!r:.60}... Expected at most "
+                    f"{MAX_LENGTH:,}. Is it the right column? Choose it with --label-column."
+                )
             if self._configured:
                 raise LabelError(self._refusal(raw, name, number))
             if len(self._codes) == MAX_LABELS:

@@ -15,6 +15,8 @@ from linnet.data.read.table import Row
 from linnet.errors import TextError
 from linnet.text import SURROGATE, clean
 
+MAX_WHOLE = 2**53  # beyond, not every whole number is a float
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -97,7 +99,8 @@ def _as_string(value: Any) -> str | None:
         return value
     if isinstance(value, float):
         # A whole number with gaps becomes a float in most tools; NaN is their gap.
-        return None if value != value else repr(int(value)) if value.is_integer() else repr(value)
+        whole = value.is_integer() and abs(value) <= MAX_WHOLE
+        return None if value != value else repr(int(value)) if whole else repr(value)
     if isinstance(value, bool | list | dict):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)

@@ -70,5 +70,5 @@ def find_column(columns: Sequence[str], wanted: str, role: str) -> int:
 
 
 def _known(columns: Sequence[str]) -> str:
-    names = ", ".join(map(repr, columns[:20])) + (", ..." if len(columns) > 20 else "")
+    names = ", ".join(f"{name!r:.60}" for name in columns[:20]) + (", ..." if len(columns) > 20 else "")
     return f"The columns are {names}."

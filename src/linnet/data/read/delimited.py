@@ -1,25 +1,34 @@
 """Rows out of CSV and TSV: which separator, whether quotes mean anything, and the header."""
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from linnet.data.read import sentiment140
-from linnet.data.read.lines import check_encoding, decode, look_ahead, numbered_lines
+from linnet.data.read.lines import Line, check_encoding, decode, look_ahead, numbered_lines
 from linnet.data.read.table import Row, Table, check_width, column_names
 from linnet.errors import DataError
 
 MAX_FIELD = 10_000_000
 SEPARATORS = (",", ";", "\t", "|")
 SPOKEN = {"\t": "tab"}
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 
 
-def read_delimited(stream: IO[bytes], path: Path, separator: str, encoding: str, headerless: bool) -> Table:
+def read_delimited(
+    stream: IO[bytes],
+    path: Path,
+    separator: str,
+    encoding: str,
+    headerless: bool,
+    again: Callable[[], Iterator[Line]],
+) -> Table:
     """Read CSV or TSV.
 
     Args:
@@ -28,6 +37,7 @@ def read_delimited(stream: IO[bytes], path: Path, separator: str, encoding: str,
         separator: What its name promises, a comma or a tab; another is taken where all first lines agree on it.
         encoding: Its encoding; empty for UTF-8, and latin-1 for Sentiment140's shape.
         headerless: Whether the first row is data; the columns are then called column_0, column_1 and so on.
+        again: Gives all its lines anew.
 
     Raises:
         ConfigError: There is no such encoding, or none that can be read line by line.
@@ -45,11 +55,20 @@ def read_delimited(stream: IO[bytes], path: Path, separator: str, encoding: str,
     first_lines, following = list(islice(decoded, len(head))), list(islice(decoded, 1))
     start = _Start([line for _, line in first_lines], cut=bool(following))
     separator = start.separator(separator, headerless)
-    quoting = start.quoting(separator)
+    quoting: Quoting = csv.QUOTE_MINIMAL
+    if separator == "\t":
+        # The first lines alone would let the order of the rows decide.
+        all_lines = decode(again() if following else iter(head), path, encoding)
+        quoting = _tab_quoting(line for _, line in all_lines)
     rows = _parse(chain(first_lines, following, decoded), path, separator, quoting)
     first = next((row for row in rows if row[1]), None)
     if first is None:
         raise DataError(f"{path} is empty: it holds no row. Expected a header and rows.")
+    if not headerless and any("\0" in name for name in first[1]):
+        raise DataError(
+            f"{path}: there are NUL bytes in its first row, so it is UTF-16 without a mark that says so, or no text. "
+            "Convert it to UTF-8, such as by iconv -f UTF-16LE -t UTF-8."
+        )
     check_width(len(first[1]), path)
     dialect: dict[str, Any] = {
         "encoding": encoding,
@@ -76,10 +95,6 @@ class _Start:
         if promised in self._first() and (not headerless or self._agree(promised)):
             return promised
         return next((other for other in SEPARATORS if self._agree(other)), promised)
-
-    def quoting(self, separator: str) -> Quoting:
-        """A tab-separated file has quotes as a spreadsheet writes them, or none that mean anything."""
-        return csv.QUOTE_NONE if separator == "\t" and len(self._widths(separator)) != 1 else csv.QUOTE_MINIMAL
 
     def check_header(self, separator: str, path: Path) -> None:
         """Refuse a header of one column that another separator would split.
@@ -113,6 +128,33 @@ class _Start:
             if not self.cut or len(widths) < 0.9 * len(self.lines) - 1:
                 return set()
         return set(widths) - {0}
+
+
+def _tab_quoting(lines: Iterable[str]) -> Quoting:
+    """Whether a tab-separated file has quotes as a spreadsheet writes them, or none that mean anything.
+
+    Where tabs alone cut every line into as many fields, no quote has to hold a field together over tabs or lines:
+    quotes then mean something if each field that begins with one is well quoted by itself. Else they do if rows of as
+    many fields come of it.
+    """
+    cut_widths, all_quoted = set(), True
+
+    def watched() -> Iterator[str]:
+        nonlocal all_quoted
+        for line in lines:
+            fields = line.rstrip("\r\n").split("\t")
+            if line.strip():
+                cut_widths.add(len(fields))
+            if all_quoted and '"' in line:
+                all_quoted = all(QUOTED.fullmatch(field) for field in fields if field.startswith('"'))
+            yield line
+
+    try:
+        widths = {len(row) for row in csv.reader(watched(), delimiter="\t", strict=True)} - {0}
+    except csv.Error:
+        return csv.QUOTE_NONE
+    means_something = all_quoted if len(cut_widths) == 1 else len(widths) == 1
+    return csv.QUOTE_MINIMAL if means_something else csv.QUOTE_NONE
 
 
 def _parse(lines: Iterator[tuple[int, str]], path: Path, separator: str, quoting: Quoting) -> Iterator[Row]:

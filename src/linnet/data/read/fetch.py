@@ -72,8 +72,9 @@ def fetch(remote: Remote, target: Path, patience: Patience | None = None) -> Non
         StorageError: The disk refused a write.
         UsageError: The folder can't be made.
     """
-    if is_there(remote, target):
-        return
+    with disk_errors(target):  # a folder that this user may not look into
+        if is_there(remote, target):
+            return
     _make_folder(target.parent)
     with _alone(target):
         if not is_there(remote, target):

@@ -1,37 +1,56 @@
-"""Rows out of JSON lines: one object a line; the columns are the keys of the first lines."""
+"""Rows out of JSON lines: one object a line; the columns are the keys of all of them."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
-from linnet.data.read.lines import decode, look_ahead, numbered_lines
-from linnet.data.read.table import Row, Table, check_width
+from linnet.data.read.lines import Line, decode, look_ahead, numbered_lines
+from linnet.data.read.table import Table, check_width
 from linnet.errors import DataError
 from linnet.text import SURROGATE
 
 
-def read_json_lines(stream: IO[bytes], path: Path) -> Table:
-    """Read JSON lines: one object a line; the columns are the keys of the first thousand (or 8 MB).
+def read_json_lines(stream: IO[bytes], path: Path, again: Callable[[], Iterator[Line]]) -> Table:
+    """Read JSON lines.
+
+    Args:
+        stream: Its bytes.
+        path: Its name, for messages.
+        again: Gives all its lines anew.
 
     Raises:
         DataError: A line is not a JSON object, or the file is empty.
     """
     head, lines = look_ahead(numbered_lines(stream, path))
     objects = _objects(decode(lines, path, "utf-8"), path)
-    first = [next(objects) for _ in head]
-    columns = tuple(dict.fromkeys(key for _, row in first for key in row))
+    first, following = list(islice(objects, len(head))), list(islice(objects, 1))
+    columns = _columns(_objects(decode(again(), path, "utf-8"), path) if following else first, path)
     if not columns:
         raise DataError(f"{path} is empty: it holds no row. Expected a JSON object on each line.")
-    check_width(len(columns), path)
     broken = next(filter(SURROGATE.search, columns), None)
     if broken is not None:
         raise DataError(f"{path}: the key {broken!r} holds half of a surrogate pair. Rename it.")
-    known = set(columns)
-    rows = (_in_order(number, row, columns, known) for number, row in chain(first, objects))
+    rows = (
+        (number, [row.get(name) for name in columns] if row else ()) for number, row in chain(first, following, objects)
+    )
     return Table(columns, rows, {"encoding": "utf-8"})
+
+
+def _columns(rows: Iterable[tuple[int, dict[str, Any]]], path: Path) -> tuple[str, ...]:
+    """All keys: in the order in which the rows have them, or sorted where these differ, so that no one row decides."""
+    usual: tuple[str, ...] = ()
+    others: set[str] = set()
+    for _, row in rows:
+        keys = tuple(row)
+        if keys and keys != usual:
+            if usual:
+                others.update(keys)
+            usual = usual or keys
+            check_width(len(others.union(usual)), path)
+    return tuple(sorted(others.union(usual))) if others else usual
 
 
 def _objects(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -71,13 +90,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         name = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise _TwiceError(f"{name!r:.60}")
     return found
-
-
-def _in_order(number: int, row: dict[str, Any], columns: tuple[str, ...], known: set[str]) -> Row:
-    if not row:
-        return number, ()
-    values = [row.get(name) for name in columns]
-    return number, values if row.keys() <= known else [*values, None]
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_unique)  # json.loads would make one for each line

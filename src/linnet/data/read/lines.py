@@ -18,6 +18,11 @@ MAX_LINE = 16_000_000
 CHUNK = 1 << 20
 # Rows after a wrong one that are searched for letters that are UTF-8.
 SEARCHED = 100_000
+# The mark of UTF-32 begins with that of UTF-16, so it is looked for first.
+WIDE = {
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 # Takes each line that isn't UTF-8 for latin-1; perl is where a shell is.
 MEND = "perl -ne 'my $l = $_; utf8::encode($_) unless utf8::decode($l); print' FILE > NEW"
 
@@ -28,14 +33,15 @@ def numbered_lines(stream: IO[bytes], path: Path) -> Iterator[Line]:
     """The lines of a file, with their ends and without a byte order mark.
 
     Raises:
-        DataError: A line without end, or UTF-16.
+        DataError: A line without end, or UTF-16 or UTF-32.
     """
     for number, line in enumerate(iter(partial(stream.readline, MAX_LINE), b""), start=1):
         if number == 1:
-            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise DataError(
-                    f"{path} is UTF-16. Convert it: iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}"
-                )
+            for encoding, marks in WIDE.items():
+                if line.startswith(marks):
+                    raise DataError(
+                        f"{path} is {encoding}. Convert it: iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}"
+                    )
             line = line.removeprefix(codecs.BOM_UTF8)
         if len(line) == MAX_LINE:
             raise DataError(f"{path}, line {number}: longer than {MAX_LINE:,} bytes. Expected lines of text.")

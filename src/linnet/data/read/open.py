@@ -13,14 +13,16 @@ from linnet.data.read.folder import ROTTEN_TOMATOES, find_folder, folder_rows
 from linnet.data.read.joined import join_texts, positions_only
 from linnet.data.read.json_lines import read_json_lines
 from linnet.data.read.labelled import COLUMNS, TREC, labelled_rows, shape_of
-from linnet.data.read.lines import check_encoding, decode, is_utf8, look_ahead, numbered_lines
+from linnet.data.read.lines import Line, check_encoding, decode, is_utf8, look_ahead, numbered_lines
 from linnet.data.read.parallel import PARALLEL, find_parallel, parallel_rows
 from linnet.data.read.parquet import read_parquet
 from linnet.data.read.source import EXPECTED, LINES, Reading, Source
 from linnet.data.read.table import Table
 from linnet.errors import ConfigError, DataError
+from linnet.progress import progress
 
 UTF8, LATIN1 = "utf-8", "latin-1"
+LINES_A_STEP = 10_000
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,23 @@ def _read(source: Source, reading: Reading, stack: ExitStack, settings: DataConf
     if source.format == "parquet":
         return read_parquet(stream, source.path)
     if source.format == "jsonl":
-        return read_json_lines(stream, source.path)
+        return read_json_lines(stream, source.path, lambda: _lines_again(source))
     if source.format == LINES:
         return _read_labelled(source, stream, settings.encoding)
     headerless = positions_only(settings.text_column) and positions_only(settings.label_column)
-    return read_delimited(stream, source.path, "," if source.format == "csv" else "\t", settings.encoding, headerless)
+    separator = "," if source.format == "csv" else "\t"
+    return read_delimited(stream, source.path, separator, settings.encoding, headerless, lambda: _lines_again(source))
+
+
+def _lines_again(source: Source) -> Iterator[Line]:
+    """All lines of a file, for what its first lines can't tell."""
+    reading, done = Reading(), 0
+    with reading.open(source) as stream, progress(f"look through {source.name}", source.size, "bytes") as task:
+        for number, line in numbered_lines(stream, source.path):
+            if number % LINES_A_STEP == 0:
+                task.advance(reading.position() - done)
+                done = reading.position()
+            yield number, line
 
 
 def _read_labelled(source: Source, stream: Any, encoding: str) -> Table:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +11,8 @@ from linnet.data.read.table import Row, Table, column_names
 from linnet.errors import DataError
 
 BATCH_ROWS = 16_384
+# Arrow tells of damage by its own errors, of bytes that don't unpack by OSError, of letters that aren't by ValueError.
+DAMAGE = (pa.ArrowException, OSError, ValueError)
 
 
 def read_parquet(stream: IO[bytes], path: Path) -> Table:
@@ -25,8 +27,8 @@ def read_parquet(stream: IO[bytes], path: Path) -> Table:
     """
     try:
         file = pq.ParquetFile(stream)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path} is not a Parquet file, or it is cut: {error}. Write it again.") from error
+    except DAMAGE as error:
+        raise DataError(f"{path} is not a Parquet file, or it is cut: {_said(error)}. Write it again.") from error
     columns = column_names(file.schema_arrow.names, path)
     return Table(columns, _rows(file, path), {"encoding": "utf-8"})
 
@@ -35,8 +37,17 @@ def _rows(file: pq.ParquetFile, path: Path) -> Iterator[Row]:
     number = 0
     try:
         for batch in file.iter_batches(BATCH_ROWS):
-            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for values in zip(*map(_values, batch.columns), strict=True):
                 number += 1
                 yield number, values
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise DataError(f"{path}, after row {number}: {error}. Write the file again.") from error
+    except DAMAGE as error:
+        raise DataError(f"{path}, after row {number}: {_said(error)}. Write the file again.") from error
+
+
+def _values(column: pa.Array) -> list[Any]:
+    # Python's own moments know neither nanoseconds nor the year 10,000.
+    return list((column.cast(pa.string()) if pa.types.is_temporal(column.type) else column).to_pylist())
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -10,10 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from linnet.data.read.xz import XzFile
 from linnet.errors import DataError
 
 COMPRESSIONS = (".gz", ".xz", ".zip")
-DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
+# A damaged .zip also asks zipfile for places before its beginning (OSError, ValueError) and versions of the future.
+DAMAGE = (EOFError, OSError, ValueError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 # Texts shrink to a third or a tenth; what goes beyond both limits was made to fill a disk.
 MAX_BYTES = 1 << 30
@@ -36,26 +38,16 @@ def unpacked(path: Path, compression: str, member: str) -> Iterator[tuple[IO[byt
     Raises:
         DataError: The compressed file turns out to be cut, damaged, encrypted, or to unpack without end.
     """
-    with damage(path), ExitStack() as stack:
+    with ExitStack() as stack:
         beneath = stack.enter_context(_open(path))
         if not compression:
             yield beneath, beneath
             return
-        with _open(path) as probe, ExitStack() as probed:
+        with _damage(path), _open(path) as probe, ExitStack() as probed:
             _probe(_opener(probe, compression, member, probed), probe, path)
-        watched = _Watched(_opener(beneath, compression, member, stack), path)
+        with _damage(path):
+            watched = _Watched(_opener(beneath, compression, member, stack), path)
         yield cast(IO[bytes], stack.enter_context(io.BufferedReader(watched, CHUNK))), beneath
-
-
-@contextmanager
-def damage(path: Path) -> Iterator[None]:
-    """Say of a packed file that it is broken, in a sentence."""
-    try:
-        yield
-    except DAMAGE as error:
-        raise DataError(
-            f"{path} is cut or damaged: {error or type(error).__name__}. Fetch or compress it again."
-        ) from error
 
 
 def find_member(path: Path, wanted: str = "") -> str:
@@ -64,13 +56,15 @@ def find_member(path: Path, wanted: str = "") -> str:
     Raises:
         DataError: There is none, there are several, or it can't be trusted.
     """
-    with damage(path), zipfile.ZipFile(path) as archive:
+    with _damage(path), zipfile.ZipFile(path) as archive:
         members = [entry for entry in archive.infolist() if _is_data(entry)]
     names = ", ".join(repr(entry.filename) for entry in members[:5]) or "none"
     if wanted and wanted not in {entry.filename for entry in members}:
         raise DataError(f"{path}: there is no {wanted!r} inside. The data files are: {names}.")
     members = [entry for entry in members if wanted in ("", entry.filename)]
-    if len(members) != 1:
+    if not members:
+        raise DataError(f"{path} holds no data file. Expected one; those whose names begin with a dot don't count.")
+    if len(members) > 1:
         raise DataError(
             f"{path}: expected exactly one data file inside, found {len(members)} ({names}). "
             f"Name one of several behind the archive: {path}/MEMBER."
@@ -85,10 +79,20 @@ def find_member(path: Path, wanted: str = "") -> str:
     return name
 
 
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Say of a packed file that it is broken, in a sentence; the block does nothing but unpack."""
+    try:
+        yield
+    except DAMAGE as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} is cut or damaged: {said.rstrip('.')}. Fetch or compress it again.") from error
+
+
 def _is_data(entry: zipfile.ZipInfo) -> bool:
     # macOS adds a shadow of each file, and finders leave dot files.
     name = PurePosixPath(entry.filename)
-    return not entry.is_dir() and "__MACOSX" not in name.parts and not name.name.startswith(".")
+    return not entry.is_dir() and "__MACOSX" not in name.parts and (name.name[0] != "." or ".." in entry.filename)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -102,7 +106,7 @@ def _opener(beneath: IO[bytes], compression: str, member: str, stack: ExitStack)
     if compression == ".gz":
         return stack.enter_context(cast(IO[bytes], gzip.GzipFile(fileobj=beneath)))
     if compression == ".xz":
-        return stack.enter_context(cast(IO[bytes], lzma.LZMAFile(beneath)))
+        return cast(IO[bytes], stack.enter_context(XzFile(beneath)))
     return stack.enter_context(stack.enter_context(zipfile.ZipFile(beneath)).open(member))
 
 
@@ -140,13 +144,15 @@ class _Watched(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._inner.read(len(buffer))
+        with _damage(self._path):
+            data = self._inner.read(len(buffer))
         buffer[: len(data)] = data
         _check(self._inner.tell(), self._path)
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        position = self._inner.seek(offset, whence)
+        with _damage(self._path):
+            position = self._inner.seek(offset, whence)
         _check(position, self._path)
         return position
 

@@ -14,6 +14,8 @@ from linnet.errors import DataError
 NAMES = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 NOWHERE = -1
+WHOLE = "groups of like texts are not torn apart"
+STUCK = f"rows stay in the split they were in, and {WHOLE}"
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,10 @@ class Assignment:
     split: np.ndarray
     notes: list[str] = field(default_factory=list)
 
-    def note_shortfall(self, split: int, wanted: int) -> None:
-        """Say it where a split has fewer rows than it was to have."""
+    def note_shortfall(self, split: int, wanted: int, why: str) -> None:
+        """Say it, and why, where a split has fewer rows than it was to have."""
         got = int((self.split == split).sum())
         if got < wanted:
-            why = "no more rows are left" if split == TEST else "groups of like texts are not torn apart"
             self.notes.append(f"The {NAMES[split]} split has {got:,} rows, not the {wanted:,} asked for: {why}.")
 
 
@@ -114,7 +115,7 @@ def _assign_all(rows: Rows, sizes: tuple[int, int], seed: int, assignment: Assig
     for target, size in zip((TEST, VALIDATION), reversed(sizes), strict=True):
         chosen = _fill(rows.take(left), _still_open(quotas(counts, size), rows.label[split == target]), seed)
         split[left[chosen]] = target
-        assignment.note_shortfall(target, size)
+        assignment.note_shortfall(target, size, STUCK if (rows.fixed != NOWHERE).any() else WHOLE)
         left = left[~chosen]
     split[left] = TRAIN
 
@@ -129,12 +130,12 @@ def _assign_sample(rows: Rows, sizes: tuple[int, int, int], seed: int, assignmen
     in_all = np.bincount(np.concatenate([before, rows.label[sampled]]), minlength=len(counts))
     quota = _still_open(quotas(in_all, validation), rows.label[split == VALIDATION])
     split[sampled] = np.where(_fill(rows.take(sampled), quota, seed), VALIDATION, TRAIN)
-    assignment.note_shortfall(VALIDATION, validation)
+    assignment.note_shortfall(VALIDATION, validation, WHOLE)
     # The other end of the ranks, so that a larger sample leaves the test rows alone for long.
     inside = rows.group[(split == TRAIN) | (split == VALIDATION)]
     outside = free[~np.isin(rows.group[free], inside)]
     split[_first(outside, rows.label, _still_open(quotas(counts, test), rows.label[split == TEST]))] = TEST
-    assignment.note_shortfall(TEST, test)
+    assignment.note_shortfall(TEST, test, "no more rows are left")
 
 
 def _still_open(quota: np.ndarray, taken: np.ndarray) -> np.ndarray:

@@ -40,8 +40,8 @@ def assign_by_time(
     assignment = Assignment(split, notes)
     later = _later_copies(rows.group, split)
     split[later] = NOWHERE
-    assignment.note_shortfall(VALIDATION, validation)
-    assignment.note_shortfall(TEST, test)
+    for target, size in ((VALIDATION, validation), (TEST, test)):
+        assignment.note_shortfall(target, size, "rows of one moment stay together, and copies of earlier texts go")
     return assignment, later
 
 

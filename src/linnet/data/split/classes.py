@@ -49,20 +49,25 @@ class Classes:
         counts = self.counts(label)
         present = [name for name, count in zip(self.names, counts, strict=True) if count]
         if len(present) < 2:
-            found = f"only {present[0]!r}" if present else "none"
+            found = f"only {present[0]!r:.60}" if present else "none"
             raise DataError(
                 f"Expected rows of at least two classes, found {found}. Check data.label_column and data.labels."
             )
         smallest = int(counts.argmin())
         if counts[smallest] < len(NAMES):
             raise DataError(
-                f"The class {self.names[smallest]!r} has {counts[smallest]} usable row(s); it needs at least "
+                f"The class {self.names[smallest]!r:.60} has {counts[smallest]} usable row(s); it needs at least "
                 f"{len(NAMES)}, one for each of {', '.join(NAMES)} (there are {len(self.names)} classes). "
                 "Bring more rows of it, or take it out."
             )
 
-    def check_splits(self, label: np.ndarray, split: np.ndarray) -> None:
+    def check_splits(self, label: np.ndarray, split: np.ndarray, notes: Sequence[str]) -> None:
         """See that each split has a row of each class.
+
+        Args:
+            label: Of each row, int (n,).
+            split: Where each row goes, int8 (n,).
+            notes: What else was noticed, in sentences; some of it may be why.
 
         Raises:
             DataError: Names the class and the split.
@@ -70,7 +75,7 @@ class Classes:
         for index, name in enumerate(NAMES):
             for empty in np.flatnonzero(self.counts(label[split == index]) == 0).tolist():
                 raise DataError(
-                    f"The {name} split has no row of the class {self.names[empty]!r}, which has "
+                    f"The {name} split has no row of the class {self.names[empty]!r:.60}, which has "
                     f"{self.counts(label)[empty]:,} usable row(s). Bring more rows of it, make that split or the "
-                    "sample larger, or take the class out."
+                    f"sample larger, or take the class out. {' '.join(notes)}".rstrip()
                 )

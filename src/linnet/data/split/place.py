@@ -11,6 +11,7 @@ from linnet.data.group.texts import distinct, resolve
 from linnet.data.split.assign import NOWHERE, TEST, VALIDATION, Assignment, Rows, assign
 from linnet.data.split.by_time import assign_by_time
 from linnet.data.split.classes import Classes
+from linnet.errors import DataError
 
 MAIN = 0
 LARGE_GROUP = 0.1
@@ -81,6 +82,7 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
     resolution = resolve(facts.text[rows], facts.label[rows], facts.row[rows], settings.duplicates, settings.conflicts)
     left.drop_some("conflicting_labels", resolution.conflicting)
     left.drop_some("duplicate", resolution.duplicate[~resolution.conflicting])
+    left.check()
     facts.classes.check(facts.label[left.rows])
     placement.found = resolution.counts | _group_counts(group[left.rows])
     if (largest := placement.found["largest_group"]) > LARGE_GROUP * len(left.rows):
@@ -91,8 +93,9 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
     own_file = facts.origin[left.rows] != MAIN
     placement.split[left.rows[own_file]] = facts.origin[left.rows[own_file]]
     left.rows = left.rows[~own_file]
+    left.check()
     _assign(facts, group, left, placement, settings)
-    facts.classes.check_splits(facts.label, placement.split)
+    facts.classes.check_splits(facts.label, placement.split, placement.notes)
     return placement
 
 
@@ -110,6 +113,16 @@ class _Left:
         """Drop rows by a mask over those left."""
         self._dropped[reason] += int(mask.sum())
         self.rows = self.rows[~mask]
+
+    def check(self) -> None:
+        """See that there are any.
+
+        Raises:
+            DataError: Tells where they went.
+        """
+        if not len(self.rows):
+            reasons = ", ".join(f"{reason}: {count:,}" for reason, count in self._dropped.most_common() if count)
+            raise DataError(f"No row is left to split ({reasons}). Look at the labels and at [data] of the settings.")
 
 
 def _assign(facts: Facts, group: np.ndarray, left: _Left, placement: Placement, settings: DataConfig) -> None:
