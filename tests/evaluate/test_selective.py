@@ -238,7 +238,7 @@ def test_the_interval_of_several_labels_is_by_texts():
     found = describe(labels, np.ones_like(labels), [str(k) for k in range(10)], [0.5] * 10, True, SETTINGS)
     width = found["precision"]["high"] - found["precision"]["low"]
     assert width == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 200), rel=0.15)
-    assert sentence(found, True).startswith("gives labels to 100.00% of the texts, and 79.50% (")
+    assert sentence(found, True).startswith("gives labels to 100.00% of the texts; of the labels given, 79.50% (")
 
 
 def test_the_notes_name_what_is_amiss():

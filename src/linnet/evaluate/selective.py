@@ -157,7 +157,8 @@ def sentence(found: Mapping[str, Any], multi_label: bool) -> str:
     coverage, precision = found["coverage"]["value"], found["precision"]
     interval = f"({precision['low']:.2%} to {precision['high']:.2%})"
     if multi_label:
-        return f"gives labels to {coverage:.2%} of the texts, and {precision['value']:.2%} {interval} are right labels"
+        given = f"of the labels given, {precision['value']:.2%} {interval} are right"
+        return f"gives labels to {coverage:.2%} of the texts; {given}"
     return f"answers {coverage:.2%} of the texts, and is right in {precision['value']:.2%} {interval} of those"
 
 
