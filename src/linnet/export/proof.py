@@ -173,7 +173,7 @@ def precision_check(
     rows, level = len(labels), settings.confidence_level
     found = selective.describe(labels, predictions, label_names, thresholds, multi_label, settings)
     never = [name for name, threshold in zip(label_names, thresholds, strict=True) if threshold is None]
-    asked = f"{min_precision:.2%} with a confidence of {level:.0%}"
+    asked = f"{min_precision:.2%} with a confidence of {100 * level:g}%"
     takes = f"{selective.fewest(min_precision, level, len(label_names)):,} answers with a label, were all of them right"
     detail = (
         f"{selective.sentence(found, multi_label)}, on the {rows:,} validation rows that chose the thresholds; each "
