@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from linnet.config import load_config
-from linnet.evaluate.selective import STARTS, choose, describe, fewest, grid, listed, lowest_shown, notes, sentence
+from linnet.evaluate.selective import (
+    SMALLEST,
+    STARTS,
+    choose,
+    describe,
+    fewest,
+    ladder,
+    listed,
+    lowest_shown,
+    notes,
+    sentence,
+)
 from linnet.evaluate.temperature import choose as choose_temperature
 from linnet.predict import decide, sigmoid, softmax, to_probabilities
 
@@ -44,10 +55,17 @@ def overconfident(draw: np.random.Generator, rows: int) -> tuple[np.ndarray, np.
 
 
 def wavy(draw: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """The surest answers are the worst, then precision swings about the 0.9 that is asked for."""
-    margin = draw.exponential(3, rows)
-    right = np.where(margin > 12, 0.5, 0.92 + 0.07 * np.sin(2 * margin))
-    side = draw.integers(0, 2, rows)
+    """From the surest answers down, precision is below, above and again below the 0.9 that is asked for."""
+    sure, side = draw.random(rows), draw.integers(0, 2, rows)
+    right = np.select([sure > 0.95, sure > 0.75], [0.8, 0.93], 0.895)
+    logits = np.stack([np.where(side == 0, 4 * sure, 0), np.where(side == 1, 4 * sure, 0)], axis=1)
+    return logits, np.where(side[:, None] == [0, 1], right[:, None], 1 - right[:, None])
+
+
+def saturated(draw: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Never surer than 0.9 of what is right in up to 0.99 of cases, so that no temperature puts it right."""
+    sure, side = draw.random(rows), draw.integers(0, 2, rows)
+    right, margin = 0.65 + 0.34 * sure, np.log(9) * sure**0.3
     logits = np.stack([np.where(side == 0, margin, 0), np.where(side == 1, margin, 0)], axis=1)
     return logits, np.where(side[:, None] == [0, 1], right[:, None], 1 - right[:, None])
 
@@ -67,7 +85,8 @@ def several(draw: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarra
 WORLDS = {
     "calibrated": World(calibrated, 0.9, 0.6),
     "overconfident": World(overconfident, 0.8, 0.3),
-    "wavy": World(wavy, 0.9, 0.1),
+    "saturated": World(saturated, 0.9, 0.1),
+    "wavy": World(wavy, 0.9, 0.0),
     "just_below": World(just_below, 0.9, 0.0),
     "several": World(several, 0.85, 0.3, multi_label=True),
 }
@@ -116,11 +135,10 @@ def naive(probabilities, labels, multi_label, min_precision, confidence_level):
     found = []
     candidates = decide(probabilities, None, multi_label)
     for k in range(labels.shape[1]):
-        chances, right = probabilities[candidates[:, k], k], labels[candidates[:, k], k]
-        good = [
-            t for t in grid(min_precision, 0.01) if (chances >= t).any() and right[chances >= t].mean() >= min_precision
-        ]
-        found.append(min(good, default=None))
+        order = np.argsort(-probabilities[candidates[:, k], k])
+        chances, right = probabilities[candidates[:, k], k][order], labels[candidates[:, k], k][order]
+        good = np.flatnonzero(np.cumsum(right) / np.arange(1, len(right) + 1) >= min_precision)
+        found.append(chances[good[-1]] if good.size else None)
     return found
 
 
@@ -135,7 +153,7 @@ def test_the_error_rate_of_one_walk_is_used_up():
     for seed in range(3000):
         right = np.random.default_rng(seed).random(400) < 0.9
         shown += lowest_shown(np.full(400, 0.95), right, 0.9, 0.1, 0.5) is not None
-    assert 0.01 < shown / 3000 < 0.1 / len(STARTS) + 0.01  # starts share the rate, and see the same rows here
+    assert 0.01 < shown / 3000 < 0.1 / STARTS + 0.01  # starts share the rate, and see the same rows here
 
 
 def test_more_rows_answer_more():
@@ -169,20 +187,29 @@ def test_a_label_that_can_not_reach_it_gets_none():
 
 def test_few_rows_show_nothing():
     """So many right answers of as many are what it takes; fewer can't show it, were they all right."""
-    assert lowest_shown(np.full(200, 0.999), np.ones(200, bool), 0.95, 0.05, 0.5) == 0.5
-    least = fewest(0.95, 0.95, labels=1)
-    assert lowest_shown(np.full(least, 0.999), np.ones(least, bool), 0.95, 0.05, 0.5) == 0.5
-    assert lowest_shown(np.full(least - 1, 0.999), np.ones(least - 1, bool), 0.95, 0.05, 0.5) is None
-    assert lowest_shown(np.zeros(0), np.zeros(0, bool), 0.95, 0.05, 0.5) is None
+    least = fewest(0.95, 0.05)
+    assert binom.sf(least - 1, least, 0.95) <= 0.05 / STARTS < binom.sf(least - 2, least - 1, 0.95)
+    for rows, threshold in ((200, 0.5), (least, 0.5), (least - 1, None), (0, None)):
+        assert lowest_shown(np.full(rows, 0.999), np.ones(rows, bool), 0.95, 0.05, 0.5) == threshold
 
 
-@given(st.floats(0.001, 0.9999), st.floats(0.01, 0.5))
-def test_the_grid_falls_to_its_end(min_precision, lowest):
-    found = grid(min_precision, lowest)
-    assert found[-1] == lowest
-    assert ((found > 0) & (found < 1)).all()
-    assert (np.diff(found) <= 1e-12).all()
-    assert len(found) < 400
+def test_answers_of_one_probability_stay_together():
+    """The surest 500 are right and no others: a threshold is between two probabilities, and below 1."""
+    right = np.arange(1000) < 500
+    assert lowest_shown(np.where(right, 0.9, 0.6), right, 0.9, 0.05, 0.5) == pytest.approx(0.75)
+    assert lowest_shown(np.where(right, 1.0, 1 - 1e-4), right, 0.9, 0.05, 0.5) == pytest.approx(1 - 5e-5, abs=1e-6)
+    assert lowest_shown(np.full(1000, 1.0), right, 0.9, 0.05, 0.5) is None
+
+
+@given(st.integers(1, 10_000), st.integers(0, 200_000))
+def test_the_ladder_leads_from_the_fewest_to_all(least, rows):
+    steps, starts = ladder(least, rows)
+    if rows < least:
+        assert len(steps) == len(starts) == 0
+        return
+    assert steps[0] == least and steps[-1] == rows and starts[-1] == len(steps) - 1
+    assert (np.diff(steps) > 0).all() and (np.diff(steps) <= np.maximum(1, 0.011 * steps[:-1] + 1)).all()
+    assert 1 <= len(starts) <= STARTS and starts == sorted(set(starts))
 
 
 @given(st.integers(1, 300), st.integers(2, 5), st.booleans(), st.floats(0.05, 0.99), st.integers(0, 2**32 - 1))
@@ -197,7 +224,7 @@ def test_thresholds_are_bounded_and_what_they_leave_was_seen_to_be_right(rows, l
         if threshold is None:
             assert not given_to[:, k].any()
         else:
-            assert (0.01 if multi_label else 1 / labels) <= threshold < 1
+            assert (SMALLEST if multi_label else 1 / labels) <= threshold < 1
             assert applies[given_to[:, k], k].mean() > asked
     found = describe(applies, given_to, [str(k) for k in range(labels)], thresholds, multi_label, SETTINGS)
     assert 0 <= found["coverage"]["low"] <= found["coverage"]["value"] <= found["coverage"]["high"] <= 1

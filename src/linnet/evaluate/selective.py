@@ -2,14 +2,16 @@
 
 Every label gets the lowest threshold from which on its answers are shown to be right with the precision asked for.
 "Shown" holds for all labels at once with the confidence asked for, although the thresholds are chosen on the rows that
-show it. That is by Learn then Test: each threshold of a grid fixed beforehand stands for the hypothesis "from here on
-the precision is below", which an exact binomial test rejects or not; the grid is walked downwards and left at the first
-threshold that is not rejected, so that no further allowance for many tests is due. A walk from the very top would end
-at once, as hardly any row is left to test on there: so it has several `STARTS`, one of them the question whether all
-may be answered; they share the allowance, as the labels do.
+show it. That is by Learn then Test: the texts that a label could be given to are taken from the surest down, and each
+number of answers on a ladder stands for the hypothesis "of texts this sure or surer, fewer are right", which an exact
+binomial test rejects or not. The ladder is climbed down and left at the first number that is not rejected, so that no
+further allowance for many tests is due. With few answers one mistake would end that, so it has several `STARTS`, the
+last of them with all texts answered; they share the allowance, as the labels do.
 
-Nothing here takes the model at its word, and precision need not rise with probability: a model that doesn't know when
-it is right gets no thresholds. What is presumed is that the texts to come are like the rows.
+The test is exact because the number of answers is fixed, and not the probability: given where the next text lies, those
+before it are a plain sample of all texts that are surer. Nothing takes the model at its word. What is presumed is that
+the texts to come are like the rows, and that precision, once it has fallen below what is asked for, stays there as less
+sure texts are added.
 
 Source: Angelopoulos et al. 2021, Learn then Test: Calibrating Predictive Algorithms to Achieve Risk Control, fixed
 sequence testing with several starts.
@@ -23,7 +25,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 from scipy.stats import binom
 
 from linnet.config import EvaluateConfig
@@ -31,9 +32,9 @@ from linnet.evaluate.intervals import Estimate, percentile, proportion
 from linnet.evaluate.multilabel import resampled_sums
 from linnet.predict import decide
 
-STEPS = 16  # of the grid, while the odds fall to a quarter
-STARTS = (0, STEPS, 2 * STEPS, -1)  # at 16 times, 4 times and once the odds of the precision asked for; at the end
-LOWEST = 0.01  # threshold
+STARTS = 4  # from as few answers as can show it, evenly apart in their logarithm, to all
+STEP = 1.01  # from one number of answers to the next
+SMALLEST = 1e-6  # a threshold lies between 0 and 1, neither of them included
 NAMES_SHOWN = 3
 
 Bools = NDArray[np.bool_]
@@ -56,7 +57,7 @@ def choose(
         A threshold a label; None for a label that these rows don't show to reach `min_precision` anywhere.
     """
     count = labels.shape[1]
-    lowest = LOWEST if multi_label else 1 / count  # the most probable of C has at least that
+    lowest = SMALLEST if multi_label else 1 / count  # the most probable of C has at least that
     candidates = decide(probabilities, None, multi_label)
     return [
         lowest_shown(
@@ -80,34 +81,40 @@ def lowest_shown(
         right: Whether that would be right, bool (m,).
         min_precision: Between 0 and 1.
         error_rate: How often, at most, rows may show what is not so.
-        lowest: The lowest threshold to try.
+        lowest: The threshold that leaves all answers.
 
     Returns:
-        The threshold; None where none is shown.
+        The threshold, half-way between two probabilities; None where none is shown.
     """
-    thresholds = grid(min_precision, lowest)
-    answered, correct = (
-        len(some) - np.searchsorted(np.sort(some), thresholds) for some in (probabilities, probabilities[right])
-    )
-    last = len(thresholds) - 1
-    starts = {last if start < 0 else min(start, last) for start in STARTS}
-    shown = binom.sf(correct - 1, answered, min_precision) <= error_rate / len(starts)
+    steps, starts = ladder(fewest(min_precision, error_rate), len(right))
+    order = np.argsort(-probabilities, kind="stable")
+    falling = np.clip(probabilities[order], SMALLEST, 1 - SMALLEST)
+    answers = np.searchsorted(-falling, -falling[steps - 1], side="right")  # those of one probability stay together
+    correct = np.cumsum(right[order])[answers - 1]
+    shown = binom.sf(correct - 1, answers, min_precision) <= error_rate / STARTS
     reached = [start + int(np.cumprod(shown[start:]).sum()) - 1 for start in starts if shown[start]]
-    return float(thresholds[max(reached)]) if reached else None
+    if not reached:
+        return None
+    last = answers[max(reached)]
+    return lowest if last == len(right) else float((falling[last - 1] + falling[last]) / 2)
 
 
-def fewest(min_precision: float, confidence_level: float, labels: int) -> int:
-    """How many answers with a label it takes to show a precision, were all of them right."""
-    error_rate = (1 - confidence_level) / labels / len(STARTS)
-    return int(np.ceil(np.log(error_rate) / np.log(min_precision)))
+def fewest(min_precision: float, error_rate: float) -> int:
+    """How many answers it takes to show a precision at one start, were all of them right."""
+    return int(np.ceil(np.log(error_rate / STARTS) / np.log(min_precision)))
 
 
-def grid(min_precision: float, lowest: float) -> Floats:
-    """Falling thresholds, evenly apart in their log odds, from 16 times the odds of `min_precision` to `lowest`."""
-    step = np.log(4) / STEPS
-    highest = logit(min_precision) + 2 * np.log(4)
-    falling = np.arange(highest, logit(lowest), -step)
-    return np.append(expit(falling), lowest)
+def ladder(least: int, rows: int) -> tuple[NDArray[np.int64], list[int]]:
+    """The numbers of answers to try, rising from `least` to `rows`, and the places in it to start from.
+
+    Both are empty where there are fewer rows than that. They depend on nothing but these two numbers.
+    """
+    if rows < least:
+        return np.zeros(0, np.int64), []
+    starts = np.geomspace(least, rows, STARTS + 1)[1:].round().astype(np.int64)
+    steps = np.geomspace(least, rows, int(np.log(rows / least) / np.log(STEP)) + 2).round().astype(np.int64)
+    steps = np.unique(np.concatenate([steps, starts]))
+    return steps, sorted(set(np.searchsorted(steps, starts).tolist()))
 
 
 def describe(

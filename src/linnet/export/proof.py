@@ -174,7 +174,8 @@ def precision_check(
     found = selective.describe(labels, predictions, label_names, thresholds, multi_label, settings)
     never = [name for name, threshold in zip(label_names, thresholds, strict=True) if threshold is None]
     asked = f"{min_precision:.2%} with a confidence of {100 * level:g}%"
-    takes = f"{selective.fewest(min_precision, level, len(label_names)):,} answers with a label, were all of them right"
+    fewest = selective.fewest(min_precision, (1 - level) / len(label_names))
+    takes = f"{fewest:,} answers with a label, were all of them right"
     detail = (
         f"{selective.sentence(found, multi_label)}, on the {rows:,} validation rows that chose the thresholds; each "
         f"label that is given is right in at least {asked}, for all labels at once"
