@@ -160,13 +160,16 @@ def test_a_proof_that_does_not_hold_is_refused(tmp_path, checks, message):
     assert message in refuses(bundle.path, ProofError)
 
 
-def test_the_former_format_is_read(sealed):
-    content = json.loads((sealed / MANIFEST).read_text()) | {"format": 1}
-    del content["thresholds"], content["mask"], content["digest"]
+@pytest.mark.parametrize(("number", "unknown"), [(1, ["min_precision", "thresholds", "mask"]), (2, ["min_precision"])])
+def test_the_former_formats_are_read(sealed, number, unknown):
+    content = json.loads((sealed / MANIFEST).read_text()) | {"format": number}
+    for key in [*unknown, "digest"]:
+        del content[key]
     content["digest"] = hashlib.sha256(canonical_json(content).encode()).hexdigest()
     (sealed / MANIFEST).write_text(canonical_json(content))
     manifest = Bundle.read(sealed).verify().manifest
-    assert (manifest.format, manifest.thresholds, manifest.mask, manifest.multi_label) == (1, None, (), False)
+    assert (manifest.format, manifest.thresholds, manifest.mask, manifest.multi_label) == (number, None, (), False)
+    assert (manifest.temperature, manifest.min_precision) == (1.0, None)
     edit(sealed, mask=["email"])
     assert "its digest does not match" in refuses(sealed)
 
@@ -175,6 +178,13 @@ def test_thresholds_and_mask_are_kept(tmp_path):
     fields = FIELDS | {"problem_type": "multi_label_classification", "thresholds": [0.3, 0.5], "mask": ["email"]}
     manifest = write_manifest(write_files(tmp_path / "sealed"), **fields).verify().manifest
     assert (manifest.thresholds, manifest.mask, manifest.multi_label) == ((0.3, 0.5), ("email",), True)
+
+
+@pytest.mark.parametrize("kind", ["single_label_classification", "multi_label_classification"])
+def test_what_is_asked_of_precision_is_kept(tmp_path, kind):
+    fields = FIELDS | {"problem_type": kind, "min_precision": 0.95, "thresholds": [0.8, None], "temperature": 1.7}
+    manifest = write_manifest(write_files(tmp_path / "sealed"), **fields).verify().manifest
+    assert (manifest.min_precision, manifest.thresholds, manifest.temperature) == (0.95, (0.8, None), 1.7)
 
 
 def test_a_newer_format_asks_for_a_newer_linnet(sealed):
@@ -210,6 +220,11 @@ def test_a_path_out_of_the_folder_is_refused(sealed, field, name):
         ({"problem_type": "multi_label_classification"}, "thresholds"),
         ({"problem_type": "multi_label_classification", "thresholds": [0.5]}, "thresholds"),
         ({"problem_type": "multi_label_classification", "thresholds": [0.5, 1.0]}, "thresholds"),
+        ({"problem_type": "multi_label_classification", "thresholds": [0.5, None]}, "thresholds"),
+        ({"min_precision": 0.9}, "thresholds"),
+        ({"min_precision": 0.9, "thresholds": [0.5]}, "thresholds"),
+        ({"min_precision": 0.9, "thresholds": [None, None]}, "thresholds"),
+        ({"min_precision": 1.0, "thresholds": [0.5, 0.5]}, "min_precision"),
     ],
 )
 def test_a_manifest_with_a_bad_field_names_it(sealed, change, where):

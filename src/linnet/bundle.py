@@ -26,7 +26,7 @@ from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
 from linnet.mask import Personal
 
-FORMAT = 2  # 1 knows one label a text and no mask
+FORMAT = 3  # 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1
 MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD = (
     "manifest.json",
     "proof.json",
@@ -63,7 +63,11 @@ class Manifest(BaseModel):
         max_length: Tokens a text may have.
         models: Precision to file name, `fp32` at least.
         temperature: What logits are divided by before the softmax or, with several labels a text, the sigmoid.
-        thresholds: With several labels a text, the probability from which on each label applies; else None.
+        min_precision: The share of right ones that each label's answers have at least, as proof.json says how surely;
+            None where no such share was asked for.
+        thresholds: The probability from which on each label is given: with several labels a text always, with one
+            label a text where `min_precision` is set, else None. A label that can't reach `min_precision` has None
+            for a threshold and is never given.
         mask: Which personal data were masked in training, and so are in service.
         lineage: Where the model came from: git, packages, data, settings.
         files: Every other file of the folder.
@@ -80,7 +84,8 @@ class Manifest(BaseModel):
     max_length: int = Field(ge=4, le=MOST_TOKENS)
     models: dict[str, str] = Field(min_length=1)
     temperature: float = Field(gt=0, allow_inf_nan=False)
-    thresholds: tuple[Threshold, ...] | None = Field(default=None, validate_default=True)
+    min_precision: Threshold | None = None
+    thresholds: tuple[Threshold | None, ...] | None = Field(default=None, validate_default=True)
     mask: tuple[Personal, ...] = ()
     lineage: dict[str, Any]
     files: dict[str, FileEntry]
@@ -101,12 +106,14 @@ class Manifest(BaseModel):
     @field_validator("thresholds")
     @classmethod
     def _a_threshold_a_label(
-        cls, thresholds: tuple[float, ...] | None, info: ValidationInfo
-    ) -> tuple[float, ...] | None:
-        kind, labels = info.data.get("problem_type"), info.data.get("labels")
-        expected = len(labels) if labels and kind == "multi_label_classification" else 0
+        cls, thresholds: tuple[float | None, ...] | None, info: ValidationInfo
+    ) -> tuple[float | None, ...] | None:
+        kind, labels, precise = (info.data.get(key) for key in ("problem_type", "labels", "min_precision"))
+        expected = len(labels) if labels and (precise or kind == "multi_label_classification") else 0
         if len(thresholds or ()) != expected:
             raise ValueError(f"a model for {kind} has {expected} thresholds; got {len(thresholds or ())}")
+        if None in (thresholds or ()) and (not precise or not any(thresholds or ())):
+            raise ValueError("only with min_precision may a label never be given, and not all labels at once")
         return thresholds
 
 

@@ -93,6 +93,8 @@ class ExportConfig(Section):
     opset: int = Field(ge=17)
     parity_rows: Positive
     parity_tolerance: float = Field(gt=0)
+    calibrate: bool
+    min_precision: float = Field(ge=0, lt=1)
 
 
 class EvaluateConfig(Section):

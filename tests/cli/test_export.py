@@ -3,6 +3,8 @@
 import pytest
 
 import linnet
+from linnet.bundle import Bundle
+from linnet.cli.export import show
 from linnet.cli.main import main
 from linnet.errors import ModelError, ProofError
 
@@ -27,6 +29,25 @@ def test_it_prints_the_proof_and_the_digest(command, tmp_path, monkeypatch, caps
     assert f"Bundle: {tmp_path / 'bundle'}" in printed
     assert f"Digest: {classifier.digest}" in printed
     assert f"linnet serve {tmp_path / 'bundle'}" in printed
+
+
+def test_it_prints_calibration_before_and_after_and_what_is_held_back(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main([*command, "--set", "export.min_precision=0.7"]) == 0
+    printed = capsys.readouterr().out
+    proof = linnet.load(tmp_path / "bundle").bundle.proof["checks"]
+    calibration, precision = proof["calibration"], proof["precision"]
+    assert f"{calibration['expected_calibration_error_before']:.2%}" in printed
+    assert f"{calibration['expected_calibration_error']:.2%}" in printed
+    assert f"answers {precision['coverage']['value']:.2%} of the texts" in printed
+    assert all(note in printed for check in proof.values() for note in check.get("notes", []))
+
+
+def test_a_label_that_is_never_answered_is_a_sentence(bundle, capsys):
+    made = Bundle.read(bundle)
+    made.proof["checks"]["precision"] = {"passed": True, "detail": "fine", "notes": ["Never answered: 'x'."]}
+    show(made)
+    assert "Never answered: 'x'.\n" in capsys.readouterr().out
 
 
 def test_a_proof_that_fails_is_one_sentence_and_no_bundle(command, tmp_path, capsys):

@@ -42,7 +42,7 @@ def write_word_model(path: Path, weights: np.ndarray) -> None:
 
 
 def write_bundle(
-    directory: Path, tokenizer: Path, labels=("negative", "positive"), strength: float = 1.0, lineage=None
+    directory: Path, tokenizer: Path, labels=("negative", "positive"), strength: float = 1.0, lineage=None, **changes
 ) -> Bundle:
     directory.mkdir()
     (directory / "tokenizer.json").write_bytes(tokenizer.read_bytes())
@@ -63,8 +63,8 @@ def write_bundle(
         problem_type="single_label_classification",
         max_length=12,
         models={"fp32": "model.onnx"},
-        temperature=1.0,
         lineage=lineage or {},
+        **{"temperature": 1.0} | changes,
     )
 
 

@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import linnet
-from linnet.bundle import Bundle
+from linnet.bundle import Bundle, write_manifest
+from linnet.cli import evaluate as command
 from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import BundleError, DataError
@@ -54,7 +57,13 @@ def test_figures_are_those_of_the_bundles_own_answers(report, bundle, splits):
     cut = sum(answer.truncated for answer in answers)
     assert 0 < cut < 240
     assert report["truncated"] == {"rows": cut, "share": cut / 240}
-    assert report["model"] == {"name": "words", "digest": Bundle.read(bundle).digest, "labels": list(split.label_names)}
+    assert report["model"] == {
+        "name": "words",
+        "digest": Bundle.read(bundle).digest,
+        "labels": list(split.label_names),
+        "temperature": 1.0,
+    }
+    assert report["selective"] is None
 
 
 def test_every_interval_holds_its_figure(report):
@@ -142,6 +151,63 @@ def test_a_model_that_loses_to_the_baseline_is_said_to(tmp_path, config, make_bu
 def test_overconfidence_passes_the_limit_of_chance(tmp_path, config, make_bundle, splits):
     sure = evaluate(config, make_bundle(strength=10.0), splits, tmp_path / "report")["calibration"]
     assert sure["expected_calibration_error"] > sure["calibrated_limit"]
+
+
+def test_calibration_is_of_what_is_served(tmp_path, config, make_bundle, splits):
+    """Too sure by a factor of 3, which the bundle's temperature takes back."""
+    bundle = make_bundle(strength=3.0, temperature=3.0)
+    report = evaluate(config, bundle, splits, tmp_path / "report")
+    assert report["model"]["temperature"] == 3.0
+    again = evaluate(config, Path(shutil.copytree(bundle, tmp_path / "sure")), splits, tmp_path / "again")
+    assert again["calibration"] == report["calibration"]
+    fields = Bundle.read(bundle).manifest.model_dump(mode="json", exclude={"format", "files", "digest"})
+    write_manifest(tmp_path / "sure", **fields | {"temperature": 1.0})
+    sure = evaluate(config, tmp_path / "sure", splits, tmp_path / "sure_report")
+    errors = [some["calibration"]["expected_calibration_error"] for some in (report, sure)]
+    assert errors[0] < errors[1]
+    assert report["accuracy"] == sure["accuracy"]
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "divided by a temperature of 3.00, fitted on the validation rows" in page
+
+
+def test_coverage_and_precision_of_a_bundle_that_abstains(tmp_path, config, make_bundle, splits, capsys):
+    bundle = make_bundle(min_precision=0.9, thresholds=[0.95, 0.7])
+    report = evaluate(config, bundle, splits, tmp_path / "report")
+    split = read_split(splits, "test")
+    answers = linnet.load(bundle).predict(split.texts)
+    truth = [split.label_names[k] for k in split.labels]
+    answered = [(answer.label, label) for answer, label in zip(answers, truth, strict=True) if not answer.abstained]
+    assert 0 < len(answered) < len(split)
+    found = report["selective"]
+    assert found["min_precision"] == 0.9
+    assert found["coverage"]["value"] == pytest.approx(len(answered) / len(split))
+    assert found["precision"]["value"] == pytest.approx(np.mean([given == label for given, label in answered]))
+    for item, threshold in zip(found["per_class"], (0.95, 0.7), strict=True):
+        own = [given == label for given, label in answered if given == item["label"]]
+        assert (item["threshold"], item["answered"]) == (threshold, len(own))
+        assert item["precision"]["value"] == pytest.approx(np.mean(own))
+    assert report["model"]["thresholds"] == [0.95, 0.7]
+    right = [max(answer.probabilities, key=answer.probabilities.get) for answer in answers]
+    assert report["accuracy"]["value"] == pytest.approx(np.mean([a == b for a, b in zip(right, truth, strict=True)]))
+    command.show(report, tmp_path / "report")
+    printed = capsys.readouterr().out
+    assert f"answers {found['coverage']['value']:.2%} of the texts" in printed and "at a temperature of 1.00" in printed
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "What it answers" in page and "asked for were 90.0" in page
+
+
+def test_a_label_that_is_never_answered_is_said_to_be(tmp_path, config, make_bundle, splits):
+    report = evaluate(config, make_bundle(min_precision=0.9, thresholds=[None, 0.7]), splits, tmp_path / "report")
+    assert "It never answers 'negative', as export could not show that with any threshold." in report["notes"]
+    assert report["selective"]["per_class"][0]["answered"] == 0
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "never" in page and "None" not in page
+
+
+def test_a_promise_that_these_rows_break_is_said_to_be(tmp_path, config, make_bundle, splits):
+    bundle = make_bundle(strength=-1.0, min_precision=0.9, thresholds=[0.5, 0.5])
+    report = evaluate(config, bundle, splits, tmp_path / "report")
+    assert any("'negative', 'positive' is right LESS often than that" in note for note in report["notes"])
 
 
 def test_a_changed_bundle_is_not_judged(tmp_path, config, make_bundle, splits):

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from linnet.export import card
+from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL
 
 PROOF = {
     "checks": {
@@ -26,7 +27,7 @@ LINEAGE: dict[str, Any] = {
 
 
 def write(**changes: Any) -> str:
-    return card.write("mails", ["ham", "spam"], 64, LINEAGE | changes, PROOF, REFERENCE)
+    return card.write("mails", ["ham", "spam"], SINGLE_LABEL, 64, LINEAGE | changes, PROOF, REFERENCE)
 
 
 def test_every_fact_is_told():
@@ -72,7 +73,26 @@ def test_a_scratch_encoder_has_no_licence_of_its_own():
 
 def test_many_labels_are_cut_short():
     labels = [f"intent {i}" for i in range(77)]
-    text = card.write("intents", labels, 64, LINEAGE, PROOF, REFERENCE)
+    text = card.write("intents", labels, SINGLE_LABEL, 64, LINEAGE, PROOF, REFERENCE)
     assert "one of 77 labels (intent 0, " in text
     assert "intent 19 and 57 more)" in text
     assert "intent 20" not in text
+
+
+def test_a_temperature_is_told_where_there_is_one():
+    labels = ["ham", "spam"]
+    assert "temperature" not in write()
+    text = card.write("mails", labels, SINGLE_LABEL, 64, LINEAGE, PROOF, REFERENCE, temperature=1.527)
+    assert "divided by a temperature of 1.53, fitted on the validation rows" in text
+
+
+@pytest.mark.parametrize("kind", [SINGLE_LABEL, MULTI_LABEL])
+def test_what_is_held_back_is_told(kind):
+    precise = {"min_precision": 0.95, "thresholds": [0.81, None]}
+    checks = PROOF["checks"] | {"precision": {"passed": True, "detail": "fine", "notes": ["Never answered: 'spam'."]}}
+    text = card.write("mails", ["ham", "spam"], kind, 64, LINEAGE, {"checks": checks}, REFERENCE, **precise)
+    assert "- precision: fine.\n- precision: Never answered: 'spam'.\n" in text
+    assert "(ham 0.81, spam never): the lowest from which on at least\n95.00% of its answers are shown" in text
+    assert ("the answer says that the model abstained" in text) is (kind == SINGLE_LABEL)
+    assert ("The F1 above is by other thresholds" in text) is (kind == MULTI_LABEL)
+    assert "Every text gets one of the labels" not in text

@@ -11,6 +11,9 @@ from linnet.bundle import Bundle
 from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import DataError, LabelError
+from linnet.evaluate import evaluate
+from linnet.evaluate.selective import listed
+from linnet.evaluate.temperature import choose
 from linnet.evaluate.thresholds import tune
 from linnet.export import export, proof, stage
 
@@ -30,6 +33,40 @@ def test_the_manifest_says_how_to_decide(bundle, tone_splits):
     assert manifest.thresholds == pytest.approx(tune(probabilities, split.labels), abs=1e-6)
     assert len(set(manifest.thresholds)) > 1
     assert manifest.mask == ("email", "handle")
+
+
+def test_the_temperature_divides_each_logit(bundle, tone_splits):
+    split = read_split(tone_splits, "validation")
+    found = choose(linnet.load(bundle.path).logits(split.texts), split.labels, CONFIG.evaluate.seed)
+    check = bundle.proof["checks"]["calibration"]
+    assert bundle.manifest.temperature == check["temperature"] == pytest.approx(found.value, abs=1e-3)
+    assert check["kind"] == "one-vs-rest"
+    assert check["log_loss"] <= check["log_loss_before"]
+
+
+def test_labels_are_given_as_precisely_as_asked(quick, tone_checkpoint, tone_splits, tmp_path):
+    config = load_config(overrides={"model.max_length": 64, "export.min_precision": 0.8})
+    made = export(config, tone_checkpoint, tone_splits, tmp_path / "bundle")
+    check = made.proof["checks"]["precision"]
+    thresholds = dict(zip(made.manifest.labels, made.manifest.thresholds, strict=True))
+    never = [label for label, threshold in thresholds.items() if threshold is None]
+    assert "film" in never == check["never"]  # a twelfth of 160 rows can't show it
+    assert f"80.00% with a confidence of 95%: {listed(never)}. It takes" in check["notes"][0]
+    split = read_split(tone_splits, "test")
+    answers = linnet.load(made.path).predict(split.texts)
+    for k, (label, threshold) in enumerate(thresholds.items()):
+        own = [row for row, answer in zip(split.labels, answers, strict=True) if label in answer.labels]
+        assert threshold is None or np.mean([row[k] for row in own]) >= 0.8
+    validation = linnet.load(made.path).predict(read_split(tone_splits, "validation").texts)
+    for label, share in made.reference["predicted_labels"].items():
+        assert share == pytest.approx(np.mean([label in answer.labels for answer in validation]))
+    assert made.reference["abstained"] == 0.0
+    report = evaluate(config, made.path, tone_splits, tmp_path / "report")
+    assert report["selective"]["coverage"]["value"] == pytest.approx(np.mean([bool(a.labels) for a in answers]))
+    assert report["per_class"][3]["threshold"] is None
+    assert any(note.startswith("The model gives labels to") for note in report["notes"])
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "never" in page and "None" not in page
 
 
 def test_the_proof_is_about_sets_of_labels(bundle):

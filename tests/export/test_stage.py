@@ -16,8 +16,11 @@ from linnet.bundle import Bundle
 from linnet.config import Config, load_config
 from linnet.data import read_split
 from linnet.errors import DataError, LabelError, ModelError, ProofError, UsageError
+from linnet.evaluate.metrics import expected_calibration_error
+from linnet.evaluate.temperature import choose, log_loss
 from linnet.export import export, stage
 from linnet.files import digest
+from linnet.predict import softmax
 
 
 def settings(**overrides: Any) -> Config:
@@ -40,7 +43,7 @@ def test_the_manifest_says_where_it_came_from(bundle, splits):
     manifest = Bundle.read(bundle).manifest
     assert manifest.name == "tiny"
     assert manifest.max_length == 64
-    assert manifest.temperature == 1.0
+    assert (manifest.min_precision, manifest.thresholds) == (None, None)
     lineage = manifest.lineage
     assert lineage["training"] is lineage["settings"] is lineage["history"] is lineage["encoder"] is None
     assert lineage["data"]["source"]["name"] == "rows.csv"
@@ -90,6 +93,73 @@ def test_the_proof_is_what_the_bundle_does(bundle, splits):
     assert checks["parity"]["rows"] == len(split)
     assert 0 <= checks["calibration"]["expected_calibration_error"] < 0.3
     assert checks["latency"]["median_ms_one_text"] > 0 < checks["latency"]["texts_per_second"]
+
+
+def test_the_temperature_is_of_the_validation_logits(bundle, splits):
+    split = read_split(splits, "validation")
+    classifier = linnet.load(bundle)
+    logits = classifier.logits(split.texts)
+    check = classifier.bundle.proof["checks"]["calibration"]
+    found = choose(logits, split.labels, settings().evaluate.seed)
+    assert classifier.bundle.manifest.temperature == check["temperature"] == pytest.approx(found.value, abs=1e-3)
+    for key, divisor in (("log_loss_before", 1.0), ("log_loss", found.crossed)):
+        assert check[key] == pytest.approx(log_loss(logits / divisor, split.labels), abs=1e-4)
+    before = expected_calibration_error(softmax(logits), split.labels, 15)
+    assert check["expected_calibration_error_before"] == pytest.approx(before, abs=1e-3)
+    assert check["log_loss"] <= check["log_loss_before"]
+    assert f"{check['expected_calibration_error']:.2%}" in check["detail"]
+    assert check["rows"] == len(split)
+
+
+def test_the_rows_are_scored_once(quick, checkpoint, splits, tmp_path, monkeypatch):
+    scored = []
+    logits = stage.Classifier.logits
+    monkeypatch.setattr(
+        stage.Classifier, "logits", lambda self, texts: scored.append(len(texts)) or logits(self, texts)
+    )
+    export(settings(**{"export.min_precision": 0.6}), checkpoint, splits, tmp_path / "bundle")
+    assert sum(scored) == len(read_split(splits, "validation"))
+
+
+def test_calibration_can_be_left_out(quick, checkpoint, splits, bundle, tmp_path):
+    made = export(settings(**{"export.calibrate": False}), checkpoint, splits, tmp_path / "bundle")
+    assert made.manifest.temperature == 1.0
+    check, calibrated = (some.proof["checks"]["calibration"] for some in (made, Bundle.read(bundle)))
+    assert check["expected_calibration_error"] == calibrated["expected_calibration_error_before"]
+    assert "at a temperature of 1" in check["detail"] and check["notes"] == []
+
+
+def test_what_is_held_back_agrees_everywhere(quick, checkpoint, splits, tmp_path):
+    made = export(settings(**{"export.min_precision": 0.7}), checkpoint, splits, tmp_path / "bundle")
+    split = read_split(splits, "validation")
+    answers = linnet.load(made.path).predict(split.texts)
+    right = [answer.label == split.label_names[k] for answer, k in zip(answers, split.labels, strict=True)]
+    answered = [not answer.abstained for answer in answers]
+    check = made.proof["checks"]["precision"]
+    assert made.manifest.min_precision == check["min_precision"] == 0.7
+    assert 0 < sum(answered) < len(split)
+    assert check["coverage"]["value"] == pytest.approx(np.mean(answered))
+    assert check["precision"]["value"] == pytest.approx(sum(right) / sum(answered))
+    assert [item["threshold"] for item in check["per_class"]] == list(made.manifest.thresholds)
+    assert made.reference["abstained"] == pytest.approx(1 - np.mean(answered))
+    assert made.reference["accuracy"] == pytest.approx(sum(right) / sum(answered))
+    assert sum(made.reference["predicted_labels"].values()) == pytest.approx(np.mean(answered))
+    for item in check["per_class"]:
+        own = [good for good, answer in zip(right, answers, strict=True) if answer.label == item["label"]]
+        assert item["answered"] == len(own) and (not own or item["precision"]["value"] > 0.7)
+    assert check["detail"] in (made.path / "README.md").read_text()
+    test = read_split(splits, "test")
+    fresh = linnet.load(made.path).predict(test.texts)
+    kept = [answer.label == test.label_names[k] for answer, k in zip(fresh, test.labels, strict=True) if answer.label]
+    assert np.mean(kept) >= 0.7
+
+
+def test_a_precision_that_no_label_reaches_is_refused(quick, checkpoint, splits, tmp_path):
+    with pytest.raises(
+        ProofError, match=r"'precision' failed: 120 rows show no label to be right in at least 99\.90%.*Ask"
+    ):
+        export(settings(**{"export.min_precision": 0.999}), checkpoint, splits, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_reference_is_what_the_rows_look_like(bundle, splits):
@@ -235,7 +305,7 @@ def test_a_kill_in_the_middle_writes_nothing(quick, checkpoint, splits, tmp_path
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage, "_judge", interrupted)
+    monkeypatch.setattr(stage, "settle", interrupted)
     with pytest.raises(KeyboardInterrupt):
         export(settings(), checkpoint, splits, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []

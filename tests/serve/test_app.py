@@ -16,11 +16,11 @@ def test_the_answers_are_the_classifiers(client, classifier):
     answer = client.post("/v1/predict", json={"texts": TEXTS})
     assert answer.status_code == 200
     body = answer.json()
-    assert body["model"] == {"name": classifier.name, "digest": classifier.digest}
+    assert body["model"] == {"name": classifier.name, "digest": classifier.digest, "min_precision": None}
     assert len(body["predictions"]) == 3
     for item, expected in zip(body["predictions"], classifier.predict(TEXTS), strict=True):
-        assert set(item) == {"label", "probability", "probabilities", "truncated", "labels"}
-        assert (item["label"], item["truncated"]) == (expected.label, expected.truncated)
+        assert set(item) == {"label", "probability", "probabilities", "truncated", "labels", "abstained"}
+        assert (item["label"], item["truncated"], item["abstained"]) == (expected.label, expected.truncated, False)
         assert item["labels"] == list(expected.labels) == [item["label"]]
         assert item["probability"] == max(item["probabilities"].values())
         assert math.isclose(sum(item["probabilities"].values()), 1)
@@ -65,7 +65,8 @@ def test_health_and_readiness(client, classifier):
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ready", "model": {"name": classifier.name, "digest": classifier.digest}}
+    model = {"name": classifier.name, "digest": classifier.digest, "min_precision": None}
+    assert ready.json() == {"status": "ready", "model": model}
 
 
 def test_the_description_is_the_same_for_every_model(client):

@@ -42,6 +42,7 @@ def show(report: dict[str, Any], directory: Path) -> None:
         print(line)
     print(
         f"One text takes {report['latency']['median_ms']:.1f} ms, a list {report['latency']['texts_per_second']:,.0f} "
-        f"texts a second; calibration error {100 * report['calibration']['expected_calibration_error']:.1f} %."
+        f"texts a second; calibration error {100 * report['calibration']['expected_calibration_error']:.1f} % "
+        f"at a temperature of {report['model']['temperature']:.2f}."
     )
     print(f"Report: {directory / 'report.html'}")

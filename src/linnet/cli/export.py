@@ -41,5 +41,8 @@ def show(bundle: "Bundle") -> None:
     for name, check in bundle.proof["checks"].items():
         table.add_row(name, "yes" if check["passed"] else "NO", check["detail"])
     Console().print(table)
+    for check in bundle.proof["checks"].values():
+        for note in check.get("notes", []):
+            print(note)
     print(f"Bundle: {bundle.path}")
     print(f"Digest: {bundle.digest}")

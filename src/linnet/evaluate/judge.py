@@ -3,13 +3,16 @@
 report.json holds the following, and never a text:
 
     verdict               one sentence; `beats_baseline` is the same for programs
-    model                 name, digest, labels
+    model                 name, digest, labels, temperature, thresholds if it has any
     split, rows           what was judged: `rows` of `rows_in_split`, `split_sha256` of its file, `notes` in words
     accuracy, macro_f1, log_loss      value, low, high: the ends of the interval at `confidence_level`
     per_class             for each label precision, recall, f1 (each value, low, high) and support
     confusion_matrix      rows are labels, columns are predictions; `most_confused` names its largest mistakes
     calibration           expected_calibration_error, which has no interval (see `calibrated_limit`, what chance alone
                           would show, for why), and the reliability bins
+    selective             null, or where the bundle has a `min_precision` that, coverage (the share of the rows that are
+                          answered), precision of the answers, and by label threshold, answered (rows) and precision;
+                          with one label a text, all other figures count every row, as though it had to be answered
     truncated             rows whose text was longer than the model reads
     latency               of one text, and of a list, on the host named
     baselines             each with accuracy, macro_f1, and the paired difference of the model to it
@@ -30,7 +33,7 @@ from numpy.typing import NDArray
 from linnet.bundle import Manifest
 from linnet.config import Config, EvaluateConfig
 from linnet.data import Split, read_split
-from linnet.evaluate import latency, metrics, plots, several
+from linnet.evaluate import latency, metrics, plots, selective, several
 from linnet.evaluate.baselines import Baseline, majority_class, tfidf_logistic_regression
 from linnet.evaluate.calibration import ReliabilityBin, calibrated_limit, reliability_bins
 from linnet.evaluate.intervals import (
@@ -96,15 +99,17 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         judgement = several.judge(classifier, answers.probabilities, split, splits, settings)
     else:
         judgement = _judge(answers, split, splits, settings)
+    answered = _selective(classifier, answers, split, settings)
     report = {
         "format": FORMAT,
         **judgement.figures,
+        "selective": answered,
         "model": _model(manifest),
         "split": split.name,
         "rows": len(split),
         "rows_in_split": judged.rows_in_split,
         "split_sha256": digest(splits / f"{split.name}.parquet"),
-        "notes": judged.notes,
+        "notes": judged.notes + selective.notes(answered, split.multi_label) if answered else judged.notes,
         "confidence_level": settings.confidence_level,
         "truncated": {"rows": answers.truncated, "share": answers.truncated / len(split)},
         "latency": asdict(latency.describe(alone, len(split), answers.seconds, config.predict.num_threads)),
@@ -118,9 +123,24 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
 
 def _model(manifest: Manifest) -> dict[str, Any]:
     model: dict[str, Any] = {"name": manifest.name, "digest": manifest.digest, "labels": list(manifest.labels)}
+    model["temperature"] = manifest.temperature
     if manifest.multi_label:
-        model |= {"problem_type": manifest.problem_type, "thresholds": list(manifest.thresholds or ())}
+        model["problem_type"] = manifest.problem_type
+    if manifest.thresholds is not None:
+        model["thresholds"] = list(manifest.thresholds)
     return model
+
+
+def _selective(
+    classifier: Classifier, answers: _Answers, split: Split, settings: EvaluateConfig
+) -> dict[str, Any] | None:
+    manifest = classifier.bundle.manifest
+    if manifest.min_precision is None or manifest.thresholds is None:
+        return None
+    labels = split.labels if split.multi_label else split.labels[:, None] == np.arange(len(split.label_names))
+    given = classifier.decide(answers.probabilities)
+    found = selective.describe(labels, given, split.label_names, manifest.thresholds, split.multi_label, settings)
+    return {"min_precision": manifest.min_precision, **found}
 
 
 def _answer(classifier: Classifier, texts: Sequence[str]) -> _Answers:

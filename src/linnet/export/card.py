@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from linnet.export.checkpoint import MULTI_LABEL
+
 ENTRIES_SHOWN = 20
 MASKED = {"email": "an e-mail address", "phone": "a telephone number", "handle": "a handle such as @name"}
 
@@ -10,11 +12,14 @@ MASKED = {"email": "an e-mail address", "phone": "a telephone number", "handle":
 def write(
     name: str,
     labels: Sequence[str],
+    problem_type: str,
     max_length: int,
     lineage: Mapping[str, Any],
     proof: Mapping[str, Any],
     reference: Mapping[str, Any],
-    thresholds: Sequence[float] | None = None,
+    temperature: float = 1.0,
+    min_precision: float | None = None,
+    thresholds: Sequence[float | None] | None = None,
     mask: Sequence[str] = (),
 ) -> str:
     """The model card as Markdown.
@@ -22,16 +27,22 @@ def write(
     Args:
         name: The model's name.
         labels: Label names by id.
+        problem_type: As in manifest.json, as are all that follow but `proof` and `reference`.
         max_length: Tokens a text may have.
-        lineage: As in manifest.json.
+        lineage: Where the model came from.
         proof: As in proof.json.
         reference: As in reference.json.
-        thresholds: As in manifest.json.
+        temperature: What logits are divided by.
+        min_precision: What each label's answers were asked to reach, if so.
+        thresholds: From which probability on each label is given.
         mask: Which personal data are masked.
     """
-    number = "one" if thresholds is None else "any number"
+    number = "any number" if problem_type == MULTI_LABEL else "one"
     checks = proof["checks"]
-    details = "\n".join(f"- {check_name}: {check['detail']}." for check_name, check in checks.items())
+    lines = [
+        (name, line) for name, check in checks.items() for line in (f"{check['detail']}.", *check.get("notes", []))
+    ]
+    details = "\n".join(f"- {name}: {line}" for name, line in lines)
     return f"""# {name}
 
 A text classifier: it gives a text {number} of {len(labels)} labels ({_listed(labels)}), with a probability for each.
@@ -54,14 +65,14 @@ Or serve it: `linnet serve FOLDER`. Loading checks every file against `manifest.
 
 All of it is measured on the ONNX file in this folder. The validation rows also chose the epoch that was kept,
 so the accuracy flatters the model a little; `linnet evaluate` judges it on rows that played no part.
-{_thresholds(labels, thresholds)}
+{_probabilities(temperature)}{_thresholds(labels, problem_type, thresholds, min_precision)}
 ## Data
 
 {_data(lineage["data"], reference)}
 
 ## Limits
 
-{_limits(max_length, thresholds, mask, lineage["data"], reference)}
+{_limits(max_length, problem_type, min_precision, mask, lineage["data"], reference)}
 
 ## Licence
 
@@ -84,10 +95,36 @@ def _data(data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     )
 
 
-def _thresholds(labels: Sequence[str], thresholds: Sequence[float] | None) -> str:
+def _probabilities(temperature: float) -> str:
+    if temperature == 1:
+        return ""
+    return f"""
+Its logits are divided by a temperature of {temperature:.2f}, fitted on the validation rows, so that its probabilities
+mean what they say.
+"""
+
+
+def _thresholds(
+    labels: Sequence[str],
+    problem_type: str,
+    thresholds: Sequence[float | None] | None,
+    min_precision: float | None,
+) -> str:
     if thresholds is None:
         return ""
-    shown = [f"{label} {threshold:.2f}" for label, threshold in zip(labels, thresholds, strict=True)]
+    shown = [
+        f"{label} {'never' if threshold is None else f'{threshold:.2f}'}"
+        for label, threshold in zip(labels, thresholds, strict=True)
+    ]
+    if min_precision is not None:
+        others = "A text whose label is less sure gets none, and the answer says that the model abstained.\n"
+        others += "The accuracy above counts every text, as though it had to be answered."
+        if problem_type == MULTI_LABEL:
+            others = "A label that is less sure is not given. The F1 above is by other thresholds, chosen for it."
+        return f"""
+A label is given from a probability of its own on ({_listed(shown)}): the lowest from which on at least
+{min_precision:.2%} of its answers are shown to be right. {others}
+"""
     return f"""
 A label applies from a probability of its own on ({_listed(shown)}): the one with the label's best F1 on the
 validation rows, or for a label that few of them have, the best for all labels together. The F1 above is by
@@ -107,13 +144,16 @@ def _masked(mask: Sequence[str]) -> str:
 
 def _limits(
     max_length: int,
-    thresholds: Sequence[float] | None,
+    problem_type: str,
+    min_precision: float | None,
     mask: Sequence[str],
     data: Mapping[str, Any],
     reference: Mapping[str, Any],
 ) -> str:
     foreign = "Every text gets one of the labels, also one that is about none of them or in another language."
-    if thresholds is not None:
+    if min_precision is not None:
+        foreign = "A text that is about none of the labels or in another language may get one all the same."
+    elif problem_type == MULTI_LABEL:
         foreign = "A text of another kind or in another language gets labels too, where it happens to look like one."
     lines = [
         f"It reads the first {max_length:,} tokens of a text; the rest is cut off, and the answer says so "

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.config import EvaluateConfig
 from linnet.errors import ProofError
-from linnet.evaluate import metrics, multilabel
+from linnet.evaluate import metrics, multilabel, selective
 from linnet.evaluate.calibration import one_vs_rest_error
 from linnet.evaluate.latency import Latency
+from linnet.evaluate.temperature import Temperature, log_loss
 from linnet.export.parity import Parity
+from linnet.predict import to_probabilities
 
 FORMAT = 1
 
@@ -20,6 +23,7 @@ Check = dict[str, Any]
 ADVICE = {
     "parity": " Try another export.opset, or export.parity_tolerance if so large a difference is right for this model.",
     "accuracy": " Train on more rows, for more epochs or with another learning rate, or validate on more rows.",
+    "precision": " Ask for less with export.min_precision, validate on more rows, or train a better model.",
 }
 
 
@@ -59,15 +63,49 @@ def accuracy_check(
     }
 
 
-def calibration_check(probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int) -> Check:
-    """A figure to know; it refuses nothing."""
-    error = metrics.expected_calibration_error(probabilities, labels, bins)
+def calibration_check(
+    logits: NDArray[np.floating[Any]], labels: NDArray[Any], temperature: Temperature | None, bins: int
+) -> Check:
+    """A figure to know; it refuses nothing.
+
+    Args:
+        logits: What the graph answered, float (n, C).
+        labels: Label ids, int (n,), or where a text has any number of labels bool (n, C).
+        temperature: What is served, and what other rows give; None where none was asked for.
+        bins: Of the calibration error.
+    """
+    divisors = np.ones((len(logits), 1)) if temperature is None else temperature.crossed
+    before, after = (_calibration_error(logits, by, labels, bins) for by in (np.ones_like(divisors), divisors))
+    loss_before, loss_after = log_loss(logits, labels), log_loss(logits / divisors, labels)
+    each = ", each label for itself" if labels.ndim == 2 else ""
+    detail = f"expected calibration error {after:.2%} in {bins} bins{each}, at a temperature of 1"
+    if temperature is not None and temperature.kept is None:
+        detail = (
+            f"expected calibration error {before:.2%} before and {after:.2%} after, log loss {loss_before:.4f} and "
+            f"{loss_after:.4f} ({bins} bins{each}; each half of the {len(labels):,} validation rows by the temperature "
+            f"of the other); served is a temperature of {temperature.value:.2f}, fitted on all of them"
+        )
     return {
         "passed": True,
-        "expected_calibration_error": error,
+        "temperature": 1.0 if temperature is None else temperature.value,
+        "expected_calibration_error_before": before,
+        "expected_calibration_error": after,
+        "log_loss_before": loss_before,
+        "log_loss": loss_after,
+        "kind": "one-vs-rest" if labels.ndim == 2 else "top-label",
+        "rows": len(labels),
         "bins": bins,
-        "detail": f"expected calibration error {error:.2%} in {bins} bins",
+        "detail": detail,
+        "notes": [temperature.kept] if temperature and temperature.kept else [],
     }
+
+
+def _calibration_error(
+    logits: NDArray[np.floating[Any]], divisors: NDArray[np.float64], labels: NDArray[Any], bins: int
+) -> float:
+    multi_label = labels.ndim == 2
+    error = one_vs_rest_error if multi_label else metrics.expected_calibration_error
+    return error(to_probabilities(logits, divisors, multi_label), labels, bins)
 
 
 def multi_label_check(
@@ -94,6 +132,7 @@ def multi_label_check(
     trivial = metrics.micro_f1(labels, constant)
     gap = multilabel.paired_micro_f1(labels, predictions, constant, confidence_level, resamples, seed)
     names = [label_names[k] for k in np.flatnonzero(constant[0]).tolist()]
+    always = selective.listed(names)
     verdict = "above" if gap.low > 0 else "not shown to be above"
     return {
         "passed": gap.low > 0,
@@ -106,24 +145,57 @@ def multi_label_check(
         "best_constant": {"labels": names, "micro_f1": trivial},
         "difference": asdict(gap),
         "detail": f"micro F1 {value.value:.2%} on {rows:,} validation rows ({confidence_level:.0%} interval "
-        f"{value.low:.2%} to {value.high:.2%}), {verdict} the {trivial:.2%} of always answering {_shown(names)} "
+        f"{value.low:.2%} to {value.high:.2%}), {verdict} the {trivial:.2%} of always answering {always} "
         f"(difference {gap.value:+.2%}, interval {gap.low:+.2%} to {gap.high:+.2%})",
     }
 
 
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def precision_check(
+    labels: NDArray[np.bool_],
+    predictions: NDArray[np.bool_],
+    label_names: Sequence[str],
+    thresholds: Sequence[float | None],
+    multi_label: bool,
+    min_precision: float,
+    settings: EvaluateConfig,
+) -> Check:
+    """Passes where the precision asked for is shown to be reached with one label at least.
 
-
-def multi_label_calibration_check(probabilities: NDArray[np.float64], labels: NDArray[np.bool_], bins: int) -> Check:
-    """A figure to know; it refuses nothing."""
-    error = one_vs_rest_error(probabilities, labels, bins)
+    Args:
+        labels: Which labels apply, bool (n, C).
+        predictions: Which are given, bool (n, C).
+        label_names: Names by id.
+        thresholds: As in manifest.json.
+        multi_label: Whether a text has any number of labels.
+        min_precision: What was asked for.
+        settings: Of the intervals.
+    """
+    rows, level = len(labels), settings.confidence_level
+    found = selective.describe(labels, predictions, label_names, thresholds, multi_label, settings)
+    never = [name for name, threshold in zip(label_names, thresholds, strict=True) if threshold is None]
+    asked = f"{min_precision:.2%} with a confidence of {100 * level:g}%"
+    fewest = selective.fewest(min_precision, (1 - level) / len(label_names))
+    takes = f"{fewest:,} answers with a label, were all of them right"
+    detail = (
+        f"{selective.sentence(found, multi_label)}, on the {rows:,} validation rows that chose the thresholds; each "
+        f"label that is given is right in at least {asked}, for all labels at once"
+    )
+    notes = []
+    if len(never) == len(label_names):
+        detail = f"{rows:,} rows show no label to be right in at least {asked}, from any threshold on; it takes {takes}"
+    elif never:
+        notes = [
+            f"Never answered, as no threshold is shown to reach {asked}: {selective.listed(never)}. It takes {takes}."
+        ]
     return {
-        "passed": True,
-        "expected_calibration_error": error,
-        "kind": "one-vs-rest",
-        "bins": bins,
-        "detail": f"expected calibration error {error:.2%} in {bins} bins, each label for itself",
+        "passed": len(never) < len(label_names),
+        "min_precision": min_precision,
+        "confidence_level": level,
+        "rows": rows,
+        **found,
+        "never": never,
+        "detail": detail,
+        "notes": notes,
     }
 
 

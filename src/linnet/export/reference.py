@@ -19,7 +19,7 @@ def describe(
     encodings: Sequence[Encoding],
     label_names: Sequence[str],
     max_length: int,
-    predictions: NDArray[np.bool_] | None = None,
+    predictions: NDArray[np.bool_],
 ) -> dict[str, Any]:
     """Sum up rows and answers.
 
@@ -29,24 +29,27 @@ def describe(
         encodings: The n texts as the model saw them.
         label_names: Names by id.
         max_length: Tokens a text may have.
-        predictions: Where a text has any number of labels, those that it was given, bool (n, C).
+        predictions: The labels that they were given, bool (n, C).
 
     Returns:
-        `rows`, `accuracy`, `true_labels` and `predicted_labels` (name to share of the rows), `top_probability`
-        (counts in equal bins on [0, 1]), `token_length` (counts by number of tokens from 0 to
-        `max_length`, and quantiles) and `truncated` (share).
+        `rows`, `accuracy` (of those that were answered), `true_labels` and `predicted_labels` (name to share of the
+        rows), `abstained` (share), `top_probability` (counts in equal bins on [0, 1]), `token_length` (counts by number
+        of tokens from 0 to `max_length`, and quantiles) and `truncated` (share).
     """
     rows = len(labels)
-    if predictions is None:
-        labels, predictions = (_indicators(ids, len(label_names)) for ids in (labels, probabilities.argmax(axis=1)))
+    several = labels.ndim == 2
+    answered = np.asarray(predictions.any(axis=1) | several)  # where there may be any number, none is an answer too
+    if not several:
+        labels = labels[:, None] == np.arange(len(label_names))
     counts, _ = np.histogram(probabilities.max(axis=1), bins=PROBABILITY_BINS, range=(0.0, 1.0))
     lengths = np.fromiter((len(encoding.ids) for encoding in encodings), np.int64, rows)
     return {
         "format": FORMAT,
         "rows": rows,
-        "accuracy": float((predictions == labels).all(axis=1).mean()),
+        "accuracy": float((predictions == labels).all(axis=1)[answered].sum() / max(answered.sum(), 1)),
         "true_labels": _shares(labels, label_names),
         "predicted_labels": _shares(predictions, label_names),
+        "abstained": float(1 - answered.mean()),
         "top_probability": {"bins": PROBABILITY_BINS, "counts": counts.tolist()},
         "token_length": {
             "counts": np.bincount(lengths, minlength=max_length + 1).tolist(),
@@ -54,10 +57,6 @@ def describe(
         },
         "truncated": sum(encoding.truncated for encoding in encodings) / rows,
     }
-
-
-def _indicators(ids: NDArray[np.int64], labels: int) -> NDArray[np.bool_]:
-    return np.asarray(ids[:, None] == np.arange(labels))
 
 
 def _shares(applies: NDArray[np.bool_], names: Sequence[str]) -> dict[str, float]:

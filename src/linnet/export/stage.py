@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import CARD, MANIFEST, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
-from linnet.config import Config, EvaluateConfig
+from linnet.config import Config
 from linnet.data import Split, read_split
 from linnet.errors import DataError, LabelError
 from linnet.evaluate import latency, thresholds
@@ -19,6 +19,7 @@ from linnet.export import card, proof, reference
 from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL, Checkpoint, load_checkpoint
 from linnet.export.graph import write_graph
 from linnet.export.parity import compare
+from linnet.export.validation import settle
 from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
 from linnet.lineage import lineage
 from linnet.predict import Classifier
@@ -56,7 +57,10 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     facts: dict[str, Any] = {
         "name": config.run.name,
         "labels": trained.labels,
+        "problem_type": MULTI_LABEL if trained.multi_label else SINGLE_LABEL,
         "max_length": config.model.max_length,
+        "temperature": 1.0,
+        "min_precision": None,
         "thresholds": [thresholds.EVEN] * len(trained.labels) if trained.multi_label else None,
         "mask": split.mask,
         "lineage": _lineage(trained, splits),
@@ -72,15 +76,20 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
             num_threads=config.predict.num_threads,
             max_batch_tokens=config.predict.max_batch_tokens,
         )
-        checks, probabilities = _judge(config, classifier, split)
-        proven = {"format": proof.FORMAT, "checks": {"parity": parity, **checks}}
-        predictions = None
-        if trained.multi_label:
-            tuned = thresholds.tune(probabilities, split.labels)
-            facts["thresholds"], predictions = tuned.tolist(), probabilities >= tuned
-        encodings = trained.tokenizer.encode(split.texts)
+        logits, seconds = _score(classifier, split.texts)
+        settled = settle(config, logits, split)
+        facts |= settled.facts
+        proven = {
+            "format": proof.FORMAT,
+            "checks": {"parity": parity, **settled.checks, "latency": _latency(config, classifier, split, seconds)},
+        }
         seen = reference.describe(
-            probabilities, split.labels, encodings, trained.labels, config.model.max_length, predictions
+            settled.probabilities,
+            split.labels,
+            trained.tokenizer.encode(split.texts),
+            trained.labels,
+            config.model.max_length,
+            settled.predictions,
         )
         write_text(folder / PROOF, canonical_json(proven))
         write_text(folder / REFERENCE, canonical_json(seen))
@@ -162,47 +171,21 @@ def _seal(folder: Path, facts: dict[str, Any]) -> Bundle:
         folder,
         **facts,
         created=facts["lineage"]["export"]["created"],
-        problem_type=SINGLE_LABEL if facts["thresholds"] is None else MULTI_LABEL,
         models={"fp32": MODEL},
-        temperature=1.0,
     )
 
 
-def _judge(config: Config, classifier: Classifier, split: Split) -> tuple[dict[str, proof.Check], NDArray[np.float64]]:
+def _score(classifier: Classifier, texts: Sequence[str]) -> tuple[NDArray[np.float32], float]:
+    """Logits of all texts, and the seconds that they took."""
+    parts = []
     started = time.perf_counter()
-    probabilities = _answer(classifier, split.texts)
-    seconds = time.perf_counter() - started
-    accuracy, calibration = _check_answers(config.evaluate, probabilities, split)
-    proof.require("accuracy", accuracy)
-    alone = latency.measure_alone(classifier, split.texts)
-    speed = latency.describe(alone, len(split), seconds, config.predict.num_threads)
-    checks = {
-        "accuracy": accuracy,
-        "calibration": calibration,
-        "latency": proof.latency_check(speed),
-    }
-    return checks, probabilities
-
-
-def _check_answers(
-    settings: EvaluateConfig, probabilities: NDArray[np.float64], split: Split
-) -> tuple[proof.Check, proof.Check]:
-    level, bins = settings.confidence_level, settings.calibration_bins
-    if not split.multi_label:
-        predictions = probabilities.argmax(axis=1)
-        accuracy = proof.accuracy_check(split.labels, predictions, split.label_names, level)
-        return accuracy, proof.calibration_check(probabilities, split.labels, bins)
-    decided = thresholds.cross_decide(probabilities, split.labels)
-    accuracy = proof.multi_label_check(
-        split.labels, decided, split.label_names, level, settings.bootstrap_resamples, settings.seed
-    )
-    return accuracy, proof.multi_label_calibration_check(probabilities, split.labels, bins)
-
-
-def _answer(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float64]:
-    answers = []
     with progress("judge", len(texts), "texts") as task:
         for start in range(0, len(texts), TEXTS_A_STEP):
-            answers.append(classifier.predict_proba(texts[start : start + TEXTS_A_STEP]))
-            task.advance(len(answers[-1]))
-    return np.concatenate(answers)
+            parts.append(classifier.logits(texts[start : start + TEXTS_A_STEP]))
+            task.advance(len(parts[-1]))
+    return np.concatenate(parts), time.perf_counter() - started
+
+
+def _latency(config: Config, classifier: Classifier, split: Split, seconds: float) -> proof.Check:
+    alone = latency.measure_alone(classifier, split.texts)
+    return proof.latency_check(latency.describe(alone, len(split), seconds, config.predict.num_threads))

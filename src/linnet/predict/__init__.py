@@ -1,5 +1,6 @@
 """Bundle to answers: engine, batching, classifier. Knows nothing of how a model was made, or of HTTP."""
 
-from linnet.predict.classifier import Classifier, Prediction, load, sigmoid, softmax
+from linnet.predict.answers import decide, sigmoid, softmax, to_probabilities
+from linnet.predict.classifier import Classifier, Prediction, load
 
-__all__ = ["Classifier", "Prediction", "load", "sigmoid", "softmax"]
+__all__ = ["Classifier", "Prediction", "decide", "load", "sigmoid", "softmax", "to_probabilities"]

@@ -1,4 +1,4 @@
-"""Texts in, labels and probabilities out: clean, encode, batch, run, softmax or sigmoid, in the order they came."""
+"""Texts in, labels and probabilities out: clean, encode, batch, run, decide, in the order they came."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from linnet.bundle import Bundle
 from linnet.errors import BundleError, TextError
+from linnet.predict.answers import decide, to_probabilities
 from linnet.predict.batching import pad, token_budget_batches
 from linnet.predict.engine import OnnxEngine
 from linnet.text import Encoding, Tokenizer, clean
@@ -22,13 +23,15 @@ class Prediction:
     """The answer to one text, which has exactly one label or, where the model is multi-label, any number.
 
     Attributes:
-        label: The most probable of `labels`; None where no label applies.
-        probability: Its probability; where no label applies, the largest of all.
+        label: The most probable of `labels`; None where no label applies, or where the model abstains.
+        probability: Its probability; where there is no label, the largest of all.
         probabilities: Every label's probability, in the model's order. They sum to 1; those of a multi-label
             model don't, as each label applies or not by itself.
         truncated: Whether the text was longer than the model reads, so that its end was cut off.
         labels: The labels that apply, the most probable first: the one label, or those whose probability
             reaches their threshold, which may be none.
+        abstained: Whether the model is not sure enough of the most probable label to give it. Only a model that was
+            exported with `export.min_precision` abstains, and a multi-label one just gives fewer labels.
     """
 
     label: str | None
@@ -36,6 +39,7 @@ class Prediction:
     probabilities: dict[str, float]
     truncated: bool
     labels: tuple[str, ...]
+    abstained: bool = False
 
 
 class Classifier:
@@ -109,22 +113,19 @@ class Classifier:
         return self._answer(texts)[0]
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which labels apply, bool (texts, labels), by probabilities of that shape."""
-        thresholds = self.bundle.manifest.thresholds
-        if thresholds is not None:
-            return probabilities >= np.array(thresholds)
-        return np.asarray(probabilities.argmax(axis=1)[:, None] == np.arange(len(self.labels)))
+        """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""
+        return decide(probabilities, self.bundle.manifest.thresholds, self.multi_label)
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        scaled = logits / self.bundle.manifest.temperature
-        return sigmoid(scaled) if self.multi_label else softmax(scaled)
+        return to_probabilities(logits, self.bundle.manifest.temperature, self.multi_label)
 
     def _prediction(self, row: list[float], applies: NDArray[np.bool_], truncated: bool) -> Prediction:
         chosen = sorted(np.flatnonzero(applies).tolist(), key=lambda k: -row[k])
         names = tuple(self.labels[k] for k in chosen)
         probability = row[chosen[0]] if chosen else max(row)
         by_name = dict(zip(self.labels, row, strict=True))
-        return Prediction(names[0] if names else None, probability, by_name, truncated, names)
+        abstained = not chosen and not self.multi_label
+        return Prediction(names[0] if names else None, probability, by_name, truncated, names, abstained)
 
     def _answer(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bool]]:
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
@@ -152,20 +153,6 @@ class Classifier:
         for batch in token_budget_batches([len(encoding.ids) for encoding in encodings], self._max_batch_tokens):
             logits[batch] = self._engine.run(*pad([encodings[i].ids for i in batch], self._tokenizer.pad_id))
         return logits
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probabilities of rows of logits, in float64 so that they sum to 1 and large logits don't overflow."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities
-
-
-def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probabilities of logits, each for itself, in float64; large logits don't overflow."""
-    powers = np.exp(-np.abs(logits.astype(np.float64)))
-    probabilities: NDArray[np.float64] = np.where(logits >= 0, 1.0, powers) / (1.0 + powers)
-    return probabilities
 
 
 def load(

@@ -41,7 +41,8 @@ def require_json(request: Request) -> None:
 
 def model_info(service: Service) -> ModelInfo:
     """Which model answers."""
-    return ModelInfo(name=service.classifier.name, digest=service.classifier.digest)
+    manifest = service.classifier.bundle.manifest
+    return ModelInfo(name=manifest.name, digest=manifest.digest, min_precision=manifest.min_precision)
 
 
 @router.post(
@@ -54,7 +55,7 @@ def model_info(service: Service) -> ModelInfo:
 async def predict(
     request: Request, body: PredictRequest, service: Annotated[Service, Depends(service_of)]
 ) -> PredictResponse:
-    """Labels, probabilities and whether the text was cut, for each text in order."""
+    """Labels, probabilities, whether the text was cut and whether the model abstained, for each text in order."""
     predictions = await service.predict(body.texts)
     return PredictResponse(
         request_id=request_id(request.scope),

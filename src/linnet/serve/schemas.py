@@ -28,6 +28,11 @@ class ModelInfo(BaseModel):
 
     name: str = Field(description="The model's name.", examples=["tweets"])
     digest: str = Field(description="SHA-256 of the bundle's manifest: it names the bundle.", examples=[EXAMPLE_DIGEST])
+    min_precision: float | None = Field(
+        description="The share of right ones that each label's answers were shown to reach; texts that are not sure "
+        "enough of it are not answered. Null: every text is answered.",
+        examples=[None],
+    )
 
 
 class TextPrediction(BaseModel):
@@ -36,11 +41,12 @@ class TextPrediction(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     label: str | None = Field(
-        description="The most probable of `labels`; null where none applies, which only a multi-label model says.",
+        description="The most probable of `labels`; null where none applies, which only a multi-label model says, or "
+        "where the model abstained.",
         examples=["positive"],
     )
     probability: float = Field(
-        ge=0, le=1, description="Its probability; where no label applies, the largest of all.", examples=[0.97]
+        ge=0, le=1, description="Its probability; where there is no label, the largest of all.", examples=[0.97]
     )
     probabilities: dict[str, float] = Field(
         description="Every label's probability. They sum to 1; those of a multi-label model don't.",
@@ -53,6 +59,11 @@ class TextPrediction(BaseModel):
         description="The labels that apply, the most probable first: one, or from a multi-label model those whose "
         "probability reaches their threshold, which may be none.",
         examples=[["positive"]],
+    )
+    abstained: bool = Field(
+        description="Whether the model is not sure enough of the most probable label to give it; only one with a "
+        "`min_precision` abstains.",
+        examples=[False],
     )
 
 

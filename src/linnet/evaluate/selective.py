@@ -1,0 +1,198 @@
+"""From which probability on an answer is right often enough, and what share of the texts is then answered.
+
+Every label gets the lowest threshold from which on its answers are shown to be right with the precision asked for.
+"Shown" holds for all labels at once with the confidence asked for, although the thresholds are chosen on the rows that
+show it. That is by Learn then Test: the texts that a label could be given to are taken from the surest down, and each
+number of answers on a ladder stands for the hypothesis "of texts this sure or surer, fewer are right", which an exact
+binomial test rejects or not. The ladder is climbed down and left at the first number that is not rejected, so that no
+further allowance for many tests is due. With few answers one mistake would end that, so it has several `STARTS`, the
+last of them with all texts answered; they share the allowance, as the labels do.
+
+The test is exact because the number of answers is fixed, and not the probability: given where the next text lies, those
+before it are a plain sample of all texts that are surer. Nothing takes the model at its word. What is presumed is that
+the texts to come are like the rows, and that precision, once it has fallen below what is asked for, stays there as less
+sure texts are added.
+
+Source: Angelopoulos et al. 2021, Learn then Test: Calibrating Predictive Algorithms to Achieve Risk Control, fixed
+sequence testing with several starts.
+
+Shapes: n rows, C labels; probabilities are float (n, C), labels and predictions say which labels apply, bool (n, C).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from linnet.config import EvaluateConfig
+from linnet.evaluate.intervals import Estimate, percentile, proportion
+from linnet.evaluate.multilabel import resampled_sums
+from linnet.predict import decide
+
+STARTS = 4  # from as few answers as can show it, evenly apart in their logarithm, to all
+STEP = 1.01  # from one number of answers to the next
+SMALLEST = 1e-6  # a threshold lies between 0 and 1, neither of them included
+NAMES_SHOWN = 3
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+def choose(
+    probabilities: Floats, labels: Bools, multi_label: bool, min_precision: float, confidence_level: float
+) -> list[float | None]:
+    """The threshold of each label from which on its answers are right in at least `min_precision` of cases.
+
+    Args:
+        probabilities: Of rows that the model has not learned from.
+        labels: What is right.
+        multi_label: Whether a text has any number of labels; else only its most probable one is ever given.
+        min_precision: Between 0 and 1.
+        confidence_level: With which that holds, for all labels at once.
+
+    Returns:
+        A threshold a label; None for a label that these rows don't show to reach `min_precision` anywhere.
+    """
+    count = labels.shape[1]
+    lowest = SMALLEST if multi_label else 1 / count  # the most probable of C has at least that
+    candidates = decide(probabilities, None, multi_label)
+    return [
+        lowest_shown(
+            probabilities[candidates[:, k], k],
+            labels[candidates[:, k], k],
+            min_precision,
+            (1 - confidence_level) / count,
+            lowest,
+        )
+        for k in range(count)
+    ]
+
+
+def lowest_shown(
+    probabilities: Floats, right: Bools, min_precision: float, error_rate: float, lowest: float
+) -> float | None:
+    """The lowest threshold that is shown to leave answers of the precision asked for.
+
+    Args:
+        probabilities: Of one label, where it could be given, float (m,).
+        right: Whether that would be right, bool (m,).
+        min_precision: Between 0 and 1.
+        error_rate: How often, at most, rows may show what is not so.
+        lowest: The threshold that leaves all answers.
+
+    Returns:
+        The threshold, half-way between two probabilities; None where none is shown.
+    """
+    steps, starts = ladder(fewest(min_precision, error_rate), len(right))
+    order = np.argsort(-probabilities, kind="stable")
+    falling = np.clip(probabilities[order], SMALLEST, 1 - SMALLEST)
+    answers = np.searchsorted(-falling, -falling[steps - 1], side="right")  # those of one probability stay together
+    correct = np.cumsum(right[order])[answers - 1]
+    shown = binom.sf(correct - 1, answers, min_precision) <= error_rate / STARTS
+    reached = [start + int(np.cumprod(shown[start:]).sum()) - 1 for start in starts if shown[start]]
+    if not reached:
+        return None
+    last = answers[max(reached)]
+    return lowest if last == len(right) else float((falling[last - 1] + falling[last]) / 2)
+
+
+def fewest(min_precision: float, error_rate: float) -> int:
+    """How many answers it takes to show a precision at one start, were all of them right."""
+    return int(np.ceil(np.log(error_rate / STARTS) / np.log(min_precision)))
+
+
+def ladder(least: int, rows: int) -> tuple[NDArray[np.int64], list[int]]:
+    """The numbers of answers to try, rising from `least` to `rows`, and the places in it to start from.
+
+    Both are empty where there are fewer rows than that. They depend on nothing but these two numbers.
+    """
+    if rows < least:
+        return np.zeros(0, np.int64), []
+    starts = np.geomspace(least, rows, STARTS + 1)[1:].round().astype(np.int64)
+    steps = np.geomspace(least, rows, int(np.log(rows / least) / np.log(STEP)) + 2).round().astype(np.int64)
+    steps = np.unique(np.concatenate([steps, starts]))
+    return steps, sorted(set(np.searchsorted(steps, starts).tolist()))
+
+
+def describe(
+    labels: Bools,
+    predictions: Bools,
+    label_names: Sequence[str],
+    thresholds: Sequence[float | None],
+    multi_label: bool,
+    settings: EvaluateConfig,
+) -> dict[str, Any]:
+    """How much is answered, and how much of that is right, in all and by label; each with its interval.
+
+    Args:
+        labels: What is right.
+        predictions: What was answered.
+        label_names: Names by id.
+        thresholds: From which on each label is given.
+        multi_label: Whether a text has any number of labels. Then a text is answered if it gets one at all, and
+            precision is of all labels given, its interval by resampling the texts.
+        settings: Of the intervals.
+
+    Returns:
+        `coverage`, `precision`, and `per_class` with `label`, `threshold`, `answered` (rows) and `precision`.
+    """
+    level = settings.confidence_level
+    answered, right = predictions.sum(axis=0).tolist(), (labels & predictions).sum(axis=0).tolist()
+    precision = proportion(sum(right), sum(answered), level)
+    if multi_label and sum(answered):
+        precision = _resampled_precision(labels, predictions, settings)
+    return {
+        "coverage": asdict(proportion(int(predictions.any(axis=1).sum()), len(labels), level)),
+        "precision": asdict(precision),
+        "per_class": [
+            {
+                "label": name,
+                "threshold": thresholds[k],
+                "answered": answered[k],
+                "precision": asdict(proportion(right[k], answered[k], level)),
+            }
+            for k, name in enumerate(label_names)
+        ],
+    }
+
+
+def sentence(found: Mapping[str, Any], multi_label: bool) -> str:
+    """What `describe` found, for people, without a subject."""
+    coverage, precision = found["coverage"]["value"], found["precision"]
+    interval = f"({precision['low']:.2%} to {precision['high']:.2%})"
+    if multi_label:
+        given = f"of the labels given, {precision['value']:.2%} {interval} are right"
+        return f"gives labels to {coverage:.2%} of the texts; {given}"
+    return f"answers {coverage:.2%} of the texts, and is right in {precision['value']:.2%} {interval} of those"
+
+
+def notes(found: Mapping[str, Any], multi_label: bool) -> list[str]:
+    """What a report says of `describe`'s figures and the `min_precision` beside them, in sentences."""
+    asked = f"{found['min_precision']:.2%}"
+    lines = [f"The model {sentence(found, multi_label)}. Export asked for {asked} with each label."]
+    never = [item["label"] for item in found["per_class"] if item["threshold"] is None]
+    if never:
+        lines.append(f"It never answers {listed(never)}, as export could not show that with any threshold.")
+    below = [item["label"] for item in found["per_class"] if item["precision"]["high"] < found["min_precision"]]
+    if below:
+        lines.append(
+            f"On these rows the answer {listed(below)} is right LESS often than that: they are unlike the validation "
+            "rows, or chance was against it. Export with rows like these to have thresholds that hold for them."
+        )
+    return lines
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names in quotes, and how many more there are."""
+    left = len(names) - NAMES_SHOWN
+    return ", ".join(map(repr, names[:NAMES_SHOWN])) + (f" and {left} more" if left > 0 else "")
+
+
+def _resampled_precision(labels: Bools, predictions: Bools, settings: EvaluateConfig) -> Estimate:
+    counts = np.stack([(labels & predictions).sum(axis=1), predictions.sum(axis=1)], axis=1)
+    sums = np.vstack([counts.sum(axis=0), resampled_sums(counts, settings.bootstrap_resamples, settings.seed)])
+    shares = sums[:, 0] / np.maximum(sums[:, 1], 1)
+    return percentile(float(shares[0]), shares[1:], settings.confidence_level)

@@ -1,0 +1,93 @@
+"""What the validation rows settle: the temperature, the thresholds, and whether the model is good enough.
+
+The rows are scored once; everything here follows from their logits, and so agrees with what will be served.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.config import Config, EvaluateConfig
+from linnet.data import Split
+from linnet.evaluate import selective, thresholds
+from linnet.evaluate.temperature import choose
+from linnet.export import proof
+from linnet.predict import decide, to_probabilities
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What goes into the bundle.
+
+    Attributes:
+        facts: `temperature`, `min_precision` and `thresholds`, as in manifest.json.
+        checks: As in proof.json; all have passed.
+        probabilities: What will be answered to the rows, float (n, C).
+        predictions: Which labels they will be given, bool (n, C).
+    """
+
+    facts: dict[str, Any]
+    checks: dict[str, proof.Check]
+    probabilities: NDArray[np.float64]
+    predictions: NDArray[np.bool_]
+
+
+def settle(config: Config, logits: NDArray[np.float32], split: Split) -> Settled:
+    """Choose the temperature and the thresholds, and check what they lead to.
+
+    Args:
+        config: Its `export` section, and from `evaluate` the confidence level, the number of bins, and the resamples
+            and seed of a bootstrap.
+        logits: What the graph answered to the rows, (n, C).
+        split: The rows.
+
+    Raises:
+        ProofError: A check failed; the message names it.
+    """
+    settings, multi_label = config.evaluate, split.multi_label
+    temperature = choose(logits, split.labels, settings.seed) if config.export.calibrate else None
+    value = 1.0 if temperature is None else temperature.value
+    probabilities = to_probabilities(logits, value, multi_label)
+    checks = {
+        "accuracy": proof.require("accuracy", _accuracy(settings, probabilities, split)),
+        "calibration": proof.calibration_check(logits, split.labels, temperature, settings.calibration_bins),
+    }
+    applies = split.labels if multi_label else split.labels[:, None] == np.arange(len(split.label_names))
+    precise = config.export.min_precision or None
+    chosen = _thresholds(probabilities, applies, multi_label, precise, settings.confidence_level)
+    predictions = decide(probabilities, chosen, multi_label)
+    if precise is not None and chosen is not None:
+        check = proof.precision_check(applies, predictions, split.label_names, chosen, multi_label, precise, settings)
+        checks["precision"] = proof.require("precision", check)
+    facts = {"temperature": value, "min_precision": precise, "thresholds": chosen}
+    return Settled(facts, checks, probabilities, predictions)
+
+
+def _thresholds(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    multi_label: bool,
+    min_precision: float | None,
+    confidence_level: float,
+) -> list[float | None] | None:
+    if min_precision is not None:
+        return selective.choose(probabilities, labels, multi_label, min_precision, confidence_level)
+    return thresholds.tune(probabilities, labels).tolist() if multi_label else None
+
+
+def _accuracy(settings: EvaluateConfig, probabilities: NDArray[np.float64], split: Split) -> proof.Check:
+    if not split.multi_label:
+        return proof.accuracy_check(
+            split.labels, probabilities.argmax(axis=1), split.label_names, settings.confidence_level
+        )
+    decided = thresholds.cross_decide(probabilities, split.labels)
+    return proof.multi_label_check(
+        split.labels,
+        decided,
+        split.label_names,
+        settings.confidence_level,
+        settings.bootstrap_resamples,
+        settings.seed,
+    )
