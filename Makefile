@@ -31,7 +31,10 @@ check: $(READY)  ## lint and type-check
 
 bench: $(READY)  ## the benchmarks: make bench DATA=FILE MODEL=ENCODER
 	@test -n "$(DATA)" -a -n "$(MODEL)" || { echo "Usage: make bench DATA=FILE MODEL=ENCODER"; exit 2; }
+	$(BIN)/pip install --quiet -r requirements-bench.txt
 	$(BIN)/python benchmarks/accuracy.py --data "$(DATA)" --model "$(MODEL)"
+	$(BIN)/python benchmarks/prepare.py --data "$(DATA)"
+	$(BIN)/python benchmarks/train.py --data "$(DATA)" --model "$(MODEL)"
 
 format: $(READY)  ## format and mend what the linter can
 	$(BIN)/ruff format .
