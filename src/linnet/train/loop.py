@@ -150,7 +150,7 @@ class Loop:
         state = self.state
         before = self.generator.get_state()
         order = torch.randperm(len(self.train), generator=self.generator).numpy()
-        self._after, size = self.generator.get_state(), self.texts_per_step
+        after, size = self.generator.get_state(), self.texts_per_step
         self.generator.set_state(before)  # until the epoch is done, so that its order can be drawn again
         while state.epoch_step < self.steps_per_epoch:
             rows = order[state.epoch_step * size : (state.epoch_step + 1) * size]
@@ -159,7 +159,7 @@ class Loop:
             state.epoch_step += 1
             on_step(len(rows), state.epoch_loss / state.epoch_texts)
         scores = self.task.evaluate()
-        self.generator.set_state(self._after)
+        self.generator.set_state(after)
         rate = learning_rate(self.settings, state.step - 1, self.steps_per_epoch * self.settings.num_train_epochs)
         mean = state.epoch_loss / state.epoch_texts
         epoch = Epoch(len(state.history) + 1, mean, scores.loss, scores.accuracy, scores.f1, rate)
