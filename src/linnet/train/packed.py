@@ -88,6 +88,7 @@ class Packed:
         self.rate = getattr(model.config, self.names.dropout)
         self.attention_rate = getattr(model.config, self.names.attention_dropout)
         self.weights = Weights(model, list(self._joined()), dtype, vocabulary)
+        self._views: dict[tuple[int, tuple[str, ...]], list[torch.Tensor]] = {}
 
     def _joined(self) -> Any:
         names = self.names
@@ -161,8 +162,12 @@ class Packed:
         return _norm(self._drop(y, training) + x, layer.get_submodule(names.down_norm))
 
     def _tensors(self, number: int, parts: tuple[str, ...]) -> list[torch.Tensor]:
-        keys = [tuple(self._name(number, part, kind) for part in parts) for kind in ("weight", "bias")]
-        return [self.weights.value(*key) for key in keys] + [self.weights.grad(*key) for key in keys]
+        """Weight and bias of a layer's parts, one below the other, and where their gradients go."""
+        if (number, parts) not in self._views:
+            keys = [tuple(self._name(number, part, kind) for part in parts) for kind in ("weight", "bias")]
+            views = [self.weights.value(*key) for key in keys] + [self.weights.grad(*key) for key in keys]
+            self._views[number, parts] = views
+        return self._views[number, parts]
 
     def _linear(self, number: int, x: torch.Tensor, *parts: str) -> torch.Tensor:
         return Linear.apply(x, *self._tensors(number, parts))  # type: ignore[no-any-return, no-untyped-call]
