@@ -95,20 +95,21 @@ def _show(results: dict[str, Any]) -> None:
     table = Table(
         title=f"{results['encoder']} on {results['data']}, temperature {found['temperature']:.2f}", title_justify="left"
     )
-    for header in ("judged on", "calibration error before", "after", "log loss before", "after", "by chance up to"):
+    for header in ("judged on", "error before", "after", "by chance", "log loss before", "after"):
         table.add_column(header, justify="left" if header == "judged on" else "right")
-    own, (before, after) = found["validation"], found["test"].values()
+    own, before, after = found["validation"], found["test"]["before"], found["test"]["after"]
     errors = (own["expected_calibration_error_before"], own["expected_calibration_error"])
     table.add_row(
-        f"{rows['validation']:,} validation rows, each half by the other",
+        f"{rows['validation']:,} validation rows",
         *(f"{100 * error:.2f} %" for error in errors),
+        "",
         *(f"{loss:.4f}" for loss in (own["log_loss_before"], own["log_loss"])),
     )
     table.add_row(
         f"{rows['test']:,} test rows",
         *(f"{100 * some['expected_calibration_error']:.2f} %" for some in (before, after)),
-        *(f"{some['log_loss']['value']:.4f}" for some in (before, after)),
         f"{100 * after['calibrated_limit']:.2f} %",
+        *(f"{some['log_loss']['value']:.4f}" for some in (before, after)),
     )
     Console().print(table)
     _show_asked(results["min_precision"])
@@ -116,7 +117,7 @@ def _show(results: dict[str, Any]) -> None:
 
 def _show_asked(asked: Sequence[dict[str, Any]]) -> None:
     table = Table(title="What is answered of the test rows where a precision is asked for", title_justify="left")
-    for header in ("asked for", "label", "from probability", "answered", "right", "interval"):
+    for header in ("asked for", "label", "probability", "answered", "right", "interval, %"):
         table.add_column(header, justify="left" if header == "label" else "right")
     for item in asked:
         name = f"{100 * item['min_precision']:g} %"
@@ -135,7 +136,7 @@ def _show_asked(asked: Sequence[dict[str, Any]]) -> None:
 
 
 def _right(estimate: dict[str, float]) -> tuple[str, str]:
-    return f"{100 * estimate['value']:.2f} %", f"{100 * estimate['low']:.2f} to {100 * estimate['high']:.2f} %"
+    return f"{100 * estimate['value']:.2f} %", f"{100 * estimate['low']:.2f} to {100 * estimate['high']:.2f}"
 
 
 if __name__ == "__main__":

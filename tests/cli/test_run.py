@@ -24,7 +24,7 @@ def folders(directory):
 
 
 def test_run_leaves_the_folders_of_every_stage(job, tmp_path, capsys):
-    assert main(job) == 0
+    assert main([*job, "--set", "export.min_precision=0.55"]) == 0
     run = tmp_path / "runs" / "small"
     assert folders(run) == ["bundle", "checkpoint", "linnet.toml", "report", "splits"]
     shown = capsys.readouterr().out
@@ -36,6 +36,9 @@ def test_run_leaves_the_folders_of_every_stage(job, tmp_path, capsys):
     report = json.loads((run / "report" / "report.json").read_text())
     assert report["split"] == "test"
     assert report["accuracy"]["value"] > 0.7
+    assert report["selective"]["min_precision"] == linnet.load(run / "bundle").bundle.manifest.min_precision == 0.55
+    assert f"The model answers {report['selective']['coverage']['value']:.2%} of the texts" in shown
+    assert f"calibration error {100 * report['calibration']['expected_calibration_error']:.1f} %" in shown
     card = json.loads((run / "splits" / "data_card.json").read_text())["accounting"]
     assert card["rows_in"] == card["rows_used"] + card["rows_dropped"] == 600
     assert len(linnet.load(run / "bundle").predict(["what a good day", "i hate this"])) == 2
