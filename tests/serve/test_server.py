@@ -62,9 +62,10 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[i
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_start_ask_and_stop(bundle, classifier, number):
+    model = {"name": classifier.name, "digest": classifier.digest, "min_precision": None}
     with running(bundle) as (process, address, _):
         for _ in range(3):
-            assert ask(address, "private words")["model"] == {"name": classifier.name, "digest": classifier.digest}
+            assert ask(address, "private words")["model"] == model
         code, out, err = end(process, number)
     assert code == 0
     assert out == ""
