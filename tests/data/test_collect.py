@@ -92,6 +92,27 @@ def test_what_is_collected_does_not_depend_on_the_chunks(tmp_path: Path, monkeyp
     assert len(np.unique(whole.rank)) == 1000
 
 
+def test_labels_of_a_list_are_several_labels(tmp_path: Path) -> None:
+    rows = [("one", ["b", "a"]), ("two", ["a", None]), ("three", "b|a"), ("four", []), ("five", [2, 3.0])]
+    result, _ = collect(rows, tmp_path, label_separator="|")
+    assert result.labels == ("2", "3", "a", "b")
+    assert [result.label_sets[place] for place in result.label] == [(2, 3), (2,), (2, 3), (0, 1)]
+    assert result.dropped == {"missing_label": 1}
+
+
+@pytest.mark.parametrize(
+    ("label", "separator", "message"),
+    [
+        (["a"], "", r"Row 2 has a list for a label: \['a'\]\. .*--label-separator"),
+        ({"a": 1}, "|", "Row 2 has an object for a label"),
+        (["a|b", "c"], "|", r"Row 2 has the label 'a\|b', in which '\|' stands"),
+    ],
+)
+def test_labels_that_are_no_labels(tmp_path: Path, label: Any, separator: str, message: str) -> None:
+    with pytest.raises(LabelError, match=message):
+        collect([("one", "a"), ("two", label)], tmp_path, label_separator=separator)
+
+
 def test_long_texts_make_short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("linnet.data.clean.collect.CHUNK_CHARACTERS", 5000)
     rows = [(number, ("x" * 1000, "a")) for number in range(100)]

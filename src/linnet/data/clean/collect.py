@@ -112,7 +112,7 @@ class Collector:
             ahead: deque[Future[None]] = deque()
             for rows in _chunks(table.rows):
                 self._rows_in += len(rows)
-                chunk = clean_rows(rows, len(table.columns), text, label, self._settings.repair, self._settings.mask)
+                chunk = clean_rows(rows, len(table.columns), text, label, self._settings)
                 self._dropped += chunk.dropped
                 self._repaired += chunk.repaired
                 columns, codes = self._label(chunk, text, label)

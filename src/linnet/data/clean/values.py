@@ -11,8 +11,9 @@ from typing import Any
 
 import ftfy
 
+from linnet.config import DataConfig
 from linnet.data.read.table import Row
-from linnet.errors import TextError
+from linnet.errors import LabelError, TextError
 from linnet.text import SURROGATE, clean
 
 MAX_WHOLE = 2**53  # beyond, not every whole number is a float
@@ -35,7 +36,7 @@ class Chunk:
     repaired: int
 
 
-def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, repair: bool, mask: Sequence[str] = ()) -> Chunk:
+def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, settings: DataConfig) -> Chunk:
     """Clean some rows, column by column.
 
     Args:
@@ -43,14 +44,23 @@ def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, repair: b
         width: How many values a row must have.
         text: Position of the text.
         label: Position of the label.
-        repair: Whether mojibake, UTF-8 that was once read as another encoding, is undone.
-        mask: Which personal data in the text are replaced, as in service.
+        settings: Say whether mojibake, UTF-8 that was once read as another encoding, is undone; which personal data in
+            the text are replaced, as in service; and what stands between several labels.
+
+    Raises:
+        LabelError: A label is a list where each row has one, or an object.
     """
+    mask, repair = settings.mask, settings.repair
     dropped: Counter[str] = Counter()
     whole = [row for row in rows if len(row[1]) == width]
     if len(whole) < len(rows):
         dropped.update(_misfit(len(row[1]), width) for row in rows if len(row[1]) != width)
     raw = [list(column) for column in zip(*(values for _, values in whole), strict=True)] or [[] for _ in range(width)]
+    if not set(map(type, raw[label])).isdisjoint((list, dict)):
+        raw[label] = [
+            _joined(value, number, settings.label_separator)
+            for (number, _), value in zip(whole, raw[label], strict=True)
+        ]
     columns = [_strings(column) for column in raw]
     broken = {place for column in columns for place in _broken(column)}
     texts, kept, repaired = [], [], 0
@@ -85,6 +95,26 @@ def _strings(column: list[Any]) -> list[Any]:
     if set(map(type, column)) <= {str}:
         return column
     return [value if type(value) is str else _as_string(value) for value in column]
+
+
+def _joined(value: Any, number: int, separator: str) -> Any:
+    """The labels of a list as one string, as other files have them; what is no list as it is."""
+    if not isinstance(value, list | dict):
+        return value
+    if isinstance(value, dict) or not separator:
+        kind = "an object" if isinstance(value, dict) else "a list"
+        raise LabelError(
+            f"Row {number} has {kind} for a label: {value!r:.60}. Expected a string or a number; lists, where rows "
+            "have several labels, are read with --label-separator ',' or another that stands in no label."
+        )
+    names = [name for name in map(_as_string, value) if name]
+    inside = next((name for name in names if separator in name), None)
+    if inside is not None:
+        raise LabelError(
+            f"Row {number} has the label {inside!r:.60}, in which {separator!r} stands. Choose another "
+            "--label-separator, which stands in no label."
+        )
+    return separator.join(names)
 
 
 def _broken(column: list[Any]) -> list[int]:
