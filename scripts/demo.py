@@ -13,7 +13,8 @@ from pathlib import Path
 
 LINNET = [sys.executable, "-m", "linnet.cli.main"]
 SETTINGS = Path(__file__).with_name("demo.toml")
-TEXTS = ["what a lovely surprise, thank you!", "not good at all, I want my money back"]
+# In the words of the generated messages: the model has met no others.
+TEXTS = ["honestly the film was wonderful", "the train was late and the coffee cold"]
 SECONDS_TO_STOP = 30
 
 

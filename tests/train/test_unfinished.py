@@ -177,7 +177,7 @@ def test_a_full_disk_is_a_sentence_and_the_former_state_stands(splits, settings,
     with pytest.raises(StorageError, match="No space left"):
         train(settings(save_steps=2), splits, tmp_path / "checkpoint")
     kept = sorted(path.name for path in (tmp_path / "checkpoint.unfinished").iterdir())
-    assert kept == ["run.json", "state-2", "state-4"]
+    assert kept == [".lock", "run.json", "state-2", "state-4"]
 
 
 def test_memory_that_ran_out_says_what_to_lower(splits, settings, monkeypatch, tmp_path):
@@ -194,3 +194,38 @@ def test_a_finished_run_is_begun_anew(splits, settings, tmp_path):
     second = train(settings(num_train_epochs=1, seed=9), splits, tmp_path / "checkpoint")
     assert first["history"] != second["history"]
     shutil.rmtree(tmp_path / "checkpoint")
+
+
+def test_two_at_once_are_refused(splits, settings, stop, monkeypatch, tmp_path):
+    stop(3)
+    inner, said = Unfinished.save, []
+
+    def save(self, loop, states):
+        inner(self, loop, states)
+        with pytest.raises(UsageError, match=r"Another process is training into .*checkpoint\.unfinished"):
+            train(settings(), splits, tmp_path / "checkpoint")
+        said.append(loop.state.step)
+
+    monkeypatch.setattr(Unfinished, "save", save)
+    with pytest.raises(StoppedError):
+        train(settings(), splits, tmp_path / "checkpoint")
+    assert said == [4]
+
+
+def test_a_run_that_failed_before_its_first_state_stands_in_nobodys_way(splits, settings, tmp_path):
+    with pytest.raises(TrainingError, match=r"Lower train\.learning_rate"):
+        train(settings(learning_rate=1e30), splits, tmp_path / "checkpoint")
+    train(settings(num_train_epochs=1), splits, tmp_path / "checkpoint")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_padded_models_go_on_too(splits, settings, stop, monkeypatch, tmp_path):
+    monkeypatch.setattr("linnet.train.network.fits", lambda model: False)
+    calm = train(settings(dropout=0.2), splits, tmp_path / "calm")
+    assert calm["network"] == "padded"
+    stop(20)
+    with pytest.raises(StoppedError):
+        train(settings(dropout=0.2), splits, tmp_path / "checkpoint")
+    train(settings(dropout=0.2), splits, tmp_path / "checkpoint")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("calm", "checkpoint")]
+    assert weights[0] == weights[1]

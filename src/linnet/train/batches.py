@@ -97,18 +97,13 @@ def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
             f"Row {unnamed[0]} of the {split.name} split has the label {split.labels[unnamed[0]]}, but there are names "
             f"for 0 to {len(split.label_names) - 1} alone. Run `linnet prepare` again."
         )
-    return encode_texts(split.name, split.texts, split.labels, tokenizer)
-
-
-def encode_texts(name: str, texts: Sequence[str], labels: NDArray[Any], tokenizer: Tokenizer) -> Encoded:
-    """Tokenise clean texts, of which each has its place in `labels`."""
-    parts, lengths, truncated = [np.empty(0, np.int32)], [0], 0
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        encodings = tokenizer.encode(texts[start : start + TEXTS_AT_ONCE])
+    parts, lengths, truncated = [], [0], 0
+    for start in range(0, len(split), TEXTS_AT_ONCE):
+        encodings = tokenizer.encode(split.texts[start : start + TEXTS_AT_ONCE])
         parts += [np.asarray(encoding.ids, np.int32) for encoding in encodings]
         lengths += [len(encoding.ids) for encoding in encodings]
         truncated += sum(encoding.truncated for encoding in encodings)
-    return Encoded(name, np.concatenate(parts), np.cumsum(lengths, dtype=np.int64), labels, truncated)
+    return Encoded(split.name, np.concatenate(parts), np.cumsum(lengths, dtype=np.int64), split.labels, truncated)
 
 
 def batches(

@@ -1,6 +1,7 @@
 """Learning which labels a text has."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,22 @@ from linnet.config import TrainConfig
 from linnet.evaluate import metrics, thresholds
 from linnet.predict import sigmoid
 from linnet.train.batches import Batch, Encoded, batches
-from linnet.train.loop import Scores
 from linnet.train.network import Network
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How a model does on texts it does not learn from.
+
+    Attributes:
+        loss: Mean loss.
+        accuracy: Share of right answers.
+        f1: Macro F1; of several labels a text micro F1.
+    """
+
+    loss: float
+    accuracy: float
+    f1: float
 
 
 class Classify:

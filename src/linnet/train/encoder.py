@@ -121,8 +121,8 @@ def load_classifier(
         ModelError: It can't be loaded, its own weights are not all there, or it can't read what the tokenizer gives.
     """
     names = dict(enumerate(labels))
-    rates = _rates(encoder, dropouts or {})
     try:
+        rates = _rates(encoder, dropouts or {})
         with quiet():
             model, found = AutoModelForSequenceClassification.from_pretrained(
                 encoder.folder,

@@ -71,7 +71,16 @@ class Masks:
     """
 
     def __init__(self, seed: int):
-        self.bits = np.random.SFC64(seed)
+        self._bits = np.random.SFC64(seed)
+
+    @property
+    def state(self) -> list[int]:
+        """Where the sequence stands, JSON-able."""
+        return [int(word) for word in self._bits.state["state"]["state"]]
+
+    @state.setter
+    def state(self, words: list[int]) -> None:
+        self._bits.state = self._bits.state | {"state": {"state": np.array(words, np.uint64)}}
 
     def draw(self, shape: tuple[int, ...], rate: float, like: torch.Tensor) -> torch.Tensor:
         """A mask that is 0 at a share `rate` of its places and 1 elsewhere.
@@ -84,7 +93,7 @@ class Masks:
         if like.device.type != "cpu":
             return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - rate)
         count = math.prod(shape)
-        drawn = self.bits.random_raw(-(-count * BITS // 64)).view(np.uint16)[:count]
+        drawn = self._bits.random_raw(-(-count * BITS // 64)).view(np.uint16)[:count]
         return torch.from_numpy(drawn >= round(rate * (1 << BITS))).view(shape).to(like.dtype)
 
 

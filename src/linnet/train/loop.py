@@ -1,51 +1,23 @@
 """The training loop: epochs of steps, a look at the validation split after each, and when to stop.
 
 All that a run's next step depends on is in `Loop.state`, in the weights and moments, and in the random states that
-`Loop.random_states` gives. Knows nothing of files, nor of what is being learnt: that is a `Task`.
+`unfinished.random_states` gives. Knows nothing of files.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from linnet.config import TrainConfig
 from linnet.errors import TrainingError
-from linnet.train.batches import Batch, Encoded, batch
+from linnet.train.batches import Encoded, batch
+from linnet.train.classify import Classify
 from linnet.train.flops import Flops
-from linnet.train.network import Network
 from linnet.train.optimizer import AdamW, learning_rate
 from linnet.train.processes import Group
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How a model does on texts it does not learn from.
-
-    Attributes:
-        loss: Mean loss.
-        accuracy: Share of right answers.
-        f1: F1, or nothing where there is none to speak of.
-    """
-
-    loss: float
-    accuracy: float
-    f1: float | None
-
-
-class Task(Protocol):
-    """What is learnt."""
-
-    network: Network
-    validation: Encoded
-
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Sum of the losses of a batch's texts, with dropout; float32 ()."""
-
-    def evaluate(self) -> Scores:
-        """How the model does on validation texts."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +38,7 @@ class Epoch:
     train_loss: float
     eval_loss: float
     eval_accuracy: float
-    eval_f1: float | None
+    eval_f1: float
     learning_rate: float
 
 
@@ -107,7 +79,7 @@ class Loop:
         group: The processes that take part.
     """
 
-    def __init__(self, task: Task, settings: TrainConfig, train: Encoded, group: Group | None = None):
+    def __init__(self, task: Classify, settings: TrainConfig, train: Encoded, group: Group | None = None):
         self.task, self.settings, self.train, self.group = task, settings, train, group or Group()
         self.weights = task.network.weights
         self.texts_per_step = (

@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 
 from linnet.train.batches import Batch
-from linnet.train.functions import Masks
 from linnet.train.packed import Packed, fits
 from linnet.train.weights import Weights
 
@@ -19,12 +18,11 @@ class Padded:
         model: A `transformers` classifier in float32.
         dtype: What its products are computed in.
         pad_id: What shorter texts of a batch are filled with.
-        seed: For dropout there is torch's own random state; this is not used.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype, pad_id: int, seed: int):
+    def __init__(self, model: Any, dtype: torch.dtype, pad_id: int):
         self.model, self.dtype, self.pad_id = model, dtype, pad_id
-        self.weights, self.masks = Weights(model), Masks(seed)
+        self.weights = Weights(model)
 
     def __call__(self, batch: Batch, training: bool) -> torch.Tensor:
         """Logits, float32 (texts, labels)."""
@@ -49,11 +47,11 @@ def make_network(
         dtype: What its products are computed in.
         vocabulary: Ids of all tokens that texts will have, sorted.
         pad_id: What shorter texts are filled with, where they have to be.
-        seed: Of dropout.
+        seed: Of dropout, where torch's own random state is not used.
 
     Returns:
         The network, and the vocabulary in which batches have to be: None where token ids are taken as they are.
     """
     if fits(model):
         return Packed(model, dtype, vocabulary, seed), vocabulary
-    return Padded(model, dtype, pad_id, seed), None
+    return Padded(model, dtype, pad_id), None

@@ -61,9 +61,10 @@ ARCHITECTURES = {"distilbert": _DISTILBERT, "bert": _BERT}
 
 
 def fits(model: Any) -> bool:
-    """Whether a model is of an architecture that is known here."""
+    """Whether a model is of an architecture that is known here, with nothing about it that is not."""
     names = ARCHITECTURES.get(model.config.model_type)
-    return names is not None and getattr(model.config, names.activation) == "gelu"
+    plain = names is not None and getattr(model.config, names.activation) == "gelu"
+    return plain and all(parameter.requires_grad for parameter in model.parameters())  # sinusoidal positions are fixed
 
 
 class Packed:

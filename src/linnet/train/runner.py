@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -12,21 +12,20 @@ import torch
 from linnet.config import TrainConfig
 from linnet.errors import StoppedError, TrainingError
 from linnet.progress import progress
-from linnet.train.loop import Epoch, Loop
+from linnet.train.loop import Loop
 from linnet.train.unfinished import Unfinished, random_states, set_random_states
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
 EXHAUSTED = "can't allocate memory", "not enough memory", "out of memory"
 
 
-def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event, on_epoch: Callable[[Epoch], None]) -> None:
+def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
     """Run all epochs, from the last state on disk if there is one.
 
     Args:
         loop: A fresh loop.
         unfinished: Where its states are kept.
         stopped: Set when the process is asked to stop; it does between two steps, when a state is on disk.
-        on_epoch: Called after each epoch.
 
     Raises:
         StoppedError: `stopped` was set.
@@ -72,7 +71,6 @@ def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event, on_epoch: 
             save()
             if loop.group.first:
                 unfinished.tidy(loop)
-            on_epoch(epoch)
     loop.state.seconds = before + time.perf_counter() - started
 
 

@@ -1,7 +1,7 @@
 """The stage itself: splits become a checkpoint, with the record of how."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,22 +20,22 @@ from linnet.train.batches import encode
 from linnet.train.checkpoint import RECORD, write_checkpoint
 from linnet.train.classify import Classify
 from linnet.train.encoder import Encoder, find_encoder, load_classifier
-from linnet.train.loop import Epoch, Loop
+from linnet.train.loop import Loop
 from linnet.train.network import make_network
 from linnet.train.precision import Precision, choose_precision
 from linnet.train.processes import Group, device, process_group
 from linnet.train.runner import memory_errors, run, stop_signals
-from linnet.train.unfinished import Unfinished, discard
+from linnet.train.unfinished import Unfinished
 
 FORMAT = 2
-NOT_IN_RESULT = {"save_steps", "save_total_limit"}  # settings that the weights do not depend on
+# Settings that the weights do not depend on; of bf16 they do, on what it came to.
+NOT_IN_RESULT = {"save_steps", "save_total_limit", "bf16"}
 
 
 def train(
     config: Config,
     splits: Path,
     directory: Path,
-    on_epoch: Callable[[Epoch], None] | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Fine-tune an encoder and keep its best epoch.
@@ -48,7 +48,6 @@ def train(
         splits: A folder that `linnet prepare` wrote.
         directory: The checkpoint folder; appears whole, or stays as it was. While the run is under way its state lies
             beside it, in a folder of the same name and `.unfinished`.
-        on_epoch: Called after each epoch; what it raises ends the run.
         overwrite: Begin anew, though an unfinished run lies there.
 
     Returns:
@@ -75,16 +74,16 @@ def train(
     ):
         encoder = _encoder(config.model, learn.texts, Path(own))
         loop, precision = make_loop(config, learn, validate, encoder, group)
-        if overwrite and group.first:
-            discard(directory)
-        group.wait()
-        unfinished = Unfinished(directory, _identity(config, splits, encoder, group), config.train.save_total_limit)
-        run(loop, unfinished, stopped, on_epoch or (lambda epoch: None))
-        record = _record(config, splits, learn, encoder, loop, precision)
-        if group.first:
-            with whole_directory(directory, holds=RECORD) as folder:
-                write_checkpoint(folder, unfinished.best(loop), encoder, config.model.max_length, record)
-            unfinished.remove()
+        identity = _identity(config, splits, encoder, group, precision)
+        limit = config.train.save_total_limit
+        with Unfinished(directory, identity, limit, overwrite, group.first) as unfinished:
+            group.wait()
+            run(loop, unfinished, stopped)
+            record = _record(config, splits, learn, encoder, loop, precision)
+            if group.first:
+                with whole_directory(directory, holds=RECORD) as folder:
+                    write_checkpoint(folder, unfinished.best(loop), encoder, config.model.max_length, record)
+                unfinished.remove()
         group.wait()
     return record
 
@@ -138,7 +137,7 @@ def make_loop(config: Config, learn: Split, validate: Split, encoder: Encoder, g
     """A fresh loop over a split, and the precision it computes in."""
     settings = config.train
     tokenizer = encoder.tokenizer(config.model.max_length)
-    model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, dropouts(settings)).to(device())
+    model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, _dropouts(settings)).to(device())
     precision = choose_precision(settings.bf16, model.config.hidden_size, device())
     encoded = [encode(split, tokenizer) for split in (learn, validate)]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
@@ -150,7 +149,7 @@ def make_loop(config: Config, learn: Split, validate: Split, encoder: Encoder, g
     return Loop(task, settings, encoded[0], group), precision
 
 
-def dropouts(settings: TrainConfig) -> dict[str, float]:
+def _dropouts(settings: TrainConfig) -> dict[str, float]:
     """The rates of dropout that are set, under the names that `load_classifier` takes; others are the encoder's own."""
     rates = {"dropout": settings.dropout, "attention_dropout": settings.attention_dropout}
     return {name: rate for name, rate in rates.items() if rate != "encoder"}
@@ -166,7 +165,7 @@ def _class_weights(settings: TrainConfig, learn: Split) -> list[float] | None:
     return [float(weight) for weight in weights]
 
 
-def _identity(config: Config, splits: Path, encoder: Encoder, group: Group) -> dict[str, Any]:
+def _identity(config: Config, splits: Path, encoder: Encoder, group: Group, precision: Precision) -> dict[str, Any]:
     """Everything that the weights depend on."""
     return {
         "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT),
@@ -174,6 +173,7 @@ def _identity(config: Config, splits: Path, encoder: Encoder, group: Group) -> d
         "splits": {name: digest(splits / f"{name}.parquet") for name in ("train", "validation")},
         "encoder": encoder.identity(),
         "processes": group.size,
+        "precision": precision.name,
     }
 
 

@@ -9,45 +9,78 @@ Each folder appears whole or not at all. The last `save_total_limit` states are 
 """
 
 import dataclasses
+import fcntl
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from linnet.errors import UsageError
-from linnet.files import canonical_json, digest, whole_directory, write_text
+from linnet.files import canonical_json, digest, disk_errors, whole_directory, write_text
 from linnet.train.encoder import quiet
 from linnet.train.loop import Epoch, Loop, State, best_of
+from linnet.train.packed import Packed
 
-RUN, STATE, TENSORS = "run.json", "state.json", "state.safetensors"
+RUN, LOCK, STATE, TENSORS = "run.json", ".lock", "state.json", "state.safetensors"
 NAMES = "master", "exp_avg", "exp_avg_sq"  # of a buffer's tensors
 
 
 class Unfinished:
-    """The folder of a run under way.
+    """The folder of a run under way. As a context it keeps other processes from training into it.
 
     Args:
         directory: Where the run's result will lie; this folder lies beside it.
         identity: What run it is, JSON-able: everything that its result depends on.
         limit: States to keep.
+        overwrite: Begin anew, whatever lies there.
+        first: Whether this is the process that writes.
+
+    Raises:
+        UsageError: Another run lies there, or a process trains into it; on entering.
     """
 
-    def __init__(self, directory: Path, identity: dict[str, Any], limit: int):
-        self.path = _beside(directory)
-        self._limit = limit
-        text = canonical_json(identity)
-        if (self.path / RUN).is_file():
-            self._check(json.loads((self.path / RUN).read_text(encoding="utf-8")), json.loads(text))
-        else:
-            write_text(self.path / RUN, text)
+    def __init__(self, directory: Path, identity: dict[str, Any], limit: int, overwrite: bool, first: bool):
+        self.path = directory.with_name(f"{directory.name}.unfinished")
+        self._identity, self._limit, self._overwrite, self._first = identity, limit, overwrite, first
+        self._rest = ExitStack()
 
-    def _check(self, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-        before, now = _flat(found), _flat(wanted)
+    def __enter__(self) -> "Unfinished":
+        if self._first:
+            with self._rest:
+                self._lock()
+                self._begin()
+                self._rest = self._rest.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._rest.close()
+
+    def _lock(self) -> None:
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = self._rest.enter_context((self.path / LOCK).open("ab"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"Another process is training into {self.path}. Wait for it, or choose another --out."
+                ) from None
+
+    def _begin(self) -> None:
+        if self._overwrite:
+            for path in [*self._states(), *self.path.glob("best-*")]:
+                shutil.rmtree(path)
+        if self._states():
+            self._check(json.loads((self.path / RUN).read_text(encoding="utf-8")))
+        write_text(self.path / RUN, canonical_json(self._identity))
+
+    def _check(self, found: dict[str, Any]) -> None:
+        before, now = _flat(found), _flat(self._identity)
         differ = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
         if differ:
             lines = "\n".join(f"  {name}  was {before.get(name)!r}, is now {now.get(name)!r}" for name in differ[:8])
@@ -120,18 +153,8 @@ class Unfinished:
         return sorted(self.path.glob("state-*"), key=lambda path: -int(path.name.removeprefix("state-")))
 
 
-def discard(directory: Path) -> None:
-    """Remove the unfinished run of a checkpoint folder, if there is one."""
-    shutil.rmtree(_beside(directory), ignore_errors=True)
-
-
-def _beside(directory: Path) -> Path:
-    return directory.with_name(f"{directory.name}.unfinished")
-
-
 def random_states(loop: Loop) -> dict[str, Any]:
     """Every random state that the next steps depend on, JSON-able."""
-    bits = loop.task.network.masks.bits.state
     cuda = (
         [state.numpy().tobytes().hex() for state in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else []
     )
@@ -139,10 +162,7 @@ def random_states(loop: Loop) -> dict[str, Any]:
         "order": loop.generator.get_state().numpy().tobytes().hex(),
         "torch": torch.get_rng_state().numpy().tobytes().hex(),
         "cuda": cuda,
-        "masks": {
-            "state": [int(word) for word in bits["state"]["state"]],
-            "rest": [bits["has_uint32"], bits["uinteger"]],
-        },
+        "masks": loop.task.network.masks.state if isinstance(loop.task.network, Packed) else None,
     }
 
 
@@ -152,13 +172,8 @@ def set_random_states(loop: Loop, states: dict[str, Any]) -> None:
     torch.set_rng_state(_bytes(states["torch"]))
     if states["cuda"]:
         torch.cuda.set_rng_state_all([_bytes(state) for state in states["cuda"]])
-    masks = states["masks"]
-    loop.task.network.masks.bits.state = {
-        "bit_generator": "SFC64",
-        "state": {"state": np.array(masks["state"], np.uint64)},
-        "has_uint32": masks["rest"][0],
-        "uinteger": masks["rest"][1],
-    }
+    if isinstance(loop.task.network, Packed):
+        loop.task.network.masks.state = states["masks"]
 
 
 def _bytes(text: str) -> torch.Tensor:
