@@ -19,11 +19,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -48,7 +50,7 @@ STRIDE = 7919  # a prime, so that halves of texts meet anew in each copy
 
 @dataclass(frozen=True)
 class Figures:
-    """Medians over the rounds: seconds, and the largest resident memory in GiB."""
+    """Medians over the rounds: seconds, and the largest resident memory of all processes together, in GiB."""
 
     seconds: float
     memory: float
@@ -99,13 +101,17 @@ def _measure(file: Path, rounds: int, folder: Path) -> dict[str, Figures]:
 
 
 def _run(command: list[str]) -> tuple[float, float]:
-    """Seconds and GiB that a process took."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"Failed with {os.waitstatus_to_exitcode(status)}: {' '.join(command[:6])} ...")
-    return time.perf_counter() - started, usage.ru_maxrss * 1024 / 2**30
+    """Seconds, and the most GiB that a process and those it started held at once, as seen every tenth of a second."""
+    started, most = time.perf_counter(), 0
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            family = [process, *process.children(recursive=True)]
+            most = max(most, sum(member.memory_info().rss for member in family))
+        time.sleep(0.1)
+    if process.returncode:
+        raise SystemExit(f"Failed with {process.returncode}: {' '.join(command[:6])} ...")
+    return time.perf_counter() - started, most / 2**30
 
 
 def _longer(file: Path, times: int, target: Path) -> Path:

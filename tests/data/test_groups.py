@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.group.texts import digests, normalised, resolve
+from linnet.data.group.texts import digests, distinct, first_of_each, normalised, replaced, resolve
 
 
 def same(first: str, second: str) -> bool:
@@ -95,3 +95,11 @@ def test_order_does_not_matter_and_every_row_is_accounted_for(rows: list[tuple[s
             stays = ~(here.duplicate | here.conflicting)
             of_text = {text: {int(labels[i]) for i in np.flatnonzero(stays) if texts[i] == text} for text in texts}
             assert conflicts == "keep" or all(len(found) <= 1 for found in of_text.values())
+
+
+@given(st.lists(st.integers(0, 30)), st.lists(st.integers(0, 30), unique=True))
+def test_arrays_of_digests_are_worked_on_as_numpy_would(values: list[int], old: list[int]) -> None:
+    some, known = np.array(values, dtype=np.uint64), np.array(sorted(old), dtype=np.uint64)
+    assert distinct(some).tolist() == sorted(set(values))
+    assert first_of_each(some).tolist() == np.unique(some, return_index=True)[1].tolist()
+    assert replaced(some, known, known + np.uint64(100)).tolist() == [v + 100 if v in old else v for v in values]

@@ -84,7 +84,9 @@ def test_no_group_crosses_and_no_order_matters(seed: int, sample: int, classes: 
         # Of a group that is sampled in part, the rest stays out; none of it is tested on.
         assert len(inside) <= 1
     order = draw.permutation(len(labels))
-    assert (assign(rows.take(order), sample, 0.2, 0.2, seed).split == split[order]).all()
+    assert (
+        assign(Rows(*(values[order] for values in vars(rows).values())), sample, 0.2, 0.2, seed).split == split[order]
+    ).all()
 
 
 def test_two_seeds_split_independently() -> None:

@@ -15,7 +15,7 @@ from linnet.data.audit import suspects
 from linnet.data.audit.examine import examine
 from linnet.data.clean.collect import Collected, Collector
 from linnet.data.clean.staging import ROW, Staging
-from linnet.data.group.texts import digests, distinct
+from linnet.data.group.texts import digests
 from linnet.data.previous import Previous, check_review
 from linnet.data.read import known
 from linnet.data.read.dates import parse_dates
@@ -99,7 +99,7 @@ def _finish(
         dialect=opened.table.dialect,
         collected=collected,
         noise=suspects.write(folder, settings.noise_sample),
-        found=placement.found | {"normalised_texts": len(distinct(collected.normal))},
+        found=placement.found | {"normalised_texts": collected.normalised_texts},
         accounting=_account(collected, placement),
         classes=_class_counts(classes, collected.label, placement.split),
         since=previous.changes(placement.split),

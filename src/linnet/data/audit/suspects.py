@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from linnet.data.audit.noise import FOLDS, find_suspects, out_of_fold_probabilities
+from linnet.data.audit.sample import read_sample
 from linnet.data.group.texts import digests, normalised
-from linnet.data.split.files import read_split
 from linnet.files import digest
 from linnet.progress import progress
 
@@ -28,10 +29,10 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
         holds to be wrong, which is an upper bound as far as the model itself errs, and the `sha256` of the list; None
         where there is nothing to learn from, or where a row may have several labels.
     """
-    train = read_split(directory, "train")
-    texts, labels = train.texts[:sample], train.labels[:sample]
-    if train.multi_label:
+    train = read_sample(directory, "train", sample)
+    if pa.types.is_list(train.table.schema.field("label").type):
         return None
+    texts, labels = train.table["text"].to_pylist(), train.table["label"].to_numpy()
     if len(texts) < FOLDS or len(np.unique(labels)) < len(train.label_names):
         return None
     with progress("look for wrong labels", 1, "steps") as task:

@@ -18,9 +18,10 @@ from linnet.data.clean.corrections import Corrections
 from linnet.data.clean.labels import Labels
 from linnet.data.clean.staging import Staging
 from linnet.data.clean.values import Chunk, clean_rows
+from linnet.data.group.arrays import Arrays
 from linnet.data.group.hashing import Hashes, Helper, hash_texts
 from linnet.data.group.near import NearDuplicates
-from linnet.data.group.texts import digests
+from linnet.data.group.texts import digests, distinct
 from linnet.data.read.columns import find_column, find_columns, split_names
 from linnet.data.read.table import Row, Table
 from linnet.errors import DataError
@@ -41,13 +42,13 @@ class Collected:
     Attributes:
         labels: Label names by id.
         label_sets: Where a row may have several labels: the sets that rows have, each of ids; else empty.
-        label: Ids, or positions in `label_sets`, int64 (n,).
+        label: Ids, or positions in `label_sets`, int32 (n,).
         rank: Of the clean texts, uint64 (n,).
         text: Digests of the clean texts, uint64 (n,).
-        normal: Digests of the normalised texts, uint64 (n,).
-        group: What may not be torn apart: the lowest of these digests among near-duplicates, uint64 (n,).
+        group: What may not be torn apart: the lowest digest of a normalised text among near-duplicates, uint64 (n,).
         row: Digests of the whole rows, uint64 (n,).
         origin: Which of the files each row is from, in the order in which they were read, int8 (n,).
+        normalised_texts: Different texts but for case, names, links, marks and repeated letters.
         columns: Values of the columns that were to be kept at hand, strings (n,) each.
         rows_in: Rows of the raw files.
         dropped: Reason to number of rows that are not among these.
@@ -63,10 +64,10 @@ class Collected:
     label: np.ndarray
     rank: np.ndarray
     text: np.ndarray
-    normal: np.ndarray
     group: np.ndarray
     row: np.ndarray
     origin: np.ndarray
+    normalised_texts: int
     columns: dict[str, pa.ChunkedArray]
     rows_in: int
     dropped: Counter[str]
@@ -82,14 +83,13 @@ class Collector:
 
     Args:
         settings: Names the columns and the labels.
-        directory: Where clean rows are staged, and beside it their words; must not exist yet.
+        directory: Where clean rows are staged, and beside it what is known of them; must not exist yet.
         columns: Columns whose values are kept at hand, beside the staged rows.
     """
 
     def __init__(self, settings: DataConfig, directory: Path, columns: Sequence[str] = ()):
         self._settings, self._directory = settings, directory
         self._tables: list[Table] = []
-        self._numbers: list[np.ndarray] = []
         self._kept: dict[str, list[pa.Array]] = {column: [] for column in columns}
         self._corrections = Corrections()
         if settings.corrections:
@@ -130,24 +130,26 @@ class Collector:
         Raises:
             DataError: No row was usable.
         """
-        if not self._numbers:
+        if self._rows_in == self._dropped.total():
             reasons = ", ".join(f"{reason}: {count:,}" for reason, count in self._dropped.most_common())
             why = f"none of its {self._rows_in:,} rows can be used ({reasons})" if reasons else "a header but no rows"
             raise DataError(f"{self._settings.source} holds no data: {why}. Expected rows with a text and a label.")
         labels, label_sets, ids = self._labels.ids()
-        codes, rank, text, normal, row, origin = np.concatenate(self._numbers, axis=1)
+        normal = self._arrays.read("normal")
         group = self._near.join(normal)
+        normalised_texts = len(distinct(normal))
         self._near.remove()
+        del normal
+        arrays = {name: self._arrays.read(name) for name in ("rank", "text", "row", "origin")}
+        label = ids.astype(np.int32)[self._arrays.read("code")]
+        self._arrays.remove()
         return Collected(
             labels=labels,
             label_sets=label_sets,
-            label=ids[codes.astype(np.int64)],
-            rank=rank,
-            text=text,
-            normal=normal,
+            label=label,
             group=group,
-            row=row,
-            origin=origin.astype(np.int8),
+            **arrays,
+            normalised_texts=normalised_texts,
             columns={name: pa.chunked_array(parts) for name, parts in self._kept.items()},
             rows_in=self._rows_in,
             dropped=self._dropped,
@@ -167,7 +169,8 @@ class Collector:
             self._places = {column: find_column(table.columns, column, "split") for column in self._kept}
             self._labels = Labels(self._settings, table.dialect.get("shape"))
             self.staging = Staging(self._directory, names)
-            self._near = NearDuplicates(self._directory.with_suffix(".words"))
+            self._near = NearDuplicates(self._directory.with_suffix(".near"))
+            self._arrays = Arrays(self._directory.with_suffix(".arrays"))
         elif sorted(names) != sorted(self._names):
             raise DataError(
                 f"The files have different columns: {', '.join(map(repr, names))} here, "
@@ -218,15 +221,16 @@ class Collector:
         hashes = self._hash(texts)
         self._near.add(hashes.sketches)
         arrays = [pa.array(column, pa.string()) for column in columns]
-        numbers = [
-            np.array(codes, dtype=np.uint64),
-            hashes.rank,
-            hashes.text,
-            hashes.normal,
-            digests(_joined(arrays)),
-            np.full(len(texts), len(self._tables) - 1, dtype=np.uint64),
-        ]
-        self._numbers.append(np.stack(numbers))
+        numbers = {
+            "code": np.array(codes, dtype=np.int32),
+            "rank": hashes.rank,
+            "text": hashes.text,
+            "normal": hashes.normal,
+            "row": digests(_joined(arrays)),
+            "origin": np.full(len(texts), len(self._tables) - 1, dtype=np.int8),
+        }
+        for name, values in numbers.items():
+            self._arrays.append(name, values)
         for column, place in self._places.items():
             self._kept[column].append(arrays[place])
         self.staging.add(arrays, hashes.rank)

@@ -2,13 +2,14 @@
 
 MinHash signatures (Broder 1997, On the Resemblance and Containment of Documents) are cut into bands, and
 texts that agree on a whole band are candidates (Indyk and Motwani 1998); each candidate pair is then
-measured exactly, so the bands cost recall only, never precision. Memory holds one key a band and row; the
-words themselves wait on disk as 32-bit hashes.
+measured exactly, so the bands cost recall only, never precision. The keys of the bands and the words, as
+32-bit hashes, wait on disk; memory holds one band at a time, and the
+candidates of a million rows.
 
 Knows words; knows nothing of labels or splits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +17,15 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from linnet.data.group.texts import distinct
+from linnet.data.group.arrays import Arrays
+from linnet.data.group.texts import distinct, first_of_each, replaced
 
 THRESHOLD = 0.8
 """Jaccard similarity of the sets of words from which two texts are near-duplicates."""
 FEWEST_WORDS = 4  # of fewer words, texts that differ in one differ in more than a fifth
 BANDS, ROWS_A_BAND = 8, 4  # a pair at the threshold is missed in 1.5 % of cases: (1 - 0.8^4)^8
 PAIRS_AT_ONCE = 200_000
+ROWS_A_PART = 1_000_000
 SEED = 20_090_616
 SPACE, LINE_FEED = 32, 10
 BASE = np.uint64(0x100000001B3)
@@ -57,21 +60,18 @@ class NearDuplicates:
     """Collects sketches, then says which texts belong together.
 
     Args:
-        path: A file for the words, made here; `remove` deletes it.
+        directory: Where the sketches wait, made here; `remove` deletes it.
     """
 
-    def __init__(self, path: Path):
-        self._path = path
-        path.touch()
-        self._lengths: list[np.ndarray] = []
-        self._keys: list[np.ndarray] = []
+    def __init__(self, directory: Path):
+        self._arrays = Arrays(directory)
 
     def add(self, sketches: Sketches) -> None:
         """Take the sketches of some texts, in the order of the rows."""
-        with self._path.open("ab") as file:
-            file.write(sketches.words.tobytes())
-        self._lengths.append(sketches.lengths)
-        self._keys.append(sketches.keys)
+        self._arrays.append("words", sketches.words)
+        self._arrays.append("lengths", sketches.lengths.astype(np.uint32))
+        for band, keys in enumerate(sketches.keys):
+            self._arrays.append(f"band {band}", keys)
 
     def join(self, group: np.ndarray) -> np.ndarray:
         """Join groups of equal texts to groups of near-equal ones.
@@ -82,49 +82,63 @@ class NearDuplicates:
         Returns:
             uint64 (n,): the lowest digest of each joined group, whatever the order of the rows.
         """
-        digests, first, inverse = np.unique(group, return_index=True, return_inverse=True)
-        lengths = np.concatenate(self._lengths)
-        starts = (np.cumsum(lengths) - lengths)[first]
-        nodes = np.flatnonzero(lengths[first] >= FEWEST_WORDS)
-        pairs = self._candidates(np.concatenate(self._keys, axis=1)[:, first[nodes]], len(nodes))
-        pairs = nodes[pairs]
-        sizes = lengths[first[pairs]]
-        pairs = pairs[sizes.min(axis=1) >= THRESHOLD * sizes.max(axis=1)]  # others can't share so much
-        near = pairs[self._similarity(pairs, starts, lengths[first]) >= THRESHOLD]
-        links = coo_array((np.ones(len(near), np.int8), (near[:, 0], near[:, 1])), shape=(len(digests), len(digests)))
-        _, component = connected_components(links, directed=False)
-        # np.unique has sorted the digests, so the first member of a component is its lowest.
-        lowest = np.unique(component, return_index=True)[1]
-        return np.asarray(digests[lowest[component]][inverse])
+        first = first_of_each(group)
+        lengths = self._arrays.read("lengths")
+        first = first[lengths[first] >= FEWEST_WORDS]
+        words, starts = self._arrays.map("words"), np.cumsum(lengths, dtype=np.int64) - lengths
+        near = [np.empty((0, 2), dtype=np.uint64)]
+        for pairs in self._candidates(first, lengths):
+            near.append(group[pairs[_similarity(pairs, words, starts, lengths) >= THRESHOLD]])
+        return _joined(group, np.concatenate(near))
 
     def remove(self) -> None:
-        """Delete the file."""
-        self._path.unlink()
+        """Delete the folder."""
+        self._arrays.remove()
 
-    def _candidates(self, keys: np.ndarray, count: int) -> np.ndarray:
-        """Pairs of neighbours within each bucket of each band, int (pairs, 2), each once."""
-        found = [np.empty(0, dtype=np.int64)]
-        for key in keys:
+    def _candidates(self, rows: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
+        """Pairs of neighbours within each bucket of each band that are of like sizes, int (pairs, 2), each once.
+
+        They come in parts, for the pairs of all bands together may be more than memory holds.
+        """
+        count, parts = len(rows), 1 + len(rows) // ROWS_A_PART
+        for band in range(BANDS):
+            key = self._arrays.read(f"band {band}")[rows]
             order = np.argsort(key, kind="stable")
             same = key[order[1:]] == key[order[:-1]]
             left, right = order[:-1][same], order[1:][same]
-            found.append(np.minimum(left, right) * count + np.maximum(left, right))
-        codes = distinct(np.concatenate(found))
-        return np.stack(np.divmod(codes, max(count, 1)), axis=1)
+            sizes = lengths[rows[left]], lengths[rows[right]]
+            alike = np.minimum(*sizes) >= THRESHOLD * np.maximum(*sizes)  # others can't share so much
+            left, right = left[alike], right[alike]
+            codes = np.minimum(left, right) * count + np.maximum(left, right)
+            for part in range(parts):
+                self._arrays.append(f"pairs {part}", codes[codes % parts == part])
+        for part in range(parts):
+            codes = distinct(self._arrays.read(f"pairs {part}"))
+            yield rows[np.stack(np.divmod(codes, max(count, 1)), axis=1)]
 
-    def _similarity(self, pairs: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Jaccard similarity of the sets of words of each pair, float (pairs,)."""
-        words = np.memmap(self._path, np.uint32, "r") if self._path.stat().st_size else np.empty(0, np.uint32)
-        result = np.empty(len(pairs))
-        for start in range(0, len(pairs), PAIRS_AT_ONCE):
-            part = pairs[start : start + PAIRS_AT_ONCE]
-            left, right = (_sets(words, starts[part[:, side]], lengths[part[:, side]]) for side in (0, 1))
-            both = np.concatenate([left, right])
-            both.sort(kind="stable")
-            shared = np.bincount(_owner(both[1:][both[1:] == both[:-1]]), minlength=len(part))
-            size = np.bincount(_owner(both), minlength=len(part))
-            result[start : start + PAIRS_AT_ONCE] = shared / (size - shared)
-        return result
+
+def _joined(group: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Groups (n,) of which some are near each other (pairs, 2), the lowest of those that hang together."""
+    texts, place = np.unique(near, return_inverse=True)
+    links = coo_array((np.ones(len(near), np.int8), tuple(place.reshape(-1, 2).T)), shape=(len(texts), len(texts)))
+    _, component = connected_components(links, directed=False)
+    # np.unique has sorted the digests, so the first member of a component is its lowest.
+    lowest = np.unique(component, return_index=True)[1][component]
+    return replaced(group, texts, texts[lowest])
+
+
+def _similarity(pairs: np.ndarray, words: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Jaccard similarity of the sets of words of each pair of rows, float (pairs,)."""
+    result = np.empty(len(pairs))
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        part = pairs[start : start + PAIRS_AT_ONCE]
+        left, right = (_sets(words, starts[rows], lengths[rows].astype(np.int64)) for rows in part.T)
+        both = np.concatenate([left, right])
+        both.sort(kind="stable")
+        shared = np.bincount(_owner(both[1:][both[1:] == both[:-1]]), minlength=len(part))
+        size = np.bincount(_owner(both), minlength=len(part))
+        result[start : start + PAIRS_AT_ONCE] = shared / (size - shared)
+    return result
 
 
 def _band_keys(words: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -72,10 +72,29 @@ def digests(values: Sequence[bytes]) -> np.ndarray:
     return np.frombuffer(joined, dtype="<u8")
 
 
+def starts(ordered: np.ndarray) -> np.ndarray:
+    """Where in ordered values (n,) another one begins, bool (n,)."""
+    return np.concatenate([np.ones(min(len(ordered), 1), dtype=bool), ordered[1:] != ordered[:-1]])
+
+
 def distinct(values: np.ndarray) -> np.ndarray:
     """The different values, in order; np.unique, which hashes, takes 15 times as long for millions of digests."""
     ordered = np.sort(values)
-    return np.asarray(ordered[_starts(ordered)])
+    return np.asarray(ordered[starts(ordered)])
+
+
+def first_of_each(values: np.ndarray) -> np.ndarray:
+    """Where each different value stands first, in the order of the values; as np.unique has it, in less memory."""
+    order = np.argsort(values, kind="stable")
+    return np.asarray(order[starts(values[order])])
+
+
+def replaced(values: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """A copy in which some values, `old` (m,) in rising order, have become others, `new` (m,)."""
+    result = values.copy()
+    rows = np.flatnonzero(np.isin(values, old))
+    result[rows] = new[np.searchsorted(old, values[rows])]
+    return result
 
 
 @dataclass(frozen=True)
@@ -103,9 +122,10 @@ def resolve(text: np.ndarray, label: np.ndarray, row: np.ndarray, duplicates: st
         duplicates: "drop" or "keep".
         conflicts: "majority", "drop" or "keep".
     """
-    order = np.lexsort((row, label, text))
-    new_text = _starts(text[order])
-    new_pair = new_text | _starts(label[order])
+    several = np.flatnonzero(_shared(text))
+    order = several[np.lexsort((row[several], label[several], text[several]))]
+    new_text = starts(text[order])
+    new_pair = new_text | starts(label[order])
     text_of_pair = np.cumsum(new_text)[new_pair] - 1
     pair = np.cumsum(new_pair) - 1
     sizes = np.bincount(pair)
@@ -119,17 +139,21 @@ def resolve(text: np.ndarray, label: np.ndarray, row: np.ndarray, duplicates: st
         alone = np.bincount(text_of_pair, weights=leads)[text_of_pair] == 1
         loses &= ~(leads & alone)
     counts = {
-        "texts": len(labels_of_text),
+        "texts": len(text) - len(several) + len(labels_of_text),
         "duplicate_rows": int((sizes - 1).sum()),
         "conflicting_texts": int((labels_of_text > 1).sum()),
         "conflicting_rows": int(sizes[in_conflict].sum()),
     }
-    conflicting = np.empty(len(text), dtype=bool)
+    conflicting, duplicate = np.zeros((2, len(text)), dtype=bool)
     conflicting[order] = loses[pair]
-    duplicate = np.empty(len(text), dtype=bool)
     duplicate[order] = ~new_pair & ~loses[pair] & (duplicates == "drop")
     return Resolution(duplicate, conflicting, counts)
 
 
-def _starts(ordered: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.ones(min(len(ordered), 1), dtype=bool), ordered[1:] != ordered[:-1]])
+def _shared(values: np.ndarray) -> np.ndarray:
+    """Whether each value stands there more than once, bool (n,)."""
+    order = np.argsort(values, kind="stable")
+    new = starts(values[order])
+    shared = np.empty(len(values), dtype=bool)
+    shared[order] = ~(new & np.append(new[1:], True))
+    return shared

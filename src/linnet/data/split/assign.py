@@ -6,15 +6,18 @@ only, no texts.
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
+from linnet.data.group.texts import starts
 from linnet.errors import DataError
 
 NAMES = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 NOWHERE = -1
 WHOLE = "groups of like texts are not torn apart"
+GROUPS_AT_ONCE = 65_536
 STUCK = f"rows stay in the split they were in, and {WHOLE}"
 
 
@@ -38,10 +41,6 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.label)
-
-    def take(self, index: np.ndarray) -> "Rows":
-        """Some of the rows, by position or mask."""
-        return Rows(self.label[index], self.rank[index], self.tie[index], self.group[index], self.fixed[index])
 
 
 @dataclass
@@ -113,7 +112,8 @@ def _assign_all(rows: Rows, sizes: tuple[int, int], seed: int, assignment: Assig
     counts, split = np.bincount(rows.label), assignment.split
     left = np.flatnonzero(split == NOWHERE)
     for target, size in zip((TEST, VALIDATION), reversed(sizes), strict=True):
-        chosen = _fill(rows.take(left), _still_open(quotas(counts, size), rows.label[split == target]), seed)
+        quota = _still_open(quotas(counts, size), rows.label[split == target])
+        chosen = _fill(rows.label[left], rows.group[left], quota, seed)
         split[left[chosen]] = target
         assignment.note_shortfall(target, size, STUCK if (rows.fixed != NOWHERE).any() else WHOLE)
         left = left[~chosen]
@@ -129,7 +129,7 @@ def _assign_sample(rows: Rows, sizes: tuple[int, int, int], seed: int, assignmen
     sampled = _first(free[::-1], rows.label, _still_open(quotas(counts, sample, at_least=2), before))
     in_all = np.bincount(np.concatenate([before, rows.label[sampled]]), minlength=len(counts))
     quota = _still_open(quotas(in_all, validation), rows.label[split == VALIDATION])
-    split[sampled] = np.where(_fill(rows.take(sampled), quota, seed), VALIDATION, TRAIN)
+    split[sampled] = np.where(_fill(rows.label[sampled], rows.group[sampled], quota, seed), VALIDATION, TRAIN)
     assignment.note_shortfall(VALIDATION, validation, WHOLE)
     # The other end of the ranks, so that a larger sample leaves the test rows alone for long.
     inside = rows.group[(split == TRAIN) | (split == VALIDATION)]
@@ -165,28 +165,31 @@ def quotas(counts: np.ndarray, size: int, at_least: int = 1) -> np.ndarray:
     return share
 
 
-def _fill(rows: Rows, quota: np.ndarray, seed: int) -> np.ndarray:
+def _fill(label: np.ndarray, group: np.ndarray, quota: np.ndarray, seed: int) -> np.ndarray:
     """Choose whole groups in the order of their ranks until each class has its quota; bool (n,).
 
     A group that would overshoot is left out, and smaller ones that follow fill its place.
     """
-    groups, group_of_row = np.unique(_mix(rows.group, seed), return_inverse=True)
-    members = np.argsort(group_of_row, kind="stable")
-    edges = np.concatenate([[0], np.cumsum(np.bincount(group_of_row, minlength=len(groups)))]).tolist()
-    labels = rows.label[members].tolist()
+    mixed = _mix(group, seed)
+    members = np.argsort(mixed, kind="stable")
+    edges = np.append(np.flatnonzero(starts(mixed[members])), len(members))
+    del mixed
     open_places = quota.tolist()
     places = sum(open_places)
-    chosen = np.zeros(len(groups), dtype=bool)
-    for group in range(len(groups)):
-        if not places:
-            break
-        inside = labels[edges[group] : edges[group + 1]]
-        if all(inside.count(label) <= open_places[label] for label in set(inside)):
-            chosen[group] = True
-            places -= len(inside)
-            for label in inside:
-                open_places[label] -= 1
-    return chosen[group_of_row]
+    chosen = np.zeros(len(group), dtype=bool)
+    for block in range(0, len(edges) - 1, GROUPS_AT_ONCE):  # of Python's numbers, which take much more memory
+        part = edges[block : block + GROUPS_AT_ONCE + 1].tolist()
+        labels = label[members[part[0] : part[-1]]].tolist()
+        for first, last in pairwise(part):
+            if not places:
+                return chosen
+            inside = labels[first - part[0] : last - part[0]]
+            if all(inside.count(one) <= open_places[one] for one in set(inside)):
+                chosen[members[first:last]] = True
+                places -= len(inside)
+                for one in inside:
+                    open_places[one] -= 1
+    return chosen
 
 
 def _mix(values: np.ndarray, seed: int) -> np.ndarray:

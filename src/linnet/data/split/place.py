@@ -7,7 +7,7 @@ import numpy as np
 
 from linnet.config import DataConfig
 from linnet.data.group.join import join
-from linnet.data.group.texts import distinct, resolve
+from linnet.data.group.texts import distinct, resolve, starts
 from linnet.data.split.assign import NOWHERE, TEST, VALIDATION, Assignment, Rows, assign
 from linnet.data.split.by_time import assign_by_time
 from linnet.data.split.classes import Classes
@@ -23,7 +23,7 @@ class Facts:
 
     Attributes:
         classes: What the labels stand for.
-        label: Ids, or positions among the sets of `classes`, int64.
+        label: Ids, or positions among the sets of `classes`, int32.
         rank: Of the clean text, uint64.
         text: Digest of the clean text, uint64.
         group: What may not be torn apart, uint64.
@@ -129,7 +129,9 @@ def _assign(facts: Facts, group: np.ndarray, left: _Left, placement: Placement, 
     fixed, torn = _stay(facts.before[left.rows], group[left.rows])
     left.drop_some("between_splits", torn)
     rows = left.rows
-    strata = np.unique(facts.classes.strata(facts.label[rows]), return_inverse=True)[1]
+    strata = facts.classes.strata(facts.label[rows])
+    present = np.bincount(strata) > 0
+    strata = (np.cumsum(present, dtype=np.int32) - 1)[strata]
     usable = Rows(strata, facts.rank[rows], facts.row[rows], group[rows], fixed[~torn])
     sizes = (
         0 if settings.validation_file else settings.validation_size,
@@ -154,6 +156,8 @@ def _stay(before: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray
         that have been in different splits.
     """
     old = before != NOWHERE
+    if not old.any():
+        return before, old
     _, member = np.unique(group, return_inverse=True)
     lowest = np.full(int(member.max(initial=-1)) + 1, TEST + 1, dtype=np.int8)
     highest = np.full(len(lowest), NOWHERE, dtype=np.int8)
@@ -165,7 +169,8 @@ def _stay(before: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _group_counts(group: np.ndarray) -> dict[str, int]:
-    sizes = np.unique(group, return_counts=True)[1]
+    edges = np.flatnonzero(starts(np.sort(group)))
+    sizes = np.diff(edges, append=len(group))
     return {
         "groups": len(sizes),
         "groups_of_several": int((sizes > 1).sum()),
