@@ -33,6 +33,24 @@ def test_plain_lines_say_what_is_left(clock, capsys):
         assert capsys.readouterr() == ("", "train: 250 of 1,000 steps, 0:00:30 left, loss 0.4\n")
 
 
+def test_what_was_done_before_says_nothing_about_what_is_left(clock, capsys):
+    with progress("train", total=1000, unit="steps", done=500) as task:
+        clock[0] += 10
+        task.advance(50)
+    assert capsys.readouterr().err == "train: 550 of 1,000 steps, 0:01:30 left\n"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_one_of_several_processes_can_be_silent(clock, monkeypatch, capsys, terminal):
+    screen = io.StringIO()
+    monkeypatch.setattr(module, "console", Console(file=screen, force_terminal=terminal))
+    with progress("train", total=1000, shown=False) as task:
+        clock[0] += 100
+        task.note("loss 0.4")
+        task.advance(50)
+    assert (screen.getvalue(), capsys.readouterr()) == ("", ("", ""))
+
+
 def test_a_line_each_ten_seconds_at_most(clock, capsys):
     with progress("read", total=None) as task:
         for _ in range(100):

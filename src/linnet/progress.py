@@ -1,5 +1,6 @@
 """Long work, shown: a bar on a terminal, plain lines elsewhere, always with what is left to go."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -17,10 +18,13 @@ console = Console(stderr=True, highlight=False)
 class Task:
     """One piece of long work. `advance` it; `note` puts a short text beside the bar."""
 
-    def __init__(self, description: str, total: int | None, unit: str, bar: Progress | None):
+    def __init__(
+        self, description: str, total: int | None, unit: str, bar: Progress | None, done: int = 0, every: float = 0.0
+    ):
         self._description, self._total, self._unit, self._bar = description, total, unit, bar
-        self._id = bar.add_task(description, total=total, note="") if bar else None
-        self._done, self._note = 0, ""
+        self._id = bar.add_task(description, total=total, completed=done, note="") if bar else None
+        self._done = self._before = done
+        self._note, self._every = "", every
         self._started = self._printed = time.monotonic()
 
     def advance(self, steps: int = 1) -> None:
@@ -28,7 +32,7 @@ class Task:
         self._done += steps
         if self._bar is not None and self._id is not None:
             self._bar.advance(self._id, steps)
-        elif time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES:
+        elif time.monotonic() - self._printed >= self._every:
             self._print()
 
     def note(self, text: str) -> None:
@@ -42,7 +46,7 @@ class Task:
         elapsed = self._printed - self._started
         line = f"{self._description}: {self._done:,}"
         if self._total:
-            left = elapsed / max(self._done, 1) * (self._total - self._done)
+            left = elapsed / max(self._done - self._before, 1) * (self._total - self._done)
             line += f" of {self._total:,} {self._unit}, {timedelta(seconds=round(left))} left"
         else:
             line += f" {self._unit}"
@@ -50,16 +54,20 @@ class Task:
 
 
 @contextmanager
-def progress(description: str, total: int | None, unit: str = "rows") -> Iterator[Task]:
+def progress(
+    description: str, total: int | None, unit: str = "rows", done: int = 0, shown: bool = True
+) -> Iterator[Task]:
     """Show long work while the block runs.
 
     Args:
         description: What is being done, such as "train".
         total: Steps in all; None where that can't be known.
         unit: What a step is.
+        done: Steps that were done at another time, which say nothing about how long the rest takes.
+        shown: Whether anything is shown; of several processes at one work a single one should.
     """
-    if not console.is_terminal:
-        yield Task(description, total, unit, None)
+    if not shown or not console.is_terminal:
+        yield Task(description, total, unit, None, done, SECONDS_BETWEEN_LINES if shown else math.inf)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -71,4 +79,4 @@ def progress(description: str, total: int | None, unit: str = "rows") -> Iterato
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        yield Task(description, total, unit, bar)
+        yield Task(description, total, unit, bar, done)

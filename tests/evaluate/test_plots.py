@@ -42,3 +42,9 @@ def test_the_comparison_names_each_model_with_its_accuracy():
 def test_a_history_of_one_epoch():
     row = {"epoch": 1, "train_loss": 0.5, "eval_loss": 0.4, "eval_accuracy": 0.8}
     assert ">validation accuracy<" in plots.history([row])
+
+
+def test_the_course_of_a_single_step():
+    row = {"epoch": 1, "train_loss": 0.5, "eval_loss": 0.4, "eval_accuracy": 0.8}
+    drawing = plots.course([{"step": 1, "loss": 0.5}], [row], 1)
+    assert all(f">{words}<" in drawing for words in ("training loss", "validation loss", "step"))

@@ -1,10 +1,13 @@
 """The stage on real splits and a real, tiny encoder."""
 
+import io
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from linnet.config import load_config
@@ -14,7 +17,14 @@ from linnet.files import digest
 from linnet.text import Tokenizer
 from linnet.train import train
 
-FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "training.json"}
+FILES = {
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training.json",
+    "training.html",
+}
 NAMES = ["train", "validation", "test"]
 
 
@@ -98,6 +108,46 @@ def test_the_record_accounts_for_the_run(trained, splits, encoder):
     assert record["settings"]["train"]["learning_rate"] == 2e-2
     assert record["lineage"]["packages"]["torch"] == torch.__version__
     assert [entry["epoch"] for entry in record["history"]] == list(range(1, epochs + 1))
+
+
+def test_the_record_holds_the_course_of_the_loss_and_a_page_shows_it(trained):
+    directory, record = trained
+    epochs, course = len(record["history"]), record["log_history"]
+    assert [point["step"] for point in course] == list(range(1, record["global_step"] + 1))
+    each = record["global_step"] // epochs
+    for number, epoch in enumerate(record["history"]):
+        losses = [point["loss"] for point in course[number * each : (number + 1) * each]]
+        assert np.mean(losses) == pytest.approx(epoch["train_loss"], rel=0.05)  # the last batch may be smaller
+    assert course[0]["learning_rate"] == 2e-2
+    assert course[each - 1]["learning_rate"] == record["history"][0]["learning_rate"]
+    assert all(point["grad_norm"] > 0 for point in course)
+    page = (directory / "training.html").read_text()
+    assert page.count("<svg") == 2
+    for words in ("validation loss", "validation accuracy", f"{record['history'][0]['eval_loss']:.4f}", ", kept<"):
+        assert words in page
+    assert "src=" not in page
+    assert "href=" not in page.replace("xlink:href", "").replace('xmlns:xlink="http', "")
+
+
+def test_it_shows_epoch_step_loss_speed_and_time_left(splits, settings, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("linnet.progress.SECONDS_BETWEEN_LINES", 0.0)
+    record = train(settings(num_train_epochs=2), splits, tmp_path / "checkpoint")
+    shown = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
+    last = record["global_step"]
+    assert len(shown) == last
+    assert re.fullmatch(
+        rf"train: {last - 1} of {last} steps, 0:0\d:\d\d left, epoch 2/2, loss \d\.\d{{4}}, [\d,]+ texts/s", shown[-2]
+    )
+
+
+def test_a_narrow_terminal_shows_it_too(splits, settings, monkeypatch, tmp_path):
+    screen = io.StringIO()
+    monkeypatch.setattr("linnet.progress.console", Console(file=screen, force_terminal=True, width=80))
+    record = train(settings(num_train_epochs=2), splits, tmp_path / "checkpoint")
+    last = record["global_step"]
+    words = re.sub(r"\x1b\[[\d;?]*\w", "", screen.getvalue())
+    line = rf"train ━+ {last}/{last} steps 0:00:\d\d 0:00:00 epoch 2/2, loss \d\.\d{{4}}, [\d,]+ texts/s"
+    assert re.search(line, words)
 
 
 def test_equal_runs_give_equal_bytes_and_another_seed_other_ones(trained, splits, settings, tmp_path):

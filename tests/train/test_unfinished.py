@@ -88,7 +88,15 @@ def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(splits, overr
         for name in ("model.safetensors", "config.json", "tokenizer.json"):
             assert (here / "checkpoint" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
         again = json.loads((here / "checkpoint" / "training.json").read_text())
-        for key in ("history", "global_step", "total_flos", "num_input_tokens_seen", "best_epoch", "stop_reason"):
+        for key in (
+            "history",
+            "log_history",
+            "global_step",
+            "total_flos",
+            "num_input_tokens_seen",
+            "best_epoch",
+            "stop_reason",
+        ):
             assert again[key] == record[key]
 
 
@@ -138,6 +146,11 @@ def test_another_run_is_refused_and_says_what_differs(splits, settings, stop, tm
     with pytest.raises(UsageError, match=r"(?s)another one:\n  train\.learning_rate  was 0\.02, is now 0\.1\nGo on"):
         train(settings(learning_rate=0.1), splits, tmp_path / "checkpoint")
     shutil.copytree(tmp_path / "checkpoint.unfinished", tmp_path / "other.unfinished")
+    shutil.copytree(tmp_path / "checkpoint.unfinished", tmp_path / "older.unfinished")
+    run = json.loads((tmp_path / "older.unfinished" / "run.json").read_text())
+    (tmp_path / "older.unfinished" / "run.json").write_text(json.dumps(run | {"format": 1}))
+    with pytest.raises(UsageError, match=r"format  was 1, is now 2"):
+        train(settings(), splits, tmp_path / "older")
     anew = train(settings(learning_rate=0.1), splits, tmp_path / "other", overwrite=True)
     assert anew["settings"]["train"]["learning_rate"] == 0.1
     train(settings(save_steps=1), splits, tmp_path / "checkpoint")  # what the result does not depend on may change

@@ -55,4 +55,5 @@ def show(record: dict[str, Any], directory: Path) -> None:
         if count:
             length = record["settings"]["model"]["max_length"]
             print(f"Truncated to {length} tokens: {count:,} of {record['rows'][name]:,} {name} texts.")
+    print(f"Loss and accuracy, drawn: {directory / 'training.html'}")
     print(f"Final model: {directory}")

@@ -135,3 +135,16 @@ def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
     right.set_ylabel("accuracy, %")
     axes.legend(handles=lines, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.3), ncols=2, fontsize=9)
     return svg(figure, "Training loss, validation loss and validation accuracy by epoch")
+
+
+def course(points: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]], steps_per_epoch: int) -> Markup:
+    """Training loss by step, with the validation loss where each epoch ends."""
+    figure, axes = plot(WIDE, 3.4)
+    steps, losses = ([point[name] for point in points] for name in ("step", "loss"))
+    axes.plot(steps, losses, color=GREY, linewidth=1, label="training loss")
+    ends = [steps_per_epoch * row["epoch"] for row in epochs]
+    axes.plot(ends, [row["eval_loss"] for row in epochs], "o-", color=ORANGE, label="validation loss")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.legend(frameon=False)
+    return svg(figure, "Training loss by step, and validation loss after each epoch")

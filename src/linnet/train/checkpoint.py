@@ -6,6 +6,7 @@ checkpoint/
   tokenizer.json          the encoder's own, as it was
   tokenizer_config.json   so that `transformers` finds it
   training.json           history, settings, time, operations, lineage, and what was masked in the texts
+  training.html           its losses and accuracies, drawn
 """
 
 import json
@@ -14,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from linnet.errors import ModelError
+from linnet.evaluate import plots
 from linnet.files import canonical_json, write_text
+from linnet.page import render
+from linnet.train.curve import LIMIT
 from linnet.train.encoder import Encoder
 
-RECORD = "training.json"
+RECORD, PAGE = "training.json", "training.html"
 
 
 def write_checkpoint(folder: Path, model: Path, encoder: Encoder, max_length: int, record: dict[str, Any]) -> None:
@@ -35,6 +39,14 @@ def write_checkpoint(folder: Path, model: Path, encoder: Encoder, max_length: in
     shutil.copyfile(encoder.folder / "tokenizer.json", folder / "tokenizer.json")
     write_text(folder / "tokenizer_config.json", canonical_json(_tokenizer_config(encoder, max_length)))
     write_text(folder / RECORD, canonical_json(record))
+    write_text(folder / PAGE, _page(record))
+
+
+def _page(record: dict[str, Any]) -> str:
+    epochs = record["history"]
+    course = plots.course(record["log_history"], epochs, record["global_step"] // len(epochs))
+    figures = {"course": course, "history": plots.history(epochs)}
+    return render("training.html", record=record, best=epochs[record["best_epoch"] - 1], figures=figures, limit=LIMIT)
 
 
 def _tokenizer_config(encoder: Encoder, max_length: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from linnet.config import TrainConfig
 from linnet.errors import TrainingError
 from linnet.train.batches import Encoded, batch
 from linnet.train.classify import Classify
+from linnet.train.curve import Curve, Point
 from linnet.train.flops import Flops
 from linnet.train.optimizer import AdamW, learning_rate
 from linnet.train.processes import Group
@@ -56,6 +57,7 @@ class State:
         flops: Floating-point operations of training, see `Flops`.
         seconds: Time that earlier processes spent on this run.
         history: The epochs done.
+        curve: The steps done, or means of several.
     """
 
     step: int = 0
@@ -67,6 +69,13 @@ class State:
     flops: int = 0
     seconds: float = 0.0
     history: list[Epoch] = field(default_factory=list)
+    curve: Curve = field(default_factory=Curve)
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> "State":
+        """The state that `dataclasses.asdict` gave."""
+        history = [Epoch(**epoch) for epoch in record["history"]]
+        return cls(**record | {"history": history, "curve": Curve.of(record["curve"])})
 
 
 class Loop:
@@ -77,6 +86,10 @@ class Loop:
         settings: The recipe.
         train: The texts to learn from, as the network takes them.
         group: The processes that take part.
+
+    Attributes:
+        steps: Optimiser steps of all epochs.
+        latest: What the last step came to; None before this process has made one.
     """
 
     def __init__(self, task: Classify, settings: TrainConfig, train: Encoded, group: Group | None = None):
@@ -86,6 +99,8 @@ class Loop:
             settings.per_device_train_batch_size * settings.gradient_accumulation_steps * self.group.size
         )
         self.steps_per_epoch = math.ceil(len(train) / self.texts_per_step)
+        self.steps = self.steps_per_epoch * settings.num_train_epochs
+        self.latest: Point | None = None
         self.optimizer = AdamW(self.weights, settings.weight_decay)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.state = State()
@@ -132,7 +147,7 @@ class Loop:
             on_step(len(rows), state.epoch_loss / state.epoch_texts)
         scores = self.task.evaluate()
         self.generator.set_state(after)
-        rate = learning_rate(self.settings, state.step - 1, self.steps_per_epoch * self.settings.num_train_epochs)
+        rate = learning_rate(self.settings, state.step - 1, self.steps)
         mean = state.epoch_loss / state.epoch_texts
         epoch = Epoch(len(state.history) + 1, mean, scores.loss, scores.accuracy, scores.f1, rate)
         state.history.append(epoch)
@@ -142,19 +157,22 @@ class Loop:
     def _step(self, rows: Any) -> float:
         """One update from these texts; gives the sum of their losses."""
         total, norm = self._gradients(rows)
-        if not math.isfinite(total) or not math.isfinite(norm.item()):
+        length = norm.item()
+        if not math.isfinite(total) or not math.isfinite(length):
             few = ", ".join(map(str, sorted(rows.tolist())[:16])) + (", ..." if len(rows) > 16 else "")
             raise TrainingError(
                 f"At step {self.state.step + 1} (epoch {len(self.state.history) + 1}) the loss is {total / len(rows)} "
-                f"and its gradient's norm {norm.item()}, so training can't go on. The batch was rows {few} of the "
+                f"and its gradient's norm {length}, so training can't go on. The batch was rows {few} of the "
                 f"train split. Lower train.learning_rate (now {self.settings.learning_rate}) or raise "
                 f"train.warmup_ratio (now {self.settings.warmup_ratio}); if it happens at the first step, the "
                 "encoder's weights are broken."
             )
-        steps = self.steps_per_epoch * self.settings.num_train_epochs
         divisor = torch.clamp(norm / self.settings.max_grad_norm, min=1.0)
-        self.optimizer.step(learning_rate(self.settings, self.state.step, steps), divisor)
+        rate = learning_rate(self.settings, self.state.step, self.steps)
+        self.optimizer.step(rate, divisor)
         self.state.step += 1
+        self.latest = Point(self.state.step, total / len(rows), rate, length)
+        self.state.curve.add(self.latest)
         self.state.texts += len(rows)
         self.state.tokens += int(self.train.lengths[rows].sum())
         self.state.flops += self._flops.step(self.train.lengths[rows])

@@ -45,16 +45,15 @@ def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
             unfinished.save(loop, random_states(loop))
         saved = loop.state.step
 
-    with progress("train", len(loop.train) * epochs, "texts") as task:
-        done = loop.state.texts
-        if done:
-            task.note(f"gone on with after step {loop.state.step:,}")
-            task.advance(done)
+    begun, done = loop.state.step, loop.state.texts
+    with progress("train", loop.steps, "steps", begun, loop.group.first) as task:
+        if begun:
+            task.note(f"gone on with after step {begun:,}")
 
         def on_step(texts: int, loss: float) -> None:
             speed = (loop.state.texts - done) / (time.perf_counter() - started)
             task.note(f"epoch {len(loop.state.history) + 1}/{epochs}, loss {loss:.4f}, {speed:,.0f} texts/s")
-            task.advance(texts)
+            task.advance()
             if stopped.is_set():
                 save()
                 raise StoppedError(

@@ -185,6 +185,7 @@ def _record(
     return {
         "format": FORMAT,
         "history": [dataclasses.asdict(epoch) for epoch in state.history],
+        "log_history": [dataclasses.asdict(point) for point in state.curve],
         "best_epoch": loop.best.epoch,
         "stop_reason": loop.stop_reason,
         "global_step": state.step,

@@ -26,6 +26,7 @@ from linnet.train.encoder import quiet
 from linnet.train.loop import Epoch, Loop, State, best_of
 from linnet.train.packed import Packed
 
+FORMAT = 2  # of a state; one of another is refused like another run's
 RUN, LOCK, STATE, TENSORS = "run.json", ".lock", "state.json", "state.safetensors"
 NAMES = "master", "exp_avg", "exp_avg_sq"  # of a buffer's tensors
 
@@ -46,7 +47,8 @@ class Unfinished:
 
     def __init__(self, directory: Path, identity: dict[str, Any], limit: int, overwrite: bool, first: bool):
         self.path = directory.with_name(f"{directory.name}.unfinished")
-        self._identity, self._limit, self._overwrite, self._first = identity, limit, overwrite, first
+        self._identity, self._limit = identity | {"format": FORMAT}, limit
+        self._overwrite, self._first = overwrite, first
         self._rest = ExitStack()
 
     def __enter__(self) -> "Unfinished":
@@ -115,9 +117,7 @@ class Unfinished:
             if record is None:
                 continue
             _fill(loop, load_file(path / TENSORS))
-            state = dict(record["state"])
-            history = [Epoch(**epoch) for epoch in state.pop("history")]
-            loop.state = State(**state, history=history)
+            loop.state = State.of(record["state"])
             loop.optimizer.steps, loop.weights.untouched = record["optimizer_steps"], record["untouched"]
             random: dict[str, Any] = record["random"]
             return random
