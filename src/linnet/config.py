@@ -84,6 +84,7 @@ class TrainConfig(Section):
     early_stopping_patience: Positive
     save_steps: Positive
     save_total_limit: Positive
+    report_to: Literal["none", "tensorboard"]
     seed: Count
 
 

@@ -7,6 +7,7 @@ checkpoint/
   tokenizer_config.json   so that `transformers` finds it
   training.json           history, settings, time, operations, lineage, and what was masked in the texts
   training.html           its losses and accuracies, drawn
+  tensorboard/            the same as event files, if they were asked for
 """
 
 import json

@@ -11,8 +11,9 @@ import torch
 
 from linnet.config import TrainConfig
 from linnet.errors import StoppedError, TrainingError
-from linnet.progress import progress
-from linnet.train.loop import Loop
+from linnet.progress import Task, progress
+from linnet.train.events import Events, events
+from linnet.train.loop import Epoch, Loop
 from linnet.train.unfinished import Unfinished, random_states, set_random_states
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
@@ -34,43 +35,63 @@ def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
     random = unfinished.restore(loop)
     if random:
         set_random_states(loop, random)
-    before, started = loop.state.seconds, time.perf_counter()
-    saved = loop.state.step
-    epochs, every = loop.settings.num_train_epochs, loop.settings.save_steps
-
-    def save() -> None:
-        nonlocal saved
-        loop.state.seconds = before + time.perf_counter() - started
-        if loop.group.first:
-            unfinished.save(loop, random_states(loop))
-        saved = loop.state.step
-
-    begun, done = loop.state.step, loop.state.texts
-    with progress("train", loop.steps, "steps", begun, loop.group.first) as task:
+    begun, reported = loop.state.step, loop.settings.report_to == "tensorboard" and loop.group.first
+    with (
+        progress("train", loop.steps, "steps", begun, loop.group.first) as task,
+        events(unfinished.events if reported else None, begun) as board,
+    ):
         if begun:
             task.note(f"gone on with after step {begun:,}")
-
-        def on_step(texts: int, loss: float) -> None:
-            speed = (loop.state.texts - done) / (time.perf_counter() - started)
-            task.note(f"epoch {len(loop.state.history) + 1}/{epochs}, loss {loss:.4f}, {speed:,.0f} texts/s")
-            task.advance()
-            if stopped.is_set():
-                save()
-                raise StoppedError(
-                    f"Stopped after step {loop.state.step:,}, and saved in {unfinished.path}. "
-                    "The same command goes on from there, to the same result."
-                )
-            if loop.state.step - saved >= every and loop.state.epoch_step < loop.steps_per_epoch:
-                save()
-
+        under_way = _UnderWay(loop, unfinished, stopped, task, board)
         while loop.stop_reason is None:
-            epoch = loop.run_epoch(on_step)
-            if loop.group.first and loop.best is epoch:
-                unfinished.save_best(loop)
-            save()
-            if loop.group.first:
-                unfinished.tidy(loop)
-    loop.state.seconds = before + time.perf_counter() - started
+            under_way.end_epoch(loop.run_epoch(under_way.end_step))
+        under_way.count_seconds()
+
+
+class _UnderWay:
+    """What happens around a loop's steps and epochs; its arguments are those of `run`, and where it is shown."""
+
+    def __init__(self, loop: Loop, unfinished: Unfinished, stopped: threading.Event, task: Task, board: Events | None):
+        self.loop, self.unfinished, self.stopped, self.task, self.board = loop, unfinished, stopped, task, board
+        self.seconds, self.texts, self.saved = loop.state.seconds, loop.state.texts, loop.state.step
+        self.started = time.perf_counter()
+
+    def end_step(self, texts: int, loss: float) -> None:
+        state, settings = self.loop.state, self.loop.settings
+        speed = (state.texts - self.texts) / (time.perf_counter() - self.started)
+        epochs = f"epoch {len(state.history) + 1}/{settings.num_train_epochs}"
+        self.task.note(f"{epochs}, loss {loss:.4f}, {speed:,.0f} texts/s")
+        self.task.advance()
+        if self.board and self.loop.latest:
+            self.board.step(self.loop.latest, speed)
+        if self.stopped.is_set():
+            self.save()
+            raise StoppedError(
+                f"Stopped after step {state.step:,}, and saved in {self.unfinished.path}. "
+                "The same command goes on from there, to the same result."
+            )
+        if state.step - self.saved >= settings.save_steps and state.epoch_step < self.loop.steps_per_epoch:
+            self.save()
+
+    def end_epoch(self, epoch: Epoch) -> None:
+        if self.board:
+            self.board.epoch(epoch, self.loop.state.step)
+        if self.loop.group.first and self.loop.best is epoch:
+            self.unfinished.save_best(self.loop)
+        self.save()
+        if self.loop.group.first:
+            self.unfinished.tidy(self.loop)
+
+    def save(self) -> None:
+        self.count_seconds()
+        if self.board:
+            self.board.flush()  # before the state, which is then never ahead of it
+        if self.loop.group.first:
+            self.unfinished.save(self.loop, random_states(self.loop))
+        self.saved = self.loop.state.step
+
+    def count_seconds(self) -> None:
+        self.loop.state.seconds = self.seconds + time.perf_counter() - self.started
 
 
 @contextmanager

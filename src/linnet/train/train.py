@@ -1,6 +1,7 @@
 """The stage itself: splits become a checkpoint, with the record of how."""
 
 import dataclasses
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,16 +21,17 @@ from linnet.train.batches import encode
 from linnet.train.checkpoint import RECORD, write_checkpoint
 from linnet.train.classify import Classify
 from linnet.train.encoder import Encoder, find_encoder, load_classifier
+from linnet.train.events import writer_class
 from linnet.train.loop import Loop
 from linnet.train.network import make_network
 from linnet.train.precision import Precision, choose_precision
 from linnet.train.processes import Group, device, process_group
 from linnet.train.runner import memory_errors, run, stop_signals
-from linnet.train.unfinished import Unfinished
+from linnet.train.unfinished import EVENTS, Unfinished
 
 FORMAT = 2
 # Settings that the weights do not depend on; of bf16 they do, on what it came to.
-NOT_IN_RESULT = {"save_steps", "save_total_limit", "bf16"}
+NOT_IN_RESULT = {"save_steps", "save_total_limit", "bf16", "report_to"}
 
 
 def train(
@@ -59,11 +61,13 @@ def train(
         ModelError: The encoder can't be had or used.
         TrainingError: The loss is no finite number, or memory ran out.
         StoppedError: The process was asked to stop; the state is on disk.
-        UsageError: An unfinished run of other settings lies there.
+        UsageError: An unfinished run of other settings lies there, or what `report_to` names is not installed.
         StorageError: The disk refused a write.
     """
     splits, directory = Path(splits), Path(directory)
     check_replaceable(directory, RECORD)
+    if config.train.report_to == "tensorboard":
+        writer_class()  # told before the work, not after it
     learn, validate = _read(splits)
     with (
         process_group() as group,
@@ -83,6 +87,8 @@ def train(
             if group.first:
                 with whole_directory(directory, holds=RECORD) as folder:
                     write_checkpoint(folder, unfinished.best(loop), encoder, config.model.max_length, record)
+                    if unfinished.events.is_dir():
+                        shutil.copytree(unfinished.events, folder / EVENTS)
                 unfinished.remove()
         group.wait()
     return record

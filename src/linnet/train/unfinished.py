@@ -4,6 +4,7 @@
       run.json              what run this is: settings, splits, encoder; another run is refused
       state-120/            the weights, moments and random states after step 120, with the digest of the former
       best-2/               the model of the best epoch, in Hugging Face layout
+      tensorboard/          event files, if they are asked for; they go with the result
 
 Each folder appears whole or not at all. The last `save_total_limit` states are kept; a damaged one is passed over.
 """
@@ -27,7 +28,7 @@ from linnet.train.loop import Epoch, Loop, State, best_of
 from linnet.train.packed import Packed
 
 FORMAT = 2  # of a state; one of another is refused like another run's
-RUN, LOCK, STATE, TENSORS = "run.json", ".lock", "state.json", "state.safetensors"
+RUN, LOCK, STATE, TENSORS, EVENTS = "run.json", ".lock", "state.json", "state.safetensors", "tensorboard"
 NAMES = "master", "exp_avg", "exp_avg_sq"  # of a buffer's tensors
 
 
@@ -77,7 +78,9 @@ class Unfinished:
         if self._overwrite:
             for path in [*self._states(), *self.path.glob("best-*")]:
                 shutil.rmtree(path)
-        if self._states():
+        if not self._states():
+            shutil.rmtree(self.events, ignore_errors=True)  # of a run that went no way
+        else:
             self._check(json.loads((self.path / RUN).read_text(encoding="utf-8")))
         write_text(self.path / RUN, canonical_json(self._identity))
 
@@ -127,6 +130,11 @@ class Unfinished:
         """Write the model of the epoch just done, which is the best."""
         with whole_directory(self.best(loop)) as folder, quiet():
             loop.task.network.model.save_pretrained(folder, state_dict=loop.weights.state_dict())
+
+    @property
+    def events(self) -> Path:
+        """Where TensorBoard's event files lie, if there are any."""
+        return self.path / EVENTS
 
     def best(self, loop: Loop) -> Path:
         """Where the model of the best epoch lies."""
