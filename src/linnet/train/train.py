@@ -17,7 +17,7 @@ from linnet.errors import DataError, LabelError
 from linnet.files import check_replaceable, digest, whole_directory
 from linnet.lineage import lineage
 from linnet.train import scratch
-from linnet.train.batches import encode
+from linnet.train.batches import batch, encode
 from linnet.train.checkpoint import RECORD, write_checkpoint
 from linnet.train.classify import Classify
 from linnet.train.encoder import Encoder, find_encoder, load_classifier
@@ -148,7 +148,8 @@ def make_loop(config: Config, learn: Split, validate: Split, encoder: Encoder, g
     encoded = [encode(split, tokenizer) for split in (learn, validate)]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
     seed = settings.seed + group.rank  # the processes of a run drop different things
-    network, vocabulary = make_network(model, precision.dtype, known, tokenizer.pad_id, seed)
+    example = batch(encoded[0], np.arange(min(settings.per_device_train_batch_size, len(learn))), device())
+    network, vocabulary = make_network(model, precision.dtype, known, tokenizer.pad_id, seed, example)
     if vocabulary is not None:
         encoded = [split.within(vocabulary) for split in encoded]
     task = Classify(network, settings, encoded[1], _class_weights(settings, learn))
@@ -207,7 +208,8 @@ def _record(
         "problem_type": loop.task.network.model.config.problem_type,
         "mask": list(learn.mask),
         "encoder": encoder.identity(),
-        "parameters": loop.task.network.weights.parameters,
+        "parameters": loop.weights.parameters,
+        "frozen": loop.weights.frozen,
         "device": str(device()),
         "num_threads": torch.get_num_threads(),
         "processes": loop.group.size,

@@ -60,6 +60,10 @@ class Weights:
         joined: Names of weights that are used as one matrix and are computed with in `dtype`.
         dtype: Of those.
         vocabulary: Ids of the tokens whose embeddings are trained, sorted; None: all.
+
+    Attributes:
+        parameters: How many numbers the whole model's weights are.
+        frozen: Names of the weights that are not trained.
     """
 
     def __init__(
@@ -70,7 +74,8 @@ class Weights:
         vocabulary: NDArray[np.int64] | None = None,
     ):
         self.model = model
-        self.parameters = sum(value.numel() for value in model.parameters())  # of the whole model
+        self.parameters = sum(value.numel() for value in model.parameters())
+        self.frozen = [name for name, value in model.named_parameters() if not value.requires_grad]
         self.untouched = 1.0  # what weight decay has left of the embeddings that are not trained
         self._whole: torch.Tensor | None = None
         if vocabulary is not None:
