@@ -5,6 +5,7 @@ All that a run's next step depends on is in `Loop.state`, in the weights and mom
 """
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,6 +91,8 @@ class Loop:
     Attributes:
         steps: Optimiser steps of all epochs.
         latest: What the last step came to; None before this process has made one.
+        stopped: Set when this process is asked to stop.
+        stopping: Whether any process was, before it made the last step; all of them know.
     """
 
     def __init__(self, task: Classify, settings: TrainConfig, train: Encoded, group: Group | None = None):
@@ -101,6 +104,7 @@ class Loop:
         self.steps_per_epoch = math.ceil(len(train) / self.texts_per_step)
         self.steps = self.steps_per_epoch * settings.num_train_epochs
         self.latest: Point | None = None
+        self.stopped, self.stopping = threading.Event(), False
         self.optimizer = AdamW(self.weights, settings.weight_decay)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.state = State()
@@ -181,7 +185,7 @@ class Loop:
     def _gradients(self, rows: Any) -> tuple[float, torch.Tensor]:
         """Leave the gradients of the mean loss of these texts in the weights; gives its sum and their norm."""
         weights, device = self.weights, self.weights.buffers[0].master.device
-        total = torch.zeros((), dtype=torch.float64, device=device)
+        told = torch.zeros(2, dtype=torch.float64, device=device)
         parts = _parts(self.group.share(rows), self.settings.per_device_train_batch_size)
         alone = self.group.size == 1 and self.settings.gradient_accumulation_steps == 1
         for number, part in enumerate(parts):
@@ -189,13 +193,17 @@ class Loop:
             if len(part):
                 loss = self.task.loss(batch(self.train, part, device))
                 (loss / len(rows)).backward()  # type: ignore[no-untyped-call]
-                total += loss.detach()
+                told[0] += loss.detach()
             if not alone:
                 weights.collect(begin=number == 0)
         for buffer in weights.buffers:
             if buffer.total is not None:
                 self.group.sum(buffer.total)
-        return self.group.sum(total).item(), weights.norm()
+        # In the same message they agree on stopping: one that went on alone would wait for the others for ever.
+        told[1] = self.stopped.is_set()
+        total, stopping = self.group.sum(told).tolist()
+        self.stopping = stopping > 0
+        return total, weights.norm()
 
 
 def best_of(history: list[Epoch], settings: TrainConfig) -> Epoch:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,14 @@ class Group:
             distributed.all_reduce(values)
         return values
 
+    def gather(self, value: Any) -> list[Any]:
+        """A picklable value of every process, in their order, to all of them."""
+        if self.size == 1:
+            return [value]
+        values = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
+
     def wait(self) -> None:
         """Wait until all processes have come here."""
         if self.size > 1:
@@ -59,6 +68,8 @@ def process_group() -> Iterator[Group]:
     if size == 1:
         yield Group()
         return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(device())  # what is gathered and waited for goes through the current one
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Group(distributed.get_rank(), size)

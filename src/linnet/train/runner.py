@@ -26,10 +26,10 @@ def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
     Args:
         loop: A fresh loop.
         unfinished: Where its states are kept.
-        stopped: Set when the process is asked to stop; it does between two steps, when a state is on disk.
+        stopped: Set when this process is asked to stop; all processes do after the same step, with a state on disk.
 
     Raises:
-        StoppedError: `stopped` was set.
+        StoppedError: `stopped` was set, in any process.
         TrainingError: The loss is no finite number; the last state is from before.
     """
     random = unfinished.restore(loop)
@@ -42,7 +42,8 @@ def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
     ):
         if begun:
             task.note(f"gone on with after step {begun:,}")
-        under_way = _UnderWay(loop, unfinished, stopped, task, board)
+        loop.stopped = stopped
+        under_way = _UnderWay(loop, unfinished, task, board)
         while loop.stop_reason is None:
             under_way.end_epoch(loop.run_epoch(under_way.end_step))
         under_way.count_seconds()
@@ -51,8 +52,8 @@ def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
 class _UnderWay:
     """What happens around a loop's steps and epochs; its arguments are those of `run`, and where it is shown."""
 
-    def __init__(self, loop: Loop, unfinished: Unfinished, stopped: threading.Event, task: Task, board: Events | None):
-        self.loop, self.unfinished, self.stopped, self.task, self.board = loop, unfinished, stopped, task, board
+    def __init__(self, loop: Loop, unfinished: Unfinished, task: Task, board: Events | None):
+        self.loop, self.unfinished, self.task, self.board = loop, unfinished, task, board
         self.seconds, self.texts, self.saved = loop.state.seconds, loop.state.texts, loop.state.step
         self.started = time.perf_counter()
 
@@ -64,8 +65,9 @@ class _UnderWay:
         self.task.advance()
         if self.board and self.loop.latest:
             self.board.step(self.loop.latest, speed)
-        if self.stopped.is_set():
+        if self.loop.stopping:
             self.save()
+            self.loop.group.wait()  # torchrun ends the others when one ends, and the state has to be on disk by then
             raise StoppedError(
                 f"Stopped after step {state.step:,}, and saved in {self.unfinished.path}. "
                 "The same command goes on from there, to the same result."
@@ -86,8 +88,9 @@ class _UnderWay:
         self.count_seconds()
         if self.board:
             self.board.flush()  # before the state, which is then never ahead of it
+        states = self.loop.group.gather(random_states(self.loop))
         if self.loop.group.first:
-            self.unfinished.save(self.loop, random_states(self.loop))
+            self.unfinished.save(self.loop, states)
         self.saved = self.loop.state.step
 
     def count_seconds(self) -> None:

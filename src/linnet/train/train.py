@@ -147,7 +147,9 @@ def make_loop(config: Config, learn: Split, validate: Split, encoder: Encoder, g
     precision = choose_precision(settings.bf16, model.config.hidden_size, device())
     encoded = [encode(split, tokenizer) for split in (learn, validate)]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
-    seed = settings.seed + group.rank  # the processes of a run drop different things
+    seed = settings.seed + group.rank  # the processes of a run drop different things, though they began with one head
+    if not group.first:
+        torch.manual_seed(seed)
     example = batch(encoded[0], np.arange(min(settings.per_device_train_batch_size, len(learn))), device())
     network, vocabulary = make_network(model, precision.dtype, known, tokenizer.pad_id, seed, example)
     if vocabulary is not None:

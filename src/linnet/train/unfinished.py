@@ -94,8 +94,12 @@ class Unfinished:
                 "Go on with it as it was begun, choose another --out, or --overwrite it to begin anew."
             )
 
-    def save(self, loop: Loop, states: dict[str, Any]) -> None:
+    def save(self, loop: Loop, states: list[dict[str, Any]]) -> None:
         """Write the loop's state, and remove those beyond the limit.
+
+        Args:
+            loop: Between two steps.
+            states: The random states of each process.
 
         Raises:
             StorageError: The disk refused; the former states still stand.
@@ -114,7 +118,7 @@ class Unfinished:
             shutil.rmtree(path, ignore_errors=True)
 
     def restore(self, loop: Loop) -> dict[str, Any] | None:
-        """Put the loop where the last sound state was; gives the random states then, or None if there is none."""
+        """Put the loop where the last sound state was; gives this process's random states, None if there is none."""
         for path in self._states():
             record = _read(path)
             if record is None:
@@ -122,7 +126,7 @@ class Unfinished:
             _fill(loop, load_file(path / TENSORS))
             loop.state = State.of(record["state"])
             loop.optimizer.steps, loop.weights.untouched = record["optimizer_steps"], record["untouched"]
-            random: dict[str, Any] = record["random"]
+            random: dict[str, Any] = record["random"][loop.group.rank]
             return random
         return None
 
@@ -162,14 +166,11 @@ class Unfinished:
 
 
 def random_states(loop: Loop) -> dict[str, Any]:
-    """Every random state that the next steps depend on, JSON-able."""
-    cuda = (
-        [state.numpy().tobytes().hex() for state in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else []
-    )
+    """Every random state of this process that the next steps depend on, JSON-able."""
     return {
         "order": loop.generator.get_state().numpy().tobytes().hex(),
         "torch": torch.get_rng_state().numpy().tobytes().hex(),
-        "cuda": cuda,
+        "cuda": torch.cuda.get_rng_state().numpy().tobytes().hex() if torch.cuda.is_available() else None,
         "masks": loop.task.network.masks.state if isinstance(loop.task.network, Packed) else None,
     }
 
@@ -179,7 +180,7 @@ def set_random_states(loop: Loop, states: dict[str, Any]) -> None:
     loop.generator.set_state(_bytes(states["order"]))
     torch.set_rng_state(_bytes(states["torch"]))
     if states["cuda"]:
-        torch.cuda.set_rng_state_all([_bytes(state) for state in states["cuda"]])
+        torch.cuda.set_rng_state(_bytes(states["cuda"]))
     if isinstance(loop.task.network, Packed):
         loop.task.network.masks.state = states["masks"]
 
