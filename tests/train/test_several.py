@@ -24,7 +24,7 @@ if kind == "padded":
     network.fits = lambda model: False
 
 
-def child(rank, port, out, at_step, number):
+def child(rank, port, more, at_step, number):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     signal.alarm(200)  # should one wait for the other for ever
     inner = Loop._step
@@ -35,13 +35,13 @@ def child(rank, port, out, at_step, number):
         return inner(self, rows)
 
     Loop._step = step
-    code = main([*command, "--out", out])
+    code = main([*command, *more])
     sys.stderr.flush()
     os._exit(code)
 
 
 codes = []
-for out, number, steps in trials:
+for more, number, steps in trials:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -49,29 +49,31 @@ for out, number, steps in trials:
     for rank, at_step in enumerate(steps):
         children.append(os.fork())
         if not children[-1]:
-            child(rank, port, out, at_step, number)
+            child(rank, port, more, at_step, number)
     codes.append([os.waitstatus_to_exitcode(os.waitpid(each, 0)[1]) for each in children])
 print(json.dumps(codes))
 """
 
 
-@pytest.mark.parametrize("kind", ["packed", "padded"])
-def test_two_processes_stop_together_and_go_on_to_the_same_bytes(splits, settings, tmp_path, kind):
+LAST = 53  # the step with which the second epoch ends; each has 27, and the last of each is not full
+UNDISTURBED = 0, [None, None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "disturbed"),
+    [
+        ("packed", [(signal.SIGTERM, [None, 7]), (signal.SIGINT, [20, None]), (signal.SIGKILL, [30, 30])]),
+        ("padded", [(signal.SIGKILL, [LAST, LAST])]),
+    ],
+)
+def test_two_processes_stop_together_and_go_on_to_the_same_bytes(splits, settings, tmp_path, kind, disturbed):
     recipe = {"per_device_train_batch_size": 8, "num_train_epochs": 2, "save_steps": 3, "dropout": 0.2}
     settings(**recipe, attention_dropout=0.1, early_stopping_patience=9).save(tmp_path / "linnet.toml")
     command = ["train", "--config", str(tmp_path / "linnet.toml"), "--splits", str(splits)]
-    calm, stopped, killed = (str(tmp_path / name) for name in ("calm", "stopped", "killed"))
-    last = 53  # the step with which the second epoch ends; each has 27, and the last of each is not full
-    trials = [
-        (calm, 0, [None, None]),
-        (stopped, signal.SIGTERM, [None, 7]),  # one alone is asked to stop
-        (stopped, signal.SIGINT, [20, None]),
-        (stopped, 0, [None, None]),
-        (killed, signal.SIGKILL, [11, 11]),
-        (killed, signal.SIGKILL, [30, 30]),
-        (killed, signal.SIGKILL, [last, last]),
-        (killed, 0, [None, None]),
-    ]
+    calm, other, scratch = (["--out", str(tmp_path / name)] for name in ("calm", "other", "scratch"))
+    trials = [(calm, *UNDISTURBED), *((other, *each) for each in disturbed), (other, *UNDISTURBED)]
+    if kind == "packed":
+        trials.append(([*scratch, "--model", "scratch", "--num-train-epochs", "1"], *UNDISTURBED))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, kind, json.dumps(command), json.dumps(trials)],
         capture_output=True,
@@ -80,15 +82,18 @@ def test_two_processes_stop_together_and_go_on_to_the_same_bytes(splits, setting
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
-    codes = json.loads(done.stdout.splitlines()[-1])
-    assert codes == [[0, 0], [130, 130], [130, 130], [0, 0], [-9, -9], [-9, -9], [-9, -9], [0, 0]], done.stderr
-    for step in (8, 21):
-        assert done.stderr.count(f"Stopped after step {step}, and saved in {stopped}.unfinished.") == 2
-    record = json.loads((tmp_path / "calm" / "training.json").read_text())
-    assert (record["processes"], record["network"], record["global_step"]) == (2, kind, last + 1)
-    for name in ("stopped", "killed"):
-        again = json.loads((tmp_path / name / "training.json").read_text())
-        assert (again["history"], again["log_history"]) == (record["history"], record["log_history"])
-        weights = [(tmp_path / each / "model.safetensors").read_bytes() for each in (name, "calm")]
-        assert weights[0] == weights[1]
-        assert not (tmp_path / f"{name}.unfinished").exists()
+    codes = {0: 0, signal.SIGKILL: -9, signal.SIGTERM: 130, signal.SIGINT: 130}
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == [[codes[number]] * 2 for _, number, _ in trials], done.stderr
+    for number, steps in disturbed:
+        if codes[number] == 130:  # one alone was asked to stop, before the step that both then made
+            step = 1 + next(step for step in steps if step)
+            said = f"Stopped after step {step}, and saved in {tmp_path / 'other'}.unfinished."
+            assert done.stderr.count(said) == 2
+    records = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("calm", "other")]
+    assert (records[0]["processes"], records[0]["network"], records[0]["global_step"]) == (2, kind, LAST + 1)
+    for key in ("history", "log_history"):
+        assert records[0][key] == records[1][key]
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("calm", "other")]
+    assert weights[0] == weights[1]
+    assert not (tmp_path / "other.unfinished").exists()

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import DistilBertConfig, DistilBertModel
 
-from linnet.train.encoder import Encoder, quiet
+from linnet.train.encoder import Encoder
 
 NAME = "scratch"
 VOCABULARY_SIZE = 8192
@@ -43,8 +44,9 @@ def make_encoder(texts: Sequence[str], max_length: int, directory: Path) -> Enco
         hidden_dim=4 * DIM,
         pad_token_id=tokenizer.token_to_id(PAD),
     )
-    with quiet():
-        DistilBertModel(config).save_pretrained(directory)
+    config.save_pretrained(directory)
+    # A model's own save_pretrained writes nothing in any but the first of several processes.
+    save_file(DistilBertModel(config).state_dict(), directory / "model.safetensors", metadata={"format": "pt"})
     return Encoder(NAME, directory, "scratch")
 
 
