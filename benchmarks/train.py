@@ -5,8 +5,10 @@
 
 The same batches of real tweets, 16 at a time, through a DistilBERT of base size with random weights: by Trainer as
 people write it (float32, dynamic padding, its defaults), by Trainer with its best flags on a CPU (bfloat16, batches of
-like length, fused AdamW), and by Linnet. Each round runs all of them in turn, in a process of its own, and a ratio is
-of one round; the table shows medians. ENCODER gives the tokenizer, and with `--accuracy` the weights to start from.
+like length, fused AdamW), by the same compiled (torch_compile, which needs a C++ compiler; the first five
+steps of each, and what is compiled in them, are not timed), and by Linnet. Each round runs all of them in turn, in a
+process of its own, and a ratio is of one round; the table shows medians. ENCODER gives the tokenizer, and with
+`--accuracy` the weights to start from.
 """
 
 import argparse
@@ -50,7 +52,14 @@ SAMPLE, SIZE, WARM_UP = 10_000, 16, 5
 NAMES = {
     "trainer": "Trainer, as people write it",
     "trainer-best": "Trainer, bf16 + group_by_length + fused",
+    "trainer-compiled": "Trainer, the same + torch_compile",
     "linnet": "linnet train",
+}
+BEST = {"bf16": True, "train_sampling_strategy": "group_by_length", "optim": "adamw_torch_fused"}
+FLAGS: dict[str, dict[str, Any]] = {
+    "trainer": {"optim": "adamw_torch"},
+    "trainer-best": BEST,
+    "trainer-compiled": BEST | {"torch_compile": True},
 }
 
 
@@ -90,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _ask(arguments: argparse.Namespace, splits: Path, name: str, seed: int, steps: int) -> dict[str, Any]:
     command = [sys.executable, __file__, "--model", arguments.model, "--one", name, str(splits), str(seed), str(steps)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    # Of what was compiled before nothing is taken over: a run that was stopped leaves libraries cut short.
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(splits.parent / "compiled")}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     print(f"{NAMES[name]}: {found}", file=sys.stderr)
     return found
@@ -98,8 +109,9 @@ def _ask(arguments: argparse.Namespace, splits: Path, name: str, seed: int, step
 
 def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
     name, splits, seed, steps = arguments.one
-    run = _linnet if name == "linnet" else _trainer
-    return run(Path(splits), arguments.model, int(seed), int(steps), name == "trainer-best")
+    if name == "linnet":
+        return _linnet(Path(splits), arguments.model, int(seed), int(steps))
+    return _trainer(Path(splits), arguments.model, int(seed), int(steps), FLAGS[name])
 
 
 def _model(encoder: str, seed: int) -> Any:
@@ -110,7 +122,7 @@ def _model(encoder: str, seed: int) -> Any:
     return AutoModelForSequenceClassification.from_config(DistilBertConfig())
 
 
-def _linnet(splits: Path, encoder: str, seed: int, steps: int, best: bool) -> dict[str, Any]:
+def _linnet(splits: Path, encoder: str, seed: int, steps: int) -> dict[str, Any]:
     tokenizer = find_encoder(encoder).tokenizer(128)
     encoded = [encode(read_split(splits, name), tokenizer) for name in ("train", "validation")]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
@@ -151,7 +163,7 @@ def _peak(dtype: torch.dtype) -> float:
     return 2 * 512 * 768 * 3072 / best
 
 
-def _trainer(splits: Path, encoder: str, seed: int, steps: int, best: bool) -> dict[str, Any]:
+def _trainer(splits: Path, encoder: str, seed: int, steps: int, flags: dict[str, Any]) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(encoder)
 
     def rows(name: str) -> list[dict[str, Any]]:
@@ -166,9 +178,6 @@ def _trainer(splits: Path, encoder: str, seed: int, steps: int, best: bool) -> d
         def on_step_end(self, arguments: Any, state: Any, control: Any, **rest: Any) -> None:
             moments.append(time.perf_counter())
 
-    flags: dict[str, Any] = {"optim": "adamw_torch"}
-    if best:
-        flags = {"bf16": True, "train_sampling_strategy": "group_by_length", "optim": "adamw_torch_fused"}
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingArguments(
             folder,
