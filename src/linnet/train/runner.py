@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -19,13 +19,20 @@ SIGNALS = signal.SIGINT, signal.SIGTERM
 EXHAUSTED = "can't allocate memory", "not enough memory", "out of memory"
 
 
-def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
+def run(
+    loop: Loop,
+    unfinished: Unfinished,
+    stopped: threading.Event,
+    on_epoch: Callable[[Loop, Unfinished], None],
+) -> None:
     """Run all epochs, from the last state on disk if there is one.
 
     Args:
         loop: A fresh loop.
         unfinished: Where its states are kept.
         stopped: Set when the process is asked to stop; it does between two steps, when a state is on disk.
+        on_epoch: Called after each epoch, before its state is saved: a run that is killed in between meets the epoch
+            again. What it raises ends the run.
 
     Raises:
         StoppedError: `stopped` was set.
@@ -38,9 +45,12 @@ def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
     saved = loop.state.step
     epochs, every = loop.settings.num_train_epochs, loop.settings.save_steps
 
+    def clock() -> None:
+        loop.state.seconds = before + time.perf_counter() - started
+
     def save() -> None:
         nonlocal saved
-        loop.state.seconds = before + time.perf_counter() - started
+        clock()
         if loop.group.first:
             unfinished.save(loop, random_states(loop))
         saved = loop.state.step
@@ -65,13 +75,13 @@ def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
                 save()
 
         while loop.stop_reason is None:
-            epoch = loop.run_epoch(on_step)
-            if loop.group.first and loop.best is epoch:
-                unfinished.save_best(loop)
+            loop.run_epoch(on_step)
+            clock()
+            on_epoch(loop, unfinished)
             save()
             if loop.group.first:
                 unfinished.tidy(loop)
-    loop.state.seconds = before + time.perf_counter() - started
+    clock()
 
 
 @contextmanager
