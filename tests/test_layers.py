@@ -39,6 +39,7 @@ PACKAGES = {
     "huggingface_hub": "data train",
     "py3langid": "data",
     "optuna": "train",
+    "sqlalchemy": "train",
     "pyarrow": "data",
     "ftfy": "data",
     "sklearn": "data evaluate",

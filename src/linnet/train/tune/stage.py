@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,10 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     began, directory = time.monotonic(), Path(directory)
     material = read_material(config.model, splits)
-    study = _open(config, material, directory)
-    # A state that is damaged costs a trial time and no more, so one of them is enough on disk.
-    trained = config.train.model_copy(update={"bf16": study.bf16, "save_total_limit": 1})
-    trials = config.model_copy(update={"train": trained})
-    with stop_signals() as stopped:
+    with closing(_open(config, material, directory)) as study, stop_signals() as stopped:
+        # A damaged state costs a trial time and no more, so one of them on disk is enough.
+        trained = config.train.model_copy(update={"bf16": study.bf16, "save_total_limit": 1})
+        trials = config.model_copy(update={"train": trained})
         results = write_results(study, config, material)
         while not config.tune.timeout or time.monotonic() - began < config.tune.timeout:
             with study.claim() as trial:

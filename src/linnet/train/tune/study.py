@@ -19,7 +19,7 @@ twenty trials.
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from linnet.config import TuneConfig
 from linnet.errors import StorageError, UsageError
@@ -107,11 +108,15 @@ class Study:
         with locked(self.directory / LOCK):
             try:
                 yield
-            except StorageInternalError as error:
-                reason = error.__cause__ or error
+            except (StorageInternalError, SQLAlchemyError) as error:
+                reason = getattr(error.__cause__ or error, "orig", error)  # what SQLite said, without the statement
                 raise StorageError(
                     f"The study {self.directory / DATABASE} can't be read or written: {reason}"
                 ) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._storage.engine.dispose()
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -210,9 +215,8 @@ def _storage(path: Path) -> RDBStorage:
 
 def _open(path: Path) -> RDBStorage:
     try:
-        with sqlite3.connect(path, timeout=BUSY_SECONDS) as connection:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             names = connection.execute("SELECT study_name FROM studies").fetchall()
-        connection.close()
     except sqlite3.DatabaseError as error:
         raise UsageError(f"{path} is no study: {error}. Remove it to begin anew, or choose another --out.") from None
     if (NAME,) not in names:
