@@ -1,19 +1,18 @@
 """A study on disk, shared by the processes that work on it: Optuna's own SQLite storage, and who runs which trial.
 
-Optuna's storage marks a trial as running and never learns that its process was killed; its heartbeat would need
-minutes to notice, and its retry makes another trial of it. Here a process that runs a trial holds a lock on a file,
-which the kernel takes from it however it ends: a running trial whose lock is free was left, and is gone on with as the
-trial that it is. SQLite and not Optuna's journal, because a kill may cut the journal's last line, and then nobody can
-read it, and leaves its lock behind.
+Optuna's storage marks a trial as running and does not learn that its process was killed: its heartbeat notices after a
+grace period, and its retry makes another trial of it. Here a process that runs a trial holds a lock on a file, which
+the kernel takes from it however it ends: a running trial whose lock is free was left, and is gone on with as the trial
+that it is. SQLite and not Optuna's journal: a kill may cut the journal's last line, which spoils what is written after
+it, and leaves the journal's lock behind.
 
 A trial's parameters depend on the seed, its number and the trials before alone: they are drawn by a sampler made anew
 for each trial, and the trial appears in the storage with all of them or not at all. So one process, killed however
 often, makes the study that it would have made undisturbed. With several it also matters who was first.
 
-Pruning is by the median rule (Golovin et al. 2017, Google Vizier, section 3.2): Hyperband and successive halving are
-better in Optuna's benchmarks, but need rungs of epochs and tens of trials in each of their brackets before TPE has seen
-enough of one (so Optuna's documentation of HyperbandPruner); a fine-tuning has two to five epochs and a study some
-twenty trials.
+Pruning is by the median stopping rule (Golovin et al. 2017, Google Vizier, section 3.2.2) as Optuna has it. Optuna's
+documentation prefers successive halving and Hyperband, but these want many steps to a trial and, with TPE, more than
+ten trials in each of Hyperband's brackets; a fine-tuning has two to five epochs, and a study some twenty trials.
 """
 
 import shutil
@@ -89,8 +88,11 @@ class Study:
         self.bf16: bool = self._study.user_attrs[BF16]
 
     def _begin(self, identity: dict[str, Any], first: dict[str, Any], bf16: bool) -> None:
-        temporary = self.directory / f".{DATABASE}.tmp"  # this process has the lock: nobody else's
-        temporary.unlink(missing_ok=True)
+        temporary = self.directory / f".{DATABASE}.tmp"
+        for leftover in self.directory.glob(
+            f"{temporary.name}*"
+        ):  # of a process that was killed: this one has the lock
+            leftover.unlink()
         storage = _storage(temporary)
         study = optuna.create_study(study_name=NAME, storage=storage, direction=self.direction)
         study.set_user_attr(IDENTITY, identity)
