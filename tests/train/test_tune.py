@@ -4,7 +4,10 @@ import json
 import resource
 import signal
 import sqlite3
+from contextlib import closing
 
+import numpy as np
+import optuna
 import pytest
 
 from linnet.config import load_config
@@ -13,7 +16,9 @@ from linnet.errors import ConfigError, StoppedError, StorageError, UsageError
 from linnet.train import train
 from linnet.train.classify import Classify
 from linnet.train.loop import Loop
-from linnet.train.tune import stage, tune
+from linnet.train.tune import plots, stage, tune
+from linnet.train.tune.space import search_space
+from linnet.train.tune.study import Study
 
 RESULTS = {".lock", "study.db", "study.json", "study.html", "best.toml"}
 
@@ -215,6 +220,27 @@ def test_processes_share_the_trials(calm, few, config, at_step, tmp_path):
     assert told(results)[0] == told(calm[1])[0]
 
 
+def test_it_says_which_parameter_matters_once_enough_trials_tell(config, tmp_path):
+    settings = config().tune
+    space = search_space(settings)
+    lowest = {"learning_rate": 1e-3, "per_device_train_batch_size": 8, "num_train_epochs": 1, "weight_decay": 0.0}
+    lowest |= {"dropout": 0.0, "attention_dropout": 0.0, "warmup_ratio": 0.0}
+    with closing(Study(tmp_path / "study", settings, space, "maximize", {}, lambda: (lowest, False))) as study:
+        draw = np.random.default_rng(0)
+        for number in range(20):
+            assert (study.importance is None) == (number < 10)
+            drawn = {"learning_rate": draw.uniform(1e-3, 5e-2), "dropout": draw.uniform(0, 0.3)}
+            study._study.add_trial(
+                optuna.trial.create_trial(
+                    params=lowest | drawn, distributions=space, value=np.log(drawn["learning_rate"])
+                )
+            )
+        importance = study.importance
+    assert next(iter(importance)) == "learning_rate"
+    assert importance["learning_rate"] > 0.8 and sum(importance.values()) == pytest.approx(1.0)
+    assert "learning_rate" in plots.importance(importance)
+
+
 def test_no_trial_is_begun_after_the_timeout(few, config, monkeypatch, tmp_path):
     clock = [0.0]
     monkeypatch.setattr(stage.time, "monotonic", lambda: clock[0])
@@ -270,7 +296,7 @@ def test_the_search_space_holds_the_recipe(few, config, tmp_path):
         "  tune.per_device_train_batch_size  [8] does not hold train.per_device_train_batch_size = 16",
         "  tune.dropout  [0.2, 0.3] does not hold train.dropout = 0.1",
     ]
-    narrow = {f"tune__{name}": [] for name in stage.search_space(config().tune)}
+    narrow = {f"tune__{name}": [] for name in search_space(config().tune)}
     with pytest.raises(ConfigError, match="nothing to search"):
         tune(config(**narrow), few, tmp_path / "study")
     few_names = narrow | {"tune__warmup_ratio": [0.0, 0.5], "tune__n_trials": 1}

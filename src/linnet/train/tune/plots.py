@@ -4,12 +4,14 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from linnet.page import PALETTE, plot, svg
 
 BLUE, ORANGE, GREY = PALETTE[0], PALETTE[1], PALETTE[5]
 WIDE, NARROW = 6.4, 4.8  # inches: a whole row of the page, and half of one
+TICKS = 4  # of a logarithmic axis
 COLOURS = {"complete": BLUE, "pruned": GREY}
 
 
@@ -18,12 +20,15 @@ def history(trials: Sequence[Mapping[str, Any]], default: float | None, directio
     figure, axes = plot(WIDE, 3.4)
     complete = [trial for trial in trials if trial["state"] == "complete"]
     _points(axes, trials, [trial["number"] for trial in trials], metric)
-    best = itertools.accumulate(_values(complete, metric), min if direction == "minimize" else max)
-    axes.step([trial["number"] for trial in complete], list(best), where="post", color=BLUE, label="best so far")
+    if complete:
+        best = list(itertools.accumulate(_values(complete, metric), min if direction == "minimize" else max))
+        until = [*(trial["number"] for trial in complete), trials[-1]["number"]]
+        axes.step(until, [*best, best[-1]], where="post", color=BLUE, label="best so far")
     if default is not None:
         axes.axhline(_scaled(default, metric), color=ORANGE, linestyle="--", label="the recipe as it is")
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("trial")
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.15), ncols=4, fontsize=9)
     return svg(figure, f"{metric} of each trial, and the best so far")
 
 
@@ -34,6 +39,9 @@ def parameter(trials: Sequence[Mapping[str, Any]], name: str, metric: str) -> Ma
     _points(axes, trials, values, metric)
     if name == "learning_rate":
         axes.set_xscale("log")
+        axes.minorticks_off()
+        ticks = np.geomspace(min(values), max(values), TICKS)
+        axes.set_xticks(ticks, [f"{tick:.1e}" for tick in ticks])
     elif isinstance(values[0], int):
         axes.set_xticks(sorted(set(values)))
     axes.set_xlabel(name)
