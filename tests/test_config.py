@@ -180,3 +180,22 @@ def test_a_saved_config_reads_back_equal(tmp_path, labels, source, path, rate, s
     config.save(file)
     assert load_config(file) == config
     assert set(tomllib.loads(config.dumps())) == set(Config.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "complaint"),
+    [
+        ("learning_rate", [3e-5], r"expected \[low, high\], or \[\] to leave it out"),
+        ("learning_rate", [3e-5, 1e-5], r"expected \[low, high\]"),
+        ("learning_rate", [0.0, 1e-5], "greater than 0"),
+        ("dropout", [0.0, 1.0], "less than 1"),
+        ("num_train_epochs", [1, 2, 3], r"expected \[low, high\]"),
+        ("num_train_epochs", [1.5, 3], "valid integer"),
+        ("warmup_ratio", 0.1, "valid tuple"),
+        ("per_device_train_batch_size", [8, 8], "different choices"),
+    ],
+)
+def test_a_range_to_search_has_two_ends(setting, value, complaint):
+    with pytest.raises(ConfigError, match=rf"tune\.{setting}  .*{complaint}"):
+        load_config(overrides={f"tune.{setting}": value})
+    assert load_config(overrides={f"tune.{setting}": []}).tune.model_dump()[setting] == ()

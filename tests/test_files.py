@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linnet.errors import StorageError, UsageError
-from linnet.files import canonical_json, digest, whole_directory, write_text
+from linnet.files import canonical_json, digest, locked, whole_directory, write_text
 
 DEAD = 2**22 + 1  # above the largest process id that Linux gives
 
@@ -337,3 +337,16 @@ def test_a_folder_that_may_not_be_looked_into_is_a_storage_error(tmp_path):
         with pytest.raises(StorageError, match="Permission denied"), whole_directory(target, holds="card.json"):
             raise AssertionError("no work may begin")
     locked.chmod(0o700)
+
+
+def test_a_lock_is_held_by_one_and_ends_with_its_process(tmp_path):
+    path = tmp_path / "lock"
+    with locked(path) as held, locked(path, wait=False) as second:
+        assert held and not second
+    with locked(path, wait=False) as held:
+        assert held
+    script = "import os, sys\nfrom pathlib import Path\nfrom linnet.files import locked\n"
+    script += "with locked(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", script, path]).returncode == -9
+    with locked(path, wait=False) as held:
+        assert held

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from linnet.errors import ConfigError
 from linnet.files import write_text
@@ -88,6 +88,47 @@ class TrainConfig(Section):
     seed: Count
 
 
+class TuneConfig(Section):
+    """`[tune]`: the search for a recipe; the ranges and choices are of keys of `[train]`."""
+
+    n_trials: Positive
+    timeout: Count
+    seed: Count
+    sampler: Literal["tpe", "random"]
+    pruner: Literal["median", "none"]
+    n_startup_trials: Positive
+    learning_rate: tuple[Annotated[float, Field(gt=0)], ...] = Field(strict=False)
+    per_device_train_batch_size: tuple[Positive, ...] = Field(strict=False)
+    num_train_epochs: tuple[Positive, ...] = Field(strict=False)
+    weight_decay: tuple[Annotated[float, Field(ge=0)], ...] = Field(strict=False)
+    dropout: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(strict=False)
+    attention_dropout: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(strict=False)
+    warmup_ratio: tuple[Rate, ...] = Field(strict=False)
+    label_smoothing_factor: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(strict=False)
+
+    @field_validator(
+        "learning_rate",
+        "num_train_epochs",
+        "weight_decay",
+        "dropout",
+        "attention_dropout",
+        "warmup_ratio",
+        "label_smoothing_factor",
+    )
+    @classmethod
+    def _is_range(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if values and (len(values) != 2 or values[0] > values[1]):
+            raise ValueError("expected [low, high], or [] to leave it out of the search")
+        return values
+
+    @field_validator("per_device_train_batch_size")
+    @classmethod
+    def _are_choices(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("expected a list of different choices, or [] to leave it out of the search")
+        return values
+
+
 class ExportConfig(Section):
     """`[export]`: checkpoint to bundle."""
 
@@ -138,6 +179,7 @@ class Config(Section):
     data: DataConfig
     model: ModelConfig
     train: TrainConfig
+    tune: TuneConfig
     export: ExportConfig
     evaluate: EvaluateConfig
     predict: PredictConfig

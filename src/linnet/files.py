@@ -5,6 +5,7 @@ Knows nothing of what is in them.
 
 import ctypes
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -70,6 +71,31 @@ def install(temporary: Path, target: Path) -> None:
             os.fsync(file.fileno())
         temporary.replace(target)
         _sync_directory(target.parent)
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock while the block runs; it ends with the process, however that ends.
+
+    Args:
+        path: A file, made where there is none. Its folder exists.
+        wait: Wait until no other process holds it.
+
+    Yields:
+        Whether it is held; always if waited for.
+
+    Raises:
+        StorageError: The file can't be made.
+    """
+    with disk_errors(path):
+        file = path.open("ab")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 @contextmanager

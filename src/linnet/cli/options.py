@@ -28,6 +28,8 @@ FLAGS = {
     "data.test_size": ("--test-size", float, "SIZE", "share below 1, or number of rows"),
     "model.name_or_path": ("--model", str, "ENCODER", "a model hub id, a folder, or 'scratch'"),
     "train.num_train_epochs": ("--num-train-epochs", int, "N", "epochs at most"),
+    "tune.n_trials": ("--n-trials", int, "N", "trials of the study in all"),
+    "tune.timeout": ("--timeout", int, "SECONDS", "begin no trial after so long; 0 for no limit"),
     "evaluate.split": ("--split", str, "NAME", "train, validation or test"),
     "predict.num_threads": ("--num-threads", int, "N", "threads of the engine; 0 for one a core"),
     "serve.host": ("--host", str, "ADDRESS", "address to listen on"),

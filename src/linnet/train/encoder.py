@@ -1,6 +1,6 @@
 """The encoder to start from: where its files lie, and the classifier that is made of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,18 +144,44 @@ def load_classifier(
     return model
 
 
+def own_dropouts(encoder: Encoder, names: Iterable[str]) -> dict[str, float]:
+    """The rates of dropout that an encoder's config.json says, by `dropout` and `attention_dropout`.
+
+    Raises:
+        ModelError: Linnet does not know what this architecture calls one of them.
+    """
+    config = read_config(encoder)
+    return {name: float(getattr(config, _dropout_key(encoder, config, name))) for name in names}
+
+
 def _rates(encoder: Encoder, dropouts: Mapping[str, float]) -> dict[str, float]:
     if not dropouts:
         return {}
-    config = AutoConfig.from_pretrained(encoder.folder, local_files_only=True, trust_remote_code=False)
-    known = {name: [key for key in DROPOUT[name] if hasattr(config, key)] for name in dropouts}
-    for name, keys in known.items():
-        if not keys:
-            raise ModelError(
-                f"The encoder {encoder.name} is a {config.model_type}, of which Linnet does not know what it calls "
-                f'train.{name}. Leave it at "encoder" and set the rate in the encoder\'s config.json.'
-            )
-    return {keys[0]: dropouts[name] for name, keys in known.items()}
+    config = read_config(encoder)
+    return {_dropout_key(encoder, config, name): rate for name, rate in dropouts.items()}
+
+
+def read_config(encoder: Encoder) -> Any:
+    """Its `transformers` configuration.
+
+    Raises:
+        ModelError: It can't be read.
+    """
+    try:
+        return AutoConfig.from_pretrained(encoder.folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"The encoder {encoder.name} can't be loaded: {error}") from error
+
+
+def _dropout_key(encoder: Encoder, config: Any, name: str) -> str:
+    for key in DROPOUT[name]:
+        if hasattr(config, key):
+            return key
+    raise ModelError(
+        f"The encoder {encoder.name} is a {config.model_type}, of which Linnet does not know what it calls "
+        f'train.{name}. Leave it at "encoder" (and out of a search: tune.{name} = []) and set the rate in the '
+        "encoder's config.json."
+    )
 
 
 @contextmanager

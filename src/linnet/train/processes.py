@@ -61,10 +61,15 @@ def speaks() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def started() -> int:
+    """How many processes `torchrun` started; 1 outside of it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def process_group() -> Iterator[Group]:
     """Join the processes that `torchrun` started, if it did."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = started()
     if size == 1:
         yield Group()
         return

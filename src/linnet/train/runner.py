@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,13 +20,20 @@ SIGNALS = signal.SIGINT, signal.SIGTERM
 EXHAUSTED = "can't allocate memory", "not enough memory", "out of memory"
 
 
-def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
+def run(
+    loop: Loop,
+    unfinished: Unfinished,
+    stopped: threading.Event,
+    on_epoch: Callable[[Loop, Unfinished], None],
+) -> None:
     """Run all epochs, from the last state on disk if there is one.
 
     Args:
         loop: A fresh loop.
         unfinished: Where its states are kept.
         stopped: Set when this process is asked to stop; all processes do after the same step, with a state on disk.
+        on_epoch: Called after each epoch, before its state is saved: a run that is killed in between meets the epoch
+            again. What it raises ends the run.
 
     Raises:
         StoppedError: `stopped` was set, in any process.
@@ -45,7 +52,10 @@ def run(loop: Loop, unfinished: Unfinished, stopped: threading.Event) -> None:
         loop.stopped = stopped
         under_way = _UnderWay(loop, unfinished, task, board)
         while loop.stop_reason is None:
-            under_way.end_epoch(loop.run_epoch(under_way.end_step))
+            epoch = loop.run_epoch(under_way.end_step)
+            under_way.count_seconds()
+            on_epoch(loop, unfinished)
+            under_way.end_epoch(epoch)
         under_way.count_seconds()
 
 
@@ -78,8 +88,6 @@ class _UnderWay:
     def end_epoch(self, epoch: Epoch) -> None:
         if self.board:
             self.board.epoch(epoch, self.loop.state.step)
-        if self.loop.group.first and self.loop.best is epoch:
-            self.unfinished.save_best(self.loop)
         self.save()
         if self.loop.group.first:
             self.unfinished.tidy(self.loop)

@@ -2,8 +2,10 @@
 
 import dataclasses
 import shutil
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,34 +66,117 @@ def train(
         UsageError: An unfinished run of other settings lies there, or what `report_to` names is not installed.
         StorageError: The disk refused a write.
     """
-    splits, directory = Path(splits), Path(directory)
+    directory = Path(directory)
     check_replaceable(directory, RECORD)
     if config.train.report_to == "tensorboard":
         writer_class()  # told before the work, not after it
-    learn, validate = _read(splits)
+    material = read_material(config.model, splits)
+    with process_group() as group, stop_signals() as stopped:
+        with fitted(config, material, directory, stopped, _keep_best, group, overwrite) as done:
+            record = _record(config, material, done)
+            if group.first:
+                with whole_directory(directory, holds=RECORD) as folder:
+                    best = done.unfinished.best(done.loop)
+                    write_checkpoint(folder, best, done.encoder, config.model.max_length, record)
+                    if done.unfinished.events.is_dir():
+                        shutil.copytree(done.unfinished.events, folder / EVENTS)
+                done.unfinished.remove()
+        group.wait()
+    return record
+
+
+@dataclass(frozen=True)
+class Material:
+    """What runs learn from, whatever their recipe.
+
+    Attributes:
+        splits: The folder.
+        train: Its training split.
+        validation: Its validation split.
+        encoder: The one to start from; None where each run makes it of the training texts.
+    """
+
+    splits: Path
+    train: Split
+    validation: Split
+    encoder: Encoder | None
+
+    @contextmanager
+    def start(self, max_length: int) -> Iterator[Encoder]:
+        """The encoder to start from; one that is made lies on disk while the block runs."""
+        with TemporaryDirectory() as own:
+            yield self.encoder or scratch.make_encoder(self.train.texts, max_length, Path(own))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A run that came to its end, while its state is still on disk.
+
+    Attributes:
+        loop: What was run.
+        encoder: What it began with.
+        precision: What it computed in.
+        unfinished: Its state.
+    """
+
+    loop: Loop
+    encoder: Encoder
+    precision: Precision
+    unfinished: Unfinished
+
+
+def read_material(settings: ModelConfig, splits: Path) -> Material:
+    """Read what runs learn from; raises what `train` does."""
+    learn, validate = _read(Path(splits))
+    encoder = None if settings.name_or_path == scratch.NAME else find_encoder(settings.name_or_path)
+    return Material(Path(splits), learn, validate, encoder)
+
+
+@contextmanager
+def fitted(
+    config: Config,
+    material: Material,
+    directory: Path,
+    stopped: threading.Event,
+    on_epoch: Callable[[Loop, Unfinished], None],
+    group: Group | None = None,
+    overwrite: bool = False,
+) -> Iterator[Fitted]:
+    """Run a recipe to its end, from where it was stopped if it was.
+
+    Args:
+        config: Its `model` and `train` sections are the recipe.
+        material: What is learnt from.
+        directory: The state of the run lies beside it until the caller removes it.
+        stopped: Set when the process is asked to stop.
+        on_epoch: Called after each epoch, before its state is saved; what it raises ends the run there.
+        group: The processes that take part.
+        overwrite: Begin anew, though an unfinished run lies there.
+
+    Raises:
+        ModelError: The encoder can't be used.
+        TrainingError: The loss is no finite number, or memory ran out.
+        StoppedError: `stopped` was set; the state is on disk.
+        UsageError: An unfinished run of other settings lies there.
+    """
+    group = group or Group()
     with (
-        process_group() as group,
-        _seeded(config.train.seed),
-        TemporaryDirectory() as own,
         memory_errors(config.train),
-        stop_signals() as stopped,
+        seeded(config.train.seed),
+        material.start(config.model.max_length) as encoder,
     ):
-        encoder = _encoder(config.model, learn.texts, Path(own))
-        loop, precision = make_loop(config, learn, validate, encoder, group)
-        identity = _identity(config, splits, encoder, group, precision)
+        loop, precision = make_loop(config, material.train, material.validation, encoder, group)
+        identity = _identity(config, material.splits, encoder, group, precision)
         limit = config.train.save_total_limit
         with Unfinished(directory, identity, limit, overwrite, group.first) as unfinished:
             group.wait()
-            run(loop, unfinished, stopped)
-            record = _record(config, splits, learn, encoder, loop, precision)
-            if group.first:
-                with whole_directory(directory, holds=RECORD) as folder:
-                    write_checkpoint(folder, unfinished.best(loop), encoder, config.model.max_length, record)
-                    if unfinished.events.is_dir():
-                        shutil.copytree(unfinished.events, folder / EVENTS)
-                unfinished.remove()
-        group.wait()
-    return record
+            run(loop, unfinished, stopped, on_epoch)
+            yield Fitted(loop, encoder, precision, unfinished)
+
+
+def _keep_best(loop: Loop, unfinished: Unfinished) -> None:
+    if loop.group.first and loop.best is loop.state.history[-1]:
+        unfinished.save_best(loop)
 
 
 def _read(splits: Path) -> tuple[Split, Split]:
@@ -116,7 +201,7 @@ def _kind(split: Split) -> str:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Torch's random state from a seed; the caller's own comes back afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -131,12 +216,6 @@ def check_encoder(settings: ModelConfig) -> None:
     """
     if settings.name_or_path != scratch.NAME:
         find_encoder(settings.name_or_path)
-
-
-def _encoder(settings: ModelConfig, texts: Sequence[str], own: Path) -> Encoder:
-    if settings.name_or_path != scratch.NAME:
-        return find_encoder(settings.name_or_path)
-    return scratch.make_encoder(texts, settings.max_length, own)
 
 
 def make_loop(config: Config, learn: Split, validate: Split, encoder: Encoder, group: Group) -> tuple[Loop, Precision]:
@@ -179,17 +258,21 @@ def _identity(config: Config, splits: Path, encoder: Encoder, group: Group, prec
     return {
         "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT),
         "model": config.model.model_dump(mode="json"),
-        "splits": {name: digest(splits / f"{name}.parquet") for name in ("train", "validation")},
+        "splits": split_digests(splits),
         "encoder": encoder.identity(),
         "processes": group.size,
         "precision": precision.name,
     }
 
 
-def _record(
-    config: Config, splits: Path, learn: Split, encoder: Encoder, loop: Loop, precision: Precision
-) -> dict[str, Any]:
-    state, card = loop.state, splits / "data_card.json"
+def split_digests(splits: Path) -> dict[str, str]:
+    """SHA-256 of the splits that a run depends on."""
+    return {name: digest(splits / f"{name}.parquet") for name in ("train", "validation")}
+
+
+def _record(config: Config, material: Material, done: Fitted) -> dict[str, Any]:
+    loop, precision, card = done.loop, done.precision, material.splits / "data_card.json"
+    state, learn = loop.state, material.train
     encoded = {"train": loop.train, "validation": loop.task.validation}
     return {
         "format": FORMAT,
@@ -209,7 +292,7 @@ def _record(
         "labels": list(learn.label_names),
         "problem_type": loop.task.network.model.config.problem_type,
         "mask": list(learn.mask),
-        "encoder": encoder.identity(),
+        "encoder": done.encoder.identity(),
         "parameters": loop.weights.parameters,
         "frozen": loop.weights.frozen,
         "device": str(device()),

@@ -10,7 +10,6 @@ Each folder appears whole or not at all. The last `save_total_limit` states are 
 """
 
 import dataclasses
-import fcntl
 import json
 import shutil
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from linnet.errors import UsageError
-from linnet.files import canonical_json, digest, disk_errors, whole_directory, write_text
+from linnet.files import canonical_json, digest, disk_errors, locked, whole_directory, write_text
 from linnet.train.encoder import quiet
 from linnet.train.loop import Epoch, Loop, State, best_of
 from linnet.train.packed import Packed
@@ -30,6 +29,7 @@ from linnet.train.packed import Packed
 FORMAT = 2  # of a state; one of another is refused like another run's
 RUN, LOCK, STATE, TENSORS, EVENTS = "run.json", ".lock", "state.json", "state.safetensors", "tensorboard"
 NAMES = "master", "exp_avg", "exp_avg_sq"  # of a buffer's tensors
+SHOWN = 8  # differences
 
 
 class Unfinished:
@@ -66,13 +66,8 @@ class Unfinished:
     def _lock(self) -> None:
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            file = self._rest.enter_context((self.path / LOCK).open("ab"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    f"Another process is training into {self.path}. Wait for it, or choose another --out."
-                ) from None
+        if not self._rest.enter_context(locked(self.path / LOCK, wait=False)):
+            raise UsageError(f"Another process is training into {self.path}. Wait for it, or choose another --out.")
 
     def _begin(self) -> None:
         if self._overwrite:
@@ -85,12 +80,10 @@ class Unfinished:
         write_text(self.path / RUN, canonical_json(self._identity))
 
     def _check(self, found: dict[str, Any]) -> None:
-        before, now = _flat(found), _flat(self._identity)
-        differ = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
+        differ = differences(found, self._identity)
         if differ:
-            lines = "\n".join(f"  {name}  was {before.get(name)!r}, is now {now.get(name)!r}" for name in differ[:8])
             raise UsageError(
-                f"{self.path} holds a run that was not finished, and it is another one:\n{lines}\n"
+                f"{self.path} holds a run that was not finished, and it is another one:\n{differ}\n"
                 "Go on with it as it was begun, choose another --out, or --overwrite it to begin anew."
             )
 
@@ -163,6 +156,13 @@ class Unfinished:
     def _states(self) -> list[Path]:
         """Folders of states, the last first."""
         return sorted(self.path.glob("state-*"), key=lambda path: -int(path.name.removeprefix("state-")))
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What differs between two identities, a line each; empty where nothing does."""
+    flat, other = _flat(before), _flat(now)
+    differ = [name for name in sorted(flat | other) if flat.get(name) != other.get(name)]
+    return "\n".join(f"  {name}  was {flat.get(name)!r}, is now {other.get(name)!r}" for name in differ[:SHOWN])
 
 
 def random_states(loop: Loop) -> dict[str, Any]:

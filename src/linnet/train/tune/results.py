@@ -1,0 +1,133 @@
+"""What a study leaves for people and for `linnet train`: study.json, best.toml, study.html, each whole or not at all.
+
+best.toml appears with the first complete trial. The result says what the study can't know: how much of what it found
+is luck.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from linnet.config import Config
+from linnet.files import canonical_json, write_text
+from linnet.lineage import lineage
+from linnet.page import render
+from linnet.train.train import Material
+from linnet.train.tune import plots
+from linnet.train.tune.space import search_space, with_parameters
+from linnet.train.tune.study import REASON, SECONDS, Study
+
+FORMAT = 1
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
+
+
+def write_results(study: Study, config: Config, material: Material) -> dict[str, Any]:
+    """Write how a study stands, and remove what its finished trials left on disk.
+
+    Args:
+        study: The study.
+        config: The settings that it was asked for with.
+        material: What its trials learn from.
+
+    Returns:
+        The content of study.json.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    with study.alone():  # or a slower process would put an older state over a newer one
+        study.tidy()
+        results = _results(study, config, material)
+        folder: Path = study.directory
+        write_text(folder / "study.json", canonical_json(results))
+        if results["best"]:
+            with_parameters(config, results["best"]["parameters"]).save(folder / "best.toml")
+        write_text(folder / "study.html", render("study.html", study=results, figures=_figures(results)))
+    return results
+
+
+def _results(study: Study, config: Config, material: Material) -> dict[str, Any]:
+    trials = [_describe(trial) for trial in study.trials]
+    complete = [trial for trial in trials if trial["state"] == "complete"]
+    sign = -1.0 if study.direction == "minimize" else 1.0
+    best = max(complete, key=lambda trial: sign * trial["value"]) if complete else None
+    default = trials[0]["value"] if trials[0]["state"] == "complete" else None
+    results = {
+        "format": FORMAT,
+        "metric": config.train.metric_for_best_model,
+        "direction": study.direction,
+        "n_trials": config.tune.n_trials,
+        "states": {state: sum(trial["state"] == state for trial in trials) for state in STATES.values()},
+        "rows": {"train": len(material.train), "validation": len(material.validation)},
+        "encoder": config.model.name_or_path,
+        "default": default,
+        "best": best and {key: best[key] for key in ("number", "value", "parameters")},
+        "gain": None if best is None or default is None else sign * (best["value"] - default),
+        "importance": study.importance,
+        "trials": trials,
+        "searched": {name: list(getattr(config.tune, name)) for name in search_space(config.tune)},
+        "settings": config.model_dump(mode="json"),
+        "lineage": lineage(),
+    }
+    return results | {"notes": _notes(results)}
+
+
+def _describe(trial: FrozenTrial) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": STATES[trial.state],
+        "parameters": trial.params,
+        "value": trial.value,
+        "epochs": [trial.intermediate_values[epoch] for epoch in sorted(trial.intermediate_values)],
+        "seconds": trial.user_attrs.get(SECONDS),
+        "reason": trial.user_attrs.get(REASON),
+    }
+
+
+def _notes(results: dict[str, Any]) -> list[str]:
+    best, states, rows = results["best"], results["states"], results["rows"]["validation"]
+    if best is None:
+        return ["No trial is complete, so nothing can be said yet."]
+    metric, judged = results["metric"], states["complete"] + states["pruned"]
+    if results["gain"] is None:
+        first = "The recipe as it is, trial 0, did not come to its end, so there is nothing to compare with."
+    elif best["number"] == 0:
+        first = f"No trial was better than the recipe as it is: {shown(results['default'], metric)} {metric}."
+    else:
+        gain = f"{100 * results['gain']:.2f} points" if metric != "eval_loss" else f"{results['gain']:.4f}"
+        first = (
+            f"Trial {best['number']} is better than the recipe as it is by {gain}: {shown(best['value'], metric)} "
+            f"against {shown(results['default'], metric)} {metric}."
+        )
+    luck = (
+        f"It is the best of {judged} that were judged on the same {rows:,} validation rows, so part of it is luck and "
+        "other rows will show less."
+    )
+    if metric == "eval_accuracy":
+        error = math.sqrt(best["value"] * (1 - best["value"]) / rows)
+        luck += f" One standard error of an accuracy on so many rows is {100 * error:.2f} points."
+    untouched = "No trial was judged on the test split: train with best.toml and judge that with `linnet evaluate`."
+    return [first, untouched] if best["number"] == 0 else [first, luck, untouched]
+
+
+def shown(value: float, metric: str) -> str:
+    """A value of a metric, for people."""
+    return f"{value:.4f}" if metric == "eval_loss" else f"{100 * value:.2f} %"
+
+
+def _figures(results: dict[str, Any]) -> dict[str, Any]:
+    judged = [trial for trial in results["trials"] if trial["value"] is not None]
+    if not judged:
+        return {}
+    metric, names = results["metric"], results["searched"]
+    figures: dict[str, Any] = {"history": plots.history(judged, results["default"], results["direction"], metric)}
+    figures["parameters"] = {name: plots.parameter(judged, name, metric) for name in names}
+    figures["importance"] = plots.importance(results["importance"]) if results["importance"] else None
+    return figures

@@ -1,0 +1,47 @@
+"""`linnet tune`: what it prints, and how it fails."""
+
+import json
+import subprocess
+import sys
+
+from linnet.cli.main import main
+
+
+def test_it_prints_how_the_study_went(splits, encoder, tmp_path, capsys):
+    out = tmp_path / "study"
+    command = ["tune", "--splits", str(splits), "--out", str(out), "--model", str(encoder), "--n-trials", "2"]
+    overrides = ["model.max_length=12", "train.learning_rate=2e-2", "train.num_train_epochs=1"]
+    overrides += ["tune.learning_rate=[1e-3, 5e-2]", "tune.num_train_epochs=[1, 1]", "tune.dropout=[]"]
+    assert main([*command, *(part for override in overrides for part in ("--set", override))]) == 0
+    printed = capsys.readouterr().out
+    results = json.loads((out / "study.json").read_text())
+    lines = printed.splitlines()
+    for trial, line in zip(results["trials"], lines, strict=False):
+        assert line.startswith(f"Trial {trial['number']} complete, {trial['value']:.4f}: learning_rate ")
+    assert "eval_accuracy of 2 trials: 2 complete" in printed
+    assert "train.dropout" not in printed
+    assert any("train.learning_rate" in line and " 0.02 " in line for line in lines)
+    for note in results["notes"]:
+        assert note in lines
+    assert "No trial was judged on the test split" in printed
+    assert lines[-2:] == [f"Settings: {out / 'best.toml'}", f"Study: {out / 'study.html'}"]
+    command = ["train", "--splits", str(splits), "--out", str(tmp_path / "checkpoint"), "--config"]
+    assert main([*command, str(out / "best.toml")]) == 0
+    assert f"{100 * results['best']['value']:.2f} %" in capsys.readouterr().out
+
+
+def test_a_mistake_is_one_sentence(splits, tmp_path, capsys):
+    out = tmp_path / "study"
+    assert main(["tune", "--splits", str(splits), "--model", str(tmp_path / "none"), "--out", str(out)]) == 4
+    captured = capsys.readouterr()
+    assert captured.err.startswith("linnet: There is no encoder")
+    assert captured.err.count("\n") == 1
+    assert not out.exists()
+
+
+def test_without_optuna_it_says_what_to_install():
+    code = "import sys\nsys.modules['optuna'] = None\nfrom linnet.cli.main import main\nsys.exit(main(['tune']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.endswith("pip install 'linnet[train]'\n") and "'optuna'" in done.stderr
+    assert "Traceback" not in done.stderr
