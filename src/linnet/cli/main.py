@@ -7,13 +7,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from linnet.cli import evaluate, export, prepare, run, serve, train
+from linnet.cli import distil, evaluate, export, prepare, run, serve, train
 from linnet.errors import LinnetError, UsageError
 
 COMMANDS = {
     "run": run,
     "prepare": prepare,
     "train": train,
+    "distil": distil,
     "export": export,
     "evaluate": evaluate,
     "serve": serve,

@@ -28,6 +28,7 @@ FLAGS = {
     "data.test_size": ("--test-size", float, "SIZE", "share below 1, or number of rows"),
     "model.name_or_path": ("--model", str, "ENCODER", "a model hub id, a folder, or 'scratch'"),
     "train.num_train_epochs": ("--num-train-epochs", int, "N", "epochs at most"),
+    "distil.texts": ("--texts", str, "FILE", "texts to learn from beside the train split's: a file, or a text a line"),
     "evaluate.split": ("--split", str, "NAME", "train, validation or test"),
     "predict.num_threads": ("--num-threads", int, "N", "threads of the engine; 0 for one a core"),
     "serve.host": ("--host", str, "ADDRESS", "address to listen on"),

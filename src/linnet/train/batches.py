@@ -25,7 +25,8 @@ class Encoded:
         name: The split's name.
         ids: Token ids of all texts, one after the other, int32 (tokens,).
         ends: Where each text's ids end, with a leading 0, int64 (n + 1,).
-        labels: Label ids, int64 (n,); of a multi-label split which labels apply, bool (n, C).
+        labels: Label ids, int64 (n,); of a multi-label split which labels apply, bool (n, C); or probabilities of the
+            labels, float32 (n, C).
         truncated: Texts whose end was cut off.
     """
 
@@ -61,7 +62,7 @@ class Batch:
         rows: Which texts of the split they are, int64 (rows,).
         ids: Token ids, int64 (tokens,).
         layout: Which of them are which text's.
-        labels: int64 (rows,), or bool (rows, C).
+        labels: int64 (rows,), or bool or float32 (rows, C).
     """
 
     rows: NDArray[np.int64]

@@ -1,6 +1,7 @@
 """The stage itself: splits become a checkpoint, with the record of how."""
 
 import dataclasses
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +21,9 @@ from linnet.train.batches import encode
 from linnet.train.checkpoint import RECORD, write_checkpoint
 from linnet.train.classify import Classify
 from linnet.train.encoder import Encoder, find_encoder, load_classifier
+from linnet.train.lesson import Lesson
 from linnet.train.loop import Loop
-from linnet.train.network import make_network
+from linnet.train.network import Padded, make_network
 from linnet.train.precision import Precision, choose_precision
 from linnet.train.processes import Group, device, process_group
 from linnet.train.runner import memory_errors, run, stop_signals
@@ -64,23 +66,38 @@ def train(
     """
     splits, directory = Path(splits), Path(directory)
     check_replaceable(directory, RECORD)
-    learn, validate = _read(splits)
-    with (
-        process_group() as group,
-        _seeded(config.train.seed),
-        TemporaryDirectory() as own,
-        memory_errors(config.train),
-        stop_signals() as stopped,
-    ):
-        encoder = _encoder(config.model, learn.texts, Path(own))
-        loop, precision = make_loop(config, learn, validate, encoder, group)
+    learn, validate = read_both(splits)
+    with process_group() as group, stop_signals() as stopped:
+        return fit(config, splits, learn, validate, directory, overwrite, group, stopped)
+
+
+def fit(
+    config: Config,
+    splits: Path,
+    learn: Split,
+    validate: Split,
+    directory: Path,
+    overwrite: bool,
+    group: Group,
+    stopped: threading.Event,
+    lesson: Lesson | None = None,
+) -> dict[str, Any]:
+    """Train and write the checkpoint; what it is told is the labels of `learn`, or a lesson. Else as `train`."""
+    with _seeded(config.train.seed), TemporaryDirectory() as own, memory_errors(config.train):
+        encoder = _encoder(config.model, lesson.texts if lesson else learn.texts, Path(own))
+        loop, precision = make_loop(config, learn, validate, encoder, group, lesson)
         identity = _identity(config, splits, encoder, group, precision)
+        if lesson:
+            identity["distil"] = lesson.identity
         limit = config.train.save_total_limit
         with Unfinished(directory, identity, limit, overwrite, group.first) as unfinished:
             group.wait()
             run(loop, unfinished, stopped)
             record = _record(config, splits, learn, encoder, loop, precision)
             if group.first:
+                if lesson:
+                    best = _classifier_of(unfinished.best(loop), config, encoder, validate)
+                    record["distil"] = lesson.record(best, config.evaluate.confidence_level)
                 with whole_directory(directory, holds=RECORD) as folder:
                     write_checkpoint(folder, unfinished.best(loop), encoder, config.model.max_length, record)
                 unfinished.remove()
@@ -88,7 +105,13 @@ def train(
     return record
 
 
-def _read(splits: Path) -> tuple[Split, Split]:
+def read_both(splits: Path) -> tuple[Split, Split]:
+    """The train and the validation split.
+
+    Raises:
+        DataError: One can't be used, or the splits are of different kinds.
+        LabelError: The splits don't have the same labels.
+    """
     learn, validate = read_split(splits, "train"), read_split(splits, "validation")
     for other in (validate, read_split(splits, "test")):
         if other.label_names != learn.label_names:
@@ -130,23 +153,34 @@ def check_encoder(settings: ModelConfig) -> None:
 def _encoder(settings: ModelConfig, texts: Sequence[str], own: Path) -> Encoder:
     if settings.name_or_path != scratch.NAME:
         return find_encoder(settings.name_or_path)
-    return scratch.make_encoder(texts, settings.max_length, own)
+    return scratch.make_encoder(texts, settings, own)
 
 
-def make_loop(config: Config, learn: Split, validate: Split, encoder: Encoder, group: Group) -> tuple[Loop, Precision]:
-    """A fresh loop over a split, and the precision it computes in."""
+def make_loop(
+    config: Config, learn: Split, validate: Split, encoder: Encoder, group: Group, lesson: Lesson | None = None
+) -> tuple[Loop, Precision]:
+    """A fresh loop over a split, or over the texts of a lesson, and the precision it computes in."""
     settings = config.train
     tokenizer = encoder.tokenizer(config.model.max_length)
     model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, _dropouts(settings)).to(device())
     precision = choose_precision(settings.bf16, model.config.hidden_size, device())
-    encoded = [encode(split, tokenizer) for split in (learn, validate)]
+    encoded = [encode(split, tokenizer) for split in (lesson.split if lesson else learn, validate)]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
     seed = settings.seed + group.rank  # the processes of a run drop different things
     network, vocabulary = make_network(model, precision.dtype, known, tokenizer.pad_id, seed)
     if vocabulary is not None:
         encoded = [split.within(vocabulary) for split in encoded]
-    task = Classify(network, settings, encoded[1], _class_weights(settings, learn))
+    learnt = lesson.task if lesson else Classify
+    task = learnt(network, settings, encoded[1], _class_weights(settings, learn))
     return Loop(task, settings, encoded[0], group), precision
+
+
+def _classifier_of(folder: Path, config: Config, encoder: Encoder, validate: Split) -> Classify:
+    """A saved model, with the validation texts to judge it on."""
+    tokenizer = encoder.tokenizer(config.model.max_length)
+    saved = Encoder(folder.name, folder, "folder")
+    model = load_classifier(saved, validate.label_names, tokenizer, validate.multi_label).to(device())
+    return Classify(Padded(model, torch.float32, tokenizer.pad_id), config.train, encode(validate, tokenizer))
 
 
 def _dropouts(settings: TrainConfig) -> dict[str, float]:
