@@ -68,7 +68,7 @@ def _digest(teacher: Classifier, texts: Sequence[str]) -> str:
 def _read(file: Path, rows: int) -> NDArray[np.float32] | None:
     """The answers in a file; None if they are not there, or not as they were written."""
     try:
-        with np.load(file) as stored:
+        with file.open("rb") as stream, np.load(stream) as stored:
             logits: NDArray[np.float32] = stored["logits"]
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
