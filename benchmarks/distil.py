@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--num-threads", type=int, default=0, metavar="N", help="of the engine; 0 for one a core")
     parser.add_argument("--run", type=Path, default=Path("runs/distil"), metavar="DIR", help="the run's folder")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting of all"
+    )
     return parser
 
 
@@ -81,7 +84,7 @@ def _models(arguments: argparse.Namespace) -> dict[str, Answer]:
     """Everything that is compared, trained where its folder does not stand yet."""
     run, splits = arguments.run, arguments.splits
     engine = {"predict.num_threads": arguments.num_threads}
-    config = load_config(None, RECIPE | engine | {"model.name_or_path": arguments.model})
+    config = _config(arguments, RECIPE | engine | {"model.name_or_path": arguments.model})
     models = {TEACHER: _bundle(config, run, TEACHER, splits, lambda out: train(config, splits, out))}
     taught = {
         "distil.texts": arguments.texts,
@@ -97,9 +100,13 @@ def _models(arguments: argparse.Namespace) -> dict[str, Answer]:
     return models
 
 
+def _config(arguments: argparse.Namespace, settings: dict[str, Any]) -> Config:
+    return load_config(None, [*(f"{name}={json.dumps(value)}" for name, value in settings.items()), *arguments.set])
+
+
 def _student(arguments: argparse.Namespace, shape: str, name: str, settings: dict[str, Any]) -> Answer:
     run, splits = arguments.run, arguments.splits
-    config = load_config(None, {"train.num_train_epochs": 8} | settings)
+    config = _config(arguments, {"train.num_train_epochs": 8} | settings)
 
     def learn(out: Path) -> Any:
         if name == "distilled":

@@ -44,7 +44,8 @@ def written(path, content):
         ("a.tsv", "text\tn\none text\t1\nanother\t2\n", {}),
         ("a.jsonl", '{"text": "one text"}\n{"text": "another", "label": ["x"]}\n', {}),
         ("a.txt", "one text\r\n  another\n", {}),
-        ("a.csv", "0,9,Mon,NO_QUERY,me,one text\n4,9,Mon,NO_QUERY,you,another\n", {}),
+        ("a.csv", '"0","9","Mon","NO_QUERY","me","one text"\n"4","9","Mon","NO_QUERY","you","another"\n', {}),
+        ("a.txt", "__label__x one text\n__label__y __label__x another\n", {}),
         ("texts", "one text\nanother", {}),
         ("a.txt.gz", gzip.compress(b"one text\nanother\n"), {}),
         ("a.txt", "one text\nanother\n".encode("utf-8-sig"), {}),
@@ -58,13 +59,16 @@ def test_any_file_that_prepare_reads_and_a_text_a_line(tmp_path, name, content, 
     assert found.facts["rows_in"] == found.facts["rows_used"] == 2
 
 
-def test_parquet_and_the_lines_of_labels(tmp_path):
+def test_parquet_with_gaps(tmp_path):
     pq.write_table(pa.table({"text": ["one text", None, "another"], "x": [1, 2, 3]}), tmp_path / "a.parquet")
     found = read(tmp_path / "a.parquet")
     assert found.texts == ["one text", "another"]
     assert found.facts["dropped"]["not_text"] == 1
-    lines = "".join(f"{'spam' if n % 3 else 'ham'} message {n} of many\n" for n in range(30))
-    assert read(written(tmp_path / "labelled.txt", lines)).texts[:2] == ["message 0 of many", "message 1 of many"]
+
+
+def test_a_first_word_is_not_taken_for_a_label(tmp_path):
+    lines = [f"{'RT' if n % 3 else 'hey'} message {n} of many" for n in range(30)]
+    assert read(written(tmp_path / "a.txt", "\n".join(lines))).texts == lines
 
 
 def test_each_text_is_there_once_and_none_is_like_one_held_out(tmp_path):

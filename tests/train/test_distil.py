@@ -93,7 +93,7 @@ def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, st
     assert told["agreement"]["value"] == pytest.approx((teacher == pupil).mean())
     assert 0.8 < told["agreement"]["low"] < told["agreement"]["value"]
     assert told["teacher_scores"]["eval_accuracy"] == pytest.approx((teacher == validation.labels).mean())
-    assert told["teacher"] == load(bundle).digest
+    assert told["teacher_digest"] == load(bundle).digest
     assert told["source"]["dropped"] == {"duplicate": 0, "like_a_test_text": 0, "like_a_validation_text": 0}
     assert told["source"]["rows_in"] == told["source"]["rows_used"] == 500
     assert record["rows"]["train"] == sum(told["rows"].values()) == len(read_split(splits, "train")) + 500
@@ -417,3 +417,13 @@ def test_a_failed_proof_is_refused(bundle, splits, student, tmp_path):
     write_manifest(tmp_path / "failed", **fields)
     with pytest.raises(ProofError, match="the check 'parity' failed"):
         distil(student(), tmp_path / "failed", splits, tmp_path / "student")
+
+
+def test_a_folder_that_cannot_be_is_refused(bundle, splits, student, write_splits, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"No folder can be made at .*file/answers"):
+        distil(student(distil__answers=str(tmp_path / "file" / "answers")), bundle, splits, tmp_path / "student")
+    names = {name: ["negative", "positive"] for name in ("train", "validation", "test")}
+    empty = write_splits(tmp_path / "empty", names, {"train": [("a", 0)], "validation": [], "test": []})
+    with pytest.raises(DataError, match="The validation split holds no rows"):
+        distil(student(), bundle, empty, tmp_path / "student")

@@ -53,6 +53,8 @@ def show(record: dict[str, Any], directory: Path) -> None:
     if told["teacher_trained_elsewhere"]:
         print("The teacher was trained on other splits than these: it may have seen some of the rows held out here.")
     train.show(record, directory)
+    size, teachers = 4 * record["parameters"], told["teacher_bytes"]  # float32
+    print(f"Its weights take {size / 1e6:,.1f} MB, {size / teachers:.0%} of its teacher's {teachers / 1e6:,.1f} MB.")
     agreement, teacher = told["agreement"], told["teacher_scores"]
     student = record["history"][record["best_epoch"] - 1]
     print(

@@ -100,8 +100,8 @@ def _taught(distil: Mapping[str, Any] | None) -> str:
         return ""
     agreement, rows = distil["agreement"], distil["rows"]
     return (
-        f"\n\nIt was taught by `{distil['teacher_name']}` ({distil['teacher']}), which answered {rows['train']:,} "
-        f"training texts and {rows['texts']:,} texts without labels. It agrees with its teacher on "
+        f"\n\nIt was taught by `{distil['teacher_name']}` ({distil['teacher_digest']}), which answered "
+        f"{rows['train']:,} training texts and {rows['texts']:,} texts without labels. It agrees with its teacher on "
         f"{agreement['value']:.1%} of the validation rows, and what the teacher gets wrong it learnt too."
     )
 

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.errors import StoppedError
+from linnet.errors import StoppedError, UsageError
 from linnet.files import disk_errors, install
 from linnet.predict import Classifier
 from linnet.progress import progress
@@ -41,11 +41,15 @@ def ask(
     Raises:
         StoppedError: `stopped` was set.
         StorageError: The disk refused a write.
+        UsageError: There can't be such a folder.
     """
     parts = [list(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
     files = [folder / f"{_digest(teacher, part)}.npz" for part in parts]
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(f"No folder can be made at {folder}: {error.strerror}. Choose another.") from None
     with progress("ask the teacher", len(texts), "texts") as task:
         for number in range(group.rank, len(parts), group.size):
             if stopped.is_set():

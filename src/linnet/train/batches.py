@@ -83,6 +83,16 @@ class Batch:
         return input_ids[:, :longest], mask[:, :longest]
 
 
+def check_rows(split: Split) -> None:
+    """Refuse a split without rows.
+
+    Raises:
+        DataError: It holds none.
+    """
+    if not len(split):
+        raise DataError(f"The {split.name} split holds no rows. Prepare it from more.")
+
+
 def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
     """Tokenise a split.
 
@@ -90,8 +100,7 @@ def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
         DataError: The split holds no rows.
         LabelError: A label id has no name.
     """
-    if not len(split):
-        raise DataError(f"The {split.name} split holds no rows. Prepare it from more.")
+    check_rows(split)
     unnamed = np.flatnonzero((split.labels < 0) | (split.labels >= len(split.label_names)))
     if len(unnamed) and not split.multi_label:
         raise LabelError(

@@ -10,6 +10,7 @@ from linnet.evaluate.rows import trained_elsewhere
 from linnet.files import check_replaceable
 from linnet.predict import Classifier, load
 from linnet.train.answers import ask
+from linnet.train.batches import check_rows
 from linnet.train.checkpoint import RECORD
 from linnet.train.lesson import Lesson
 from linnet.train.processes import process_group
@@ -55,6 +56,8 @@ def distil(config: Config, teacher: Path, splits: Path, directory: Path, overwri
     settings = config.predict
     master = load(teacher, num_threads=settings.num_threads, max_batch_tokens=settings.max_batch_tokens)
     learn, validate = read_both(splits)
+    for split in (learn, validate):
+        check_rows(split)
     _check_kind(master, learn, splits)
     others = _texts(config, learn, [validate, read_split(splits, "test")])
     texts = learn.texts + others.texts
@@ -64,6 +67,7 @@ def distil(config: Config, teacher: Path, splits: Path, directory: Path, overwri
         answers = ask(master, texts + validate.texts, kept, stopped, group)
         facts = {
             "teacher_name": master.name,
+            "teacher_bytes": master.bundle.model_path().stat().st_size,
             "teacher_trained_elsewhere": trained_elsewhere(splits, master.bundle.manifest),
             "rows": {"train": len(learn), "texts": len(others.texts)},
             "source": others.facts,

@@ -104,7 +104,7 @@ class Lesson:
         texts = hashlib.sha256("\n".join(self.texts).encode()).hexdigest()
         answers = hashlib.sha256(self.answers.tobytes()).hexdigest()
         settings = self.settings.model_dump(mode="json", include={"temperature", "alpha"})
-        return settings | {"teacher": self.teacher.digest, "texts": texts, "answers": answers}
+        return settings | {"teacher_digest": self.teacher.digest, "texts_sha256": texts, "answers_sha256": answers}
 
     def record(self, best: Classify, confidence_level: float) -> dict[str, Any]:
         """What training.json says of the lesson, with what teacher and student make of the validation texts.

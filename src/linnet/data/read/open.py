@@ -12,7 +12,7 @@ from linnet.data.read.delimited import read_delimited
 from linnet.data.read.folder import ROTTEN_TOMATOES, find_folder, folder_rows
 from linnet.data.read.joined import join_texts, positions_only
 from linnet.data.read.json_lines import read_json_lines
-from linnet.data.read.labelled import COLUMNS, PLAIN, TREC, labelled_rows, plain_rows, shape_of
+from linnet.data.read.labelled import COLUMNS, LABEL_TEXT, PLAIN, TREC, labelled_rows, plain_rows, shape_of
 from linnet.data.read.lines import Line, check_encoding, decode, is_utf8, look_ahead, numbered_lines
 from linnet.data.read.parallel import PARALLEL, find_parallel, parallel_rows
 from linnet.data.read.parquet import read_parquet
@@ -48,7 +48,7 @@ def open_table(settings: DataConfig, labelled: bool = True) -> Iterator[Opened]:
 
     Args:
         settings: Name the file and its columns.
-        labelled: Whether there has to be a label; else lines of no known shape are each a text.
+        labelled: Whether there has to be a label; else lines are each a text, but for those of fastText and of TREC.
 
     Raises:
         ConfigError: The settings name nothing, or an encoding that there isn't.
@@ -114,7 +114,7 @@ def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> T
     check_encoding(encoding or UTF8)
     head, lines = look_ahead(numbered_lines(stream, source.path))
     shape = shape_of([line for _, line in head])
-    if not shape and not labelled:
+    if not labelled and shape in ("", LABEL_TEXT):  # "RT" before every tweet looks like a label, too
         rows = plain_rows(decode(lines, source.path, encoding or UTF8))
         return Table(PLAIN, rows, {"encoding": encoding or UTF8, "header": False})
     if not shape:
