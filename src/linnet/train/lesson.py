@@ -121,11 +121,8 @@ class Lesson:
         )
         same = np.equal(*(self.teacher.decide(found) if several else found.argmax(axis=1) for found in answers))
         scores = best.score(self.validation / np.float32(own))
-        return (
-            self.facts
-            | self.identity
-            | {
-                "agreement": asdict(proportion(int(same.sum()), same.size, confidence_level)),
-                "teacher_scores": {f"eval_{name}": value for name, value in asdict(scores).items()},
-            }
-        )
+        outcome = {
+            "agreement": asdict(proportion(int(same.sum()), same.size, confidence_level)),
+            "teacher_scores": {f"eval_{name}": value for name, value in asdict(scores).items()},
+        }
+        return self.facts | self.identity | outcome
