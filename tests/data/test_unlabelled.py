@@ -59,6 +59,12 @@ def test_any_file_that_prepare_reads_and_a_text_a_line(tmp_path, name, content, 
     assert found.facts["rows_in"] == found.facts["rows_used"] == 2
 
 
+def test_a_name_is_read_like_a_file():
+    found = read("generated", sample=10)
+    assert len(found.texts) == 10
+    assert (found.facts["name"], found.facts["sha256"]) == ("generated", None)
+
+
 def test_parquet_with_gaps(tmp_path):
     pq.write_table(pa.table({"text": ["one text", None, "another"], "x": [1, 2, 3]}), tmp_path / "a.parquet")
     found = read(tmp_path / "a.parquet")

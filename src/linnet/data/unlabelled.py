@@ -50,9 +50,10 @@ def read_unlabelled(
     Raises:
         DataError: The file, or its column, can't be used, or no text is left.
     """
+    settings = known.resolve(settings)
     dropped: Counter[str] = Counter()
     held = {split.name: _keys(split.texts) for split in held_out}
-    with open_table(known.resolve(settings), labelled=False) as opened:
+    with open_table(settings, labelled=False) as opened:
         texts: list[str] = []
         for cleaned in _clean_texts(opened, settings, train.mask, dropped):
             texts += _apart(cleaned, held, dropped)

@@ -82,7 +82,22 @@ def fit(
     stopped: threading.Event,
     lesson: Lesson | None = None,
 ) -> dict[str, Any]:
-    """Train and write the checkpoint; what it is told is the labels of `learn`, or a lesson. Else as `train`."""
+    """Train and write the checkpoint, as `train` does, and raise what it raises.
+
+    Args:
+        config: The settings.
+        splits: The splits folder.
+        learn: Its train split.
+        validate: Its validation split.
+        directory: The checkpoint folder.
+        overwrite: Begin anew, though an unfinished run lies there.
+        group: The processes that take part.
+        stopped: Set when the process is asked to stop.
+        lesson: What is learnt in place of the labels of the train split.
+
+    Returns:
+        The training record.
+    """
     with _seeded(config.train.seed), TemporaryDirectory() as own, memory_errors(config.train):
         encoder = _encoder(config.model, lesson.texts if lesson else learn.texts, Path(own))
         loop, precision = make_loop(config, learn, validate, encoder, group, lesson)
