@@ -86,6 +86,14 @@ def labelled_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """500 other texts of that kind, one a line."""
+    path = tmp_path_factory.mktemp("raw") / "texts.txt"
+    path.write_text("\n".join(text for text, _ in make_rows(500, seed=9)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
 def splits(labelled_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The 600 texts as `prepare` splits them."""
     from linnet.config import load_config
@@ -131,6 +139,14 @@ def tone_splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
             texts, ids = zip(*part, strict=True)
             writer.write(pa.table({"text": texts, "label": pa.array(ids, pa.list_(pa.int64()))}))
     return directory
+
+
+@pytest.fixture(scope="session")
+def unlabelled_tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """600 other texts of tones, one a line, each with an e-mail address."""
+    path = tmp_path_factory.mktemp("raw") / "tones.txt"
+    path.write_text("\n".join(f"{text} a@b.org" for text, _ in make_tones(600, seed=9)), encoding="utf-8")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ RUN_SIDE = [*FOUNDATION, *"predict linnet monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]
 EDGE = ["cloud", "cli"]
 # The data room is large enough for an order of its own.
-DATA = "read group clean split audit card compare previous prepare".split()
+DATA = "read group clean split audit card compare previous prepare unlabelled".split()
 BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)
 
 # Every other package is a mistake, as is one of these in another room.

@@ -22,6 +22,7 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Size = Share | Positive
+HEAD_SIZE = 32  # of the attention of an encoder made from nothing
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 
 
@@ -62,6 +63,9 @@ class ModelConfig(Section):
 
     name_or_path: str = Field(min_length=1)
     max_length: int = Field(ge=4, le=8192)
+    num_hidden_layers: Positive
+    hidden_size: int = Field(ge=HEAD_SIZE, multiple_of=HEAD_SIZE)
+    vocab_size: int = Field(ge=4096)
 
 
 class TrainConfig(Section):
@@ -129,6 +133,16 @@ class TuneConfig(Section):
         return values
 
 
+class DistilConfig(Section):
+    """`[distil]`: bundle and texts to the checkpoint of a smaller model."""
+
+    texts: str
+    sample: Count
+    answers: str
+    temperature: float = Field(gt=0)
+    alpha: Rate
+
+
 class ExportConfig(Section):
     """`[export]`: checkpoint to bundle."""
 
@@ -180,6 +194,7 @@ class Config(Section):
     model: ModelConfig
     train: TrainConfig
     tune: TuneConfig
+    distil: DistilConfig
     export: ExportConfig
     evaluate: EvaluateConfig
     predict: PredictConfig

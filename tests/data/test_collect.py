@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from linnet.config import DataConfig, load_config
-from linnet.data.clean.collect import BLOCK_ROWS, Collected, Collector, _chunks
+from linnet.data.clean.collect import BLOCK_ROWS, Collected, Collector, chunks_of
 from linnet.data.clean.labels import MAX_LABELS
 from linnet.data.read.table import Table
 from linnet.errors import DataError, LabelError
@@ -116,7 +116,7 @@ def test_labels_that_are_no_labels(tmp_path: Path, label: Any, separator: str, m
 def test_long_texts_make_short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("linnet.data.clean.collect.CHUNK_CHARACTERS", 5000)
     rows = [(number, ("x" * 1000, "a")) for number in range(100)]
-    chunks = list(_chunks(iter(rows)))
+    chunks = list(chunks_of(iter(rows)))
     assert [row for chunk in chunks for row in chunk] == rows
     assert max(map(len, chunks)) <= 5000 / 1000 + BLOCK_ROWS
 

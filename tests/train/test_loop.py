@@ -19,6 +19,7 @@ from linnet.train.encoder import find_encoder
 from linnet.train.loop import Epoch, Loop
 from linnet.train.network import make_network
 from linnet.train.processes import Group
+from linnet.train.train import Material
 from linnet.train.train import make_loop as make_loop_of
 
 ROWS, SIZE, EPOCHS, RATE = 60, 16, 2, 1e-2
@@ -179,7 +180,8 @@ def test_rare_classes_count_more_if_balanced(encoder, splits, settings, tmp_path
     for weight in ("none", "balanced"):
         config = settings(class_weight=weight, num_train_epochs=2)
         learn, validate = (read_split(folder, name) for name in ("train", "validation"))
-        loop, _ = make_loop_of(config, learn, validate, find_encoder(str(encoder)), Group())
+        started = find_encoder(str(encoder))
+        loop, _ = make_loop_of(config, Material(folder, learn, validate, started), started, Group())
         loop.run_epoch(ignore)
         loop.run_epoch(ignore)
         answers = loop.task.logits(loop.task.validation).argmax(axis=1)

@@ -7,10 +7,17 @@ import torch
 
 from linnet.config import load_config
 from linnet.data import read_split
+from linnet.errors import ConfigError
 from linnet.text import Tokenizer
 from linnet.train import train
 from linnet.train.encoder import load_classifier
-from linnet.train.scratch import ALPHABET_SIZE, SPECIAL, VOCABULARY_SIZE, make_encoder
+from linnet.train.scratch import ALPHABET_SIZE, SPECIAL, make_encoder
+
+
+def shape(**more):
+    return load_config(
+        overrides={"model.max_length": 32} | {f"model.{key}": value for key, value in more.items()}
+    ).model
 
 
 def vocabulary(folder):
@@ -23,14 +30,14 @@ def test_equal_texts_give_an_equal_vocabulary(tmp_path, splits):
     for number in range(5):
         folder = tmp_path / str(number)
         folder.mkdir()
-        make_encoder(texts, 32, folder)
+        make_encoder(texts, shape(), folder)
         written.add((folder / "tokenizer.json").read_bytes())
     assert len(written) == 1
 
 
 def test_what_it_writes_is_an_encoder(tmp_path):
     texts = ["A good film, isn't it?", "A bad film. 🙂"] * 5
-    encoder = make_encoder(texts, 32, tmp_path)
+    encoder = make_encoder(texts, shape(), tmp_path)
     words = vocabulary(tmp_path)
     assert list(words)[:5] == SPECIAL
     assert sorted(words.values()) == list(range(len(words)))
@@ -47,10 +54,18 @@ def test_what_it_writes_is_an_encoder(tmp_path):
 
 def test_a_vocabulary_keeps_its_size_whatever_the_texts(tmp_path):
     texts = ["".join(chr(0x4E00 + i) for i in range(start, start + 100)) for start in range(0, 5000, 100)]
-    make_encoder([*texts, *(f"word{i} word{i}" for i in range(9000))], 32, tmp_path)
+    make_encoder([*texts, *(f"word{i} word{i}" for i in range(9000))], shape(vocab_size=5000), tmp_path)
     words = vocabulary(tmp_path)
-    assert len(words) <= VOCABULARY_SIZE
+    assert len(words) == 5000
     assert sum(len(word) == 1 for word in words) <= ALPHABET_SIZE
+
+
+def test_its_layers_and_width_are_settings(tmp_path):
+    encoder = make_encoder(["good day"] * 5, shape(num_hidden_layers=3, hidden_size=64), tmp_path)
+    config = load_classifier(encoder, ("no", "yes"), encoder.tokenizer(32)).config
+    assert (config.n_layers, config.dim, config.n_heads, config.hidden_dim) == (3, 64, 2, 256)
+    with pytest.raises(ConfigError, match=r"model\.hidden_size  Input should be a multiple of 32 \(got 100\)"):
+        shape(hidden_size=100)
 
 
 @pytest.mark.timeout(600)

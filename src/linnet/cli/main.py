@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from linnet.cli import evaluate, export, prepare, run, serve, train, tune
+from linnet.cli import distil, evaluate, export, prepare, run, serve, train, tune
 from linnet.errors import LinnetError, UsageError
 
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     "prepare": prepare,
     "train": train,
     "tune": tune,
+    "distil": distil,
     "export": export,
     "evaluate": evaluate,
     "serve": serve,

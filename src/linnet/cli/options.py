@@ -30,6 +30,7 @@ FLAGS = {
     "train.num_train_epochs": ("--num-train-epochs", int, "N", "epochs at most"),
     "tune.n_trials": ("--n-trials", int, "N", "trials of the study in all"),
     "tune.timeout": ("--timeout", int, "SECONDS", "begin no trial after so long; 0 for no limit"),
+    "distil.texts": ("--texts", str, "FILE", "texts to learn from beside the train split's: a file, or a text a line"),
     "evaluate.split": ("--split", str, "NAME", "train, validation or test"),
     "predict.num_threads": ("--num-threads", int, "N", "threads of the engine; 0 for one a core"),
     "serve.host": ("--host", str, "ADDRESS", "address to listen on"),

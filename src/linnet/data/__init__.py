@@ -16,5 +16,6 @@ except ModuleNotFoundError as error:
 from linnet.data.compare import compare, read_card
 from linnet.data.prepare import prepare
 from linnet.data.split.files import Split, read_split
+from linnet.data.unlabelled import Unlabelled, read_unlabelled
 
-__all__ = ["Split", "compare", "prepare", "read_card", "read_split"]
+__all__ = ["Split", "Unlabelled", "compare", "prepare", "read_card", "read_split", "read_unlabelled"]

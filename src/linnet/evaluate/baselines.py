@@ -55,7 +55,7 @@ def tfidf_logistic_regression(train: Split, texts: Sequence[str]) -> Baseline:
     """
     started = time.perf_counter()
     with progress(f"judge {WORDS}", 3, "steps") as task:
-        vectorizer = _vectorizer(train)
+        vectorizer = words_of(train)
         features = vectorizer.fit_transform(train.texts)
         task.advance()
         model = LogisticRegression(max_iter=MAX_ITERATIONS).fit(features, train.labels)
@@ -81,7 +81,7 @@ def one_vs_rest_logistic_regression(train: Split, validation: Split, texts: Sequ
     started = time.perf_counter()
     labels = train.labels.shape[1]
     with progress(f"judge {WORDS}", labels + 2, "steps") as task:
-        vectorizer = _vectorizer(train)
+        vectorizer = words_of(train)
         features = vectorizer.fit_transform(train.texts)
         task.advance()
         judged, held_out = (vectorizer.transform(some) if len(some) else None for some in (texts, validation.texts))
@@ -102,7 +102,8 @@ def one_vs_rest_logistic_regression(train: Split, validation: Split, texts: Sequ
     return Baseline("tfidf_logistic_regression", WORDS, answers >= found, seconds)
 
 
-def _vectorizer(train: Split) -> TfidfVectorizer:
+def words_of(train: Split) -> TfidfVectorizer:
+    """What turns texts into features, not yet fitted."""
     return TfidfVectorizer(
         token_pattern=TOKEN, ngram_range=(1, 2), sublinear_tf=True, min_df=_min_df(train), dtype=np.float32
     )

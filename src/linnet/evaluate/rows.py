@@ -63,7 +63,7 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
             "Choose the splits that the model was trained on."
         )
     notes = [NOTES[split.name]] if split.name in NOTES else []
-    if _trained_elsewhere(splits, manifest):
+    if trained_elsewhere(splits, manifest):
         notes.append("The bundle was trained on other splits than these: it may have seen some of the judged rows.")
     if set(split.mask) != set(manifest.mask):
         notes.append(
@@ -79,7 +79,8 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
     return Rows(sample, len(split), notes)
 
 
-def _trained_elsewhere(splits: Path, manifest: Manifest) -> bool:
+def trained_elsewhere(splits: Path, manifest: Manifest) -> bool:
+    """Whether a bundle is known to come from other training rows than these splits have."""
     made_from = (manifest.lineage.get("data") or {}).get("splits") or {}
     train = splits / TRAIN_FILE
     return TRAIN_FILE in made_from and train.is_file() and digest(train) != made_from[TRAIN_FILE]

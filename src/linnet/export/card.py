@@ -68,7 +68,7 @@ so the accuracy flatters the model a little; `linnet evaluate` judges it on rows
 {_probabilities(temperature)}{_thresholds(labels, problem_type, thresholds, min_precision)}
 ## Data
 
-{_data(lineage["data"], reference)}
+{_data(lineage["data"], reference)}{_taught(lineage.get("distil"))}
 
 ## Limits
 
@@ -92,6 +92,17 @@ def _data(data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     return (
         f"Source: {source}. Validated on {reference['rows']:,} rows ({_listed(shares)}), half of them of up to "
         f"{reference['token_length']['quantiles']['0.5']:.0f} tokens."
+    )
+
+
+def _taught(distil: Mapping[str, Any] | None) -> str:
+    if not distil:
+        return ""
+    agreement, rows = distil["agreement"], distil["rows"]
+    return (
+        f"\n\nIt was taught by `{distil['teacher_name']}` ({distil['teacher_digest']}), which answered "
+        f"{rows['train']:,} training texts and {rows['texts']:,} texts without labels. It agrees with its teacher on "
+        f"{agreement['value']:.1%} of the validation rows, and what the teacher gets wrong it learnt too."
     )
 
 

@@ -135,6 +135,7 @@ def _lineage(trained: Checkpoint, splits: Path) -> dict[str, Any]:
         "settings": record.get("settings"),
         "history": record.get("history"),
         "encoder": record.get("encoder"),
+        "distil": record.get("distil"),
         "data": {
             "source": described.get("source"),
             "generated": described.get("generated", False),

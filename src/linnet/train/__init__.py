@@ -11,7 +11,8 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "torch", "train") from error
 
+from linnet.train.distil import distil
 from linnet.train.processes import speaks
 from linnet.train.train import check_encoder, train
 
-__all__ = ["check_encoder", "speaks", "train"]
+__all__ = ["check_encoder", "distil", "speaks", "train"]

@@ -25,7 +25,8 @@ class Encoded:
         name: The split's name.
         ids: Token ids of all texts, one after the other, int32 (tokens,).
         ends: Where each text's ids end, with a leading 0, int64 (n + 1,).
-        labels: Label ids, int64 (n,); of a multi-label split which labels apply, bool (n, C).
+        labels: Label ids, int64 (n,); of a multi-label split which labels apply, bool (n, C); or probabilities of the
+            labels, float32 (n, C).
         truncated: Texts whose end was cut off.
     """
 
@@ -61,7 +62,7 @@ class Batch:
         rows: Which texts of the split they are, int64 (rows,).
         ids: Token ids, int64 (tokens,).
         layout: Which of them are which text's.
-        labels: int64 (rows,), or bool (rows, C).
+        labels: int64 (rows,), or bool or float32 (rows, C).
     """
 
     rows: NDArray[np.int64]
@@ -82,6 +83,16 @@ class Batch:
         return input_ids[:, :longest], mask[:, :longest]
 
 
+def check_rows(split: Split) -> None:
+    """Refuse a split without rows.
+
+    Raises:
+        DataError: It holds none.
+    """
+    if not len(split):
+        raise DataError(f"The {split.name} split holds no rows. Prepare it from more.")
+
+
 def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
     """Tokenise a split.
 
@@ -89,8 +100,7 @@ def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
         DataError: The split holds no rows.
         LabelError: A label id has no name.
     """
-    if not len(split):
-        raise DataError(f"The {split.name} split holds no rows. Prepare it from more.")
+    check_rows(split)
     unnamed = np.flatnonzero((split.labels < 0) | (split.labels >= len(split.label_names)))
     if len(unnamed) and not split.multi_label:
         raise LabelError(

@@ -73,7 +73,11 @@ class Classify:
 
     def evaluate(self) -> Scores:
         """How the model does on the validation texts."""
-        labels, found = self.validation.labels, self.logits(self.validation)
+        return self.score(self.logits(self.validation))
+
+    def score(self, found: NDArray[np.float32]) -> Scores:
+        """How good logits of the validation texts are, float32 (n, labels)."""
+        labels = self.validation.labels
         loss = self._loss(torch.from_numpy(found).double(), torch.tensor(labels)).item() / len(labels)
         predicted: NDArray[Any] = _decide(found, labels) if self.multi_label else found.argmax(axis=1)
         f1 = metrics.micro_f1 if self.multi_label else metrics.macro_f1

@@ -9,39 +9,38 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import DistilBertConfig, DistilBertModel
 
+from linnet.config import HEAD_SIZE, ModelConfig
 from linnet.train.encoder import Encoder
 
 NAME = "scratch"
-VOCABULARY_SIZE = 8192
 ALPHABET_SIZE = 1000
 MIN_FREQUENCY = 2
-LAYERS, DIM, HEADS = 2, 128, 4
 PAD, UNK, CLS, SEP, MASK = SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def make_encoder(texts: Sequence[str], max_length: int, directory: Path) -> Encoder:
+def make_encoder(texts: Sequence[str], shape: ModelConfig, directory: Path) -> Encoder:
     """Write a small DistilBERT with random weights and a vocabulary of its own, in Hugging Face layout.
 
     Args:
         texts: Clean texts of the training split.
-        max_length: Tokens a text may have.
+        shape: Its layers, width, word pieces, and tokens a text may have.
         directory: Folder to write into; it exists.
 
     Returns:
         The encoder. Equal texts give an equal vocabulary; the weights are drawn from torch's random state.
     """
-    tokenizer = _tokenizer(_vocabulary(texts))
+    tokenizer = _tokenizer(_vocabulary(texts, shape.vocab_size))
     tokenizer.save(str(directory / "tokenizer.json"))
     names = {"pad_token": PAD, "unk_token": UNK, "cls_token": CLS, "sep_token": SEP, "mask_token": MASK}
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_length, **names}
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": shape.max_length, **names}
     (directory / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
     config = DistilBertConfig(
         vocab_size=tokenizer.get_vocab_size(),
-        max_position_embeddings=max_length,
-        n_layers=LAYERS,
-        dim=DIM,
-        n_heads=HEADS,
-        hidden_dim=4 * DIM,
+        max_position_embeddings=shape.max_length,
+        n_layers=shape.num_hidden_layers,
+        dim=shape.hidden_size,
+        n_heads=shape.hidden_size // HEAD_SIZE,
+        hidden_dim=4 * shape.hidden_size,
         pad_token_id=tokenizer.token_to_id(PAD),
     )
     config.save_pretrained(directory)
@@ -69,7 +68,7 @@ def _word_pieces(vocabulary: dict[str, int]) -> Tokenizer:
     return tokenizer
 
 
-def _vocabulary(texts: Sequence[str]) -> dict[str, int]:
+def _vocabulary(texts: Sequence[str], size: int) -> dict[str, int]:
     """Learn word pieces, the same ones each time.
 
     The trainer numbers the pieces of one character in the order of a hash map that is seeded anew in each
@@ -83,7 +82,7 @@ def _vocabulary(texts: Sequence[str]) -> dict[str, int]:
     alphabet = sorted(sorted(counts, key=lambda letter: (-counts[letter], letter))[:ALPHABET_SIZE])
     pieces = [piece for letter in alphabet for piece in (letter, f"##{letter}")]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY_SIZE,
+        vocab_size=size,
         min_frequency=MIN_FREQUENCY,
         special_tokens=[*SPECIAL, *pieces],
         initial_alphabet=alphabet,

@@ -24,8 +24,9 @@ from linnet.train.checkpoint import RECORD, write_checkpoint
 from linnet.train.classify import Classify
 from linnet.train.encoder import Encoder, find_encoder, load_classifier
 from linnet.train.events import writer_class
+from linnet.train.lesson import Lesson
 from linnet.train.loop import Loop
-from linnet.train.network import make_network
+from linnet.train.network import Padded, make_network
 from linnet.train.precision import Precision, choose_precision
 from linnet.train.processes import Group, device, process_group
 from linnet.train.runner import memory_errors, run, stop_signals
@@ -34,6 +35,49 @@ from linnet.train.unfinished import EVENTS, Unfinished
 FORMAT = 2
 # Settings that the weights do not depend on; of bf16 they do, on what it came to.
 NOT_IN_RESULT = {"save_steps", "save_total_limit", "bf16", "report_to"}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What runs learn from, whatever their recipe.
+
+    Attributes:
+        splits: The folder.
+        train: Its training split.
+        validation: Its validation split.
+        encoder: The one to start from; None where each run makes it of the training texts.
+        lesson: What is learnt in place of the labels of the training split, if so.
+    """
+
+    splits: Path
+    train: Split
+    validation: Split
+    encoder: Encoder | None
+    lesson: Lesson | None = None
+
+    @contextmanager
+    def start(self, settings: ModelConfig) -> Iterator[Encoder]:
+        """The encoder to start from; one that is made lies on disk while the block runs."""
+        texts = self.lesson.texts if self.lesson else self.train.texts
+        with TemporaryDirectory() as own:
+            yield self.encoder or scratch.make_encoder(texts, settings, Path(own))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A run that came to its end, while its state is still on disk.
+
+    Attributes:
+        loop: What was run.
+        encoder: What it began with.
+        precision: What it computed in.
+        unfinished: Its state.
+    """
+
+    loop: Loop
+    encoder: Encoder
+    precision: Precision
+    unfinished: Unfinished
 
 
 def train(
@@ -72,57 +116,27 @@ def train(
         writer_class()  # told before the work, not after it
     material = read_material(config.model, splits)
     with process_group() as group, stop_signals() as stopped:
-        with fitted(config, material, directory, stopped, _keep_best, group, overwrite) as done:
-            record = _record(config, material, done)
-            if group.first:
-                with whole_directory(directory, holds=RECORD) as folder:
-                    best = done.unfinished.best(done.loop)
-                    write_checkpoint(folder, best, done.encoder, config.model.max_length, record)
-                    if done.unfinished.events.is_dir():
-                        shutil.copytree(done.unfinished.events, folder / EVENTS)
-                done.unfinished.remove()
-        group.wait()
+        return fit(config, material, directory, stopped, group, overwrite)
+
+
+def fit(
+    config: Config, material: Material, directory: Path, stopped: threading.Event, group: Group, overwrite: bool
+) -> dict[str, Any]:
+    """Train and write the checkpoint, as `train` does; gives the record, and raises what it raises."""
+    with fitted(config, material, directory, stopped, _keep_best, group, overwrite) as done:
+        record = _record(config, material, done)
+        if group.first:
+            best = done.unfinished.best(done.loop)
+            if material.lesson:
+                judged = _classifier_of(best, config, done.encoder, material.validation)
+                record["distil"] = material.lesson.record(judged, config.evaluate.confidence_level)
+            with whole_directory(directory, holds=RECORD) as folder:
+                write_checkpoint(folder, best, done.encoder, config.model.max_length, record)
+                if done.unfinished.events.is_dir():
+                    shutil.copytree(done.unfinished.events, folder / EVENTS)
+            done.unfinished.remove()
+    group.wait()
     return record
-
-
-@dataclass(frozen=True)
-class Material:
-    """What runs learn from, whatever their recipe.
-
-    Attributes:
-        splits: The folder.
-        train: Its training split.
-        validation: Its validation split.
-        encoder: The one to start from; None where each run makes it of the training texts.
-    """
-
-    splits: Path
-    train: Split
-    validation: Split
-    encoder: Encoder | None
-
-    @contextmanager
-    def start(self, max_length: int) -> Iterator[Encoder]:
-        """The encoder to start from; one that is made lies on disk while the block runs."""
-        with TemporaryDirectory() as own:
-            yield self.encoder or scratch.make_encoder(self.train.texts, max_length, Path(own))
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A run that came to its end, while its state is still on disk.
-
-    Attributes:
-        loop: What was run.
-        encoder: What it began with.
-        precision: What it computed in.
-        unfinished: Its state.
-    """
-
-    loop: Loop
-    encoder: Encoder
-    precision: Precision
-    unfinished: Unfinished
 
 
 def read_material(settings: ModelConfig, splits: Path) -> Material:
@@ -163,10 +177,10 @@ def fitted(
     with (
         memory_errors(config.train),
         seeded(config.train.seed),
-        material.start(config.model.max_length) as encoder,
+        material.start(config.model) as encoder,
     ):
-        loop, precision = make_loop(config, material.train, material.validation, encoder, group)
-        identity = _identity(config, material.splits, encoder, group, precision)
+        loop, precision = make_loop(config, material, encoder, group)
+        identity = _identity(config, material, encoder, group, precision)
         limit = config.train.save_total_limit
         with Unfinished(directory, identity, limit, overwrite, group.first) as unfinished:
             group.wait()
@@ -218,23 +232,33 @@ def check_encoder(settings: ModelConfig) -> None:
         find_encoder(settings.name_or_path)
 
 
-def make_loop(config: Config, learn: Split, validate: Split, encoder: Encoder, group: Group) -> tuple[Loop, Precision]:
-    """A fresh loop over a split, and the precision it computes in."""
+def make_loop(config: Config, material: Material, encoder: Encoder, group: Group) -> tuple[Loop, Precision]:
+    """A fresh loop over the training split, or over the texts of a lesson, and the precision it computes in."""
+    learn, lesson = material.train, material.lesson
     settings = config.train
     tokenizer = encoder.tokenizer(config.model.max_length)
     model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, _dropouts(settings)).to(device())
     precision = choose_precision(settings.bf16, model.config.hidden_size, device())
-    encoded = [encode(split, tokenizer) for split in (learn, validate)]
+    encoded = [encode(split, tokenizer) for split in (lesson.split if lesson else learn, material.validation)]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
     seed = settings.seed + group.rank  # the processes of a run drop different things, though they began with one head
     if not group.first:
         torch.manual_seed(seed)
-    example = batch(encoded[0], np.arange(min(settings.per_device_train_batch_size, len(learn))), device())
+    example = batch(encoded[0], np.arange(min(settings.per_device_train_batch_size, len(encoded[0]))), device())
     network, vocabulary = make_network(model, precision.dtype, known, tokenizer.pad_id, seed, example)
     if vocabulary is not None:
         encoded = [split.within(vocabulary) for split in encoded]
-    task = Classify(network, settings, encoded[1], _class_weights(settings, learn))
+    learnt = lesson.task if lesson else Classify
+    task = learnt(network, settings, encoded[1], _class_weights(settings, learn))
     return Loop(task, settings, encoded[0], group), precision
+
+
+def _classifier_of(folder: Path, config: Config, encoder: Encoder, validate: Split) -> Classify:
+    """A saved model, with the validation texts to judge it on."""
+    tokenizer = encoder.tokenizer(config.model.max_length)
+    saved = Encoder(folder.name, folder, "folder")
+    model = load_classifier(saved, validate.label_names, tokenizer, validate.multi_label).to(device())
+    return Classify(Padded(model, torch.float32, tokenizer.pad_id), config.train, encode(validate, tokenizer))
 
 
 def _dropouts(settings: TrainConfig) -> dict[str, float]:
@@ -253,16 +277,19 @@ def _class_weights(settings: TrainConfig, learn: Split) -> list[float] | None:
     return [float(weight) for weight in weights]
 
 
-def _identity(config: Config, splits: Path, encoder: Encoder, group: Group, precision: Precision) -> dict[str, Any]:
+def _identity(
+    config: Config, material: Material, encoder: Encoder, group: Group, precision: Precision
+) -> dict[str, Any]:
     """Everything that the weights depend on."""
-    return {
+    identity = {
         "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT),
         "model": config.model.model_dump(mode="json"),
-        "splits": split_digests(splits),
+        "splits": split_digests(material.splits),
         "encoder": encoder.identity(),
         "processes": group.size,
         "precision": precision.name,
     }
+    return identity | ({"distil": material.lesson.identity} if material.lesson else {})
 
 
 def split_digests(splits: Path) -> dict[str, str]:

@@ -110,7 +110,7 @@ class Collector:
         with self._helpers, ThreadPoolExecutor(max_workers=1) as pool:
             self._helper = None
             ahead: deque[Future[None]] = deque()
-            for rows in _chunks(table.rows):
+            for rows in chunks_of(table.rows):
                 self._rows_in += len(rows)
                 chunk = clean_rows(rows, len(table.columns), text, label, self._settings)
                 self._dropped += chunk.dropped
@@ -242,7 +242,7 @@ def _joined(arrays: Sequence[pa.Array]) -> list[bytes]:
     return list(rows.cast(pa.binary()).to_pylist())
 
 
-def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+def chunks_of(rows: Iterator[Row]) -> Iterator[list[Row]]:
     """Rows, so many at a time that neither their number nor their characters take much memory."""
     chunk: list[Row] = []
     characters = 0

@@ -54,7 +54,7 @@ def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, settings:
     dropped: Counter[str] = Counter()
     whole = [row for row in rows if len(row[1]) == width]
     if len(whole) < len(rows):
-        dropped.update(_misfit(len(row[1]), width) for row in rows if len(row[1]) != width)
+        dropped.update(misfit(len(row[1]), width) for row in rows if len(row[1]) != width)
     raw = [list(column) for column in zip(*(values for _, values in whole), strict=True)] or [[] for _ in range(width)]
     if not set(map(type, raw[label])).isdisjoint((list, dict)):
         raw[label] = [
@@ -68,14 +68,13 @@ def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, settings:
         try:
             if place in broken:
                 raise TextError("lone_surrogate", "Half of a surrogate pair.")
-            mended = ftfy.fix_encoding(value) if repair and isinstance(value, str) and not value.isascii() else value
-            readable = clean(mended, mask)
+            readable, mended = clean_value(value, mask, repair)
             if not (name or "").strip():
                 raise TextError("missing_label", "No label.")
         except TextError as error:
             dropped[error.reason] += 1
             continue
-        repaired += mended is not value and mended != value
+        repaired += mended
         texts.append(readable)
         kept.append(place)
     if len(kept) < len(whole):
@@ -85,7 +84,18 @@ def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, settings:
     return Chunk([whole[place][0] for place in kept], columns, dropped, repaired)
 
 
-def _misfit(values: int, width: int) -> str:
+def clean_value(value: Any, mask: Sequence[str], repair: bool) -> tuple[str, bool]:
+    """The clean text of a raw value, and whether it was mojibake.
+
+    Raises:
+        TextError: As `linnet.text.clean`.
+    """
+    mended = ftfy.fix_encoding(value) if repair and isinstance(value, str) and not value.isascii() else value
+    return clean(mended, mask), mended is not value and mended != value
+
+
+def misfit(values: int, width: int) -> str:
+    """Why a row of so many values is none of a table of this width."""
     if values > width:
         return "too_many_fields"
     return "too_few_fields" if values else "blank_line"

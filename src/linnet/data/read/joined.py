@@ -15,7 +15,7 @@ def positions_only(column: str) -> bool:
     return all(part.strip().isdecimal() for part in column.split(SEPARATOR))
 
 
-def join_texts(table: Table, text: str, label: str) -> Table:
+def join_texts(table: Table, text: str, label: str | None) -> Table:
     """The table with a last column in which the named ones are joined by a space, where several are named.
 
     The new column is called what the setting says, so that it is found by its name; those it is made of stay, and so
@@ -24,7 +24,7 @@ def join_texts(table: Table, text: str, label: str) -> Table:
     Args:
         table: Raw rows.
         text: Names or positions with commas between; unchanged is given back where it is one name or none.
-        label: The label's column, which may not be one of them.
+        label: The label's column, which may not be one of them; None where there need not be one.
 
     Raises:
         DataError: There is no such column, or one is the label or named twice.
@@ -37,7 +37,7 @@ def join_texts(table: Table, text: str, label: str) -> Table:
     places = [find_column(table.columns, name, "text") for name in names]
     if len(set(places)) < len(places):
         raise DataError(f"--text-column {text!r:.200} names one column twice. Name each once.")
-    label_place = find_column(table.columns, label, "label")
+    label_place = None if label is None else find_column(table.columns, label, "label")
     if label_place in places:
         raise DataError(
             f"The column {table.columns[label_place]!r} can't be both a part of the text and the label. "

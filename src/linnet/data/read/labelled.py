@@ -14,6 +14,7 @@ from linnet.data.read.table import Row
 
 LABEL_TEXT, TREC, FASTTEXT = "label text", "trec", "fasttext"
 COLUMNS = {LABEL_TEXT: ("label", "text"), FASTTEXT: ("label", "text"), TREC: ("label", "fine_label", "text")}
+PLAIN = ("text",)
 PREFIX = "__label__"
 PATTERNS = {
     FASTTEXT: re.compile(rf"((?:{PREFIX}\S+[ \t]+)+)(\S.*)", re.DOTALL),
@@ -51,6 +52,12 @@ def labelled_rows(lines: Iterator[tuple[int, str]], shape: str) -> Iterator[Row]
             yield number, _values(match, shape)
         else:
             yield number, (line,) if line.strip() else ()
+
+
+def plain_rows(lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
+    """Rows of nothing but a text."""
+    for number, line in lines:
+        yield number, (line,) if line.strip() else ()
 
 
 def _values(match: re.Match[str], shape: str) -> tuple[Any, ...]:

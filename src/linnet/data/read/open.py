@@ -12,7 +12,7 @@ from linnet.data.read.delimited import read_delimited
 from linnet.data.read.folder import ROTTEN_TOMATOES, find_folder, folder_rows
 from linnet.data.read.joined import join_texts, positions_only
 from linnet.data.read.json_lines import read_json_lines
-from linnet.data.read.labelled import COLUMNS, TREC, labelled_rows, shape_of
+from linnet.data.read.labelled import COLUMNS, LABEL_TEXT, PLAIN, TREC, labelled_rows, plain_rows, shape_of
 from linnet.data.read.lines import Line, check_encoding, decode, is_utf8, look_ahead, numbered_lines
 from linnet.data.read.parallel import PARALLEL, find_parallel, parallel_rows
 from linnet.data.read.parquet import read_parquet
@@ -43,8 +43,12 @@ class Opened:
 
 
 @contextmanager
-def open_table(settings: DataConfig) -> Iterator[Opened]:
+def open_table(settings: DataConfig, labelled: bool = True) -> Iterator[Opened]:
     """Open what the settings name, for the block.
+
+    Args:
+        settings: Name the file and its columns.
+        labelled: Whether there has to be a label; else lines are each a text, but for those of fastText and of TREC.
 
     Raises:
         ConfigError: The settings name nothing, or an encoding that there isn't.
@@ -56,8 +60,8 @@ def open_table(settings: DataConfig) -> Iterator[Opened]:
     source = find_source(settings.source)
     reading = Reading()
     with ExitStack() as stack:
-        table = _read(source, reading, stack, settings)
-        table = join_texts(table, settings.text_column, settings.label_column)
+        table = _read(source, reading, stack, settings, labelled)
+        table = join_texts(table, settings.text_column, settings.label_column if labelled else None)
         yield Opened(table, source, source.size, reading.position)
 
 
@@ -80,7 +84,7 @@ def find_source(name: str) -> Source:
         raise DataError(f"The data file {name:.200} can't be looked at: {error.strerror}. {EXPECTED}.") from error
 
 
-def _read(source: Source, reading: Reading, stack: ExitStack, settings: DataConfig) -> Table:
+def _read(source: Source, reading: Reading, stack: ExitStack, settings: DataConfig, labelled: bool) -> Table:
     if source.parts:
         return _read_parts(source, reading, settings.encoding)
     stream = stack.enter_context(reading.open(source))
@@ -89,8 +93,8 @@ def _read(source: Source, reading: Reading, stack: ExitStack, settings: DataConf
     if source.format == "jsonl":
         return read_json_lines(stream, source.path, lambda: _lines_again(source))
     if source.format == LINES:
-        return _read_labelled(source, stream, settings.encoding)
-    headerless = positions_only(settings.text_column) and positions_only(settings.label_column)
+        return _read_lines(source, stream, settings.encoding, labelled)
+    headerless = positions_only(settings.text_column) and (not labelled or positions_only(settings.label_column))
     separator = "," if source.format == "csv" else "\t"
     return read_delimited(stream, source.path, separator, settings.encoding, headerless, lambda: _lines_again(source))
 
@@ -106,10 +110,13 @@ def _lines_again(source: Source) -> Iterator[Line]:
             yield number, line
 
 
-def _read_labelled(source: Source, stream: Any, encoding: str) -> Table:
+def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> Table:
     check_encoding(encoding or UTF8)
     head, lines = look_ahead(numbered_lines(stream, source.path))
     shape = shape_of([line for _, line in head])
+    if not labelled and shape in ("", LABEL_TEXT):  # "RT" before every tweet looks like a label, too
+        rows = plain_rows(decode(lines, source.path, encoding or UTF8))
+        return Table(PLAIN, rows, {"encoding": encoding or UTF8, "header": False})
     if not shape:
         raise DataError(
             f"{source.path}: can't tell the format of {source.inner!r} by its name, nor by its first lines. "

@@ -96,7 +96,7 @@ def _open(config: Config, material: Material, directory: Path) -> Study:
 
 def _begin(config: Config, material: Material) -> tuple[dict[str, Any], bool]:
     """The first trial's parameters, and whether trials compute in bfloat16: measured once, so that all do the same."""
-    with seeded(config.train.seed), material.start(config.model.max_length) as encoder:
+    with seeded(config.train.seed), material.start(config.model) as encoder:
         left = [name for name in ("dropout", "attention_dropout") if getattr(config.train, name) == "encoder"]
         searched = [name for name in left if getattr(config.tune, name)]
         width = read_config(encoder).hidden_size

@@ -1,0 +1,64 @@
+"""Teach a small student what a bundle answers, on the train split's texts and on any texts without labels."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from linnet.cli import train
+from linnet.cli.options import add_config_options, config_from
+
+SUMMARY = "bundle and texts to the checkpoint of a smaller model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("teacher", type=Path, help="the bundle that answers")
+    parser.add_argument("--splits", type=Path, default=Path("splits"), metavar="DIR", help="splits (default: splits)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("student"), metavar="DIR", help="the student's checkpoint (default: student)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="begin anew, though an unfinished run lies there")
+    add_config_options(
+        parser,
+        "distil.texts",
+        "data.text_column",
+        "model.name_or_path",
+        "train.num_train_epochs",
+        "predict.num_threads",
+    )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run the command."""
+    import linnet.train
+
+    record = linnet.train.distil(
+        config_from(arguments), arguments.teacher, arguments.splits, arguments.out, overwrite=arguments.overwrite
+    )
+    if linnet.train.speaks():
+        show(record, arguments.out)
+
+
+def show(record: dict[str, Any], directory: Path) -> None:
+    """Print what was learnt from, how training went, and how far the student is like its teacher."""
+    told = record["distil"]
+    source, rows = told["source"], told["rows"]
+    if source:
+        dropped = ", ".join(f"{reason} {count:,}" for reason, count in source["dropped"].items() if count)
+        print(
+            f"{source['name']}: {source['rows_in']:,} rows in = {source['rows_used']:,} used + "
+            f"{sum(source['dropped'].values()):,} dropped{f' ({dropped})' if dropped else ''}."
+        )
+    print(f"The teacher answered {rows['train']:,} texts of the train split and {rows['texts']:,} others.")
+    if told["teacher_trained_elsewhere"]:
+        print("The teacher was trained on other splits than these: it may have seen some of the rows held out here.")
+    train.show(record, directory)
+    size, teachers = 4 * record["parameters"], told["teacher_bytes"]  # float32
+    print(f"Its weights take {size / 1e6:,.1f} MB, {size / teachers:.0%} of its teacher's {teachers / 1e6:,.1f} MB.")
+    agreement, teacher = told["agreement"], told["teacher_scores"]
+    student = record["history"][record["best_epoch"] - 1]
+    print(
+        f"On the validation texts it agrees with its teacher in {100 * agreement['value']:.2f} % "
+        f"({100 * agreement['low']:.2f} to {100 * agreement['high']:.2f} %); the teacher's accuracy there is "
+        f"{100 * teacher['eval_accuracy']:.2f} %, the student's {100 * student['eval_accuracy']:.2f} %."
+    )

@@ -1,0 +1,86 @@
+"""What a teacher answers to texts: asked once, kept on disk, gone on with after a kill.
+
+    teacher/
+      DIGEST.npz    the logits of some texts, under the digest of the teacher and of these texts
+
+So an answer is found again whatever else has changed, and a file of other texts, or of another teacher, is none of
+them. Each appears whole; a damaged one is passed over, and its texts are asked again.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.errors import StoppedError, UsageError
+from linnet.files import disk_errors, install
+from linnet.predict import Classifier
+from linnet.progress import progress
+from linnet.train.processes import Group
+
+TEXTS_AT_ONCE = 2048  # lost at most by a kill, and enough for batches of like lengths
+
+
+def ask(
+    teacher: Classifier, texts: Sequence[str], folder: Path, stopped: threading.Event, group: Group
+) -> NDArray[np.float32]:
+    """The teacher's logits of texts, float32 (n, labels).
+
+    Args:
+        teacher: Who is asked.
+        texts: Clean texts.
+        folder: Where the answers are kept.
+        stopped: Set when the process is asked to stop; it does when the answers so far are on disk.
+        group: The processes that share the work.
+
+    Raises:
+        StoppedError: `stopped` was set.
+        StorageError: The disk refused a write.
+        UsageError: There can't be such a folder.
+    """
+    parts = [list(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
+    files = [folder / f"{_digest(teacher, part)}.npz" for part in parts]
+    with disk_errors(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(f"No folder can be made at {folder}: {error.strerror}. Choose another.") from None
+    with progress("ask the teacher", len(texts), "texts") as task:
+        for number in range(group.rank, len(parts), group.size):
+            if stopped.is_set():
+                raise StoppedError(
+                    f"Stopped while the teacher answers; what it has answered is saved in {folder}. "
+                    "The same command goes on from there."
+                )
+            if _read(files[number], len(parts[number])) is None:
+                _write(files[number], teacher.logits(parts[number]))
+            task.advance(len(parts[number]) * group.size)
+    group.wait()
+    return np.concatenate([_read(file, len(part)) for file, part in zip(files, parts, strict=True)])
+
+
+def _digest(teacher: Classifier, texts: Sequence[str]) -> str:
+    """Names some texts and who is asked about them; no clean text holds a line feed."""
+    return hashlib.sha256("\n".join([teacher.digest, *texts]).encode()).hexdigest()
+
+
+def _read(file: Path, rows: int) -> NDArray[np.float32] | None:
+    """The answers in a file; None if they are not there, or not as they were written."""
+    try:
+        with file.open("rb") as stream, np.load(stream) as stored:
+            logits: NDArray[np.float32] = stored["logits"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+    return logits if len(logits) == rows else None
+
+
+def _write(file: Path, logits: NDArray[np.float32]) -> None:
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    with disk_errors(file), temporary.open("wb") as stream:
+        np.savez(stream, logits=logits)
+    install(temporary, file)

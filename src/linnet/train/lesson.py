@@ -1,0 +1,128 @@
+"""Learning what a teacher answers, beside the labels that are known."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from linnet.config import DistilConfig, TrainConfig
+from linnet.data import Split
+from linnet.evaluate.intervals import proportion
+from linnet.predict import Classifier, to_probabilities
+from linnet.train.batches import Batch, Encoded
+from linnet.train.classify import Classify
+from linnet.train.network import Network
+
+
+class Distil(Classify):
+    """Cross-entropy against a teacher's probabilities (Hinton et al. 2015, arXiv:1503.02531, section 2).
+
+    Both sides' logits are divided by the temperature, and the loss is multiplied by its square, so that gradients are
+    as large at any. Of the texts whose labels are known, the labels' own loss, at a temperature of 1, has a share.
+
+    Args:
+        network: What learns it.
+        settings: The recipe.
+        validation: The texts to evaluate on, as the network takes them, with their labels.
+        class_weights: What an error on each class counts; see `Classify`.
+        distil: Temperature and share.
+        labels: Of the first texts of those learnt from: int64 (k,), or bool (k, C).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: TrainConfig,
+        validation: Encoded,
+        class_weights: Sequence[float] | None,
+        distil: DistilConfig,
+        labels: NDArray[Any],
+    ):
+        super().__init__(network, settings, validation, class_weights)
+        self.distil, self.labels = distil, labels
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Sum of the losses of a batch's texts, whose labels are the teacher's probabilities, with dropout."""
+        logits, alpha = self.network(batch, True), self.distil.alpha
+        if not alpha:
+            return self._taught(logits, batch.labels)
+        known = np.flatnonzero(batch.rows < len(self.labels))
+        labels = torch.from_numpy(self.labels[batch.rows[known]]).to(self.device)
+        places = torch.from_numpy(known).to(self.device)
+        told = self._loss(logits[places], labels, self.class_weights, self.settings.label_smoothing_factor)
+        instead = self._taught(logits[places], batch.labels[places])
+        return self._taught(logits, batch.labels) + alpha * (told - instead)
+
+    def _taught(self, logits: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
+        temperature = self.distil.temperature
+        return self._loss(logits / temperature, probabilities) * temperature**2
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student learns, and from whom.
+
+    Attributes:
+        teacher: A loaded bundle.
+        settings: Temperature and share of the labels.
+        known: The train split.
+        texts: All texts to learn from; those of the train split are the first of them.
+        answers: The teacher's logits of these texts, float32 (n, C).
+        validation: Its logits of the validation texts, float32 (m, C).
+        facts: Of the texts that are not the train split's, and of the teacher, for the record.
+    """
+
+    teacher: Classifier
+    settings: DistilConfig
+    known: Split
+    texts: list[str]
+    answers: NDArray[np.float32]
+    validation: NDArray[np.float32]
+    facts: dict[str, Any]
+
+    @cached_property
+    def split(self) -> Split:
+        """The texts, with what the teacher answers for labels: probabilities, float32 (n, C)."""
+        temperature = self.teacher.bundle.manifest.temperature * self.settings.temperature
+        softened = to_probabilities(self.answers, temperature, self.teacher.multi_label)
+        return replace(self.known, texts=self.texts, labels=softened.astype(np.float32))
+
+    def task(
+        self, network: Network, settings: TrainConfig, validation: Encoded, class_weights: Sequence[float] | None
+    ) -> Distil:
+        """What the loop learns."""
+        return Distil(network, settings, validation, class_weights, self.settings, self.known.labels)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that the student depends on, beside its recipe."""
+        texts = hashlib.sha256("\n".join(self.texts).encode()).hexdigest()
+        answers = hashlib.sha256(self.answers.tobytes()).hexdigest()
+        settings = self.settings.model_dump(mode="json", include={"temperature", "alpha"})
+        return settings | {"teacher_digest": self.teacher.digest, "texts_sha256": texts, "answers_sha256": answers}
+
+    def record(self, best: Classify, confidence_level: float) -> dict[str, Any]:
+        """What training.json says of the lesson, with what teacher and student make of the validation texts.
+
+        Args:
+            best: The student's best epoch.
+            confidence_level: Of the interval of the agreement: the share of texts with the same likeliest label; of
+                several labels a text the share of all yes and no that are the same by the teacher's thresholds.
+        """
+        own, several = self.teacher.bundle.manifest.temperature, self.teacher.multi_label
+        answers = (
+            to_probabilities(self.validation, own, several),
+            to_probabilities(best.logits(best.validation), 1.0, several),
+        )
+        same = np.equal(*(self.teacher.decide(found) if several else found.argmax(axis=1) for found in answers))
+        scores = best.score(self.validation / np.float32(own))
+        outcome = {
+            "agreement": asdict(proportion(int(same.sum()), same.size, confidence_level)),
+            "teacher_scores": {f"eval_{name}": value for name, value in asdict(scores).items()},
+        }
+        return self.facts | self.identity | outcome

@@ -1,0 +1,429 @@
+"""A student learns what a bundle answers, from texts that nobody labelled, and from none that it is judged on."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, log_softmax, logsigmoid
+
+from linnet.config import load_config
+from linnet.data import read_split
+from linnet.errors import BundleError, DataError, LabelError, ProofError, StoppedError, UsageError
+from linnet.export import export
+from linnet.predict import load, sigmoid, softmax
+from linnet.predict.classifier import Classifier
+from linnet.train import answers, distil, train
+from linnet.train.batches import batch, encode
+from linnet.train.encoder import find_encoder, load_classifier
+from linnet.train.lesson import Distil, Lesson
+from linnet.train.network import Padded
+from linnet.train.processes import Group
+
+# As in test_unfinished.py, but killed at any of its file operations, so that many a kill meets the teacher's answers.
+SCRIPT = r"""
+import json, os, random, signal, sys
+from pathlib import Path
+
+import torch
+
+from linnet.config import load_config
+from linnet.train import answers, distil
+
+torch.set_num_threads(1)
+answers.TEXTS_AT_ONCE = 64
+here, teacher, splits, overrides = *map(Path, sys.argv[1:4]), json.loads(sys.argv[4])
+draw, killed = random.Random(int(sys.argv[5])), {"asking": 0, "learning": 0}
+EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym"}
+while True:
+    at_event = draw.randint(1, 40 if killed["asking"] < 3 else 250)
+    pid = os.fork()
+    if not pid:
+        seen = 0
+
+        def hook(name, arguments):
+            global seen
+            if name in EVENTS and str(here) in str(arguments):
+                seen += 1
+                if seen == at_event:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        distil(load_config(overrides=overrides), teacher, splits, here / "student")
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    if not status:
+        break
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+    killed["learning" if list(here.glob("student.unfinished/state-*")) else "asking"] += 1
+print(json.dumps(killed))
+"""
+
+
+@pytest.fixture
+def overrides(encoder):
+    """Of a student that is the tiny encoder again."""
+    names = {"model.name_or_path": str(encoder), "model.max_length": 64, "predict.num_threads": 1}
+    return names | {"train.learning_rate": 2e-2, "train.num_train_epochs": 2}
+
+
+@pytest.fixture
+def student(overrides):
+    def resolve(**more):
+        return load_config(overrides=overrides | {key.replace("__", "."): value for key, value in more.items()})
+
+    return resolve
+
+
+def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, student, tmp_path):
+    record = distil(student(distil__texts=str(unlabelled)), bundle, splits, tmp_path / "student")
+    told = record["distil"]
+    assert json.loads((tmp_path / "student" / "training.json").read_text()) == record
+    assert [entry.name for entry in tmp_path.iterdir()] == ["student"]
+    made = export(load_config(overrides={"model.max_length": 64}), tmp_path / "student", splits, tmp_path / "bundle")
+    assert made.manifest.lineage["distil"] == told
+    assert "taught by `tiny`" in (tmp_path / "bundle" / "README.md").read_text()
+    validation = read_split(splits, "validation")
+    teacher, pupil = (load(path).predict_proba(validation.texts).argmax(1) for path in (bundle, tmp_path / "bundle"))
+    assert told["agreement"]["value"] == pytest.approx((teacher == pupil).mean())
+    assert 0.8 < told["agreement"]["low"] < told["agreement"]["value"]
+    assert told["teacher_scores"]["eval_accuracy"] == pytest.approx((teacher == validation.labels).mean())
+    assert told["teacher_digest"] == load(bundle).digest
+    assert told["source"]["dropped"] == {"duplicate": 0, "like_a_test_text": 0, "like_a_validation_text": 0}
+    assert told["source"]["rows_in"] == told["source"]["rows_used"] == 500
+    assert record["rows"]["train"] == sum(told["rows"].values()) == len(read_split(splits, "train")) + 500
+
+
+def test_without_a_file_the_train_texts_are_learnt_without_their_labels(bundle, splits, student, tmp_path):
+    shutil.copytree(splits, tmp_path / "splits")
+    truth = distil(student(), bundle, tmp_path / "splits", tmp_path / "one")
+    assert truth["distil"]["source"] == {}
+    train_split = tmp_path / "splits" / "train.parquet"
+    shutil.copy(train_split, tmp_path / "kept.parquet")
+    _flip_labels(train_split)
+    distil(student(), bundle, tmp_path / "splits", tmp_path / "two")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
+    assert weights[0] == weights[1]
+    told = distil(student(distil__alpha=1.0), bundle, tmp_path / "splits", tmp_path / "three")
+    assert told["history"][-1]["eval_accuracy"] < 0.5 < truth["history"][-1]["eval_accuracy"]
+
+
+def _flip_labels(path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    flipped = pa.array(1 - table["label"].to_numpy())
+    pq.write_table(table.set_column(table.column_names.index("label"), table.schema.field("label"), flipped), path)
+
+
+def test_learnt_from_labels_alone_it_is_training(bundle, splits, student, tmp_path):
+    taught = distil(student(distil__alpha=1.0, distil__temperature=3.0), bundle, splits, tmp_path / "one")
+    plain = train(student(), splits, tmp_path / "two")
+    for one, two in zip(taught["history"], plain["history"], strict=True):
+        assert one["train_loss"] == pytest.approx(two["train_loss"], abs=1e-3)
+        assert one["eval_loss"] == pytest.approx(two["eval_loss"], abs=5e-3)
+
+
+def still(encoder, labels, tokenizer, multi_label):
+    """The encoder as a network that drops nothing."""
+    rates = {"dropout": 0.0, "attention_dropout": 0.0}
+    torch.manual_seed(0)
+    model = load_classifier(find_encoder(str(encoder)), labels, tokenizer, multi_label, rates)
+    model.config.seq_classif_dropout = model.dropout.p = 0.0
+    return Padded(model, torch.float32, tokenizer.pad_id)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+@pytest.mark.parametrize("several", [False, True])
+def test_the_loss_is_the_papers(
+    encoder, bundle, tone_bundle, splits, tone_splits, student, temperature, alpha, several
+):
+    teacher = load(tone_bundle if several else bundle)
+    known = read_split(tone_splits if several else splits, "train")
+    tokenizer = find_encoder(str(encoder)).tokenizer(64)
+    texts = known.texts[:40]
+    labelled = type(known)("train", texts[:24], known.labels[:24], known.label_names, known.multi_label, known.mask)
+    config = student(distil__temperature=temperature, distil__alpha=alpha, train__label_smoothing_factor=0.1)
+    logits = teacher.logits(texts)
+    lesson = Lesson(teacher, config.distil, labelled, texts, logits, logits, {})
+    encoded = encode(lesson.split, tokenizer)
+    network = still(encoder, known.label_names, tokenizer, several)
+    task = lesson.task(network, config.train, encode(known, tokenizer), None)
+    assert isinstance(task, Distil)
+    rows = np.array([30, 3, 39, 17, 25, 0])
+    part = batch(encoded, rows, torch.device("cpu"))
+    loss = task.loss(part)
+
+    ours = network(part, False).detach().double()
+    taught = torch.from_numpy(logits[rows]).double() / teacher.bundle.manifest.temperature / temperature
+    if several:
+        goal, half = taught.sigmoid(), ours / temperature
+        soft = -(goal * logsigmoid(half) + (1 - goal) * logsigmoid(-half)).mean(1)
+        right = torch.from_numpy(known.labels[rows]).double()
+        hard = -(right * logsigmoid(ours) + (1 - right) * logsigmoid(-ours)).mean(1)
+    else:
+        soft = -(taught.softmax(1) * log_softmax(ours / temperature, 1)).sum(1)
+        right = torch.from_numpy(known.labels[rows])
+        hard = cross_entropy(ours, right, reduction="none", label_smoothing=0.1)
+    share = torch.tensor([alpha if row < 24 else 0.0 for row in rows])
+    expected = ((1 - share) * temperature**2 * soft + share * hard).sum()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    apart = batch(encoded, np.array([30, 39]), torch.device("cpu"))
+    task.loss(apart).backward()  # of a batch without a known label
+    assert all(torch.isfinite(buffer.grad).all() for buffer in network.weights.buffers)
+
+
+def test_several_labels_a_text_are_learnt_too_and_masked(tone_bundle, tone_splits, unlabelled_tones, tmp_path):
+    recipe = {
+        "learning_rate": 1e-3,
+        "num_train_epochs": 8,
+        "early_stopping_patience": 8,
+        "metric_for_best_model": "eval_f1",
+    }
+    config = load_config(
+        overrides={"model.name_or_path": "scratch", "model.max_length": 64, "distil.texts": str(unlabelled_tones)}
+        | {f"train.{key}": value for key, value in recipe.items()}
+    )
+    record = distil(config, tone_bundle, tone_splits, tmp_path / "student")
+    assert record["problem_type"] == "multi_label_classification"
+    assert record["mask"] == ["email", "handle"]
+    assert record["distil"]["agreement"]["value"] > 0.9
+    assert record["history"][record["best_epoch"] - 1]["eval_f1"] > 0.8
+    words = json.loads((tmp_path / "student" / "tokenizer.json").read_text())["model"]["vocab"]
+    assert "email" in words  # of "<email>"
+    assert "org" not in words
+
+
+def test_no_text_like_a_held_out_one_is_learnt(bundle, splits, student, tmp_path, monkeypatch):
+    held = {name: read_split(splits, name).texts for name in ("validation", "test")}
+    lines = [*held["validation"], *(f"@you {text.upper()}!! https://t.co/x" for text in held["test"]), "quite another"]
+    (tmp_path / "texts.txt").write_text("\n".join(lines))
+    learnt, task = [], Lesson.task
+    monkeypatch.setattr(Lesson, "task", lambda self, *rest: (learnt.extend(self.texts), task(self, *rest))[1])
+    record = distil(student(distil__texts=str(tmp_path / "texts.txt")), bundle, splits, tmp_path / "student")
+    source = record["distil"]["source"]
+    assert source["dropped"]["like_a_validation_text"] == len(held["validation"])
+    assert source["dropped"]["like_a_test_text"] == len(held["test"])
+    assert source["rows_used"] == 1
+    assert learnt == [*read_split(splits, "train").texts, "quite another"]
+
+
+HOSTILE = [
+    "",
+    "\ud800",
+    "a\0b",
+    "w" * 1_000_000,
+    "&amp;" * 50 + "lt;",
+    "\u200b",
+    "&" + "amp;lt" * 9,
+    "𝕳" * 300,
+    7,
+    None,
+    ["a"],
+]
+
+
+def test_hostile_texts_are_counted_or_learnt(bundle, splits, student, tmp_path):
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": value}) + "\n" for value in HOSTILE) + "\n")
+    record = distil(student(distil__texts=str(file)), bundle, splits, tmp_path / "student")
+    source = record["distil"]["source"]
+    assert source["rows_in"] == len(HOSTILE) + 1 == source["rows_used"] + sum(source["dropped"].values())
+    reasons = {reason: count for reason, count in source["dropped"].items() if count}
+    assert reasons == {"blank_line": 1, "empty_text": 2, "lone_surrogate": 1, "not_text": 3, "nul_byte": 1}
+    assert record["rows"]["train"] == len(read_split(splits, "train")) + source["rows_used"]
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "   \n\u200b\n"])
+def test_a_file_without_a_text_is_refused(bundle, splits, student, tmp_path, content):
+    (tmp_path / "texts.txt").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"is empty: 0 bytes|holds no text to learn from: of its 2 rows none is left"):
+        distil(student(distil__texts=str(tmp_path / "texts.txt")), bundle, splits, tmp_path / "student")
+    assert not (tmp_path / "student.unfinished").exists()
+
+
+def test_a_teacher_of_other_labels_or_another_kind_is_refused(
+    bundle, tone_bundle, splits, tone_splits, student, write_splits, tmp_path
+):
+    names = {name: ["positive", "negative"] for name in ("train", "validation", "test")}
+    turned = write_splits(tmp_path / "turned", names, {name: [("a", 0), ("b", 1)] for name in names})
+    with pytest.raises(LabelError, match=r"are positive, negative; those of the teacher .* are negative, positive"):
+        distil(student(), bundle, turned, tmp_path / "student")
+    with pytest.raises(LabelError, match="Expected the same in the same order"):
+        distil(student(), tone_bundle, splits, tmp_path / "student")
+    single = {name: ["praise", "blame", "weather", "film"] for name in names}
+    flat = write_splits(tmp_path / "flat", single, {name: [("a", 0), ("b", 1)] for name in names})
+    with pytest.raises(LabelError, match=r"has one label a text, but the teacher .* gives any number of labels a text"):
+        distil(student(), tone_bundle, flat, tmp_path / "student")
+    assert not (tmp_path / "student.unfinished").exists()
+
+
+def test_a_teacher_that_masks_other_data_is_refused(tone_bundle, tone_splits, student, tmp_path):
+    import pyarrow.parquet as pq
+
+    shutil.copytree(tone_splits, tmp_path / "splits")
+    for path in (tmp_path / "splits").glob("*.parquet"):
+        table = pq.read_table(path)
+        content = json.loads(table.schema.metadata[b"linnet"]) | {"mask": []}
+        pq.write_table(table.replace_schema_metadata({b"linnet": json.dumps(content)}), path)
+    with pytest.raises(DataError, match=r"nothing is masked, but the teacher .* masks email, handle"):
+        distil(student(), tone_bundle, tmp_path / "splits", tmp_path / "student")
+
+
+def test_a_broken_teacher_is_refused(bundle, checkpoint, splits, student, tmp_path):
+    with pytest.raises(BundleError, match=r"is not a bundle: it holds no manifest\.json"):
+        distil(student(), checkpoint, splits, tmp_path / "student")
+    shutil.copytree(bundle, tmp_path / "changed")
+    with (tmp_path / "changed" / "model.onnx").open("ab") as file:
+        file.write(b"!")
+    with pytest.raises(BundleError, match="was changed since it was written"):
+        distil(student(), tmp_path / "changed", splits, tmp_path / "student")
+    assert not (tmp_path / "student.unfinished").exists()
+
+
+def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(bundle, splits, unlabelled, overrides, tmp_path):
+    overrides |= {"distil.texts": str(unlabelled), "distil.alpha": 0.5, "train.save_steps": 10, "train.dropout": 0.1}
+    record = distil(load_config(overrides=overrides), bundle, splits, tmp_path / "calm")
+    (tmp_path / "killed").mkdir()
+    command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", bundle, splits, json.dumps(overrides), "1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert min(json.loads(done.stdout).values()) >= 1, done.stdout
+    assert [entry.name for entry in (tmp_path / "killed").iterdir()] == ["student"]
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        assert (tmp_path / "killed" / "student" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+    again = json.loads((tmp_path / "killed" / "student" / "training.json").read_text())
+    assert again["history"] == record["history"]
+    assert again["distil"] == record["distil"]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """How many texts the teacher was asked each time, in parts of 64."""
+    monkeypatch.setattr(answers, "TEXTS_AT_ONCE", 64)
+    sizes, logits = [], Classifier.logits
+    monkeypatch.setattr(Classifier, "logits", lambda self, texts: (sizes.append(len(texts)), logits(self, texts))[1])
+    return sizes
+
+
+def test_asked_to_stop_it_keeps_what_was_answered(bundle, splits, unlabelled, student, asked, monkeypatch, tmp_path):
+    config, write = student(distil__texts=str(unlabelled)), answers._write
+
+    def stop(*arguments):
+        write(*arguments)
+        if len(asked) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(answers, "_write", stop)
+    with pytest.raises(StoppedError, match=r"is saved in .*student\.unfinished/teacher\. The same command goes on"):
+        distil(config, bundle, splits, tmp_path / "student")
+    assert len(asked) == 3
+    distil(config, bundle, splits, tmp_path / "student")
+    texts = len(read_split(splits, "train")) + 500 + len(read_split(splits, "validation"))
+    assert sum(asked) == texts
+
+
+def test_answers_that_are_kept_teach_another_student(bundle, splits, student, asked, tmp_path):
+    kept = str(tmp_path / "answers")
+    first = distil(student(distil__answers=kept), bundle, splits, tmp_path / "one")
+    assert len(asked) == len(list((tmp_path / "answers").iterdir())) > 2
+    files = sorted((tmp_path / "answers").iterdir())
+    files[0].write_bytes(files[0].read_bytes()[:-50])
+    files[1].write_bytes(b"")
+    content = bytearray(files[2].read_bytes())
+    content[200] ^= 1
+    files[2].write_bytes(content)
+    asked.clear()
+    again = distil(student(distil__answers=kept), bundle, splits, tmp_path / "two")
+    assert len(asked) == 3  # the damaged ones
+    assert again["distil"] == first["distil"]
+    assert again["history"] == first["history"]
+    asked.clear()
+    warm = distil(student(distil__answers=kept, distil__temperature=4.0), bundle, splits, tmp_path / "three")
+    assert asked == []
+    assert warm["history"] != first["history"]
+
+
+def test_another_lesson_is_another_run(bundle, splits, student, monkeypatch, tmp_path):
+    from linnet.train.loop import Loop
+
+    step = Loop._step
+
+    def stop(self, rows):
+        if self.state.step == 4:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, rows)
+
+    monkeypatch.setattr(Loop, "_step", stop)
+    with pytest.raises(StoppedError, match=r"Stopped after step 5"):
+        distil(student(), bundle, splits, tmp_path / "student")
+    with pytest.raises(UsageError, match=r"another one:\n  distil\.temperature  was 1\.0, is now 2\.0"):
+        distil(student(distil__temperature=2.0), bundle, splits, tmp_path / "student")
+    with pytest.raises(UsageError, match=r"distil\.alpha  was 0\.0, is now None"):
+        train(student(), splits, tmp_path / "student")
+
+
+def test_processes_share_the_asking(bundle, splits, asked, tmp_path):
+    """One after the other here, so that the first reads what the second has yet to write."""
+
+    class Turn(Group):
+        def wait(self):
+            if self.first:
+                ask(Turn(1, 2))
+
+    teacher, texts = load(bundle), read_split(splits, "train").texts
+    stopped = type("Never", (), {"is_set": staticmethod(lambda: False)})()
+
+    def ask(group):
+        return answers.ask(teacher, texts, tmp_path / "answers", stopped, group)
+
+    found = ask(Turn(0, 2))
+    assert len(asked) == -(-len(texts) // 64)
+    asked.clear()
+    np.testing.assert_allclose(found, teacher.logits(texts), atol=1e-5)
+
+
+def test_the_students_probabilities_are_those_that_the_teacher_serves(
+    tone_bundle, bundle, splits, tone_splits, student
+):
+    for path, folder, answer in ((bundle, splits, softmax), (tone_bundle, tone_splits, sigmoid)):
+        teacher, known = load(path), read_split(folder, "train")
+        logits = teacher.logits(known.texts)
+        config = student(distil__temperature=1.0).distil
+        lesson = Lesson(teacher, config, known, known.texts, logits, logits, {})
+        np.testing.assert_allclose(lesson.split.labels, teacher.predict_proba(known.texts), atol=1e-6)
+        softer = Lesson(teacher, config.model_copy(update={"temperature": 5.0}), known, known.texts, logits, logits, {})
+        expected = answer(logits / teacher.bundle.manifest.temperature / 5.0)
+        np.testing.assert_allclose(softer.split.labels, expected, atol=1e-6)
+
+
+def test_a_failed_proof_is_refused(bundle, splits, student, tmp_path):
+    from linnet.bundle import write_manifest
+
+    shutil.copytree(bundle, tmp_path / "failed")
+    proof = json.loads((tmp_path / "failed" / "proof.json").read_text())
+    proof["checks"]["parity"]["passed"] = False
+    (tmp_path / "failed" / "proof.json").write_text(json.dumps(proof))
+    manifest = json.loads((tmp_path / "failed" / "manifest.json").read_text())
+    fields = {key: value for key, value in manifest.items() if key not in ("format", "files", "digest")}
+    write_manifest(tmp_path / "failed", **fields)
+    with pytest.raises(ProofError, match="the check 'parity' failed"):
+        distil(student(), tmp_path / "failed", splits, tmp_path / "student")
+
+
+def test_a_folder_that_cannot_be_is_refused(bundle, splits, student, write_splits, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"No folder can be made at .*file/answers"):
+        distil(student(distil__answers=str(tmp_path / "file" / "answers")), bundle, splits, tmp_path / "student")
+    names = {name: ["negative", "positive"] for name in ("train", "validation", "test")}
+    empty = write_splits(tmp_path / "empty", names, {"train": [("a", 0)], "validation": [], "test": []})
+    with pytest.raises(DataError, match="The validation split holds no rows"):
+        distil(student(), bundle, empty, tmp_path / "student")
