@@ -10,7 +10,8 @@ from linnet.data import read_split
 from linnet.text import Tokenizer
 from linnet.train import train
 from linnet.train.encoder import load_classifier
-from linnet.train.scratch import ALPHABET_SIZE, SPECIAL, VOCABULARY_SIZE, make_encoder
+from linnet.train.scratch import ALPHABET_SIZE, VOCABULARY_SIZE, make_encoder
+from linnet.train.word_pieces import SPECIAL
 
 
 def vocabulary(folder):

@@ -1,21 +1,17 @@
 """A small encoder trained from nothing: its vocabulary here, from the training texts; its weights by fine-tuning."""
 
-import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import DistilBertConfig, DistilBertModel
 
 from linnet.train.encoder import Encoder, quiet
+from linnet.train.word_pieces import PAD, learn_tokenizer, save_tokenizer
 
 NAME = "scratch"
 VOCABULARY_SIZE = 8192
 ALPHABET_SIZE = 1000
-MIN_FREQUENCY = 2
 LAYERS, DIM, HEADS = 2, 128, 4
-PAD, UNK, CLS, SEP, MASK = SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def make_encoder(texts: Sequence[str], max_length: int, directory: Path) -> Encoder:
@@ -29,11 +25,8 @@ def make_encoder(texts: Sequence[str], max_length: int, directory: Path) -> Enco
     Returns:
         The encoder. Equal texts give an equal vocabulary; the weights are drawn from torch's random state.
     """
-    tokenizer = _tokenizer(_vocabulary(texts))
-    tokenizer.save(str(directory / "tokenizer.json"))
-    names = {"pad_token": PAD, "unk_token": UNK, "cls_token": CLS, "sep_token": SEP, "mask_token": MASK}
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_length, **names}
-    (directory / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    tokenizer = learn_tokenizer(texts, VOCABULARY_SIZE, ALPHABET_SIZE)
+    save_tokenizer(tokenizer, max_length, directory)
     config = DistilBertConfig(
         vocab_size=tokenizer.get_vocab_size(),
         max_position_embeddings=max_length,
@@ -46,47 +39,3 @@ def make_encoder(texts: Sequence[str], max_length: int, directory: Path) -> Enco
     with quiet():
         DistilBertModel(config).save_pretrained(directory)
     return Encoder(NAME, directory, "scratch")
-
-
-def _tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
-    tokenizer = _word_pieces(vocabulary)
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{CLS} $A {SEP}",
-        pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",
-        special_tokens=[(CLS, vocabulary[CLS]), (SEP, vocabulary[SEP])],
-    )
-    tokenizer.add_special_tokens(SPECIAL)
-    return tokenizer
-
-
-def _word_pieces(vocabulary: dict[str, int]) -> Tokenizer:
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=UNK))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    return tokenizer
-
-
-def _vocabulary(texts: Sequence[str]) -> dict[str, int]:
-    """Learn word pieces, the same ones each time.
-
-    The trainer numbers the pieces of one character in the order of a hash map that is seeded anew in each
-    process, and breaks ties by those numbers. Given as special tokens, they are numbered beforehand.
-    """
-    tokenizer = _word_pieces({})
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(tokenizer.normalizer.normalize_str(text))
-    counts = Counter({letter: count for letter, count in counts.items() if not letter.isspace()})
-    alphabet = sorted(sorted(counts, key=lambda letter: (-counts[letter], letter))[:ALPHABET_SIZE])
-    pieces = [piece for letter in alphabet for piece in (letter, f"##{letter}")]
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY_SIZE,
-        min_frequency=MIN_FREQUENCY,
-        special_tokens=[*SPECIAL, *pieces],
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return dict(sorted(tokenizer.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1]))
