@@ -191,7 +191,7 @@ class Run:
 
     def __init__(self, arguments: argparse.Namespace, tokenizer: Path, counts: dict[str, int]):
         self.arguments, self.counts, self.where, self.step = arguments, counts, device(), 0
-        self.cut, self.before, self.started = 0, 0.0, time.perf_counter()
+        self.cut, self.before, self.started = 0, 0.0, time.process_time()
         self.tokenizers = [cut(path) for path in (tokenizer, arguments.teacher / "tokenizer.json")]
         with quiet():
             teacher = DistilBertForSequenceClassification.from_pretrained(arguments.teacher, dtype=torch.float32)
@@ -249,7 +249,7 @@ class Run:
 
     def save(self) -> None:
         """Write the state, from which the same command goes on, and the encoder as it is."""
-        seconds = self.before + time.perf_counter() - self.started
+        seconds = self.before + time.process_time() - self.started
         mean = torch.stack(self.losses).mean(0).tolist()
         self.losses = []
         parts = {name: round(value, 4) for name, value in zip(PARTS, mean, strict=True)}

@@ -26,7 +26,7 @@ FLAGS = {
     "data.sample": ("--sample", int, "N", "rows to train and validate on; 0 for all"),
     "data.validation_size": ("--validation-size", float, "SIZE", "share below 1, or number of rows"),
     "data.test_size": ("--test-size", float, "SIZE", "share below 1, or number of rows"),
-    "model.name_or_path": ("--model", str, "ENCODER", "a model hub id, a folder, or 'scratch'"),
+    "model.name_or_path": ("--model", str, "ENCODER", "a model hub id, a folder, 'linnet-mini' or 'scratch'"),
     "train.num_train_epochs": ("--num-train-epochs", int, "N", "epochs at most"),
     "evaluate.split": ("--split", str, "NAME", "train, validation or test"),
     "predict.num_threads": ("--num-threads", int, "N", "threads of the engine; 0 for one a core"),

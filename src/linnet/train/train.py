@@ -117,14 +117,16 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def check_encoder(settings: ModelConfig) -> None:
+def check_encoder(settings: ModelConfig) -> str:
     """See that the encoder can be had, before other work is done that would need it.
+
+    Returns:
+        Why it is not the first choice, as sentences; empty where it is.
 
     Raises:
         ModelError: There is no such encoder, or it can't be reached.
     """
-    if settings.name_or_path != scratch.NAME:
-        find_encoder(settings.name_or_path)
+    return "" if settings.name_or_path == scratch.NAME else find_encoder(settings.name_or_path).note
 
 
 def _encoder(settings: ModelConfig, texts: Sequence[str], own: Path) -> Encoder:
@@ -169,7 +171,7 @@ def _identity(config: Config, splits: Path, encoder: Encoder, group: Group, prec
     """Everything that the weights depend on."""
     return {
         "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT),
-        "model": config.model.model_dump(mode="json"),
+        "model": config.model.model_dump(mode="json", exclude={"name_or_path"}),  # the encoder itself stands below
         "splits": {name: digest(splits / f"{name}.parquet") for name in ("train", "validation")},
         "encoder": encoder.identity(),
         "processes": group.size,
@@ -200,6 +202,7 @@ def _record(
         "problem_type": loop.task.network.model.config.problem_type,
         "mask": list(learn.mask),
         "encoder": encoder.identity(),
+        "encoder_note": encoder.note,
         "parameters": loop.task.network.weights.parameters,
         "device": str(device()),
         "num_threads": torch.get_num_threads(),
