@@ -51,7 +51,7 @@ AT_ONCE = 50_000
 PARTS = "words", "first", "text"  # of the loss
 CARD = Path(__file__).with_name("linnet_mini.md")
 ENCODER_FILES = "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
-# What has to be the same for a run to be gone on with; the steps may change as long as the rate has not begun to fall.
+# Arguments that have to be the same for a run to be gone on with.
 OF_THE_RUN = "layers", "vocabulary_size", "vocabulary_texts", "batch_size", "learning_rate", "weight_decay", "seed"
 
 
@@ -199,6 +199,11 @@ class Run:
         self.precision = choose_precision("auto", student.config.dim, self.where)
         self.student, self.teacher = (self._packed(model) for model in (student, teacher))
         self.optimizer = AdamW(self.student.weights, arguments.weight_decay)
+        self.settings = {name: getattr(arguments, name) for name in OF_THE_RUN} | {
+            "corpus": counts["corpus"],
+            "splits_digest": digest(arguments.splits / "train.parquet"),
+            "teacher_digest": digest(arguments.teacher / "model.safetensors"),
+        }
         self.losses: list[torch.Tensor] = []
         self.history: list[dict[str, float]] = []
 
@@ -235,10 +240,6 @@ class Run:
         falling = (steps - self.step) / max(DECAY * steps, 1)
         return float(self.arguments.learning_rate * min(1.0, (self.step + 1) / WARMUP_STEPS, falling))
 
-    @property
-    def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self.arguments, name) for name in OF_THE_RUN}
-
     def _tensors(self) -> dict[str, torch.Tensor]:
         buffers = zip(self.student.weights.buffers, self.optimizer.moments, strict=True)
         return {
@@ -255,18 +256,12 @@ class Run:
         parts = {name: round(value, 4) for name, value in zip(PARTS, mean, strict=True)}
         self.history.append({"step": self.step, "seconds": round(seconds), **parts})
         print(json.dumps(self.history[-1]), flush=True)
-        with whole_directory(self.arguments.out / "state") as folder:
-            save_file(self._tensors(), folder / "state.safetensors")
-            state = {
-                "step": self.step,
-                "cut": self.cut,
-                "seconds": seconds,
-                "history": self.history,
-                "settings": self._settings,
-            }
-            write_text(folder / "state.json", canonical_json(state))
         with whole_directory(self.arguments.out / "encoder") as folder:
             self._write_encoder(folder)
+        state = {"settings": self.settings, "steps": self.arguments.steps, "step": self.step, "cut": self.cut}
+        with whole_directory(self.arguments.out / "state") as folder:  # last: what it says is done is done
+            save_file(self._tensors(), folder / "state.safetensors")
+            write_text(folder / "state.json", canonical_json(state | {"seconds": seconds, "history": self.history}))
 
     def restore(self) -> None:
         """Go on after the last state, if there is one."""
@@ -274,10 +269,12 @@ class Run:
         if not folder.is_dir():
             return
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        if state["settings"] != self._settings:
+        if state["settings"] != self.settings:
             raise SystemExit(
-                f"{folder} is of a run with {state['settings']}, not {self._settings}: choose another --out."
+                f"{folder} is of a run with {state['settings']}, not {self.settings}: choose another --out."
             )
+        if state["steps"] != self.arguments.steps and state["step"] > (1 - DECAY) * state["steps"]:
+            raise SystemExit(f"In {folder} the learning rate is falling to 0 at step {state['steps']}: keep --steps.")
         found = load_file(folder / "state.safetensors")
         for name, value in self._tensors().items():
             value.copy_(found[name])
@@ -327,8 +324,8 @@ class Run:
             machine=f"{self.where} ({platform.machine()}), threads: {torch.get_num_threads()}",
             torch=torch.__version__,
             history="\n".join(rows),
-            splits_digest=digest(arguments.splits / "train.parquet"),
-            teacher_digest=digest(arguments.teacher / "model.safetensors"),
+            splits_digest=self.settings["splits_digest"],
+            teacher_digest=self.settings["teacher_digest"],
         )
 
 

@@ -126,6 +126,11 @@ def test_a_run_with_other_settings_is_not_gone_on_with(work, pretrain, done):
         pretrain.main(flags(work, done[0], 70, "--seed", "7"))
 
 
+def test_the_end_stays_when_the_rate_has_begun_to_fall(work, pretrain, done):
+    with pytest.raises(SystemExit, match="is falling to 0 at step 60: keep --steps"):
+        pretrain.main(flags(work, done[0], 70))
+
+
 def test_a_corpus_that_is_too_short_is_said(work, pretrain, tmp_path):
     with pytest.raises(SystemExit, match="The corpus ends after 75 steps"):
         pretrain.main(flags(work, tmp_path, 900))
