@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
-FOUNDATION = "errors files progress lineage mask config text bundle".split()
+FOUNDATION = "errors files progress lineage mask mini config text bundle".split()
 RUN_SIDE = [*FOUNDATION, *"predict linnet monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]
 EDGE = ["cloud", "cli"]

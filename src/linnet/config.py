@@ -23,6 +23,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Size = Share | Positive
 HEAD_SIZE = 32  # of the attention of an encoder made from nothing
+# What `model.name_or_path` says where no encoder is named, and the one that is then asked of the model hub.
+AUTO, FIRST_CHOICE = "auto", "distilbert-base-uncased"
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 
 

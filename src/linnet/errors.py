@@ -8,6 +8,7 @@
     │   ├── TextError           exit 3   HTTP 422   one text can't be used
     │   └── LabelError          exit 3   HTTP 422   a label nobody asked for
     ├── ModelError              exit 4   HTTP 503   an encoder or checkpoint can't be used
+    │   └── UnreachableError    exit 4   HTTP 503   the model hub can't be reached for an encoder
     ├── BundleError             exit 5   HTTP 503   a bundle is broken, changed or of another format
     │   └── ProofError          exit 5   HTTP 503   a bundle's proof is missing or failed
     ├── TrainingError           exit 6   HTTP 500   training can't go on
@@ -98,6 +99,21 @@ class ModelError(LinnetError):
     exit_code = 4
     http_status = 503
     code = "bad_model"
+
+
+class UnreachableError(ModelError):
+    """The model hub can't be reached for an encoder, and its cache doesn't hold it.
+
+    Args:
+        message: The sentence for people.
+        cause: What the connection failed with, one line.
+    """
+
+    code = "hub_unreachable"
+
+    def __init__(self, message: str, cause: str):
+        super().__init__(message)
+        self.cause = cause
 
 
 class BundleError(LinnetError):

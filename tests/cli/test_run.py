@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from huggingface_hub import constants
 
 import linnet
 from linnet.cli.main import main
@@ -78,6 +79,15 @@ def test_a_mistyped_model_is_told_before_the_data_are_read(job, tmp_path, capsys
     assert main(job) == ModelError.exit_code
     assert "typo" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_that_the_built_in_encoder_stands_in_is_told_before_the_data_are_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))  # empty, and tests can't reach the hub
+    assert main(["run", "--data", "absent.csv"]) == DataError.exit_code
+    shown = capsys.readouterr()
+    assert shown.out.startswith("No encoder was named, and distilbert-base-uncased could not be had: ")
+    assert "absent.csv" in shown.err
 
 
 def test_a_foreign_folder_is_left_alone(job, tmp_path, capsys):

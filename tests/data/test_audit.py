@@ -183,9 +183,17 @@ def test_the_whole_audit_takes_any_text_and_is_the_same_again(tmp_path, several,
     assert "a" * 100 not in json.dumps(found)
 
 
+def test_the_built_in_tokenizer_is_at_hand(tmp_path):
+    write_splits(tmp_path, sentences(30, 6))
+    found = examine(tmp_path, load_config(None, {"model.name_or_path": "linnet-mini"}).model, "")["tokens"]
+    assert (found["tokenizer"], found["reason"]) == ("linnet-mini", "")
+    assert found["splits"]["train"]["mean"] > 3
+
+
 def test_without_a_tokenizer_the_reason_is_told(tmp_path):
     write_splits(tmp_path, sentences(30, 6))
     for name, reason in (
+        ("auto", "The tokenizer of 'distilbert-base-uncased' is not on this machine yet"),
         ("scratch", "trained from nothing"),
         (str(tmp_path), "holds no tokenizer.json"),
         ("a b", "no folder"),

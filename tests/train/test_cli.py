@@ -4,6 +4,8 @@ import json
 import shutil
 
 import pyarrow.parquet as pq
+import pytest
+from huggingface_hub import constants
 
 from linnet.cli.main import main
 
@@ -72,3 +74,41 @@ def test_distil_says_that_the_teacher_may_have_seen_the_rows(bundle, encoder, sp
 def test_distil_without_a_teacher(splits, tmp_path, capsys):
     assert main(["distil", str(tmp_path / "none"), "--splits", str(splits), "--model", "scratch"]) == 5
     assert capsys.readouterr().err.startswith("linnet: No such bundle")
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    """Nothing of the hub's is on this machine, and tests can't reach it."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+FEW = ["--num-train-epochs", "1", "--set", "train.per_device_train_batch_size=64", "--set", "train.learning_rate=1e-4"]
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_without_a_hub_the_built_in_encoder_stands_in_and_it_is_said(splits, tmp_path, capsys):
+    out = tmp_path / "checkpoint"
+    assert main(["train", "--splits", str(splits), "--out", str(out), *FEW]) == 0
+    record = json.loads((out / "training.json").read_text())
+    assert record["encoder"]["name"] == "linnet-mini"
+    assert record["encoder"]["source"] == "built-in"
+    assert "the built-in linnet-mini is taken" in record["encoder_note"]
+    printed = capsys.readouterr().out
+    assert printed.startswith(record["encoder_note"])
+    assert "linnet-mini on" in printed
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_an_encoder_that_was_named_is_not_replaced(splits, tmp_path, capsys):
+    out = tmp_path / "checkpoint"
+    command = ["train", "--splits", str(splits), "--out", str(out), "--model", "distilbert-base-uncased", *FEW]
+    assert main(command) == 4
+    assert "the model hub could not be reached" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_the_built_in_encoder_that_was_named_needs_no_note(splits, tmp_path, capsys):
+    out = tmp_path / "checkpoint"
+    assert main(["train", "--splits", str(splits), "--out", str(out), "--model", "linnet-mini", *FEW]) == 0
+    assert json.loads((out / "training.json").read_text())["encoder_note"] == ""
+    assert "No encoder was named" not in capsys.readouterr().out

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from huggingface_hub import constants
 
-from linnet.errors import ModelError
+from linnet.config import AUTO, FIRST_CHOICE
+from linnet.errors import ModelError, UnreachableError
 from linnet.train.encoder import find_encoder
 from linnet.train.hub import SECONDS_TO_ANSWER
 
@@ -46,9 +47,10 @@ def test_half_an_encoder_in_the_cache_is_refused(cache, encoder):
 
 @pytest.mark.parametrize("name", ["distilbert-base-uncased", "acme/tiny"])
 def test_offline_it_says_what_else_can_be_given(cache, name):
-    with pytest.raises(ModelError, match=f"There is no folder '{name}'") as caught:
+    with pytest.raises(UnreachableError, match=f"There is no folder '{name}'") as caught:
         find_encoder(name)
     assert "'scratch'" in str(caught.value)
+    assert "'linnet-mini'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -133,3 +135,26 @@ def serving(monkeypatch):
 def test_a_hub_that_does_not_know_the_id(cache):
     with pytest.raises(ModelError, match=r"^There is no encoder 'acme/tiny', neither as a folder nor on the model hub"):
         find_encoder("acme/tiny")
+
+
+@pytest.mark.usefixtures("cache", "closed_port")
+def test_where_none_was_named_the_built_in_one_stands_in_and_it_is_said():
+    found = find_encoder(AUTO)
+    assert (found.name, found.source, found.revision) == ("linnet-mini", "built-in", None)
+    assert found.note.startswith(f"No encoder was named, and {FIRST_CHOICE} could not be had: ")
+    assert "the built-in linnet-mini is taken" in found.note
+    assert "\n" not in found.note
+    assert not find_encoder("linnet-mini").note
+
+
+@pytest.mark.usefixtures("closed_port")
+def test_the_first_choice_is_taken_from_the_cache_when_the_hub_is_down(cache, encoder):
+    folder = fill(cache, FIRST_CHOICE, encoder)
+    found = find_encoder(AUTO)
+    assert (found.name, found.folder, found.note) == (FIRST_CHOICE, folder, "")
+
+
+@pytest.mark.usefixtures("cache", "serving")
+def test_nothing_stands_in_where_the_hub_has_answered():
+    with pytest.raises(ModelError, match=f"^There is no encoder '{FIRST_CHOICE}'"):
+        find_encoder(AUTO)

@@ -11,7 +11,8 @@ from linnet.errors import ConfigError
 from linnet.text import Tokenizer
 from linnet.train import train
 from linnet.train.encoder import load_classifier
-from linnet.train.scratch import ALPHABET_SIZE, SPECIAL, make_encoder
+from linnet.train.scratch import ALPHABET_SIZE, make_encoder
+from linnet.train.word_pieces import SPECIAL
 
 
 def shape(**more):

@@ -35,7 +35,9 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.overwrite or not (directory / "checkpoint").is_dir():
         from linnet.train import check_encoder
 
-        check_encoder(config.model)  # a mistyped name is told before the data are read
+        note = check_encoder(config.model)  # a mistyped name is told before the data are read
+        if note:
+            print(note)
     print(f"Run {config.run.name!r} in {directory}")
     again = bool(arguments.overwrite)
     for name, folder, stage in _stages(config, directory, again):

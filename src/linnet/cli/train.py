@@ -24,7 +24,11 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     import linnet.train
 
-    record = linnet.train.train(config_from(arguments), arguments.splits, arguments.out, overwrite=arguments.overwrite)
+    config = config_from(arguments)
+    note = linnet.train.check_encoder(config.model)
+    if note and linnet.train.speaks():
+        print(note)
+    record = linnet.train.train(config, arguments.splits, arguments.out, overwrite=arguments.overwrite)
     if linnet.train.speaks():
         show(record, arguments.out)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,9 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging
 
-from linnet.errors import BundleError, ModelError
+from linnet import mini
+from linnet.config import AUTO, FIRST_CHOICE
+from linnet.errors import BundleError, ModelError, UnreachableError
 from linnet.files import digest
 from linnet.text import Tokenizer
 from linnet.train.hub import fetch
@@ -21,6 +23,7 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text"}
 # What BERT lays between its first token and the head. Many files lack its weights; it is then learnt like the head.
 POOLER = "pooler"
+MINI_RATE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class Encoder:
         folder: Holds config.json, tokenizer.json and the safetensors.
         source: Where it came from.
         revision: Commit on the model hub; None elsewhere.
+        note: Why it is not the first choice, as sentences; empty where it is.
     """
 
     name: str
     folder: Path
-    source: Literal["folder", "hub", "scratch"]
+    source: Literal["folder", "hub", "built-in", "scratch"]
     revision: str | None = None
+    note: str = ""
 
     def identity(self) -> dict[str, Any]:
         """Name, source, revision and the SHA-256 of each file of weights."""
@@ -60,11 +65,17 @@ def find_encoder(name: str) -> Encoder:
     """Find an encoder's files.
 
     Args:
-        name: A folder in Hugging Face layout, or an id of the model hub.
+        name: "linnet-mini", a folder in Hugging Face layout, or an id of the model hub. "auto": the first choice of
+            the hub, or where that can't be reached "linnet-mini", with a note.
 
     Raises:
         ModelError: There is no such folder, a file is missing in it, or the hub does not give it.
     """
+    if name == AUTO:
+        return _first_choice()
+    if name == mini.NAME:
+        mini.check_files()
+        return Encoder(name, mini.FOLDER, "built-in")
     path = Path(name).expanduser()
     if path.is_dir():
         encoder = Encoder(name, path, "folder")
@@ -73,6 +84,17 @@ def find_encoder(name: str) -> Encoder:
         encoder = Encoder(name, folder, "hub", folder.name)
     _check_files(encoder)
     return encoder
+
+
+def _first_choice() -> Encoder:
+    try:
+        return find_encoder(FIRST_CHOICE)
+    except UnreachableError as error:
+        note = (
+            f"No encoder was named, and {FIRST_CHOICE} could not be had: {error.cause}. So the built-in {mini.NAME} is "
+            f"taken, which is smaller: it learns best at a train.learning_rate of about {MINI_RATE:g}."
+        )
+        return replace(find_encoder(mini.NAME), note=note)
 
 
 def _check_files(encoder: Encoder) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
-from linnet.errors import ModelError
+from linnet.errors import ModelError, UnreachableError
 
 FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "model*.safetensors", "model.safetensors.index.json"]
 SECONDS_TO_ANSWER = 5.0
 CHOICES = (
-    "--model takes a folder in Hugging Face layout, 'scratch' for a small encoder trained from nothing, "
-    "or, with a connection, the id of an encoder on the model hub."
+    "--model takes a folder in Hugging Face layout, 'linnet-mini' for the built-in encoder, 'scratch' for a small one "
+    "trained from nothing, or, with a connection, the id of an encoder on the model hub."
 )
 
 
@@ -25,7 +25,8 @@ def fetch(name: str) -> Path:
         A folder of the local cache, named after the commit on the hub.
 
     Raises:
-        ModelError: There is no such encoder, or the hub can't be reached and the cache doesn't hold it.
+        UnreachableError: The hub can't be reached and the cache doesn't hold it.
+        ModelError: There is no such encoder, or the hub doesn't give it.
     """
     try:
         # snapshot_download asks the same, but would wait for an answer without end.
@@ -54,10 +55,9 @@ def _cached(name: str, reason: Exception) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=FILES, local_files_only=True))
     except FileNotFoundError:
-        raise ModelError(
-            f"There is no folder {name!r}, and the model hub could not be reached for an encoder of that name "
-            f"({_first_line(reason)}). {CHOICES}"
-        ) from reason
+        line = _first_line(reason)
+        message = f"There is no folder {name!r}, and the model hub could not be reached for an encoder of that name"
+        raise UnreachableError(f"{message} ({line}). {CHOICES}", line) from reason
 
 
 def _first_line(error: Exception) -> str:

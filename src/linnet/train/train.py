@@ -222,14 +222,16 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def check_encoder(settings: ModelConfig) -> None:
+def check_encoder(settings: ModelConfig) -> str:
     """See that the encoder can be had, before other work is done that would need it.
+
+    Returns:
+        Why it is not the first choice, as sentences; empty where it is.
 
     Raises:
         ModelError: There is no such encoder, or it can't be reached.
     """
-    if settings.name_or_path != scratch.NAME:
-        find_encoder(settings.name_or_path)
+    return "" if settings.name_or_path == scratch.NAME else find_encoder(settings.name_or_path).note
 
 
 def make_loop(config: Config, material: Material, encoder: Encoder, group: Group) -> tuple[Loop, Precision]:
@@ -283,7 +285,7 @@ def _identity(
     """Everything that the weights depend on."""
     identity = {
         "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT),
-        "model": config.model.model_dump(mode="json"),
+        "model": config.model.model_dump(mode="json", exclude={"name_or_path"}),  # the encoder itself stands below
         "splits": split_digests(material.splits),
         "encoder": encoder.identity(),
         "processes": group.size,
@@ -320,6 +322,7 @@ def _record(config: Config, material: Material, done: Fitted) -> dict[str, Any]:
         "problem_type": loop.task.network.model.config.problem_type,
         "mask": list(learn.mask),
         "encoder": done.encoder.identity(),
+        "encoder_note": done.encoder.note,
         "parameters": loop.weights.parameters,
         "frozen": loop.weights.frozen,
         "device": str(device()),

@@ -11,7 +11,8 @@ import numpy as np
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
-from linnet.config import ModelConfig
+from linnet import mini
+from linnet.config import AUTO, FIRST_CHOICE, ModelConfig
 from linnet.data.audit.sample import Sample
 from linnet.errors import BundleError
 from linnet.text import Tokenizer
@@ -75,6 +76,10 @@ def find_tokenizer(name_or_path: str) -> tuple[Path | None, str]:
     """The tokenizer.json of an encoder, or the reason why it is not at hand, as a sentence."""
     if name_or_path == SCRATCH:
         return None, "The encoder is trained from nothing, and its vocabulary with it."
+    if name_or_path == mini.NAME:
+        return mini.FOLDER / "tokenizer.json", ""
+    if name_or_path == AUTO:
+        return find_tokenizer(FIRST_CHOICE)
     if Path(name_or_path).is_dir():
         path = Path(name_or_path) / "tokenizer.json"
         return (path, "") if path.is_file() else (None, f"The folder {name_or_path} holds no tokenizer.json.")
