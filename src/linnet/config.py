@@ -22,6 +22,7 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Size = Share | Positive
+Variant = Literal["bf16", "int8-dynamic", "int8-static"]
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 
 
@@ -94,6 +95,9 @@ class ExportConfig(Section):
     parity_rows: Positive
     parity_tolerance: float = Field(gt=0)
     calibrate: bool
+    variants: tuple[Variant, ...] = Field(strict=False)
+    max_accuracy_drop: float = Field(gt=0, lt=100)
+    calibration_rows: Positive
     min_precision: float = Field(ge=0, lt=1)
 
 
@@ -111,8 +115,11 @@ class EvaluateConfig(Section):
 class PredictConfig(Section):
     """`[predict]`: how a bundle is run."""
 
-    max_batch_tokens: Positive
+    engine: Literal["auto", "onnxruntime", "openvino"]
+    variant: str = Field(min_length=1)
     num_threads: Count
+    num_sessions: Count
+    max_batch_tokens: Count
 
 
 class ServeConfig(Section):

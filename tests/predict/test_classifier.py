@@ -16,7 +16,7 @@ from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import BundleError, LinnetError, ProofError, TextError
 from linnet.predict import Classifier, softmax
-from linnet.predict.classifier import MAX_BATCH_TOKENS
+from linnet.predict.plan import Plan
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,16 @@ def test_order_and_company_do_not_matter(classifier: Classifier, texts: list[str
     np.testing.assert_allclose(together, alone[chosen], atol=1e-4)
 
 
-def test_one_default_budget() -> None:
-    assert load_config().predict.max_batch_tokens == MAX_BATCH_TOKENS
+def test_the_settings_are_what_load_takes(bundle: Path) -> None:
+    assert linnet.load(bundle, **load_config().predict.model_dump()).plan == Plan()
+
+
+def test_several_sessions_answer_the_same(bundle: Path, texts: list[str], classifier: Classifier) -> None:
+    several = linnet.load(bundle, num_threads=1, num_sessions=3, max_batch_tokens=100)
+    with ThreadPoolExecutor(4) as pool:
+        for logits in pool.map(several.logits, [texts] * 8):
+            np.testing.assert_allclose(logits, classifier.logits(texts), atol=1e-4)
+    assert several.logits([]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("max_batch_tokens", [1, 64, 100_000])

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from linnet.cli import evaluate, export, prepare, run, serve, train
+from linnet.cli import evaluate, export, optimize, prepare, run, serve, train
 from linnet.errors import LinnetError, UsageError
 
 COMMANDS = {
@@ -16,6 +16,7 @@ COMMANDS = {
     "train": train,
     "export": export,
     "evaluate": evaluate,
+    "optimize": optimize,
     "serve": serve,
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it

@@ -173,6 +173,14 @@ def rows_to_show(agreement: Agreement, margin: float, confidence_level: float) -
     return needed
 
 
+def most_disagreement(rows: int, margin: float, confidence_level: float) -> float:
+    """Share of rows on which just one of two equally good models is right that `largest_drop` mostly bears.
+
+    With more it is above the margin more often than not.
+    """
+    return float(rows * (margin / norm.ppf(confidence_level)) ** 2)
+
+
 def mcnemar_p(agreement: Agreement) -> float:
     """Exact two-sided p of "both models are equally often right", from the rows on which just one is.
 

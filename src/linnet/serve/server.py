@@ -79,9 +79,7 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
     """
     address = f"{config.serve.host} port {config.serve.port}"
     with _bind(config.serve.host, config.serve.port, address) as listener:
-        classifier = load(
-            bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens
-        )
+        classifier = load(bundle, **config.predict.model_dump())
         settings = uvicorn.Config(
             create_app(classifier, config.serve),
             log_config=LOGGING,
