@@ -16,6 +16,7 @@ from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import BundleError, LinnetError, ProofError, TextError
 from linnet.predict import Classifier, softmax
+from linnet.predict.engine import ENGINES
 from linnet.predict.plan import Plan
 
 
@@ -224,7 +225,8 @@ def test_truncated_graph_of_a_resealed_bundle(bundle: Path, tmp_path: Path) -> N
         linnet.load(tmp_path / "b")
 
 
-def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path, engine: str) -> None:
     shutil.copytree(bundle, tmp_path / "b")
     tokenizer = json.loads((bundle / "tokenizer.json").read_text())
     vocabulary = tokenizer["model"]["vocab"]
@@ -232,7 +234,7 @@ def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "b" / "tokenizer.json").write_text(json.dumps(tokenizer))
     reseal(tmp_path / "b")
     with pytest.raises(BundleError, match=rf"model\.onnx refuses token ids up to {len(vocabulary) - 1} in rows of 1"):
-        linnet.load(tmp_path / "b")
+        linnet.load(tmp_path / "b", engine=engine)
 
 
 def test_broken_tokenizer(bundle: Path, tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
+        logger.info("Answers in %s: %s", classifier.plan, classifier.reason)  # not before there is a log
         if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             logger.warning("%s is open to other machines and asks for no key: whoever reaches it may use it", address)
         line = f"Serving {classifier.name} ({classifier.digest[:12]}) on {_url(listener)}"
