@@ -1,12 +1,12 @@
 """How fast does a bundle answer, beside transformers' pipeline and a plain INT8 graph, and what does it cost?
 
-    linnet run --data FILE --sample 10000 --set data.test_size=100000 --model ENCODER --name tweets
-    python benchmarks/engine.py --run runs/tweets
+    python benchmarks/accuracy.py --data FILE --model ENCODER     # leaves a run; any other of linnet's will do
+    python benchmarks/engine.py --run runs/accuracy
 
 In one process each, in turns, on the texts of the test split: `transformers.pipeline` in float32 with batches of 1 and
 of 16; ONNX Runtime's dynamic INT8 with its defaults, in batches of 16 as the texts come; and `linnet.load`, as `linnet
 optimize` chose it on this machine, for each variant. Cleaning and tokenising count. Two models: the run's own, and one
-of DistilBERT-base's shape with random weights, whose bundle is made here without a gate, for it has no accuracy to lose.
+of DistilBERT-base's shape with random weights, whose bundle is made here ungated, for it has no accuracy to lose.
 The run's variants are judged on all rows of the test split. A ratio is of one round; the table shows medians.
 
 The share of the peak is of the operations that the texts' tokens take, padding not counted, to those of the fastest of

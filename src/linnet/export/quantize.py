@@ -67,7 +67,7 @@ def static(source: Path, target: Path, leave_out: Sequence[str], batches: Sequen
     try:
         import nncf  # noqa: PLC0415 - an extra, and it takes seconds
     except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "nncf", "openvino") from error
+        raise MissingExtraError(error.name or "nncf", "train") from error
     with _quiet():
         quantized = nncf.quantize(
             onnx.load(source),
@@ -97,7 +97,7 @@ def most_hurt_first(source: Path, batches: Sequence[Batch]) -> list[str]:
     for input_ids, attention_mask in batches:
         outputs = session.run(names, dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))
         for name, output in zip(names, outputs, strict=True):
-            seen[name].append(output[attention_mask.astype(bool)])
+            seen[name].append(output[attention_mask[:, : output.shape[1]].astype(bool)])  # of the last layer, one token
         tokens += int(attention_mask.sum())
         if tokens >= MOST_TOKENS:
             break

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import DEFAULT_ENGINE, FLOAT32
-from linnet.errors import BundleError, LinnetError, MissingExtraError
+from linnet.errors import BundleError, LinnetError, MissingExtraError, ModelError
 from linnet.export.gate import Answers, Gate
 from linnet.export.quantize import Batch, dynamic, most_hurt_first, static
 from linnet.predict.batching import pad, token_budget_batches
@@ -113,13 +113,18 @@ class Trial:
         source = self.folder / MODEL
         batches = list(self._batches())
         order = most_hurt_first(source, batches)
-        expected = self._labels(source, Plan(num_threads=self.num_threads))
+        expected = self._predictions(source, Plan(num_threads=self.num_threads))
         left: list[str] = []
         for share in LEFT_OUT:
             left = order[: ceil(share * len(order))]
-            QUANTIZED[variant](source, file, left, batches)
-            answered = self._labels(file, Plan(DEFAULT_ENGINE, variant, self.num_threads))
-            if (answered != expected).mean() <= self.gate.allowed_disagreement():
+            try:
+                QUANTIZED[variant](source, file, left, batches)
+            except LinnetError:
+                raise
+            except Exception as error:  # whatever these tools make of a graph that they don't know
+                raise ModelError(f"can't be made of this model: {type(error).__name__}: {error}") from error
+            answered = self._predictions(file, Plan(DEFAULT_ENGINE, variant, self.num_threads))
+            if (answered != expected).any(axis=1).mean() <= self.gate.allowed_disagreement():
                 break
         return left
 
@@ -130,8 +135,9 @@ class Trial:
     def _open(self, file: Path, plan: Plan) -> Runner:
         return Runner(file, plan, self.tokenizer.pad_id, self.tokenizer.vocab_size - 1)
 
-    def _labels(self, file: Path, plan: Plan) -> NDArray[np.int64]:
-        return np.asarray(_logits(self._open(file, plan), self.calibration, f"try {plan.variant}").argmax(axis=1))
+    def _predictions(self, file: Path, plan: Plan) -> NDArray[np.bool_]:
+        logits = _logits(self._open(file, plan), self.calibration, f"try {plan.variant}")
+        return self.answers(np.nan_to_num(logits)).predictions
 
     def _itself(self) -> dict[str, Any]:
         """The entry of what all others are compared with."""

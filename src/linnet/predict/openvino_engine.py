@@ -34,6 +34,10 @@ class OpenVinoEngine:
             import openvino  # noqa: PLC0415 - takes a third of a second, so only where it is used
         except ModuleNotFoundError as error:
             raise MissingExtraError("openvino", "openvino") from error
+        except ImportError as error:
+            raise BundleError(
+                f"OpenVINO is installed, but can't be loaded here: {error}. Choose another engine."
+            ) from error
         if not path.is_file():
             raise BundleError(f"{path} can't be read: no such file.")
         core = openvino.Core()

@@ -6,6 +6,7 @@ digest covers, and can only name what its manifest has proof of.
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from linnet.predict.host import Host, this_host
 
 FORMAT = 1
 MAX_BATCH_TOKENS = 512
+MOST_THREADS = 1024
 
 logger = logging.getLogger("linnet.predict")
 
@@ -73,7 +75,7 @@ def choose_plan(
         BundleError: host.json is broken, or the variant isn't in the bundle.
     """
     measured, reason = _measured(bundle)
-    if measured and {engine, variant} <= {"auto", measured.engine, measured.variant}:
+    if measured and engine in ("auto", measured.engine) and variant in ("auto", measured.variant):
         plan = measured
     else:
         reason = "as asked" if measured else reason
@@ -96,10 +98,11 @@ def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dic
         What host.json now says of the host.
 
     Raises:
-        BundleError: A host.json that is there is broken.
         StorageError: The disk refused the write.
     """
-    known = _read(bundle)
+    known = None
+    with suppress(BundleError):  # one that is broken is replaced
+        known = _read(bundle)
     hosts = known["hosts"] if known and known["bundle"] == bundle.digest else {}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     hosts[host.key] = {"host": host.described, "measured": now, "plan": asdict(plan), **found}
@@ -143,10 +146,13 @@ def _read(bundle: Bundle) -> dict[str, Any] | None:
             raise BundleError(
                 f"{file} is of format {content['format']}; this Linnet reads up to {FORMAT}. Upgrade Linnet."
             )
-        (
-            str(content["bundle"]),
-            [(dict(e["host"]), str(e["measured"]), str(e["goal"])) for e in content["hosts"].values()],
-        )
+        texts = [
+            content["bundle"],
+            *(entry[key] for entry in content["hosts"].values() for key in ("measured", "goal")),
+        ]
+        hosts = [entry["host"] for entry in content["hosts"].values()]
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(host, dict) for host in hosts):
+            raise TypeError("expected a bundle, and hosts with host, measured and goal")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -159,16 +165,15 @@ def _parse_plan(bundle: Bundle, content: Any) -> Plan:
     if not isinstance(content, dict) or {name: type(value) for name, value in content.items()} != kinds:
         raise _broken(bundle, f"expected a plan of {', '.join(kinds)}, got {content!r:.200}")
     plan = Plan(**content)
-    if min(plan.num_threads, plan.num_sessions, plan.max_batch_tokens) < 1:
-        raise _broken(bundle, f"expected numbers from 1 on, got {content!r:.200}")
+    numbers = plan.num_threads, plan.num_sessions, plan.max_batch_tokens
+    if min(numbers) < 1 or max(numbers[:2]) > MOST_THREADS:
+        raise _broken(bundle, f"expected numbers from 1 on, and up to {MOST_THREADS} threads; got {content!r:.200}")
     bundle.model_path(plan.variant, plan.engine)
     return plan
 
 
 def _broken(bundle: Bundle, reason: str) -> BundleError:
-    return BundleError(
-        f"{bundle.path / HOST} can't be used: {reason}. Remove it, and run `linnet optimize {bundle.path}`."
-    )
+    return BundleError(f"{bundle.path / HOST} can't be used: {reason}. `linnet optimize {bundle.path}` writes it anew.")
 
 
 def _listed(given: dict[str, int]) -> str:
