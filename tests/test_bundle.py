@@ -160,7 +160,10 @@ def test_a_proof_that_does_not_hold_is_refused(tmp_path, checks, message):
     assert message in refuses(bundle.path, ProofError)
 
 
-@pytest.mark.parametrize(("number", "unknown"), [(1, ["min_precision", "thresholds", "mask"]), (2, ["min_precision"])])
+@pytest.mark.parametrize(
+    ("number", "unknown"),
+    [(1, ["min_precision", "thresholds", "mask", "engines"]), (2, ["min_precision", "engines"]), (3, ["engines"])],
+)
 def test_the_former_formats_are_read(sealed, number, unknown):
     content = json.loads((sealed / MANIFEST).read_text()) | {"format": number}
     for key in [*unknown, "digest"]:
@@ -170,6 +173,7 @@ def test_the_former_formats_are_read(sealed, number, unknown):
     manifest = Bundle.read(sealed).verify().manifest
     assert (manifest.format, manifest.thresholds, manifest.mask, manifest.multi_label) == (number, None, (), False)
     assert (manifest.temperature, manifest.min_precision) == (1.0, None)
+    assert manifest.engines == {"fp32": ("onnxruntime",)}
     edit(sealed, mask=["email"])
     assert "its digest does not match" in refuses(sealed)
 
@@ -210,6 +214,9 @@ def test_a_path_out_of_the_folder_is_refused(sealed, field, name):
         ({"temperature": 0}, "temperature"),
         ({"max_length": 2**70}, "max_length"),
         ({"models": {}}, "models"),
+        ({"engines": {}}, "engines"),
+        ({"engines": {"fp32": ["openvino"]}}, "engines"),
+        ({"engines": {"fp32": ["onnxruntime"], "bf16": ["openvino"]}}, "engines"),
         ({"format": 0}, "format"),
         ({"format": "one"}, "format"),
         ({"digest": "abc"}, "digest"),
@@ -276,6 +283,26 @@ def test_a_folder_that_is_no_bundle(tmp_path):
     assert f"{tmp_path} is not a bundle: it holds no manifest.json" in refuses(tmp_path)
 
 
-def test_a_precision_that_is_not_there_names_those_that_are(sealed):
-    with pytest.raises(BundleError, match="no model of precision 'int8', only fp32"):
+def test_a_variant_that_is_not_there_names_those_that_are(sealed):
+    with pytest.raises(BundleError, match="holds no variant 'int8', only fp32"):
         Bundle.read(sealed).model_path("int8")
+
+
+def test_a_variant_is_served_only_by_engines_that_it_was_proven_with(tmp_path):
+    fields = FIELDS | {"models": {"fp32": "model.onnx", "bf16": "model.onnx"}}
+    fields |= {"engines": {"fp32": ["onnxruntime"], "bf16": ["openvino"]}}
+    bundle = write_manifest(write_files(tmp_path / "bundle"), **fields).verify()
+    assert bundle.model_path("bf16", "openvino") == bundle.model_path()
+    with pytest.raises(BundleError, match=r"'fp32' of .* is not proven with openvino, only with onnxruntime"):
+        bundle.model_path("fp32", "openvino")
+    with pytest.raises(BundleError, match=r"'bf16' of .* is not proven with onnxruntime, only with openvino"):
+        bundle.model_path("bf16")
+
+
+def test_what_hosts_chose_is_no_part_of_the_bundle(sealed):
+    (sealed / "host.json").write_text("{}")
+    assert Bundle.read(sealed).verify().digest == write_manifest(sealed, **FIELDS).verify().digest
+    (sealed / "host.json").unlink()
+    Bundle.read(sealed).verify()
+    (sealed / "host.json").mkdir()
+    assert "host.json is not a plain file" in refuses(sealed)

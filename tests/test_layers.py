@@ -31,6 +31,7 @@ PACKAGES = {
     "anyio": "serve",
     "onnxruntime": "predict export",
     "openvino": "predict export",
+    "nncf": "export",
     "onnx": "export",
     "onnxscript": "export",
     "torch": "train export cluster",

@@ -1,12 +1,14 @@
 """The artefact: a folder that holds a model and the proof that it works.
 
     bundle/
-      model.onnx       the graph that is served: input_ids, attention_mask -> logits
+      model.onnx       the graph in float32: input_ids, attention_mask -> logits
+      model.*.onnx     the same in other precisions, such as model.int8-dynamic.onnx
       tokenizer.json   text to ids
       manifest.json    names, labels, lineage, and the digest of every other file
       proof.json       what was checked on the finished model, with numbers; every check must have passed
       reference.json   what the validation rows looked like, for monitoring to compare with
       README.md        the model card
+      host.json        how it is best run on the hosts that `linnet optimize` measured; no part of the bundle's digest
 
 Nothing else may lie in it. Knows nothing of how a model is made or run.
 """
@@ -26,14 +28,18 @@ from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
 from linnet.mask import Personal
 
-FORMAT = 3  # 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1
-MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD = (
+# 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows float32 alone.
+FORMAT = 4
+MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD, HOST = (
     "manifest.json",
     "proof.json",
     "reference.json",
     "tokenizer.json",
     "README.md",
+    "host.json",
 )
+FLOAT32 = "fp32"  # the precision that every bundle has
+DEFAULT_ENGINE = "onnxruntime"
 REQUIRED_FILES = {PROOF, REFERENCE, TOKENIZER, CARD}
 REQUIRED_CHECKS = {"parity", "accuracy"}
 MOST_TOKENS = 1_000_000
@@ -61,7 +67,8 @@ class Manifest(BaseModel):
         labels: Label names in the order of the logits.
         problem_type: As in `transformers`.
         max_length: Tokens a text may have.
-        models: Precision to file name, `fp32` at least.
+        models: Variant (a precision) to the file that holds it, `fp32` at least.
+        engines: Variant to the engines whose answers passed the gate at export; no other may serve it.
         temperature: What logits are divided by before the softmax or, with several labels a text, the sigmoid.
         min_precision: The share of right ones that each label's answers have at least, as proof.json says how surely;
             None where no such share was asked for.
@@ -83,6 +90,7 @@ class Manifest(BaseModel):
     problem_type: ProblemType
     max_length: int = Field(ge=4, le=MOST_TOKENS)
     models: dict[str, str] = Field(min_length=1)
+    engines: dict[str, tuple[str, ...]] = Field(default={FLOAT32: (DEFAULT_ENGINE,)}, validate_default=True)
     temperature: float = Field(gt=0, allow_inf_nan=False)
     min_precision: Threshold | None = None
     thresholds: tuple[Threshold | None, ...] | None = Field(default=None, validate_default=True)
@@ -97,6 +105,18 @@ class Manifest(BaseModel):
         if len(set(labels)) < len(labels):
             raise ValueError("a label appears twice")
         return labels
+
+    @field_validator("engines")
+    @classmethod
+    def _engines_of_each_model(
+        cls, engines: dict[str, tuple[str, ...]], info: ValidationInfo
+    ) -> dict[str, tuple[str, ...]]:
+        models = info.data.get("models", {})
+        if set(engines) != set(models):
+            raise ValueError(f"expected engines for {', '.join(models)}; got some for {', '.join(engines)}")
+        if DEFAULT_ENGINE not in engines.get(FLOAT32, ()):
+            raise ValueError(f"{DEFAULT_ENGINE} is not among the engines for {FLOAT32}")
+        return engines
 
     @property
     def multi_label(self) -> bool:
@@ -167,17 +187,24 @@ class Bundle:
         """Path of tokenizer.json."""
         return self.path / TOKENIZER
 
-    def model_path(self, precision: str = "fp32") -> Path:
-        """Path of the ONNX graph of one precision.
+    def model_path(self, variant: str = FLOAT32, engine: str = DEFAULT_ENGINE) -> Path:
+        """Path of the ONNX graph of one variant, for one engine.
 
         Raises:
-            BundleError: The bundle holds no such precision.
+            BundleError: The bundle holds no such variant, or it is not proven with this engine.
         """
-        if precision not in self.manifest.models:
+        engines = self.manifest.engines
+        if variant not in engines:
             raise BundleError(
-                f"{self.path} holds no model of precision {precision!r}, only {', '.join(self.manifest.models)}."
+                f"{self.path} holds no variant {variant!r}, only {', '.join(engines)}. Its {PROOF} says which others "
+                "were tried, and why they were refused."
             )
-        return self.path / self.manifest.models[precision]
+        if engine not in engines[variant]:
+            raise BundleError(
+                f"The variant {variant!r} of {self.path} is not proven with {engine}, only with "
+                f"{', '.join(engines[variant])}. Its {PROOF} says why; or export it where {engine} is installed."
+            )
+        return self.path / self.manifest.models[variant]
 
     def verify(self) -> "Bundle":
         """Check every file against the manifest, and the proof; give the bundle back.
@@ -205,7 +232,7 @@ class Bundle:
         present = {entry.name: entry for entry in self.path.iterdir()}
         if missing := set(listed) - set(present):
             raise BundleError(f"{self.path} is incomplete: {_names(missing)} missing.")
-        if extra := set(present) - set(listed) - {MANIFEST}:
+        if extra := set(present) - set(listed) - {MANIFEST, HOST}:
             raise BundleError(f"{self.path} holds more than its manifest lists: {_names(extra)}. Remove it.")
         for file in present.values():
             if file.is_symlink() or not file.is_file():
@@ -236,7 +263,7 @@ def write_manifest(directory: Path, **fields: Any) -> Bundle:
     entries = {
         file.name: {"sha256": digest(file), "bytes": file.stat().st_size}
         for file in sorted(directory.iterdir())
-        if file.name != MANIFEST
+        if file.name not in {MANIFEST, HOST}
     }
     content = {"format": FORMAT, **fields, "files": entries, "digest": "0" * 64}
     content = Manifest.model_validate(content).model_dump(mode="json")

@@ -25,6 +25,7 @@ Size = Share | Positive
 HEAD_SIZE = 32  # of the attention of an encoder made from nothing
 # What `model.name_or_path` says where no encoder is named, and the one that is then asked of the model hub.
 AUTO, FIRST_CHOICE = "auto", "distilbert-base-uncased"
+Variant = Literal["bf16", "int8-dynamic", "int8-static"]
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 
 
@@ -152,6 +153,9 @@ class ExportConfig(Section):
     parity_rows: Positive
     parity_tolerance: float = Field(gt=0)
     calibrate: bool
+    variants: tuple[Variant, ...] = Field(strict=False)
+    max_accuracy_drop: float = Field(gt=0, lt=100)
+    calibration_rows: Positive
     min_precision: float = Field(ge=0, lt=1)
 
 
@@ -169,8 +173,11 @@ class EvaluateConfig(Section):
 class PredictConfig(Section):
     """`[predict]`: how a bundle is run."""
 
-    max_batch_tokens: Positive
+    engine: Literal["auto", "onnxruntime", "openvino"]
+    variant: str = Field(min_length=1)
     num_threads: Count
+    num_sessions: Count
+    max_batch_tokens: Count
 
 
 class ServeConfig(Section):

@@ -26,6 +26,8 @@ def test_it_prints_the_proof_and_the_digest(command, tmp_path, monkeypatch, caps
     for name, check in classifier.bundle.proof["checks"].items():
         assert name in printed
         assert check["detail"][:60] in printed
+    for entry in classifier.bundle.proof["variants"]:
+        assert f"{entry['variant']} " in printed and entry["reason"][:40] in printed
     assert f"Bundle: {tmp_path / 'bundle'}" in printed
     assert f"Digest: {classifier.digest}" in printed
     assert f"linnet serve {tmp_path / 'bundle'}" in printed

@@ -8,8 +8,10 @@ from linnet.evaluate.intervals import (
     bootstrap_f1,
     bootstrap_mean,
     f1_scores,
+    largest_drop,
     mcnemar_p,
     paired_difference,
+    rows_to_show,
 )
 
 ROUNDS = 300
@@ -78,3 +80,53 @@ def test_counts_of_agreement():
     first, second = np.array([True, True, False, False]), np.array([True, False, True, False])
     assert Agreement.count(first, second) == Agreement(1, 1, 1, 1)
     assert mcnemar_p(Agreement(5, 0, 0, 5)) == 1.0
+
+
+MARGIN = 0.002
+
+
+def agreements(draw: np.random.Generator, rows: int, lost: float, won: float, count: int) -> list[Agreement]:
+    counts = draw.multinomial(rows, [0.8 - lost, lost, won, 0.2 - won], count)
+    return [Agreement(*row) for row in counts.tolist()]
+
+
+# 1,353 rows without a loss is where the score interval without its correction is wrong most often: 6.7 in a hundred.
+@pytest.mark.parametrize("rows", [300, 1_353, 2_000, 20_000])
+@pytest.mark.parametrize("won", [0.0, 0.0005, 0.004, 0.05])
+def test_a_drop_of_the_margin_is_shown_to_be_smaller_in_at_most_five_percent(rows, won):
+    found = agreements(np.random.default_rng(rows), rows, won + MARGIN, won, 3_000)
+    shown = np.mean([largest_drop(each, 0.95) < MARGIN for each in found])
+    assert shown <= 0.05 + 3 * (0.05 * 0.95 / 3_000) ** 0.5
+
+
+def test_rows_enough_show_that_nothing_is_lost():
+    found = agreements(np.random.default_rng(1), 20_000, 0.0015, 0.0015, 500)
+    assert np.mean([largest_drop(each, 0.95) < MARGIN for each in found]) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("agreement", "limit"),
+    [
+        (Agreement(1620, 0, 0, 380), 0.0018),  # a little above the exact 3 / 2,000
+        (Agreement(16_000, 84, 42, 3_874), 0.0031),
+        (Agreement(0, 5, 0, 0), 1.0),
+        (Agreement(0, 0, 0, 1), 0.93),
+        (Agreement(0, 0, 500, 500), -0.474),
+    ],
+)
+def test_the_largest_drop(agreement, limit):
+    assert largest_drop(agreement, 0.95) == pytest.approx(limit, rel=0.03)
+
+
+@pytest.mark.parametrize("lost", [0, 3, 40])
+@pytest.mark.parametrize("won", [0, 2, 40])
+def test_the_rows_that_it_takes_are_the_fewest(lost, won):
+    rows = 10_000
+    needed = rows_to_show(Agreement(rows - lost - won, lost, won, 0), MARGIN, 0.95)
+    if lost - won >= MARGIN * rows:
+        assert needed is None
+        return
+    for count, shown in ((needed, True), (needed - 1, False)):
+        scaled = Agreement(count, lost * count / rows, won * count / rows, 0)
+        scaled = Agreement(count - scaled.only_first - scaled.only_second, scaled.only_first, scaled.only_second, 0)
+        assert (largest_drop(scaled, 0.95) < MARGIN) is shown

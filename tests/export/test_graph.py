@@ -20,7 +20,7 @@ from transformers import (
 
 from linnet.errors import ModelError
 from linnet.export import graph
-from linnet.predict.engine import OnnxEngine
+from linnet.predict.onnx_engine import OnnxEngine
 
 OPSET = 18
 VOCABULARY, LENGTH = 50, 40

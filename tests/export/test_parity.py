@@ -11,7 +11,7 @@ from linnet.data import read_split
 from linnet.export import proof
 from linnet.export.checkpoint import Checkpoint, load_checkpoint
 from linnet.export.parity import Parity, compare
-from linnet.predict.engine import OnnxEngine
+from linnet.predict.onnx_engine import OnnxEngine
 
 TOLERANCE = 1e-3
 

@@ -16,7 +16,8 @@ from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import BundleError, LinnetError, ProofError, TextError
 from linnet.predict import Classifier, softmax
-from linnet.predict.classifier import MAX_BATCH_TOKENS
+from linnet.predict.engine import ENGINES
+from linnet.predict.plan import Plan
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +75,16 @@ def test_order_and_company_do_not_matter(classifier: Classifier, texts: list[str
     np.testing.assert_allclose(together, alone[chosen], atol=1e-4)
 
 
-def test_one_default_budget() -> None:
-    assert load_config().predict.max_batch_tokens == MAX_BATCH_TOKENS
+def test_the_settings_are_what_load_takes(bundle: Path) -> None:
+    assert linnet.load(bundle, **load_config().predict.model_dump()).plan == Plan()
+
+
+def test_several_sessions_answer_the_same(bundle: Path, texts: list[str], classifier: Classifier) -> None:
+    several = linnet.load(bundle, num_threads=1, num_sessions=3, max_batch_tokens=100)
+    with ThreadPoolExecutor(4) as pool:
+        for logits in pool.map(several.logits, [texts] * 8):
+            np.testing.assert_allclose(logits, classifier.logits(texts), atol=1e-4)
+    assert several.logits([]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("max_batch_tokens", [1, 64, 100_000])
@@ -216,7 +225,8 @@ def test_truncated_graph_of_a_resealed_bundle(bundle: Path, tmp_path: Path) -> N
         linnet.load(tmp_path / "b")
 
 
-def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path, engine: str) -> None:
     shutil.copytree(bundle, tmp_path / "b")
     tokenizer = json.loads((bundle / "tokenizer.json").read_text())
     vocabulary = tokenizer["model"]["vocab"]
@@ -224,7 +234,7 @@ def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "b" / "tokenizer.json").write_text(json.dumps(tokenizer))
     reseal(tmp_path / "b")
     with pytest.raises(BundleError, match=rf"model\.onnx refuses token ids up to {len(vocabulary) - 1} in rows of 1"):
-        linnet.load(tmp_path / "b")
+        linnet.load(tmp_path / "b", engine=engine)
 
 
 def test_broken_tokenizer(bundle: Path, tmp_path: Path) -> None:

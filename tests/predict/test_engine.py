@@ -1,6 +1,8 @@
-"""An ONNX file is run, or refused in a sentence: damaged, foreign, or reaching out of itself."""
+"""Both engines keep one contract: a graph is run, or refused in a sentence: damaged, foreign, or not self-contained."""
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from linnet.bundle import Bundle
-from linnet.errors import BundleError
-from linnet.predict.engine import OnnxEngine
+from linnet.errors import BundleError, MissingExtraError
+from linnet.predict.engine import ENGINES, Engine, open_engine
+from linnet.predict.onnx_engine import OnnxEngine
+from linnet.predict.openvino_engine import OpenVinoEngine
+from linnet.predict.plan import Plan
+from linnet.predict.runner import Runner
 
 INPUTS = ("input_ids", "attention_mask")
 
@@ -37,8 +43,22 @@ def cast(output: str = "logits") -> onnx.NodeProto:
     return helper.make_node("Cast", ["input_ids"], [output], to=TensorProto.FLOAT)
 
 
-def test_any_batch_and_length(model: Path) -> None:
-    engine = OnnxEngine(model)
+@pytest.fixture(params=ENGINES)
+def name(request: pytest.FixtureRequest) -> str:
+    """An engine; what it is asked to load is given to `load`."""
+    return str(request.param)
+
+
+def load(name: str, path: Path, num_sessions: int = 1) -> Engine:
+    return open_engine(path, Plan(engine=name, num_threads=1, num_sessions=num_sessions))
+
+
+def rows_of_every_length(draw: np.random.Generator) -> list[list[int]]:
+    return [draw.integers(100, size=length).tolist() for length in range(1, 65)]
+
+
+def test_any_batch_and_length(model: Path, name: str) -> None:
+    engine = load(name, model)
     for shape in [(1, 1), (1, 64), (7, 3), (33, 64)]:
         ids = np.ones(shape, np.int64)
         logits = engine.run(ids, ids)
@@ -47,8 +67,17 @@ def test_any_batch_and_length(model: Path) -> None:
         assert np.isfinite(logits).all()
 
 
-def test_padding_changes_nothing(model: Path) -> None:
-    engine = OnnxEngine(model)
+def test_every_length_is_answered_as_by_the_other(model: Path, name: str) -> None:
+    rows = rows_of_every_length(np.random.default_rng(0))
+    expected = Runner(model, Plan(num_threads=1), 0, 5).logits(rows)
+    for max_batch_tokens in (1, 200, 100_000):
+        runner = Runner(model, Plan(name, num_threads=1, max_batch_tokens=max_batch_tokens), 0, 5)
+        np.testing.assert_allclose(runner.logits(rows), expected, atol=1e-4)
+    assert runner.logits([]).shape == (0, 2)
+
+
+def test_padding_changes_nothing(model: Path, name: str) -> None:
+    engine = load(name, model)
     ids = np.array([[2, 7, 8, 3]])
     alone = engine.run(ids, np.ones_like(ids))
     wide = np.pad(ids, ((0, 0), (0, 20)))
@@ -56,54 +85,110 @@ def test_padding_changes_nothing(model: Path) -> None:
     np.testing.assert_allclose(alone, padded, atol=1e-5)
 
 
-@pytest.mark.parametrize(("token", "length"), [(10_000, 4), (-10_000, 4), (1, 65)])
-def test_ids_that_the_graph_cannot_take(model: Path, token: int, length: int) -> None:
-    ids = np.full((1, length), token)
-    with pytest.raises(BundleError, match=rf"model\.onnx refuses token ids up to .* in rows of {length}: "):
-        OnnxEngine(model).run(ids, np.ones_like(ids))
+@pytest.mark.parametrize("num_sessions", [1, 3])
+def test_callers_at_once_get_their_own_answers(model: Path, name: str, num_sessions: int) -> None:
+    engine = load(name, model, num_sessions)
+    rows = rows_of_every_length(np.random.default_rng(1))
+    inputs = [(np.array([row]), np.ones((1, len(row)), np.int64)) for row in rows]
+    expected = [engine.run(*one) for one in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda one: engine.run(*one), inputs * 5))
+    np.testing.assert_allclose(np.concatenate(answers), np.concatenate(expected * 5), atol=1e-5)
+
+
+def test_an_answer_is_not_overwritten_by_the_next(model: Path, name: str) -> None:
+    engine = load(name, model)
+    first = engine.run(np.array([[2, 7, 3]]), np.ones((1, 3), np.int64))
+    kept = first.copy()
+    engine.run(np.array([[2, 9, 3]]), np.ones((1, 3), np.int64))
+    assert (first == kept).all()
+
+
+@pytest.mark.parametrize("token", [10_000, -10_000])
+def test_ids_that_the_graph_cannot_take(model: Path, name: str, token: int) -> None:
+    ids = np.full((1, 4), token)
+    with pytest.raises(BundleError, match=r"model\.onnx refuses token ids up to .* in rows of 4: "):
+        load(name, model).run(ids, np.ones_like(ids))
+
+
+def test_more_tokens_than_the_graph_reads(model: Path) -> None:
+    ids = np.ones((1, 65), np.int64)
+    with pytest.raises(BundleError, match=r"model\.onnx refuses token ids up to .* in rows of 65: "):
+        OnnxEngine(model).run(ids, ids)
+
+
+def test_bfloat16_is_nearly_the_same(model: Path) -> None:
+    rows = rows_of_every_length(np.random.default_rng(2))
+    exact, rough = (Runner(model, Plan("openvino", variant, 1), 0, 5).logits(rows) for variant in ("fp32", "bf16"))
+    assert 0 < np.abs(exact - rough).max() < 0.1
+
+
+def test_a_processor_without_bfloat16(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import openvino
+
+    class Old(openvino.Core):
+        def get_property(self, device: str, name: str) -> object:
+            return ["FP32"] if name == "OPTIMIZATION_CAPABILITIES" else "Old CPU"
+
+    monkeypatch.setattr(openvino, "Core", Old)
+    with pytest.raises(
+        BundleError, match=r"This processor \(Old CPU\) doesn't compute in bf16.*Choose another variant"
+    ):
+        OpenVinoEngine(model, precision="bf16")
+
+
+def test_openvino_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'linnet\[openvino\]'"):
+        OpenVinoEngine(model)
+
+
+def test_an_engine_that_nobody_knows(model: Path) -> None:
+    with pytest.raises(BundleError, match=r"Expected one of the engines onnxruntime, openvino; got 'tensorrt'"):
+        load("tensorrt", model)
 
 
 def test_num_threads(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert OnnxEngine(model, num_threads=3).num_threads == 3
-    monkeypatch.setattr("linnet.predict.engine.available_cores", lambda: 5)
+    monkeypatch.setattr("linnet.predict.onnx_engine.available_cores", lambda: 5)
     assert OnnxEngine(model).num_threads == 5
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
-def test_truncated_file(model: Path, tmp_path: Path, share: float) -> None:
+def test_truncated_file(model: Path, tmp_path: Path, name: str, share: float) -> None:
     content = model.read_bytes()
     (tmp_path / "m.onnx").write_bytes(content[: int(share * len(content))])
     with pytest.raises(BundleError, match=r"m\.onnx"):
-        OnnxEngine(tmp_path / "m.onnx")
+        load(name, tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize("content", [b"not a model", b"\0" * 1000, b"\xff" * 1000, json.dumps({}).encode()])
-def test_not_onnx(tmp_path: Path, content: bytes) -> None:
+def test_not_onnx(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(BundleError, match=r"Expected an ONNX model in .*m\.onnx"):
-        OnnxEngine(tmp_path / "m.onnx")
+        load(name, tmp_path / "m.onnx")
 
 
-def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="No such file"):
-        OnnxEngine(tmp_path / "m.onnx")
-    with pytest.raises(BundleError, match="directory"):
-        OnnxEngine(tmp_path)
+def test_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BundleError, match=r"m\.onnx can't be read: [Nn]o such file"):
+        load(name, tmp_path / "m.onnx")
+    with pytest.raises(BundleError, match="can't be read"):
+        load(name, tmp_path)
 
 
-def test_other_inputs_or_outputs(tmp_path: Path) -> None:
+def test_other_inputs_or_outputs(tmp_path: Path, name: str) -> None:
     write_model(tmp_path / "a.onnx", [cast("scores")], logits="scores")
     with pytest.raises(BundleError, match=r"to logits in .*a\.onnx; got one of input_ids, attention_mask to scores"):
-        OnnxEngine(tmp_path / "a.onnx")
+        load(name, tmp_path / "a.onnx")
     write_model(tmp_path / "b.onnx", [cast()], attention_mask="token_type_ids")
     with pytest.raises(BundleError, match="got one of input_ids, token_type_ids"):
-        OnnxEngine(tmp_path / "b.onnx")
+        load(name, tmp_path / "b.onnx")
 
 
-def test_custom_operator_is_refused(tmp_path: Path) -> None:
+def test_custom_operator_is_refused(tmp_path: Path, name: str) -> None:
     write_model(tmp_path / "m.onnx", [helper.make_node("Evil", ["input_ids"], ["logits"], domain="com.example")])
     with pytest.raises(BundleError, match="Evil"):
-        OnnxEngine(tmp_path / "m.onnx")
+        load(name, tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize("as_constant", [False, True], ids=["initializer", "constant"])
@@ -134,3 +219,27 @@ def test_weights_outside_of_the_file_are_refused(
     write_model(folder / "m.onnx", nodes, [] if as_constant else [weight])
     with pytest.raises(BundleError, match=r"m\.onnx"):
         OnnxEngine(folder / "m.onnx")
+
+
+@pytest.mark.parametrize("where", ["in the current folder", "above", "absolute", "by a link", "through the model"])
+def test_openvino_reads_no_weights_outside_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    folder, current = tmp_path / "bundle", tmp_path / "current"
+    folder.mkdir()
+    current.mkdir()
+    monkeypatch.chdir(current)
+    for place in (current, tmp_path):
+        np.ones((64, 64), np.float32).tofile(place / "secret.bin")
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    location = {
+        "in the current folder": "secret.bin",
+        "absolute": str(tmp_path / "secret.bin"),
+        "by a link": "link.bin",
+        "through the model": "m.onnx/../../secret.bin",
+    }.get(where, "../secret.bin")
+    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[64, 64], data_location=TensorProto.EXTERNAL)
+    weight.external_data.add(key="location", value=location)
+    write_model(folder / "m.onnx", [cast("x"), helper.make_node("MatMul", ["x", "w"], ["logits"])], [weight])
+    with pytest.raises(BundleError, match=r"m\.onnx, but OpenVINO refuses it"):
+        load("openvino", folder / "m.onnx")

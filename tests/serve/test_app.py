@@ -66,7 +66,10 @@ def test_health_and_readiness(client, classifier):
     ready = client.get("/readyz")
     assert ready.status_code == 200
     model = {"name": classifier.name, "digest": classifier.digest, "min_precision": None}
-    assert ready.json() == {"status": "ready", "model": model}
+    engine = {"engine": "onnxruntime", "variant": "fp32", "num_threads": 1, "num_sessions": 1, "max_batch_tokens": 512}
+    found = ready.json()
+    assert found.pop("reason") == classifier.reason
+    assert found == {"status": "ready", "model": model, "engine": engine}
 
 
 def test_the_description_is_the_same_for_every_model(client):

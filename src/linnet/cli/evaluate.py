@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, nargs="?", default=Path("bundle"), help="the bundle (default: bundle)")
     parser.add_argument("--splits", type=Path, default=Path("splits"), metavar="DIR", help="splits (default: splits)")
     parser.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="report (default: report)")
-    add_config_options(parser, "evaluate.split", "predict.num_threads")
+    add_config_options(parser, "evaluate.split", "predict.engine", "predict.variant", "predict.num_threads")
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from linnet.cli import distil, evaluate, export, prepare, run, serve, train, tune
+from linnet.cli import distil, evaluate, export, optimize, prepare, run, serve, train, tune
 from linnet.errors import LinnetError, UsageError
 
 COMMANDS = {
@@ -18,6 +18,7 @@ COMMANDS = {
     "distil": distil,
     "export": export,
     "evaluate": evaluate,
+    "optimize": optimize,
     "serve": serve,
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it

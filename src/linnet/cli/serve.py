@@ -11,7 +11,7 @@ SUMMARY = "bundle to HTTP service"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("bundle", type=Path, help="the bundle, such as runs/NAME/bundle")
-    add_config_options(parser, "serve.host", "serve.port", "predict.num_threads")
+    add_config_options(parser, "serve.host", "serve.port", "predict.engine", "predict.variant", "predict.num_threads")
 
 
 def main(arguments: argparse.Namespace) -> None:

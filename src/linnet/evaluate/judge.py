@@ -89,7 +89,7 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
     """
     settings = config.evaluate
     check_replaceable(directory, REPORT)  # before the work, not after it
-    classifier = load(bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens)
+    classifier = load(bundle, **config.predict.model_dump())
     manifest = classifier.bundle.manifest
     judged = choose_rows(splits, manifest, settings)
     split = judged.split
@@ -112,7 +112,7 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         "notes": judged.notes + selective.notes(answered, split.multi_label) if answered else judged.notes,
         "confidence_level": settings.confidence_level,
         "truncated": {"rows": answers.truncated, "share": answers.truncated / len(split)},
-        "latency": asdict(latency.describe(alone, len(split), answers.seconds, config.predict.num_threads)),
+        "latency": asdict(latency.describe(alone, len(split), answers.seconds, classifier.plan)),
         "history": manifest.lineage.get("history"),
         "settings": config.model_dump(mode="json"),
         "lineage": lineage(),

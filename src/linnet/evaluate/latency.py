@@ -9,6 +9,7 @@ import numpy as np
 
 from linnet.predict import Classifier
 from linnet.predict.host import available_cores, cpu_model
+from linnet.predict.plan import Plan
 
 WARM_UP = 20
 ALONE = 200
@@ -25,7 +26,10 @@ class Latency:
         texts: Length of that list.
         cpu: The processor.
         cores: Those this process may use.
-        num_threads: Those of the engine.
+        engine: What ran the model.
+        variant: In which variant.
+        num_threads: Threads of one batch.
+        num_sessions: Batches computed at once.
     """
 
     median_ms: float
@@ -34,7 +38,10 @@ class Latency:
     texts: int
     cpu: str
     cores: int
+    engine: str
+    variant: str
     num_threads: int
+    num_sessions: int
 
 
 def measure_alone(classifier: Classifier, texts: Sequence[str]) -> list[float]:
@@ -47,15 +54,17 @@ def measure_alone(classifier: Classifier, texts: Sequence[str]) -> list[float]:
     return milliseconds[WARM_UP:]
 
 
-def describe(alone: Sequence[float], texts: int, seconds: float, num_threads: int) -> Latency:
+def describe(alone: Sequence[float], texts: int, seconds: float, plan: Plan) -> Latency:
     """Sum up.
 
     Args:
         alone: Milliseconds of single answers.
         texts: Texts answered in batches.
         seconds: What those took.
-        num_threads: The setting; 0 stands for one a core.
+        plan: How the model was run.
     """
     median, p95 = np.quantile(alone, [0.5, 0.95]).tolist()
     cores = available_cores()
-    return Latency(median, p95, texts / seconds, texts, cpu_model(), cores, num_threads or cores)
+    threads = plan.num_threads or max(1, cores // plan.num_sessions)
+    speed = texts / seconds
+    return Latency(median, p95, speed, texts, cpu_model(), cores, plan.engine, plan.variant, threads, plan.num_sessions)

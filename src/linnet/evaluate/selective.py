@@ -91,12 +91,18 @@ def lowest_shown(
     falling = np.clip(probabilities[order], SMALLEST, 1 - SMALLEST)
     answers = np.searchsorted(-falling, -falling[steps - 1], side="right")  # those of one probability stay together
     correct = np.cumsum(right[order])[answers - 1]
-    shown = binom.sf(correct - 1, answers, min_precision) <= error_rate / STARTS
+    shown = precision_is_shown(correct, answers, min_precision, error_rate / STARTS)
     reached = [start + int(np.cumprod(shown[start:]).sum()) - 1 for start in starts if shown[start]]
     if not reached:
         return None
     last = answers[max(reached)]
     return lowest if last == len(right) else float((falling[last - 1] + falling[last]) / 2)
+
+
+def precision_is_shown(right: NDArray[Any], answers: NDArray[Any], min_precision: float, error_rate: float) -> Bools:
+    """Whether so many right answers of so many show a precision, each for itself, by an exact binomial test."""
+    shown: Bools = binom.sf(right - 1, answers, min_precision) <= error_rate
+    return shown
 
 
 def fewest(min_precision: float, error_rate: float) -> int:

@@ -21,6 +21,8 @@ def write(
     min_precision: float | None = None,
     thresholds: Sequence[float | None] | None = None,
     mask: Sequence[str] = (),
+    models: Mapping[str, str] | None = None,
+    engines: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """The model card as Markdown.
 
@@ -36,12 +38,15 @@ def write(
         min_precision: What each label's answers were asked to reach, if so.
         thresholds: From which probability on each label is given.
         mask: Which personal data are masked.
+        models: The file of each variant.
+        engines: The engines of each variant.
     """
     number = "any number" if problem_type == MULTI_LABEL else "one"
     checks = proof["checks"]
     lines = [
         (name, line) for name, check in checks.items() for line in (f"{check['detail']}.", *check.get("notes", []))
     ]
+    variants = _variants(proof, models or {}, engines or {})
     details = "\n".join(f"- {name}: {line}" for name, line in lines)
     return f"""# {name}
 
@@ -65,7 +70,7 @@ Or serve it: `linnet serve FOLDER`. Loading checks every file against `manifest.
 
 All of it is measured on the ONNX file in this folder. The validation rows also chose the epoch that was kept,
 so the accuracy flatters the model a little; `linnet evaluate` judges it on rows that played no part.
-{_probabilities(temperature)}{_thresholds(labels, problem_type, thresholds, min_precision)}
+{_probabilities(temperature)}{_thresholds(labels, problem_type, thresholds, min_precision)}{variants}
 ## Data
 
 {_data(lineage["data"], reference)}{_taught(lineage.get("distil"))}
@@ -84,6 +89,23 @@ def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:ENTRIES_SHOWN])
     left = len(names) - ENTRIES_SHOWN
     return f"{shown} and {left} more" if left > 0 else shown
+
+
+def _variants(proof: Mapping[str, Any], models: Mapping[str, str], engines: Mapping[str, Sequence[str]]) -> str:
+    refused = [entry for entry in proof.get("variants", []) if not entry["accepted"]]
+    if len(models) < 2 and not refused:
+        return ""
+    kept = "\n".join(f"- {name}: `{file}`, for {' and '.join(engines[name])}" for name, file in models.items())
+    left = "\n".join(f"- {entry['variant']} in {entry['engine']}: {entry['reason']}." for entry in refused)
+    return f"""
+## Variants
+
+{kept}
+
+Float32 is served until `linnet optimize` has measured on the host what is fastest there. What was tried and left out:
+
+{left or "- nothing."}
+"""
 
 
 def _data(data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:

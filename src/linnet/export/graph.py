@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from linnet.errors import ModelError
+from linnet.export.first_token import only_first_token
 
 LARGEST = 2**31 - 2**20  # bytes; protobuf ends at 2 GB, and the graph needs some beside its weights
 # What the exporter says of its own doings; each is torch's to mend and changes nothing in the graph.
@@ -68,6 +69,7 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
         graph = program.model_proto
         for node in graph.graph.node:
             node.ClearField("metadata_props")  # stack traces, with the paths of this machine
+        only_first_token(graph)
         onnx.checker.check_model(graph, full_check=True)
     except (torch.onnx.OnnxExporterError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         reason = str(error.__cause__ or error).strip().partition("\n")[0]  # pages of advice to torch's authors follow

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from linnet.predict.batching import pad
-from linnet.predict.engine import OnnxEngine
+from linnet.predict.engine import Engine
 from linnet.progress import progress
 
 BATCH = 16
@@ -35,7 +35,7 @@ class Parity:
 
 def compare(
     model: PreTrainedModel,
-    engine: OnnxEngine,
+    engine: Engine,
     rows: Sequence[Sequence[int]],
     pad_id: int,
     max_length: int,

@@ -199,7 +199,7 @@ def precision_check(
     }
 
 
-def latency_check(latency: Latency) -> Check:
+def latency_check(latency: Latency, padding: float) -> Check:
     """A figure to know, of the machine that exported; it refuses nothing."""
     return {
         "passed": True,
@@ -207,8 +207,10 @@ def latency_check(latency: Latency) -> Check:
         "texts_per_second": latency.texts_per_second,
         "cpu": latency.cpu,
         "num_threads": latency.num_threads,
-        "detail": f"one text {latency.median_ms:.1f} ms, a list {latency.texts_per_second:,.0f} texts a second, on "
-        f"{latency.num_threads} thread(s) of {latency.cpu}",
+        "padding": padding,
+        "detail": f"one text {latency.median_ms:.1f} ms, a list {latency.texts_per_second:,.0f} texts a second, in "
+        f"{latency.variant}, on {latency.num_threads} thread(s) of {latency.cpu}; {padding:.1%} of the list's tokens "
+        "are padding",
     }
 
 

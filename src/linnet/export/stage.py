@@ -10,24 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.bundle import CARD, MANIFEST, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
+from linnet.bundle import CARD, DEFAULT_ENGINE, FLOAT32, MANIFEST, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
 from linnet.config import Config
 from linnet.data import Split, read_split
 from linnet.errors import DataError, LabelError
 from linnet.evaluate import latency, thresholds
 from linnet.export import card, proof, reference
 from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL, Checkpoint, load_checkpoint
+from linnet.export.gate import Answers, Gate
 from linnet.export.graph import write_graph
 from linnet.export.parity import compare
-from linnet.export.validation import settle
+from linnet.export.validation import Settled, settle
+from linnet.export.variants import MODEL, TEXTS_A_STEP, Made, TokenIds, Trial
 from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
 from linnet.lineage import lineage
-from linnet.predict import Classifier
-from linnet.predict.engine import OnnxEngine
+from linnet.predict import Classifier, decide, to_probabilities
+from linnet.predict.batching import padding_share
+from linnet.predict.onnx_engine import OnnxEngine
+from linnet.predict.plan import Choice, Plan
+from linnet.predict.synthetic import WITNESSES, synthetic_rows
 from linnet.progress import progress
-
-MODEL = "model.onnx"
-TEXTS_A_STEP = 1024
 
 
 def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> Bundle:
@@ -64,6 +66,8 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         "thresholds": [thresholds.EVEN] * len(trained.labels) if trained.multi_label else None,
         "mask": split.mask,
         "lineage": _lineage(trained, splits),
+        "models": {FLOAT32: MODEL},
+        "engines": {FLOAT32: [DEFAULT_ENGINE]},
     }
     with whole_directory(directory, holds=MANIFEST) as folder:
         shutil.copyfile(trained.tokenizer_path, folder / TOKENIZER)
@@ -71,22 +75,25 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
             write_graph(trained.model, folder / MODEL, config.export.opset)
         parity = _parity(config, trained, split, folder / MODEL)
         # Judged through the very code that will serve it; the manifest is written again once the rest is there.
-        classifier = Classifier(
-            _seal(folder, facts),
-            num_threads=config.predict.num_threads,
-            max_batch_tokens=config.predict.max_batch_tokens,
-        )
+        plan = Plan(num_threads=config.predict.num_threads)
+        classifier = Classifier(_seal(folder, facts), Choice(plan, "as it is proven"))
         logits, seconds = _score(classifier, split.texts)
         settled = settle(config, logits, split)
         facts |= settled.facts
+        encodings = trained.tokenizer.encode(split.texts)
+        rows = [encoding.ids for encoding in encodings]
+        speed = _latency(classifier, split, seconds, rows)
+        made = _make_variants(config, folder, trained, splits, split, rows, logits, settled)
+        facts |= {"models": made.models, "engines": made.engines}
         proven = {
             "format": proof.FORMAT,
-            "checks": {"parity": parity, **settled.checks, "latency": _latency(config, classifier, split, seconds)},
+            "checks": {"parity": parity, **settled.checks, "latency": speed},
+            "variants": made.table,
         }
         seen = reference.describe(
             settled.probabilities,
             split.labels,
-            trained.tokenizer.encode(split.texts),
+            encodings,
             trained.labels,
             config.model.max_length,
             settled.predictions,
@@ -172,7 +179,6 @@ def _seal(folder: Path, facts: dict[str, Any]) -> Bundle:
         folder,
         **facts,
         created=facts["lineage"]["export"]["created"],
-        models={"fp32": MODEL},
     )
 
 
@@ -187,6 +193,50 @@ def _score(classifier: Classifier, texts: Sequence[str]) -> tuple[NDArray[np.flo
     return np.concatenate(parts), time.perf_counter() - started
 
 
-def _latency(config: Config, classifier: Classifier, split: Split, seconds: float) -> proof.Check:
+def _latency(classifier: Classifier, split: Split, seconds: float, rows: TokenIds) -> proof.Check:
     alone = latency.measure_alone(classifier, split.texts)
-    return proof.latency_check(latency.describe(alone, len(split), seconds, config.predict.num_threads))
+    padding = padding_share([len(row) for row in rows], classifier.plan.max_batch_tokens)
+    return proof.latency_check(latency.describe(alone, len(split), seconds, classifier.plan), padding)
+
+
+def _make_variants(
+    config: Config,
+    folder: Path,
+    trained: Checkpoint,
+    splits: Path,
+    split: Split,
+    rows: TokenIds,
+    logits: NDArray[np.float32],
+    settled: Settled,
+) -> Made:
+    facts, multi_label = settled.facts, split.multi_label
+
+    def answers(logits: NDArray[np.float32]) -> Answers:
+        probabilities = to_probabilities(logits, facts["temperature"], multi_label)
+        return Answers(logits, probabilities, decide(probabilities, facts["thresholds"], multi_label))
+
+    gate = Gate(
+        labels=split.labels if multi_label else split.labels[:, None] == np.arange(len(split.label_names)),
+        label_names=split.label_names,
+        multi_label=multi_label,
+        reference=answers(logits),
+        margin=config.export.max_accuracy_drop / 100,
+        tolerance=config.export.parity_tolerance,
+        min_precision=facts["min_precision"],
+        settings=config.evaluate,
+    )
+    texts = read_split(splits, "train").texts
+    chosen = np.linspace(0, len(texts) - 1, min(config.export.calibration_rows, len(texts)), dtype=int)
+    learned = trained.tokenizer.encode([texts[i] for i in chosen])
+    lengths = np.bincount([len(row) for row in rows])
+    trial = Trial(
+        folder,
+        trained.tokenizer,
+        gate,
+        rows,
+        [encoding.ids for encoding in learned],
+        synthetic_rows(lengths, trained.tokenizer.vocab_size, WITNESSES),
+        answers,
+        config.predict.num_threads,
+    )
+    return trial.make(config.export.variants)

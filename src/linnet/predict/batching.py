@@ -30,6 +30,13 @@ def token_budget_batches(lengths: Sequence[int], max_batch_tokens: int) -> list[
     return batches
 
 
+def padding_share(lengths: Sequence[int], max_batch_tokens: int) -> float:
+    """What share of the tokens that are computed is padding, where texts of these lengths are batched."""
+    batches = token_budget_batches(lengths, max_batch_tokens)
+    computed = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
+    return 1 - sum(lengths) / computed if computed else 0.0
+
+
 def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Lay token ids of several lengths into one rectangle.
 

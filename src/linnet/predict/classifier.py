@@ -1,5 +1,6 @@
 """Texts in, labels and probabilities out: clean, encode, batch, run, decide, in the order they came."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 from linnet.bundle import Bundle
 from linnet.errors import BundleError, TextError
 from linnet.predict.answers import decide, to_probabilities
-from linnet.predict.batching import pad, token_budget_batches
-from linnet.predict.engine import OnnxEngine
+from linnet.predict.plan import Choice, Plan, choose_plan
+from linnet.predict.runner import Runner
 from linnet.text import Encoding, Tokenizer, clean
 
-MAX_BATCH_TOKENS = 512  # as in defaults.toml
 TEXTS_AT_ONCE = 8192  # bounds the memory that token ids take, while batches of like lengths still fill
+
+DEFAULT = Choice(Plan(), "the default")
+
+logger = logging.getLogger("linnet.predict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +51,28 @@ class Classifier:
 
     Args:
         bundle: The bundle to answer with; see `load`, which verifies it too.
-        num_threads: Threads of the engine; 0: one for each core this process may use.
-        max_batch_tokens: Tokens in one batch, padding included.
+        choice: How to run it, and why; float32 in ONNX Runtime by default.
 
     Attributes:
         bundle: The bundle.
+        plan: How it is run.
+        reason: Why so, in words.
 
     Raises:
-        BundleError: The graph or the tokenizer can't be loaded.
+        MissingExtraError: The engine is not installed.
+        BundleError: The graph or the tokenizer can't be loaded, or the bundle has no proof of the plan's variant and
+            engine.
     """
 
-    def __init__(self, bundle: Bundle, *, num_threads: int = 0, max_batch_tokens: int = MAX_BATCH_TOKENS):
-        self.bundle = bundle
-        self._max_batch_tokens = max_batch_tokens
+    def __init__(self, bundle: Bundle, choice: Choice = DEFAULT):
+        self.bundle, self.plan, self.reason = bundle, choice.plan, choice.reason
+        path = bundle.model_path(self.plan.variant, self.plan.engine)
         self._tokenizer = Tokenizer(bundle.tokenizer_path, bundle.manifest.max_length)
-        self._engine = OnnxEngine(bundle.model_path(), num_threads)
-        # The largest id: a tokenizer that has more tokens than the graph is another model's, and shows here.
-        classes = self._engine.run(*pad([[self._tokenizer.vocab_size - 1]], self._tokenizer.pad_id)).shape[-1]
-        if classes != len(self.labels):
+        # A tokenizer that has more tokens than the graph is another model's, and shows here.
+        self._runner = Runner(path, self.plan, self._tokenizer.pad_id, self._tokenizer.vocab_size - 1)
+        if self._runner.classes != len(self.labels):
             raise BundleError(
-                f"{bundle.model_path()} answers {classes} classes, but the manifest names {len(self.labels)} labels. "
+                f"{path} answers {self._runner.classes} classes, but the manifest names {len(self.labels)} labels. "
                 "Export the checkpoint again."
             )
 
@@ -135,7 +141,7 @@ class Classifier:
         truncated: list[bool] = []
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             part = self._encode(texts[start : start + TEXTS_AT_ONCE], start)
-            logits[start : start + len(part)] = self._run(part)
+            logits[start : start + len(part)] = self._runner.logits([encoding.ids for encoding in part])
             truncated += [encoding.truncated for encoding in part]
         return logits, truncated
 
@@ -148,29 +154,39 @@ class Classifier:
                 raise TextError(error.reason, f"Text {index}: {error}", index) from None
         return self._tokenizer.encode(cleaned)
 
-    def _run(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
-        logits = np.empty((len(encodings), len(self.labels)), np.float32)
-        for batch in token_budget_batches([len(encoding.ids) for encoding in encodings], self._max_batch_tokens):
-            logits[batch] = self._engine.run(*pad([encodings[i].ids for i in batch], self._tokenizer.pad_id))
-        return logits
-
 
 def load(
-    path: str | Path, *, verify: bool = True, num_threads: int = 0, max_batch_tokens: int = MAX_BATCH_TOKENS
+    path: str | Path,
+    *,
+    verify: bool = True,
+    engine: str = "auto",
+    variant: str = "auto",
+    num_threads: int = 0,
+    num_sessions: int = 0,
+    max_batch_tokens: int = 0,
 ) -> Classifier:
     """Load a bundle to classify with.
+
+    What is not asked for is as `linnet optimize` chose it for this host; if it didn't, float32 in ONNX Runtime with
+    512 tokens a batch. The log (`linnet.predict`) and `Classifier.reason` say which it is.
 
     Args:
         path: A folder that `linnet export` wrote.
         verify: Check every file's digest and the proof first. Leave it on, but where the folder was just verified.
-        num_threads: Threads of the engine; 0: one for each core this process may use.
-        max_batch_tokens: Tokens in one batch, padding included.
+        engine: "onnxruntime", "openvino" or "auto".
+        variant: A variant that the bundle has proof of, such as "int8-dynamic", or "auto".
+        num_threads: Threads of one batch; 0: as chosen, or one for each core this process may use.
+        num_sessions: Batches of a list that are computed at once; 0: as chosen, or 1.
+        max_batch_tokens: Tokens in one batch, padding included; 0: as chosen, or 512.
 
     Raises:
-        BundleError: The folder is no bundle, is incomplete, or was changed.
+        BundleError: The folder is no bundle, is incomplete, or was changed; or it has no proof of what is asked for.
         ProofError: The bundle's proof is missing a check, or a check failed.
+        MissingExtraError: The engine is not installed.
     """
     bundle = Bundle.read(path)
     if verify:
         bundle.verify()
-    return Classifier(bundle, num_threads=num_threads, max_batch_tokens=max_batch_tokens)
+    choice = choose_plan(bundle, engine, variant, num_threads, num_sessions, max_batch_tokens)
+    logger.info("%s runs as %s: %s", bundle.path, choice.plan, choice.reason)
+    return Classifier(bundle, choice)

@@ -1,74 +1,56 @@
-"""Runs an ONNX graph of token ids to logits on the CPU. Knows nothing of texts, labels or bundles."""
+"""What runs a graph: the engines there are, and how each runs each variant of a bundle."""
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from linnet.errors import BundleError
 from linnet.predict.host import available_cores
+from linnet.predict.onnx_engine import OnnxEngine
+from linnet.predict.openvino_engine import OpenVinoEngine
+from linnet.predict.plan import Plan
 
-INPUTS = ["input_ids", "attention_mask"]
-OUTPUT = "logits"
-FATAL = 4  # onnxruntime's log severity; what goes wrong is raised, so its own lines would say it twice
-# On the CPU its fused kernel is slower than the Add and the LayerNormalization that it replaces.
-SLOWER = ["SkipLayerNormFusion"]
+# Variants that a graph doesn't make by itself: the engine computes in another precision than the file says.
+PRECISION = {"bf16": "bf16"}
+ENGINES = ("onnxruntime", "openvino")
 
 
-class OnnxEngine:
-    """An ONNX Runtime session. Several threads may call `run` at once.
+class Engine(Protocol):
+    """Runs a graph of token ids to logits. Several threads may call `run` at once.
 
-    Args:
-        path: An ONNX file whose weights lie in the file itself.
-        num_threads: Threads of one `run`; 0: one for each core this process may use.
-
-    Raises:
-        BundleError: The file can't be loaded, or its inputs and output are not those expected.
+    Attributes:
+        num_threads: Threads of one `run`.
     """
 
-    def __init__(self, path: Path, num_threads: int = 0):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads or available_cores()
-        options.inter_op_num_threads = 1
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        # Threads that spin while they wait take the cores from the rest of the service.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = FATAL
-        # Weights outside of the file would be looked for in here; a file has nothing in it.
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path))
-        try:
-            self._session = onnxruntime.InferenceSession(
-                path.read_bytes(),
-                sess_options=options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=SLOWER,
-            )
-        except OSError as error:
-            raise BundleError(f"{path} can't be read: {error.strerror}.") from error
-        except Exception as error:  # the classes of onnxruntime have no common base but Exception
-            raise BundleError(f"Expected an ONNX model in {path}, but ONNX Runtime refuses it: {error}") from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if {item.name for item in inputs} != set(INPUTS) or OUTPUT not in {item.name for item in outputs}:
-            raise BundleError(
-                f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of "
-                f"{', '.join(item.name for item in inputs)} to {', '.join(item.name for item in outputs)}."
-            )
-        self._path = path
-        self.num_threads: int = options.intra_op_num_threads
+    num_threads: int
 
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits of shape (n, classes) of token ids and mask of shape (n, length).
 
         Raises:
-            BundleError: The graph can't take them: an id that it has no embedding for, or more tokens than it reads.
+            BundleError: The graph can't take them.
         """
-        feed = dict(zip(INPUTS, (input_ids, attention_mask), strict=True))
-        try:
-            logits: NDArray[np.float32] = self._session.run([OUTPUT], feed)[0]
-        except Exception as error:  # as above
-            raise BundleError(
-                f"{self._path} refuses token ids up to {input_ids.max(initial=0):,} in rows of {input_ids.shape[1]:,}: "
-                f"{error}"
-            ) from error
-        return logits
+        ...
+
+
+def open_engine(path: Path, plan: Plan) -> Engine:
+    """Load a graph as a plan says.
+
+    Raises:
+        MissingExtraError: The engine is not installed.
+        BundleError: There is no such engine, or it can't load the graph.
+    """
+    num_threads = plan.num_threads or max(1, available_cores() // plan.num_sessions)
+    if plan.engine == "openvino":
+        return OpenVinoEngine(path, num_threads, plan.num_sessions, PRECISION.get(plan.variant, "f32"))
+    if plan.engine == "onnxruntime":
+        return OnnxEngine(path, num_threads)
+    raise BundleError(f"Expected one of the engines {', '.join(ENGINES)}; got {plan.engine!r}.")
+
+
+def installed(engine: str) -> bool:
+    """Whether an engine is installed."""
+    return find_spec(engine) is not None

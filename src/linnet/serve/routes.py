@@ -9,7 +9,15 @@ from fastapi.responses import HTMLResponse
 
 from linnet.serve.failures import Refusal, responses
 from linnet.serve.identity import request_id
-from linnet.serve.schemas import Health, ModelInfo, PredictRequest, PredictResponse, Readiness, TextPrediction
+from linnet.serve.schemas import (
+    EngineInfo,
+    Health,
+    ModelInfo,
+    PredictRequest,
+    PredictResponse,
+    Readiness,
+    TextPrediction,
+)
 from linnet.serve.service import Service
 
 DOCS = files("linnet.serve").joinpath("docs.html").read_text(encoding="utf-8")
@@ -74,7 +82,9 @@ async def healthz() -> Health:
 async def readyz(service: Annotated[Service, Depends(service_of)]) -> Readiness:
     """200 when the model is verified, loaded and warm; else 503 with the reason."""
     service.check_ready()
-    return Readiness(status="ready", model=model_info(service))
+    classifier = service.classifier
+    engine = EngineInfo.model_validate(classifier.plan)
+    return Readiness(status="ready", model=model_info(service), engine=engine, reason=classifier.reason)
 
 
 @router.get("/docs", include_in_schema=False)

@@ -81,11 +81,28 @@ class Health(BaseModel):
     status: str = Field(examples=["ok"])
 
 
+class EngineInfo(BaseModel):
+    """How the model is run."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    engine: str = Field(description="What runs it.", examples=["onnxruntime"])
+    variant: str = Field(description="In which precision.", examples=["int8-dynamic"])
+    num_threads: int = Field(description="Threads of one batch; 0: the cores it may use.", examples=[1])
+    num_sessions: int = Field(description="Batches of a list that are computed at once.", examples=[2])
+    max_batch_tokens: int = Field(description="Tokens in one batch, padding included.", examples=[512])
+
+
 class Readiness(BaseModel):
-    """The service is ready, with this model."""
+    """The service is ready, with this model, run so."""
 
     status: str = Field(examples=["ready"])
     model: ModelInfo
+    engine: EngineInfo
+    reason: str = Field(
+        description="Why it is run so: as `linnet optimize` measured on this host, as asked, or by default.",
+        examples=["measured on this host at 2026-11-24T12:00:00+00:00 for throughput"],
+    )
 
 
 class ErrorInfo(BaseModel):

@@ -79,9 +79,7 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
     """
     address = f"{config.serve.host} port {config.serve.port}"
     with _bind(config.serve.host, config.serve.port, address) as listener:
-        classifier = load(
-            bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens
-        )
+        classifier = load(bundle, **config.predict.model_dump())
         settings = uvicorn.Config(
             create_app(classifier, config.serve),
             log_config=LOGGING,
@@ -93,6 +91,7 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
+        logger.info("Answers in %s: %s", classifier.plan, classifier.reason)  # not before there is a log
         if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             logger.warning("%s is open to other machines and asks for no key: whoever reaches it may use it", address)
         line = f"Serving {classifier.name} ({classifier.digest[:12]}) on {_url(listener)}"

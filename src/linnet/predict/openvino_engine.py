@@ -1,0 +1,113 @@
+"""A graph of token ids to logits, run by OpenVINO. Knows nothing of texts, labels or bundles."""
+
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.errors import BundleError, MissingExtraError
+from linnet.predict.host import available_cores
+from linnet.predict.onnx_engine import INPUTS, OUTPUT
+
+PRECISIONS = {"f32": "FP32", "bf16": "BF16"}  # what is computed in, and what OpenVINO calls a CPU's being able to
+
+
+class OpenVinoEngine:
+    """A model compiled by OpenVINO. Several threads may call `run` at once; more than `num_sessions` wait.
+
+    Args:
+        path: An ONNX file whose weights lie in the file, or at least in its folder.
+        num_threads: Threads of one `run`; 0: one for each core this process may use.
+        num_sessions: How many runs are computed at once.
+        precision: What is computed in that the graph has in float32: "f32" or "bf16".
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+        BundleError: The file can't be loaded, its inputs and output are not those expected, or this processor can't
+            compute in the precision.
+    """
+
+    def __init__(self, path: Path, num_threads: int = 0, num_sessions: int = 1, precision: str = "f32"):
+        try:
+            import openvino  # noqa: PLC0415 - takes a third of a second, so only where it is used
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("openvino", "openvino") from error
+        except ImportError as error:
+            raise BundleError(
+                f"OpenVINO is installed, but can't be loaded here: {error}. Choose another engine."
+            ) from error
+        if not path.is_file():
+            raise BundleError(f"{path} can't be read: no such file.")
+        core = openvino.Core()
+        if PRECISIONS[precision] not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise BundleError(
+                f"This processor ({core.get_property('CPU', 'FULL_DEVICE_NAME')}) doesn't compute in {precision}, so "
+                f"{path} is not run in it. Choose another variant."
+            )
+        self.num_threads = num_threads or available_cores()
+        settings = {
+            "INFERENCE_PRECISION_HINT": precision,  # OpenVINO's own choice is bfloat16 wherever the processor has it
+            "INFERENCE_NUM_THREADS": self.num_threads * num_sessions,
+            "NUM_STREAMS": num_sessions,
+            "ENABLE_CPU_PINNING": False,  # the cores are shared with the rest of the service
+        }
+        try:
+            # By its path: weights outside of the file are then looked for in its folder, and refused elsewhere.
+            model = core.read_model(path)
+            _check_names(path, model)
+            compiled = core.compile_model(model, "CPU", settings)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise BundleError(f"Expected an ONNX model in {path}, but OpenVINO refuses it: {reason}") from error
+        self._path, self._vocabulary = path, _vocabulary(model)
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(num_sessions):
+            self._requests.put(compiled.create_infer_request())
+
+    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits of shape (n, classes) of token ids and mask of shape (n, length).
+
+        Raises:
+            BundleError: The graph can't take them: an id that it has no embedding for, or more tokens than it reads.
+        """
+        # OpenVINO reads on past the end of its tables, and answers with whatever lies there.
+        if max(input_ids.max(initial=0), -1 - input_ids.min(initial=0)) >= self._vocabulary:
+            raise self._refusal(input_ids, f"it knows {self._vocabulary:,} tokens")
+        request = self._requests.get()
+        try:
+            request.infer(dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))
+            logits: NDArray[np.float32] = request.get_tensor(OUTPUT).data.copy()
+        except RuntimeError as error:
+            raise self._refusal(input_ids, " ".join(str(error).split())) from error
+        finally:
+            self._requests.put(request)
+        return logits
+
+    def _refusal(self, input_ids: NDArray[np.int64], reason: str) -> BundleError:
+        rows = f"token ids up to {input_ids.max(initial=0):,} in rows of {input_ids.shape[1]:,}"
+        return BundleError(f"{self._path} refuses {rows}: {reason}")
+
+
+def _check_names(path: Path, model: Any) -> None:
+    inputs, outputs = ([port.get_any_name() for port in ports] for ports in (model.inputs, model.outputs))
+    if set(inputs) != set(INPUTS) or OUTPUT not in outputs:
+        raise BundleError(
+            f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of {', '.join(inputs)} to "
+            f"{', '.join(outputs)}."
+        )
+
+
+def _vocabulary(model: Any) -> int:
+    """Rows of the table that token ids are looked up in; where there is no such table, as many as there are numbers."""
+    ports = list(model.input(INPUTS[0]).get_target_inputs())
+    rows = [np.iinfo(np.int64).max]
+    while ports:
+        port = ports.pop()
+        node = port.get_node()
+        if node.get_type_name() == "Gather" and port.get_index() == 1:
+            rows.append(node.input(0).get_partial_shape()[0].get_length())
+        elif node.get_type_name() == "Convert":
+            ports += node.output(0).get_target_inputs()
+    return int(min(rows))
