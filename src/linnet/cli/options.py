@@ -28,6 +28,7 @@ FLAGS = {
     "data.test_size": ("--test-size", float, "SIZE", "share below 1, or number of rows"),
     "model.name_or_path": ("--model", str, "ENCODER", "a model hub id, a folder, or 'scratch'"),
     "train.num_train_epochs": ("--num-train-epochs", int, "N", "epochs at most"),
+    "export.cascade": ("--cascade", str, "BUNDLE", "a smaller model's bundle, which answers what it is sure of"),
     "evaluate.split": ("--split", str, "NAME", "train, validation or test"),
     "export.max_accuracy_drop": ("--max-accuracy-drop", float, "POINTS", "accuracy that INT8 or bfloat16 may cost"),
     "predict.engine": ("--engine", str, "NAME", "onnxruntime, openvino, or auto: as chosen for this host"),
