@@ -11,7 +11,6 @@ import pytest
 import linnet
 from linnet.bundle import Bundle
 from linnet.config import load_config
-from linnet.data import read_split
 from linnet.errors import BundleError, LabelError, ProofError, UsageError
 from linnet.export import export
 from linnet.export.cascade import fit
@@ -94,7 +93,9 @@ def test_a_manifest_must_list_the_smaller_model(cascade, tmp_path):
 
 
 def test_where_nothing_can_be_shown_there_is_no_bundle(checkpoint, splits, bundle, tmp_path):
-    with pytest.raises(ProofError, match="don't show of any text that leaving it to tiny costs less than 0.001 points"):
+    with pytest.raises(
+        ProofError, match=r"don.t show of any text that leaving it to tiny costs less than 0\.001 points"
+    ):
         make(checkpoint, splits, tmp_path / "out", bundle, **{"export.max_accuracy_drop": 0.001})
     assert not list(tmp_path.iterdir())
 
@@ -105,7 +106,7 @@ def test_a_cascade_of_cascades_is_refused(checkpoint, splits, cascade, tmp_path)
 
 
 def test_a_precision_that_is_asked_for_is_refused(checkpoint, splits, bundle, tmp_path):
-    with pytest.raises(UsageError, match="without export.min_precision"):
+    with pytest.raises(UsageError, match=r"without export\.min_precision"):
         make(checkpoint, splits, tmp_path / "out", bundle, **{"export.min_precision": 0.9})
 
 
