@@ -4,6 +4,8 @@
       model.onnx       the graph in float32: input_ids, attention_mask -> logits
       model.*.onnx     the same in other precisions, such as model.int8-dynamic.onnx
       tokenizer.json   text to ids
+      fast.onnx        of a cascade, the graph that is asked first
+      fast.json        its tokenizer
       manifest.json    names, labels, lineage, and the digest of every other file
       proof.json       what was checked on the finished model, with numbers; every check must have passed
       reference.json   what the validation rows looked like, for monitoring to compare with
@@ -57,6 +59,32 @@ class FileEntry(BaseModel):
     bytes: int = Field(ge=0)
 
 
+class Cascade(BaseModel):
+    """A smaller model that is asked first; the full one is asked what it is not sure of.
+
+    Attributes:
+        name: The smaller model's name.
+        digest: Of the bundle that it came from.
+        model: The file of its graph.
+        tokenizer: The file of its tokenizer.
+        max_length: Tokens of a text that it reads.
+        temperature: What its logits are divided by to tell how sure it is.
+        threshold: The probability from which on it is sure.
+        scale: What its logits are multiplied by to be like the full model's, before the bundle's temperature.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    model: str
+    tokenizer: str
+    max_length: int = Field(ge=4, le=MOST_TOKENS)
+    temperature: float = Field(gt=0, allow_inf_nan=False)
+    threshold: float = Field(gt=0, le=1)
+    scale: float = Field(gt=0, allow_inf_nan=False)
+
+
 class Manifest(BaseModel):
     """manifest.json.
 
@@ -76,6 +104,7 @@ class Manifest(BaseModel):
             label a text where `min_precision` is set, else None. A label that can't reach `min_precision` has None
             for a threshold and is never given.
         mask: Which personal data were masked in training, and so are in service.
+        cascade: The smaller model that is asked first; None if there is none.
         lineage: Where the model came from: git, packages, data, settings.
         files: Every other file of the folder.
         digest: SHA-256 of this manifest without this field: it names the bundle.
@@ -95,6 +124,7 @@ class Manifest(BaseModel):
     min_precision: Threshold | None = None
     thresholds: tuple[Threshold | None, ...] | None = Field(default=None, validate_default=True)
     mask: tuple[Personal, ...] = ()
+    cascade: Cascade | None = Field(default=None, validate_default=True)
     lineage: dict[str, Any]
     files: dict[str, FileEntry]
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -135,6 +165,15 @@ class Manifest(BaseModel):
         if None in (thresholds or ()) and (not precise or not any(thresholds or ())):
             raise ValueError("only with min_precision may a label never be given, and not all labels at once")
         return thresholds
+
+    @field_validator("cascade")
+    @classmethod
+    def _of_plain_answers(cls, cascade: Cascade | None, info: ValidationInfo) -> Cascade | None:
+        if cascade and (
+            info.data.get("min_precision") or info.data.get("problem_type") == "multi_label_classification"
+        ):
+            raise ValueError("a cascade is of models for one label a text, and without min_precision")
+        return cascade
 
 
 @dataclass(frozen=True)
@@ -226,7 +265,9 @@ class Bundle:
 
     def _verify_files(self) -> None:
         listed = self.manifest.files
-        unlisted = (REQUIRED_FILES | set(self.manifest.models.values())) - set(listed)
+        cascade = self.manifest.cascade
+        fast = {cascade.model, cascade.tokenizer} if cascade else set()
+        unlisted = (REQUIRED_FILES | set(self.manifest.models.values()) | fast) - set(listed)
         if unlisted:
             raise BundleError(f"{self.path / MANIFEST} does not list {_names(unlisted)}.")
         present = {entry.name: entry for entry in self.path.iterdir()}

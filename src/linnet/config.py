@@ -157,6 +157,7 @@ class ExportConfig(Section):
     max_accuracy_drop: float = Field(gt=0, lt=100)
     calibration_rows: Positive
     min_precision: float = Field(ge=0, lt=1)
+    cascade: str
 
 
 class EvaluateConfig(Section):

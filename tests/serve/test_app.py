@@ -19,8 +19,9 @@ def test_the_answers_are_the_classifiers(client, classifier):
     assert body["model"] == {"name": classifier.name, "digest": classifier.digest, "min_precision": None}
     assert len(body["predictions"]) == 3
     for item, expected in zip(body["predictions"], classifier.predict(TEXTS), strict=True):
-        assert set(item) == {"label", "probability", "probabilities", "truncated", "labels", "abstained"}
-        assert (item["label"], item["truncated"], item["abstained"]) == (expected.label, expected.truncated, False)
+        assert set(item) == {"label", "probability", "probabilities", "truncated", "labels", "abstained", "fast"}
+        assert (item["label"], item["truncated"]) == (expected.label, expected.truncated)
+        assert (item["abstained"], item["fast"]) == (False, False)
         assert item["labels"] == list(expected.labels) == [item["label"]]
         assert item["probability"] == max(item["probabilities"].values())
         assert math.isclose(sum(item["probabilities"].values()), 1)

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     }
     for flag, (default, text) in folders.items():
         parser.add_argument(flag, type=Path, default=Path(default), metavar="DIR", help=f"{text} (default: {default})")
-    add_config_options(parser, "export.max_accuracy_drop", "predict.num_threads", "run.name")
+    add_config_options(parser, "export.max_accuracy_drop", "export.cascade", "predict.num_threads", "run.name")
 
 
 def main(arguments: argparse.Namespace) -> None:

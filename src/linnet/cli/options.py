@@ -31,6 +31,7 @@ FLAGS = {
     "tune.n_trials": ("--n-trials", int, "N", "trials of the study in all"),
     "tune.timeout": ("--timeout", int, "SECONDS", "begin no trial after so long; 0 for no limit"),
     "distil.texts": ("--texts", str, "FILE", "texts to learn from beside the train split's: a file, or a text a line"),
+    "export.cascade": ("--cascade", str, "BUNDLE", "a smaller model's bundle, which answers what it is sure of"),
     "evaluate.split": ("--split", str, "NAME", "train, validation or test"),
     "export.max_accuracy_drop": ("--max-accuracy-drop", float, "POINTS", "accuracy that INT8 or bfloat16 may cost"),
     "predict.engine": ("--engine", str, "NAME", "onnxruntime, openvino, or auto: as chosen for this host"),

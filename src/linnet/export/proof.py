@@ -23,6 +23,7 @@ Check = dict[str, Any]
 ADVICE = {
     "parity": " Try another export.opset, or export.parity_tolerance if so large a difference is right for this model.",
     "accuracy": " Train on more rows, for more epochs or with another learning rate, or validate on more rows.",
+    "cascade": " Teach the smaller model better, allow more with export.max_accuracy_drop, or validate on more rows.",
     "precision": " Ask for less with export.min_precision, validate on more rows, or train a better model.",
 }
 

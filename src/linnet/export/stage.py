@@ -16,6 +16,7 @@ from linnet.data import Split, read_split
 from linnet.errors import DataError, LabelError
 from linnet.evaluate import latency, thresholds
 from linnet.export import card, proof, reference
+from linnet.export.cascade import Front
 from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL, Checkpoint, load_checkpoint
 from linnet.export.gate import Answers, Gate
 from linnet.export.graph import write_graph
@@ -56,6 +57,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     check_replaceable(directory, MANIFEST)
     trained = load_checkpoint(checkpoint, config.model.max_length)
     split = _read(splits, trained)
+    front = Front(config, split) if config.export.cascade else None
     facts: dict[str, Any] = {
         "name": config.run.name,
         "labels": trained.labels,
@@ -75,8 +77,8 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
             write_graph(trained.model, folder / MODEL, config.export.opset)
         parity = _parity(config, trained, split, folder / MODEL)
         # Judged through the very code that will serve it; the manifest is written again once the rest is there.
-        plan = Plan(num_threads=config.predict.num_threads)
-        classifier = Classifier(_seal(folder, facts), Choice(plan, "as it is proven"))
+        choice = Choice(Plan(num_threads=config.predict.num_threads), "as it is proven")
+        classifier = Classifier(_seal(folder, facts), choice)
         logits, seconds = _score(classifier, split.texts)
         settled = settle(config, logits, split)
         facts |= settled.facts
@@ -85,6 +87,17 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         speed = _latency(classifier, split, seconds, rows)
         made = _make_variants(config, folder, trained, splits, split, rows, logits, settled)
         facts |= {"models": made.models, "engines": made.engines}
+        manifest: dict[str, Any] = {"cascade": None}
+        if front:
+            manifest["cascade"], check = front.judge(logits, settled.facts["temperature"], _score)
+            front.copy(folder)
+            cascade = Classifier(_seal(folder, facts | manifest), choice)
+            check |= front.compare(classifier, cascade, check["detail"])
+            served, seconds = _score(cascade, split.texts)
+            settled = settle(config, served, split)
+            facts |= settled.facts
+            speed = _latency(cascade, split, seconds, rows)
+            settled.checks["cascade"] = check
         proven = {
             "format": proof.FORMAT,
             "checks": {"parity": parity, **settled.checks, "latency": speed},
@@ -101,7 +114,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         write_text(folder / PROOF, canonical_json(proven))
         write_text(folder / REFERENCE, canonical_json(seen))
         write_text(folder / CARD, card.write(**facts, proof=proven, reference=seen))
-        _seal(folder, facts).verify()
+        _seal(folder, facts | manifest).verify()
     return Bundle.read(directory)
 
 

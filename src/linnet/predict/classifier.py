@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import Bundle
-from linnet.errors import BundleError, TextError
+from linnet.errors import TextError
 from linnet.predict.answers import decide, to_probabilities
 from linnet.predict.plan import Choice, Plan, choose_plan
-from linnet.predict.runner import Runner
-from linnet.text import Encoding, Tokenizer, clean
+from linnet.predict.stages import Answered, Cascade, Model, Stage
+from linnet.text import clean
 
 TEXTS_AT_ONCE = 8192  # bounds the memory that token ids take, while batches of like lengths still fill
 
@@ -36,6 +36,7 @@ class Prediction:
             reaches their threshold, which may be none.
         abstained: Whether the model is not sure enough of the most probable label to give it. Only a model that was
             exported with `export.min_precision` abstains, and a multi-label one just gives fewer labels.
+        fast: Whether the smaller model of a cascade answered, which was sure.
     """
 
     label: str | None
@@ -44,6 +45,7 @@ class Prediction:
     truncated: bool
     labels: tuple[str, ...]
     abstained: bool = False
+    fast: bool = False
 
 
 class Classifier:
@@ -67,14 +69,10 @@ class Classifier:
     def __init__(self, bundle: Bundle, choice: Choice = DEFAULT):
         self.bundle, self.plan, self.reason = bundle, choice.plan, choice.reason
         path = bundle.model_path(self.plan.variant, self.plan.engine)
-        self._tokenizer = Tokenizer(bundle.tokenizer_path, bundle.manifest.max_length)
-        # A tokenizer that has more tokens than the graph is another model's, and shows here.
-        self._runner = Runner(path, self.plan, self._tokenizer.pad_id, self._tokenizer.vocab_size - 1)
-        if self._runner.classes != len(self.labels):
-            raise BundleError(
-                f"{path} answers {self._runner.classes} classes, but the manifest names {len(self.labels)} labels. "
-                "Export the checkpoint again."
-            )
+        full = Stage(path, bundle.tokenizer_path, bundle.manifest.max_length, self.plan, self.labels)
+        self._model: Model = full
+        if bundle.manifest.cascade:
+            self._model = Cascade(bundle.path, bundle.manifest.cascade, full, self.plan, self.labels)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -105,10 +103,10 @@ class Classifier:
         Raises:
             TextError: A text can't be used; the message names its index.
         """
-        logits, truncated = self._answer(texts)
-        answers = self._probabilities(logits)
-        rows = zip(answers.tolist(), self.decide(answers), truncated, strict=True)
-        return [self._prediction(row, applies, cut) for row, applies, cut in rows]
+        found = self._answer(texts)
+        answers = self._probabilities(found.logits)
+        rows = zip(answers.tolist(), self.decide(answers), found.truncated.tolist(), found.fast.tolist(), strict=True)
+        return [self._prediction(*row) for row in rows]
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (texts, labels); see `predict`."""
@@ -116,7 +114,7 @@ class Classifier:
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the graph answers, before temperature and softmax, of shape (texts, labels); see `predict`."""
-        return self._answer(texts)[0]
+        return self._answer(texts).logits
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""
@@ -125,34 +123,31 @@ class Classifier:
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         return to_probabilities(logits, self.bundle.manifest.temperature, self.multi_label)
 
-    def _prediction(self, row: list[float], applies: NDArray[np.bool_], truncated: bool) -> Prediction:
+    def _prediction(self, row: list[float], applies: NDArray[np.bool_], truncated: bool, fast: bool) -> Prediction:
         chosen = sorted(np.flatnonzero(applies).tolist(), key=lambda k: -row[k])
         names = tuple(self.labels[k] for k in chosen)
         probability = row[chosen[0]] if chosen else max(row)
         by_name = dict(zip(self.labels, row, strict=True))
         abstained = not chosen and not self.multi_label
-        return Prediction(names[0] if names else None, probability, by_name, truncated, names, abstained)
+        return Prediction(names[0] if names else None, probability, by_name, truncated, names, abstained, fast)
 
-    def _answer(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bool]]:
+    def _answer(self, texts: Sequence[str]) -> Answered:
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
             raise TextError("not_a_list", f"Expected a list of texts, got {type(texts).__name__}. Pass it as [text].")
         texts = list(texts)
-        logits = np.empty((len(texts), len(self.labels)), np.float32)
-        truncated: list[bool] = []
+        parts = [Answered.nothing(len(self.labels))]
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            part = self._encode(texts[start : start + TEXTS_AT_ONCE], start)
-            logits[start : start + len(part)] = self._runner.logits([encoding.ids for encoding in part])
-            truncated += [encoding.truncated for encoding in part]
-        return logits, truncated
+            parts.append(self._model(self._clean(texts[start : start + TEXTS_AT_ONCE], start)))
+        return Answered.join(parts)
 
-    def _encode(self, texts: Sequence[str], first: int) -> list[Encoding]:
+    def _clean(self, texts: Sequence[str], first: int) -> list[str]:
         cleaned = []
         for index, text in enumerate(texts, first):
             try:
                 cleaned.append(clean(text, self.bundle.manifest.mask))
             except TextError as error:
                 raise TextError(error.reason, f"Text {index}: {error}", index) from None
-        return self._tokenizer.encode(cleaned)
+        return cleaned
 
 
 def load(

@@ -65,6 +65,11 @@ class TextPrediction(BaseModel):
         "`min_precision` abstains.",
         examples=[False],
     )
+    fast: bool = Field(
+        default=False,
+        description="Whether the smaller model of a cascade answered, which was sure; the full one answers the rest.",
+        examples=[False],
+    )
 
 
 class PredictResponse(BaseModel):
