@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from linnet.errors import LinnetError
     from linnet.predict.classifier import Classifier, Prediction, load
+    from linnet.predict.explain import Explanation, Word
 
 __version__ = version("linnet")
-__all__ = ["Classifier", "LinnetError", "Prediction", "__version__", "load"]
+__all__ = ["Classifier", "Explanation", "LinnetError", "Prediction", "Word", "__version__", "load"]
 
 _HOMES = {
     "Classifier": "linnet.predict.classifier",
+    "Explanation": "linnet.predict.explain",
     "LinnetError": "linnet.errors",
     "Prediction": "linnet.predict.classifier",
+    "Word": "linnet.predict.explain",
     "load": "linnet.predict.classifier",
 }
 

@@ -115,6 +115,18 @@ class PredictConfig(Section):
     num_threads: Count
 
 
+class ScoreConfig(Section):
+    """`[score]`: a file to the same rows with predictions."""
+
+    text_column: str
+    format: Literal["", "csv", "tsv", "jsonl", "lines", "parquet"]
+    encoding: str
+    probabilities: bool
+    prefix: str
+    label_separator: str = Field(min_length=1)
+    part_rows: Positive
+
+
 class ServeConfig(Section):
     """`[serve]`: the HTTP service."""
 
@@ -140,6 +152,7 @@ class Config(Section):
     export: ExportConfig
     evaluate: EvaluateConfig
     predict: PredictConfig
+    score: ScoreConfig
     serve: ServeConfig
     run: RunConfig
 

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from linnet.cli import evaluate, export, prepare, run, serve, train
+from linnet.cli import evaluate, explain, export, prepare, run, score, serve, train
 from linnet.errors import LinnetError, UsageError
 
 COMMANDS = {
@@ -16,6 +16,8 @@ COMMANDS = {
     "train": train,
     "export": export,
     "evaluate": evaluate,
+    "score": score,
+    "explain": explain,
     "serve": serve,
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it

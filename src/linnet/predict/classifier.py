@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import Bundle
-from linnet.errors import BundleError, TextError
+from linnet.errors import BundleError, LabelError, TextError
 from linnet.predict.answers import decide, to_probabilities
 from linnet.predict.batching import pad, token_budget_batches
 from linnet.predict.engine import OnnxEngine
+from linnet.predict.explain import Explanation, Group, log_odds, named, weigh, without, words_of
 from linnet.text import Encoding, Tokenizer, clean
 
 MAX_BATCH_TOKENS = 512  # as in defaults.toml
@@ -111,6 +112,39 @@ class Classifier:
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the graph answers, before temperature and softmax, of shape (texts, labels); see `predict`."""
         return self._answer(texts)[0]
+
+    def explain(self, text: str, label: str | None = None) -> Explanation:
+        """Say which words moved the answer to a text: by how much it is less without each.
+
+        The model is asked for at most 20 answers (`explain.ASKED`), each of at most as many tokens as the text has. Up
+        to 19 words are told one by one; of a longer text those that weigh most, the others in groups.
+
+        Args:
+            text: A raw text.
+            label: The label to explain; None for the most probable.
+
+        Raises:
+            TextError: The text can't be used.
+            LabelError: The model has no such label.
+        """
+        if label is not None and label not in self.labels:
+            raise LabelError(f"There is no label {label!r:.60}. The model knows {', '.join(self.labels):.300}.")
+        cleaned = clean(text, self.bundle.manifest.mask)
+        encoding, places = self._tokenizer.trace(cleaned)
+        logits = self._run([encoding])
+        chosen = int(logits[0].argmax()) if label is None else self.labels.index(label)
+        words = words_of(cleaned, places)
+
+        def odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+            return log_odds(logits.astype(np.float64) / self.bundle.manifest.temperature, chosen, self.multi_label)
+
+        def ask(groups: Sequence[Group]) -> NDArray[np.float64]:
+            rest = [Encoding(ids, False) for ids in without(encoding.ids, words, groups)]
+            return odds(logits) - odds(self._run(rest))
+
+        weighed = [named(cleaned, places, words, group) for group in weigh(len(words), ask)]
+        probability = float(self._probabilities(logits)[0, chosen])
+        return Explanation(cleaned, self.labels[chosen], probability, tuple(weighed), encoding.truncated)
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""

@@ -9,7 +9,6 @@ Each folder appears whole or not at all. The last `save_total_limit` states are 
 """
 
 import dataclasses
-import fcntl
 import json
 import shutil
 from contextlib import ExitStack
@@ -20,13 +19,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from linnet.errors import UsageError
-from linnet.files import canonical_json, digest, disk_errors, whole_directory, write_text
+from linnet.files import canonical_json, digest, whole_directory, write_text
 from linnet.train.encoder import quiet
 from linnet.train.loop import Epoch, Loop, State, best_of
 from linnet.train.packed import Packed
+from linnet.unfinished import beside, check_same, locked
 
-RUN, LOCK, STATE, TENSORS = "run.json", ".lock", "state.json", "state.safetensors"
+RUN, STATE, TENSORS = "run.json", "state.json", "state.safetensors"
 NAMES = "master", "exp_avg", "exp_avg_sq"  # of a buffer's tensors
 
 
@@ -45,14 +44,14 @@ class Unfinished:
     """
 
     def __init__(self, directory: Path, identity: dict[str, Any], limit: int, overwrite: bool, first: bool):
-        self.path = directory.with_name(f"{directory.name}.unfinished")
+        self.path = beside(directory)
         self._identity, self._limit, self._overwrite, self._first = identity, limit, overwrite, first
         self._rest = ExitStack()
 
     def __enter__(self) -> "Unfinished":
         if self._first:
             with self._rest:
-                self._lock()
+                self._rest.enter_context(locked(self.path, "is training into"))
                 self._begin()
                 self._rest = self._rest.pop_all()
         return self
@@ -60,34 +59,13 @@ class Unfinished:
     def __exit__(self, *error: object) -> None:
         self._rest.close()
 
-    def _lock(self) -> None:
-        with disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = self._rest.enter_context((self.path / LOCK).open("ab"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    f"Another process is training into {self.path}. Wait for it, or choose another --out."
-                ) from None
-
     def _begin(self) -> None:
         if self._overwrite:
             for path in [*self._states(), *self.path.glob("best-*")]:
                 shutil.rmtree(path)
         if self._states():
-            self._check(json.loads((self.path / RUN).read_text(encoding="utf-8")))
+            check_same(self.path, json.loads((self.path / RUN).read_text(encoding="utf-8")), self._identity)
         write_text(self.path / RUN, canonical_json(self._identity))
-
-    def _check(self, found: dict[str, Any]) -> None:
-        before, now = _flat(found), _flat(self._identity)
-        differ = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
-        if differ:
-            lines = "\n".join(f"  {name}  was {before.get(name)!r}, is now {now.get(name)!r}" for name in differ[:8])
-            raise UsageError(
-                f"{self.path} holds a run that was not finished, and it is another one:\n{lines}\n"
-                "Go on with it as it was begun, choose another --out, or --overwrite it to begin anew."
-            )
 
     def save(self, loop: Loop, states: dict[str, Any]) -> None:
         """Write the loop's state, and remove those beyond the limit.
@@ -203,11 +181,3 @@ def _read(path: Path, check: bool = True) -> dict[str, Any] | None:
         return record if not check or record["sha256"] == digest(path / TENSORS) else None
     except (OSError, ValueError, KeyError, SafetensorError):
         return None
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {
-        name: leaf for key, item in value.items() for name, leaf in _flat(item, f"{prefix}.{key}".lstrip(".")).items()
-    }
