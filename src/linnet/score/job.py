@@ -165,6 +165,7 @@ class _Job:
             "format": self._source.format,
             "compression": target.compression,
             "score": self._config.score.model_dump(mode="json"),
+            "predict": self._config.predict.model_dump(mode="json"),
         }
 
     def _stat(self) -> tuple[int, int]:

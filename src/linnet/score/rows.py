@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from linnet.raw.lines import MAX_LINE, check_line
 
-PART_BYTES = 4_000_000  # tokens of a part take about a hundred times as much memory
+PART_BYTES = 1_000_000  # tokenising a part takes one to six hundred times as many
 LINE_END = re.compile(rb"\r?\n\Z|\r\Z")
 NOT_DECODED = re.compile(r"[\udc80-\udcff]")  # how `surrogateescape` keeps bytes that aren't in the encoding
 
