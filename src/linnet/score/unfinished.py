@@ -129,5 +129,7 @@ def _read(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
         found, sound = identity, False
     check_same(folder, found, identity)
     if not sound:
-        raise UsageError(f"{folder} is damaged: its {STATE} doesn't tell what lies beside it. Begin anew with --overwrite.")
+        raise UsageError(
+            f"{folder} is damaged: its {STATE} doesn't tell what lies beside it. Begin anew with --overwrite."
+        )
     return state
