@@ -9,25 +9,30 @@ Importing this does nothing else: the parts are imported when first named.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from linnet.errors import LinnetError
     from linnet.predict.classifier import Classifier, Prediction, load
+    from linnet.predict.explain import Explanation, Word
 
-__version__ = version("linnet")
-__all__ = ["Classifier", "LinnetError", "Prediction", "__version__", "load"]
+    __version__: str
+
+__all__ = ["Classifier", "Explanation", "LinnetError", "Prediction", "Word", "__version__", "load"]
 
 _HOMES = {
     "Classifier": "linnet.predict.classifier",
+    "Explanation": "linnet.predict.explain",
     "LinnetError": "linnet.errors",
     "Prediction": "linnet.predict.classifier",
+    "Word": "linnet.predict.explain",
     "load": "linnet.predict.classifier",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # finding it takes most of what an import of this would
+        return import_module("importlib.metadata").version("linnet")
     if name not in _HOMES:
         raise AttributeError(f"module 'linnet' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -181,6 +181,18 @@ class PredictConfig(Section):
     max_batch_tokens: Count
 
 
+class ScoreConfig(Section):
+    """`[score]`: a file to the same rows with predictions."""
+
+    text_column: str
+    format: Literal["", "csv", "tsv", "jsonl", "lines", "parquet"]
+    encoding: str
+    probabilities: bool
+    prefix: str
+    label_separator: str = Field(min_length=1)
+    part_rows: Positive
+
+
 class ServeConfig(Section):
     """`[serve]`: the HTTP service."""
 
@@ -208,6 +220,7 @@ class Config(Section):
     export: ExportConfig
     evaluate: EvaluateConfig
     predict: PredictConfig
+    score: ScoreConfig
     serve: ServeConfig
     run: RunConfig
 

@@ -16,20 +16,20 @@ console = Console(stderr=True, highlight=False)
 
 
 class Task:
-    """One piece of long work. `advance` it; `note` puts a short text beside the bar."""
+    """One piece of long work. `advance` it; `note` puts a short text beside the bar; `done` says how far it is."""
 
     def __init__(
         self, description: str, total: int | None, unit: str, bar: Progress | None, done: int = 0, every: float = 0.0
     ):
         self._description, self._total, self._unit, self._bar = description, total, unit, bar
         self._id = bar.add_task(description, total=total, completed=done, note="") if bar else None
-        self._done = self._before = done
+        self.done = self._before = done
         self._note, self._every = "", every
         self._started = self._printed = time.monotonic()
 
     def advance(self, steps: int = 1) -> None:
         """Say that some steps are done."""
-        self._done += steps
+        self.done += steps
         if self._bar is not None and self._id is not None:
             self._bar.advance(self._id, steps)
         elif time.monotonic() - self._printed >= self._every:
@@ -44,9 +44,9 @@ class Task:
     def _print(self) -> None:
         self._printed = time.monotonic()
         elapsed = self._printed - self._started
-        line = f"{self._description}: {self._done:,}"
+        line = f"{self._description}: {self.done:,}"
         if self._total:
-            left = elapsed / max(self._done - self._before, 1) * (self._total - self._done)
+            left = elapsed / max(self.done - self._before, 1) * (self._total - self.done)
             line += f" of {self._total:,} {self._unit}, {timedelta(seconds=round(left))} left"
         else:
             line += f" {self._unit}"

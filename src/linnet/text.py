@@ -117,6 +117,21 @@ class Encoding:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a token stands in its text.
+
+    Attributes:
+        start: Its first character.
+        end: The character after it.
+        word: Which of the tokenizer's own words it belongs to, from 0.
+    """
+
+    start: int
+    end: int
+    word: int
+
+
 class Tokenizer:
     """Clean texts to token ids, the same in training and in service.
 
@@ -149,3 +164,13 @@ class Tokenizer:
         return [
             Encoding(encoding.ids, bool(encoding.overflowing)) for encoding in self._tokenizer.encode_batch(list(texts))
         ]
+
+    def trace(self, text: str) -> tuple[Encoding, list[Place | None]]:
+        """Encode one clean text, and say where each token stands in it; None for a special token."""
+        encoding = self._tokenizer.encode(text)
+        special = encoding.special_tokens_mask
+        places = [
+            None if special[i] or word is None else Place(*encoding.offsets[i], word)
+            for i, word in enumerate(encoding.word_ids)
+        ]
+        return Encoding(encoding.ids, bool(encoding.overflowing)), places

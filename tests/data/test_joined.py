@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from linnet.data.read.columns import find_columns
-from linnet.data.read.joined import join_texts, positions_only
+from linnet.data.read.joined import join_texts
 from linnet.data.read.table import Table
 from linnet.errors import DataError
+from linnet.raw.columns import positions_only
 
 COLUMNS = ("topic", "title", "body")
 

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from linnet.cli import distil, evaluate, export, optimize, prepare, run, serve, train, tune
+from linnet.cli import distil, evaluate, explain, export, optimize, prepare, run, score, serve, train, tune
 from linnet.errors import LinnetError, UsageError
 
 COMMANDS = {
@@ -19,6 +19,8 @@ COMMANDS = {
     "export": export,
     "evaluate": evaluate,
     "optimize": optimize,
+    "score": score,
+    "explain": explain,
     "serve": serve,
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it

@@ -37,6 +37,21 @@ FLAGS = {
     "predict.engine": ("--engine", str, "NAME", "onnxruntime, openvino, or auto: as chosen for this host"),
     "predict.variant": ("--variant", str, "NAME", "such as int8-dynamic, or auto: as chosen for this host"),
     "predict.num_threads": ("--num-threads", int, "N", "threads of one batch; 0: as chosen for this host"),
+    "score.text_column": (
+        "--text-column",
+        str,
+        "NAME",
+        "the column of the text, by name, or by position from 0 if there is no header",
+    ),
+    "score.format": (
+        "--format",
+        str,
+        "NAME",
+        "csv, tsv, jsonl, lines or parquet; by default FILE's name says it",
+    ),
+    "score.encoding": ("--encoding", str, "NAME", "the encoding of FILE, such as latin-1"),
+    "score.prefix": ("--prefix", str, "TEXT", "what the names of the added columns begin with"),
+    "score.probabilities": ("--probabilities", bool, "", "add the probability of every label"),
     "serve.host": ("--host", str, "ADDRESS", "address to listen on"),
     "serve.port": ("--port", int, "PORT", "port to listen on; 0 for a free one"),
     "run.name": ("--name", str, "NAME", "the run's name"),
@@ -56,7 +71,10 @@ def add_config_options(parser: argparse.ArgumentParser, *names: str) -> None:
     )
     for name in names:
         flag, kind, metavar, text = FLAGS[name]
-        parser.add_argument(flag, type=kind, metavar=metavar, dest=name, default=None, help=text)
+        if kind is bool:
+            parser.add_argument(flag, action="store_const", const=True, dest=name, default=None, help=text)
+        else:
+            parser.add_argument(flag, type=kind, metavar=metavar, dest=name, default=None, help=text)
 
 
 def config_from(arguments: argparse.Namespace) -> "Config":
@@ -70,7 +88,7 @@ def config_from(arguments: argparse.Namespace) -> "Config":
 
 
 def _literal(value: str | float) -> str:
-    if isinstance(value, str):
+    if isinstance(value, str | bool):
         import json
 
         return json.dumps(value, ensure_ascii=False)

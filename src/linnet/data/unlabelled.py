@@ -13,11 +13,11 @@ from linnet.data.clean.collect import chunks_of
 from linnet.data.clean.values import clean_value, misfit
 from linnet.data.group.texts import digests, normalised
 from linnet.data.read import known
-from linnet.data.read.columns import find_column
 from linnet.data.read.open import Opened, open_table
 from linnet.data.split.files import Split
 from linnet.errors import DataError, TextError
 from linnet.progress import progress
+from linnet.raw.columns import find_column
 
 TEXTS_AT_ONCE = 16_384
 

@@ -2,5 +2,16 @@
 
 from linnet.predict.answers import decide, sigmoid, softmax, to_probabilities
 from linnet.predict.classifier import Classifier, Prediction, load
+from linnet.predict.explain import Explanation, Word
 
-__all__ = ["Classifier", "Prediction", "decide", "load", "sigmoid", "softmax", "to_probabilities"]
+__all__ = [
+    "Classifier",
+    "Explanation",
+    "Prediction",
+    "Word",
+    "decide",
+    "load",
+    "sigmoid",
+    "softmax",
+    "to_probabilities",
+]

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import Bundle
-from linnet.errors import TextError
+from linnet.errors import LabelError, TextError
 from linnet.predict.answers import decide, to_probabilities
+from linnet.predict.explain import Explanation, Group, log_odds, named, weigh, without, words_of
 from linnet.predict.plan import Choice, Plan, choose_plan
 from linnet.predict.stages import Answered, Cascade, Model, Stage
 from linnet.text import clean
@@ -69,10 +70,11 @@ class Classifier:
     def __init__(self, bundle: Bundle, choice: Choice = DEFAULT):
         self.bundle, self.plan, self.reason = bundle, choice.plan, choice.reason
         path = bundle.model_path(self.plan.variant, self.plan.engine)
-        full = Stage(path, bundle.tokenizer_path, bundle.manifest.max_length, self.plan, self.labels)
+        manifest = bundle.manifest
+        full = Stage(path, bundle.tokenizer_path, manifest.max_length, manifest.temperature, self.plan, self.labels)
         self._model: Model = full
-        if bundle.manifest.cascade:
-            self._model = Cascade(bundle.path, bundle.manifest.cascade, full, self.plan, self.labels)
+        if manifest.cascade:
+            self._model = Cascade(bundle.path, manifest.cascade, full, self.plan, self.labels)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,6 +117,39 @@ class Classifier:
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the graph answers, before temperature and softmax, of shape (texts, labels); see `predict`."""
         return self._answer(texts).logits
+
+    def explain(self, text: str, label: str | None = None) -> Explanation:
+        """Say which words moved the answer to a text: by how much it is less without each.
+
+        The model is asked for at most 20 answers (`explain.ASKED`), each of at most as many tokens as the text has. Up
+        to 19 words are told one by one; of a longer text those that weigh most, the others in groups.
+
+        Args:
+            text: A raw text.
+            label: The label to explain; None for the most probable.
+
+        Raises:
+            TextError: The text can't be used.
+            LabelError: The model has no such label.
+        """
+        if label is not None and label not in self.labels:
+            raise LabelError(f"There is no label {label!r:.60}. The model knows {', '.join(self.labels):.300}.")
+        cleaned = clean(text, self.bundle.manifest.mask)
+        stage = self._model.answering(cleaned)
+        encoding, places = stage.trace(cleaned)
+        logits = stage.logits([encoding.ids])
+        chosen = int(logits[0].argmax()) if label is None else self.labels.index(label)
+        words = words_of(cleaned, places)
+
+        def odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+            return log_odds(logits.astype(np.float64) / stage.temperature, chosen, self.multi_label)
+
+        def ask(groups: Sequence[Group]) -> NDArray[np.float64]:
+            return odds(logits) - odds(stage.logits(list(without(encoding.ids, words, groups))))
+
+        weighed = [named(cleaned, places, words, group) for group in weigh(len(words), ask)]
+        probability = float(to_probabilities(logits, stage.temperature, self.multi_label)[0, chosen])
+        return Explanation(cleaned, self.labels[chosen], probability, tuple(weighed), encoding.truncated)
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""

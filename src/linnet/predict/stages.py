@@ -12,7 +12,7 @@ from linnet.errors import BundleError
 from linnet.predict.answers import softmax
 from linnet.predict.plan import Plan
 from linnet.predict.runner import Runner
-from linnet.text import Tokenizer
+from linnet.text import Encoding, Place, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Stage:
         graph: An ONNX file.
         tokenizer: The tokenizer.json of its model.
         max_length: Tokens that it reads of a text.
+        temperature: What its logits are divided by to be what is answered.
         plan: How to run it.
         labels: Names of the logits.
 
@@ -55,7 +56,10 @@ class Stage:
         BundleError: The graph or the tokenizer can't be loaded, or they don't belong together or to the labels.
     """
 
-    def __init__(self, graph: Path, tokenizer: Path, max_length: int, plan: Plan, labels: Sequence[str]):
+    def __init__(
+        self, graph: Path, tokenizer: Path, max_length: int, temperature: float, plan: Plan, labels: Sequence[str]
+    ):
+        self.temperature = temperature
         self._tokenizer = Tokenizer(tokenizer, max_length)
         # A tokenizer that has more tokens than the graph is another model's, and shows here.
         self._runner = Runner(graph, plan, self._tokenizer.pad_id, self._tokenizer.vocab_size - 1)
@@ -68,9 +72,21 @@ class Stage:
     def __call__(self, texts: Sequence[str]) -> Answered:
         """Answer clean texts."""
         encodings = self._tokenizer.encode(texts)
-        logits = self._runner.logits([encoding.ids for encoding in encodings])
+        logits = self.logits([encoding.ids for encoding in encodings])
         truncated = np.array([encoding.truncated for encoding in encodings], np.bool_)
         return Answered(logits, truncated, np.zeros(len(texts), np.bool_))
+
+    def logits(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Logits (n, labels) of token ids."""
+        return self._runner.logits(rows)
+
+    def trace(self, text: str) -> tuple[Encoding, list[Place | None]]:
+        """The tokens of a clean text, and where each stands in it."""
+        return self._tokenizer.trace(text)
+
+    def answering(self, text: str) -> "Stage":
+        """The model that answers a text: this one."""
+        return self
 
 
 class Cascade:
@@ -90,7 +106,8 @@ class Cascade:
     def __init__(self, folder: Path, settings: bundle.Cascade, full: Stage, plan: Plan, labels: Sequence[str]):
         graph, tokenizer = folder / settings.model, folder / settings.tokenizer
         plan = replace(plan, engine=bundle.DEFAULT_ENGINE, variant=bundle.FLOAT32)
-        self._fast = Stage(graph, tokenizer, settings.max_length, plan, labels)
+        # As `scale` does it, for what is answered is divided by the full model's temperature.
+        self._fast = Stage(graph, tokenizer, settings.max_length, full.temperature / settings.scale, plan, labels)
         self._settings, self._full = settings, full
 
     def __call__(self, texts: Sequence[str]) -> Answered:
@@ -103,6 +120,10 @@ class Cascade:
             full = self._full([texts[i] for i in rest])
             logits[rest], truncated[rest] = full.logits, full.truncated
         return Answered(logits, truncated, sure)
+
+    def answering(self, text: str) -> Stage:
+        """The model that answers a clean text."""
+        return self._fast if self([text]).fast[0] else self._full
 
 
 Model = Stage | Cascade

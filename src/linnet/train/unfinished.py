@@ -20,16 +20,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from linnet.errors import UsageError
-from linnet.files import canonical_json, digest, disk_errors, locked, whole_directory, write_text
+from linnet.files import canonical_json, digest, whole_directory, write_text
 from linnet.train.encoder import quiet
 from linnet.train.loop import Epoch, Loop, State, best_of
 from linnet.train.packed import Packed
+from linnet.unfinished import beside, check_same, locked
 
 FORMAT = 2  # of a state; one of another is refused like another run's
-RUN, LOCK, STATE, TENSORS, EVENTS = "run.json", ".lock", "state.json", "state.safetensors", "tensorboard"
+RUN, STATE, TENSORS, EVENTS = "run.json", "state.json", "state.safetensors", "tensorboard"
 NAMES = "master", "exp_avg", "exp_avg_sq"  # of a buffer's tensors
-SHOWN = 8  # differences
 
 
 class Unfinished:
@@ -47,7 +46,7 @@ class Unfinished:
     """
 
     def __init__(self, directory: Path, identity: dict[str, Any], limit: int, overwrite: bool, first: bool):
-        self.path = directory.with_name(f"{directory.name}.unfinished")
+        self.path = beside(directory)
         self._identity, self._limit = identity | {"format": FORMAT}, limit
         self._overwrite, self._first = overwrite, first
         self._rest = ExitStack()
@@ -55,19 +54,13 @@ class Unfinished:
     def __enter__(self) -> "Unfinished":
         if self._first:
             with self._rest:
-                self._lock()
+                self._rest.enter_context(locked(self.path, "is training into"))
                 self._begin()
                 self._rest = self._rest.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._rest.close()
-
-    def _lock(self) -> None:
-        with disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        if not self._rest.enter_context(locked(self.path / LOCK, wait=False)):
-            raise UsageError(f"Another process is training into {self.path}. Wait for it, or choose another --out.")
 
     def _begin(self) -> None:
         if self._overwrite:
@@ -76,16 +69,8 @@ class Unfinished:
         if not self._states():
             shutil.rmtree(self.events, ignore_errors=True)  # of a run that went no way
         else:
-            self._check(json.loads((self.path / RUN).read_text(encoding="utf-8")))
+            check_same(self.path, json.loads((self.path / RUN).read_text(encoding="utf-8")), self._identity)
         write_text(self.path / RUN, canonical_json(self._identity))
-
-    def _check(self, found: dict[str, Any]) -> None:
-        differ = differences(found, self._identity)
-        if differ:
-            raise UsageError(
-                f"{self.path} holds a run that was not finished, and it is another one:\n{differ}\n"
-                "Go on with it as it was begun, choose another --out, or --overwrite it to begin anew."
-            )
 
     def save(self, loop: Loop, states: list[dict[str, Any]]) -> None:
         """Write the loop's state, and remove those beyond the limit.
@@ -158,13 +143,6 @@ class Unfinished:
         return sorted(self.path.glob("state-*"), key=lambda path: -int(path.name.removeprefix("state-")))
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """What differs between two identities, a line each; empty where nothing does."""
-    flat, other = _flat(before), _flat(now)
-    differ = [name for name in sorted(flat | other) if flat.get(name) != other.get(name)]
-    return "\n".join(f"  {name}  was {flat.get(name)!r}, is now {other.get(name)!r}" for name in differ[:SHOWN])
-
-
 def random_states(loop: Loop) -> dict[str, Any]:
     """Every random state of this process that the next steps depend on, JSON-able."""
     return {
@@ -212,11 +190,3 @@ def _read(path: Path, check: bool = True) -> dict[str, Any] | None:
         return record if not check or record["sha256"] == digest(path / TENSORS) else None
     except (OSError, ValueError, KeyError, SafetensorError):
         return None
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {
-        name: leaf for key, item in value.items() for name, leaf in _flat(item, f"{prefix}.{key}".lstrip(".")).items()
-    }

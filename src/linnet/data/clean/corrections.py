@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from linnet.data.read.delimited import MAX_FIELD
 from linnet.errors import DataError, TextError
+from linnet.raw.quoting import MAX_FIELD
 from linnet.text import clean
 
 COLUMNS = {"text", "label"}

@@ -1,12 +1,9 @@
-"""Which column is the text, which is the label, and what a split calls the others."""
+"""The text's and the label's column together, and what a split calls the others."""
 
 from collections.abc import Sequence
 
 from linnet.errors import DataError
-
-TEXT_NAMES = "text tweet sentence content review message comment body utterance question sms headline title".split()
-LABEL_NAMES = "label target class category sentiment polarity intent topic emotion rating".split()
-USUAL_NAMES = {"text": TEXT_NAMES, "label": LABEL_NAMES}
+from linnet.raw.columns import find_column, known
 
 
 def find_columns(columns: Sequence[str], text: str, label: str) -> tuple[int, int]:
@@ -22,7 +19,7 @@ def find_columns(columns: Sequence[str], text: str, label: str) -> tuple[int, in
     """
     places = find_column(columns, text, "text"), find_column(columns, label, "label")
     if places[0] == places[1]:
-        raise DataError(f"The column {columns[places[0]]!r} can't be both the text and the label. {_known(columns)}")
+        raise DataError(f"The column {columns[places[0]]!r} can't be both the text and the label. {known(columns)}")
     return places
 
 
@@ -38,37 +35,3 @@ def split_names(columns: Sequence[str], text: int, label: int) -> list[str]:
             name = f"raw_{name}"
         names.append({text: "text", label: "label"}.get(index, name))
     return names
-
-
-def find_column(columns: Sequence[str], wanted: str, role: str) -> int:
-    """Position of one column.
-
-    Args:
-        columns: The names there are.
-        wanted: A name, a position from 0, or empty to find it by its name.
-        role: What for: `text`, `label`, or another word for messages; only those two are found by their names.
-
-    Raises:
-        DataError: There is no such column; names those there are.
-    """
-    usual = USUAL_NAMES.get(role, [])
-    if wanted in columns:
-        return columns.index(wanted)
-    if wanted.isdecimal() and int(wanted[:9]) < len(columns):
-        return int(wanted)
-    if wanted:
-        raise DataError(f"There is no column {wanted!r} for the {role}. {_known(columns)}")
-    plain = [name.strip().casefold() for name in columns]
-    for name in usual:
-        if name in plain:
-            return plain.index(name)
-    raise DataError(
-        f"Can't tell which column is the {role}: none has a usual name ({', '.join(usual[:5])} ...). "
-        f"{_known(columns)} Choose one with --{role}-column, by name; "
-        "or by position from 0 if the file has no header."
-    )
-
-
-def _known(columns: Sequence[str]) -> str:
-    names = ", ".join(f"{name!r:.60}" for name in columns[:20]) + (", ..." if len(columns) > 20 else "")
-    return f"The columns are {names}."

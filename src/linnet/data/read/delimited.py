@@ -1,24 +1,21 @@
 """Rows out of CSV and TSV: which separator, whether quotes mean anything, and the header."""
 
 import csv
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from linnet.data.read import sentiment140
-from linnet.data.read.lines import Line, check_encoding, decode, look_ahead, numbered_lines
+from linnet.data.read.lines import Line, decode, look_ahead, numbered_lines
 from linnet.data.read.table import Row, Table, check_width, column_names
 from linnet.errors import DataError
+from linnet.raw.lines import check_encoding
+from linnet.raw.quoting import MAX_FIELD, Quoting, tab_quoting
 
-MAX_FIELD = 10_000_000
 SEPARATORS = (",", ";", "\t", "|")
 SPOKEN = {"\t": "tab"}
-QUOTED = re.compile(r'"(?:[^"]|"")*"')
-
-Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 
 
 def read_delimited(
@@ -43,7 +40,7 @@ def read_delimited(
         ConfigError: There is no such encoding, or none that can be read line by line.
         DataError: The file is empty, in another encoding, or has its quotes or separators wrong.
     """
-    check_encoding(encoding or "utf-8")
+    check_encoding(encoding or "utf-8", "data.encoding")
     csv.field_size_limit(MAX_FIELD)  # the module knows only one limit for all
     head, lines = look_ahead(numbered_lines(stream, path))
     if separator == "," and sentiment140.matches([line for _, line in head]):
@@ -59,7 +56,7 @@ def read_delimited(
     if separator == "\t":
         # The first lines alone would let the order of the rows decide.
         all_lines = decode(again() if following else iter(head), path, encoding)
-        quoting = _tab_quoting(line for _, line in all_lines)
+        quoting = tab_quoting(line for _, line in all_lines)
     rows = _parse(chain(first_lines, following, decoded), path, separator, quoting)
     first = next((row for row in rows if row[1]), None)
     if first is None:
@@ -128,33 +125,6 @@ class _Start:
             if not self.cut or len(widths) < 0.9 * len(self.lines) - 1:
                 return set()
         return set(widths) - {0}
-
-
-def _tab_quoting(lines: Iterable[str]) -> Quoting:
-    """Whether a tab-separated file has quotes as a spreadsheet writes them, or none that mean anything.
-
-    Where tabs alone cut every line into as many fields, no quote has to hold a field together over tabs or lines:
-    quotes then mean something if each field that begins with one is well quoted by itself. Else they do if rows of as
-    many fields come of it.
-    """
-    cut_widths, all_quoted = set(), True
-
-    def watched() -> Iterator[str]:
-        nonlocal all_quoted
-        for line in lines:
-            fields = line.rstrip("\r\n").split("\t")
-            if line.strip():
-                cut_widths.add(len(fields))
-            if all_quoted and '"' in line:
-                all_quoted = all(QUOTED.fullmatch(field) for field in fields if field.startswith('"'))
-            yield line
-
-    try:
-        widths = {len(row) for row in csv.reader(watched(), delimiter="\t", strict=True)} - {0}
-    except csv.Error:
-        return csv.QUOTE_NONE
-    means_something = all_quoted if len(cut_widths) == 1 else len(widths) == 1
-    return csv.QUOTE_MINIMAL if means_something else csv.QUOTE_NONE
 
 
 def _parse(lines: Iterator[tuple[int, str]], path: Path, separator: str, quoting: Quoting) -> Iterator[Row]:

@@ -10,19 +10,14 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
-from linnet.errors import ConfigError, DataError
+from linnet.errors import DataError
+from linnet.raw.lines import MAX_LINE, check_line
 
 HEAD_ROWS = 1000
 HEAD_BYTES = 8_000_000
-MAX_LINE = 16_000_000
 CHUNK = 1 << 20
 # Rows after a wrong one that are searched for letters that are UTF-8.
 SEARCHED = 100_000
-# The mark of UTF-32 begins with that of UTF-16, so it is looked for first.
-WIDE = {
-    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
-    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
-}
 # Takes each line that isn't UTF-8 for latin-1; perl is where a shell is.
 MEND = "perl -ne 'my $l = $_; utf8::encode($_) unless utf8::decode($l); print' FILE > NEW"
 
@@ -36,16 +31,8 @@ def numbered_lines(stream: IO[bytes], path: Path) -> Iterator[Line]:
         DataError: A line without end, or UTF-16 or UTF-32.
     """
     for number, line in enumerate(iter(partial(stream.readline, MAX_LINE), b""), start=1):
-        if number == 1:
-            for encoding, marks in WIDE.items():
-                if line.startswith(marks):
-                    raise DataError(
-                        f"{path} is {encoding}. Convert it: iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}"
-                    )
-            line = line.removeprefix(codecs.BOM_UTF8)
-        if len(line) == MAX_LINE:
-            raise DataError(f"{path}, line {number}: longer than {MAX_LINE:,} bytes. Expected lines of text.")
-        yield number, line
+        check_line(line, number, path)
+        yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
 
 
 def look_ahead(lines: Iterator[Line]) -> tuple[list[Line], Iterator[Line]]:
@@ -86,23 +73,6 @@ def decode(lines: Iterator[Line], path: Path, encoding: str) -> Iterator[tuple[i
             raise DataError(f"{path}, row {number}: {byte}. {advice}") from None
         if not foreign and not line.isascii():
             foreign = number
-
-
-def check_encoding(encoding: str) -> None:
-    """Refuse an encoding whose lines can't be told apart as bytes.
-
-    Raises:
-        ConfigError: There is no such encoding, or ASCII doesn't stand for itself in it.
-    """
-    try:
-        usable = b"a\n".decode(encoding) == "a\n"
-    except (LookupError, ValueError):
-        usable = False
-    if not usable:
-        raise ConfigError(
-            f"data.encoding is {encoding!r}; expected one in which ASCII stands for itself, such as utf-8, latin-1 or "
-            "cp1252. Convert a file of another encoding: iconv -f ENCODING -t UTF-8"
-        )
 
 
 def is_utf8(stream: IO[bytes]) -> bool:

@@ -10,18 +10,21 @@ from linnet.config import DataConfig
 from linnet.data.read import folder, generate, parallel
 from linnet.data.read.delimited import read_delimited
 from linnet.data.read.folder import ROTTEN_TOMATOES, find_folder, folder_rows
-from linnet.data.read.joined import join_texts, positions_only
+from linnet.data.read.joined import join_texts
 from linnet.data.read.json_lines import read_json_lines
 from linnet.data.read.labelled import COLUMNS, LABEL_TEXT, PLAIN, TREC, labelled_rows, plain_rows, shape_of
-from linnet.data.read.lines import Line, check_encoding, decode, is_utf8, look_ahead, numbered_lines
+from linnet.data.read.lines import Line, decode, is_utf8, look_ahead, numbered_lines
 from linnet.data.read.parallel import PARALLEL, find_parallel, parallel_rows
 from linnet.data.read.parquet import read_parquet
 from linnet.data.read.source import EXPECTED, LINES, Reading, Source
 from linnet.data.read.table import Table
 from linnet.errors import ConfigError, DataError
 from linnet.progress import progress
+from linnet.raw.columns import positions_only
+from linnet.raw.lines import check_encoding
 
 UTF8, LATIN1 = "utf-8", "latin-1"
+ENCODING = "data.encoding"
 LINES_A_STEP = 10_000
 
 
@@ -111,7 +114,7 @@ def _lines_again(source: Source) -> Iterator[Line]:
 
 
 def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> Table:
-    check_encoding(encoding or UTF8)
+    check_encoding(encoding or UTF8, ENCODING)
     head, lines = look_ahead(numbered_lines(stream, source.path))
     shape = shape_of([line for _, line in head])
     if not labelled and shape in ("", LABEL_TEXT):  # "RT" before every tweet looks like a label, too
@@ -129,7 +132,7 @@ def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> T
 
 
 def _read_parts(source: Source, reading: Reading, encoding: str) -> Table:
-    check_encoding(encoding or UTF8)
+    check_encoding(encoding or UTF8, ENCODING)
     names = [
         part.path.relative_to(source.path if source.path.is_dir() else source.path.parent) for part in source.parts
     ]

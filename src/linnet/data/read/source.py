@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from linnet.data.read.ahead import read_ahead
-from linnet.data.read.unpack import COMPRESSIONS, find_member, unpacked
 from linnet.errors import DataError
 from linnet.files import digest
+from linnet.raw.unpack import COMPRESSIONS, find_member, unpacked
 
 LARGE = 1_000_000  # bytes from which on a thread reads ahead
 FORMATS = {

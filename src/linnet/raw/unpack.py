@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from linnet.data.read.xz import XzFile
 from linnet.errors import DataError
+from linnet.raw.xz import XzFile
 
 COMPRESSIONS = (".gz", ".xz", ".zip")
 # A damaged .zip also asks zipfile for places before its beginning (OSError, ValueError) and versions of the future.

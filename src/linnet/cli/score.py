@@ -1,0 +1,68 @@
+"""Score a file: the same rows in the same order, with predictions behind each.
+
+The file may be of any size. A call that was stopped is gone on with by the same call.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linnet.cli.options import add_config_options, config_from
+from linnet.errors import DataError
+
+if TYPE_CHECKING:
+    from linnet.score import Scored
+
+SUMMARY = "bundle and file to the same rows with predictions"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("bundle", type=Path, help="the bundle, such as runs/NAME/bundle")
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="CSV, TSV, JSON lines, Parquet or plain lines (.gz .xz .zip too); - for standard input",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("-"), metavar="FILE", help="the file to write (default: -, standard output)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="begin anew, though unfinished work lies there")
+    names = ("text_column", "format", "encoding", "prefix", "probabilities")
+    add_config_options(parser, *(f"score.{name}" for name in names), "predict.num_threads")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run the command."""
+    config = config_from(arguments)
+    from linnet.score import score
+
+    done = score(config, arguments.bundle, arguments.file, arguments.out, overwrite=arguments.overwrite)
+    for line in told(done):
+        print(line, file=sys.stderr)
+    if done.rows and not done.scored:
+        raise DataError(
+            f"None of the {done.rows:,} rows could be scored; the column `reason` says why of each. "
+            "Is it the right --text-column?"
+        )
+
+
+def told(done: "Scored") -> list[str]:
+    """What was done, in sentences; the last says what was not."""
+    lines = []
+    if done.resumed:
+        lines.append(f"Went on after {done.resumed:,} rows.")
+    parts = {
+        "truncated": done.truncated,
+        "abstained": done.abstained,
+        "without a label": done.unlabelled,
+    }
+    some = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
+    lines.append(
+        f"{done.rows:,} rows in, {done.rows:,} rows out: {done.scored:,} scored" + (f" ({some})." if some else ".")
+    )
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in done.reasons.items())
+    reasons = f" ({reasons})" if reasons else ""
+    lines.append(f"Not scored: {done.rows - done.scored:,}{reasons}.")
+    return lines

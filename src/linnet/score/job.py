@@ -1,0 +1,198 @@
+"""A bundle and a file to the same rows with predictions: read a part, answer it, write it, until all is done."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from linnet.config import Config
+from linnet.errors import DataError, TextError
+from linnet.predict import Classifier, load
+from linnet.progress import Task, progress
+from linnet.score.columns import Answer, Column, added_columns, values
+from linnet.score.rows import Part
+from linnet.score.source import Source, Target
+from linnet.score.table import Table, open_table
+from linnet.score.unfinished import Unfinished, unfinished
+from linnet.text import clean
+
+UNSCORED = "unscored "  # before a reason, among what is counted
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was done.
+
+    Attributes:
+        rows: Rows of the file; each stands in the written one, in the same order.
+        scored: Those with a prediction.
+        truncated: Those of them whose text was longer than the model reads.
+        abstained: Those of them that the model is not sure enough of.
+        unlabelled: Those of them to which a multi-label model gives no label.
+        reasons: Why the others have none: reason to number of rows, the commonest first.
+        resumed: Rows that an earlier call had done.
+    """
+
+    rows: int
+    scored: int
+    truncated: int
+    abstained: int
+    unlabelled: int
+    reasons: dict[str, int]
+    resumed: int
+
+
+def score(config: Config, bundle: Path, path: Path, out: Path, *, overwrite: bool = False) -> Scored:
+    """Write a file's rows, all of them and in their order, with predictions behind each.
+
+    A call that was stopped is gone on with by the same call, and what comes of it is the same to the byte. Memory is
+    bounded by `score.part_rows` and by rows.PART_BYTES, whatever the file's size.
+
+    Args:
+        config: The sections `score` and `predict` are used.
+        bundle: A folder that `linnet export` wrote.
+        path: The file, or `-` for standard input, which can't be gone on with.
+        out: The file to write, which appears whole or not at all; or `-` for standard output.
+        overwrite: Begin anew, though unfinished work lies beside the target.
+
+    Raises:
+        BundleError: The bundle is broken, changed or unproven.
+        DataError: The file is not what its name says, is damaged, or was changed meanwhile.
+        StorageError: The disk refused a write; the same call goes on.
+        UsageError: Other work lies beside the target, or a name or a setting can't be right.
+    """
+    source = Source.find(path, config.score.format)
+    target = Target.find(out, source)
+    classifier = load(bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens)
+    columns = added_columns(classifier.bundle.manifest, config.score)
+    with source.open() as (stream, beneath):
+        table = open_table(source, stream, target, config.score, columns, classifier.labels)
+        job = _Job(config, classifier, columns, table, source, beneath)
+        return job.stream(sys.stdout.buffer) if target.standard else job.write(target, overwrite)
+
+
+class _Job:
+    """One file on its way; see `score`."""
+
+    def __init__(
+        self,
+        config: Config,
+        classifier: Classifier,
+        columns: Sequence[Column],
+        table: Table,
+        source: Source,
+        beneath: IO[bytes],
+    ):
+        self._config, self._classifier, self._columns = config, classifier, columns
+        self._table, self._source, self._beneath = table, source, beneath
+        self._counts: Counter[str] = Counter()
+
+    def stream(self, to: IO[bytes]) -> Scored:
+        """Write to an open stream."""
+        to.write(self._table.head())
+        with self._progress() as task:
+            for part in self._table.parts(self._table.start):
+                to.write(self._answer(part, task))
+                to.flush()
+        return self._scored(0)
+
+    def write(self, target: Target, overwrite: bool) -> Scored:
+        """Write a file, or go on writing it."""
+        before = None if self._source.standard else self._stat()
+        with unfinished(target.path, self._identity(target), overwrite) as work:
+            if self._source.standard:
+                work.restart()
+            self._counts.update(work.counts)
+            resumed = self._counts["rows"]
+            if work.finished:
+                work.remove()
+            else:
+                self._write_parts(work)
+                if before is not None and self._stat() != before:
+                    raise DataError(
+                        f"{self._source.path} was changed while it was scored. Score it again, --overwrite."
+                    )
+                whole = self._table.finish(work.rows, work.whole())
+                if (written := self._table.count(whole)) != self._counts["rows"]:
+                    raise AssertionError(f"{self._counts['rows']} rows were read and {written} written to {whole}")
+                work.put(whole)
+        return self._scored(resumed)
+
+    def _write_parts(self, work: Unfinished) -> None:
+        start = self._table.start if work.end is None else work.end
+        if work.end is None:
+            work.append(self._table.head(), start, self._counts)
+        with self._progress() as task:
+            for part in self._table.parts(start):
+                work.append(self._answer(part, task), part.end, self._counts)
+
+    def _answer(self, part: Part, task: Task) -> bytes:
+        answers = answer(self._classifier, part)
+        self._counts["rows"] += len(answers)
+        for one in answers:
+            if isinstance(one, str):
+                self._counts[f"{UNSCORED}{one}"] += 1
+                continue
+            self._counts["scored"] += 1
+            self._counts["truncated"] += one.truncated
+            self._counts["abstained"] += one.abstained
+            self._counts["unlabelled"] += not one.labels and not one.abstained
+        task.note(f"{self._counts['rows']:,} rows")
+        task.advance(max(0, self._place(part) - task.done))
+        return self._table.dump(part, [values(self._columns, one, self._config.score.prefix) for one in answers])
+
+    def _progress(self) -> AbstractContextManager[Task]:
+        """Rows where their number is known, else bytes of the file, packed as it is, else what has been done."""
+        name, rows = f"score {self._source.path.name}", self._table.rows
+        if rows is not None or self._source.standard:
+            return progress(name, rows)
+        return progress(name, self._source.path.stat().st_size, "bytes")
+
+    def _place(self, part: Part) -> int:
+        if self._source.standard:
+            return self._counts["rows"]
+        return part.end if self._table.rows is not None else self._beneath.tell()
+
+    def _identity(self, target: Target) -> dict[str, Any]:
+        return {
+            "linnet": version("linnet"),
+            "bundle": self._classifier.digest,
+            "file": "" if self._source.standard else self._source.digest(),
+            "format": self._source.format,
+            "compression": target.compression,
+            "score": self._config.score.model_dump(mode="json"),
+            "predict": self._config.predict.model_dump(mode="json"),
+        }
+
+    def _stat(self) -> tuple[int, int]:
+        found = self._source.path.stat()
+        return found.st_size, found.st_mtime_ns
+
+    def _scored(self, resumed: int) -> Scored:
+        counts = self._counts
+        reasons = {name.removeprefix(UNSCORED): n for name, n in counts.most_common() if name.startswith(UNSCORED)}
+        named = ("rows", "scored", "truncated", "abstained", "unlabelled")
+        return Scored(**{name: counts[name] for name in named}, reasons=reasons, resumed=resumed)
+
+
+def answer(classifier: Classifier, part: Part) -> list[Answer]:
+    """What a classifier has to say of each row of a part, in their order."""
+    answers: list[Answer] = [*part.reasons]
+    usable = []
+    for place, (text, reason) in enumerate(zip(part.texts, part.reasons, strict=True)):
+        if reason:
+            continue
+        try:
+            if text is None:
+                raise TextError("missing_text", "No text.")
+            clean(text)
+            usable.append(place)
+        except TextError as error:
+            answers[place] = error.reason
+    for place, prediction in zip(usable, classifier.predict([part.texts[place] for place in usable]), strict=True):
+        answers[place] = prediction
+    return answers

@@ -1,0 +1,127 @@
+"""Parquet: every column as it is, with more behind them. The file is written at the end, from parts that lie ready."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from linnet.config import ScoreConfig
+from linnet.errors import DataError
+from linnet.raw.columns import find_text, join
+from linnet.score.columns import Column, check_free
+from linnet.score.rows import PART_BYTES, Part, not_decoded
+
+# Arrow tells of damage by its own errors, of bytes that don't unpack by OSError, of letters that aren't by ValueError.
+DAMAGE = (pa.ArrowException, OSError, ValueError)
+TYPES = {str: pa.string(), float: pa.float64(), bool: pa.bool_(), list: pa.list_(pa.string())}
+
+
+class Parquet:
+    """A Parquet file. A position in it is a number of rows.
+
+    Args:
+        stream: Its bytes, seekable.
+        path: Its name, for messages.
+        settings: Say which column is the text.
+        columns: Those to be added.
+
+    Attributes:
+        start: 0.
+        rows: Rows of the file.
+
+    Raises:
+        DataError: The file is damaged or no Parquet file, or has not the column of the text.
+        UsageError: A column to be added is there already.
+    """
+
+    start = 0
+
+    def __init__(self, stream: IO[bytes], path: Path, settings: ScoreConfig, columns: Sequence[Column]):
+        self._path, self._most = path, settings.part_rows
+        try:
+            self._file = pq.ParquetFile(stream)
+        except DAMAGE as error:
+            raise DataError(f"{path} is not a Parquet file, or it is cut: {_said(error)}. Write it again.") from error
+        schema = self._file.schema_arrow
+        check_free(schema.names, columns, str(path))
+        self._places = find_text(schema.names, settings.text_column)
+        self._types = [TYPES[column.kind] for column in columns]
+        self._schema = schema
+        for column, kind in zip(columns, self._types, strict=True):
+            self._schema = self._schema.append(pa.field(column.name, kind))
+        self.rows: int | None = self._file.metadata.num_rows
+
+    def head(self) -> bytes:
+        """Nothing."""
+        return b""
+
+    def parts(self, position: int) -> Iterator[Part]:
+        """Every row from a position on, in parts.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        end = 0
+        for batch in self._batches():
+            # A position is a part's end, and the same file gives the same parts.
+            for start in range(0, len(batch), step := _step(batch)):
+                part = batch.slice(start, step)
+                end += len(part)
+                if end > position:
+                    columns = [_values(part.column(place)) for place in self._places]
+                    texts = [values[0] if len(values) == 1 else join(values) for values in zip(*columns, strict=True)]
+                    reasons = ["wrong_encoding" if not_decoded(text) else "" for text in texts]
+                    yield Part(part, texts, reasons, end)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._file.iter_batches(self._most)
+        except DAMAGE as error:
+            raise DataError(f"{self._path} is damaged: {_said(error)}. Write it again.") from error
+
+    def dump(self, part: Part, values: Sequence[Sequence[Any]]) -> bytes:
+        """A part as bytes that can stand behind others: the rows with values behind each."""
+        added = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), self._types, strict=True)]
+        batch = pa.RecordBatch.from_arrays([*part.rows.columns, *added], schema=self._schema)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self._schema) as writer:
+            writer.write_batch(batch)
+        data: bytes = sink.getvalue().to_pybytes()
+        return data
+
+    def finish(self, rows: Path, place: Path) -> Path:
+        """The parts that lie in one file as a Parquet file at a place."""
+        with rows.open("rb") as stream, pq.ParquetWriter(place, self._schema) as writer:
+            size = rows.stat().st_size
+            while stream.tell() < size:
+                with pa.ipc.open_stream(stream) as reader:
+                    for batch in reader:
+                        writer.write_batch(batch)
+        return place
+
+    def count(self, file: Path) -> int:
+        """Rows of the finished file."""
+        rows: int = pq.read_metadata(file).num_rows
+        return rows
+
+
+def _step(batch: pa.RecordBatch) -> int:
+    """Rows of a batch that are scored at once: fewer where they are long."""
+    size: int = batch.nbytes
+    return max(1, len(batch) * PART_BYTES // max(size, PART_BYTES))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Python values; bytes of a string that are no UTF-8 are kept as `surrogateescape` does."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return list(column.to_pylist())
+    raw = column.cast(pa.large_binary()).to_pylist()
+    return [value if value is None else value.decode("utf-8", "surrogateescape") for value in raw]
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,78 @@
+"""Work under way, on disk beside what it will become: kept from other processes, and known again.
+
+Knows nothing of what the work is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from linnet import files
+from linnet.errors import UsageError
+from linnet.files import disk_errors
+
+LOCK = ".lock"
+SHOWN = 8
+
+
+def beside(target: Path) -> Path:
+    """The folder of the work that will become a file or a folder."""
+    return target.with_name(f"{target.name}.unfinished")
+
+
+@contextmanager
+def locked(folder: Path, doing: str) -> Iterator[None]:
+    """Make a folder and keep other processes out of it for the block; the system lets go of it on a kill.
+
+    Args:
+        folder: The folder.
+        doing: What a process does there, for the message, such as "is training into".
+
+    Raises:
+        UsageError: Another process has it, or something else stands there.
+        StorageError: The disk refused.
+    """
+    with disk_errors(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(f"No folder can be made at {folder}: {error.strerror}. Choose another --out.") from None
+    with files.locked(folder / LOCK, wait=False) as held:
+        if not held:
+            raise UsageError(f"Another process {doing} {folder}. Wait for it, or choose another --out.")
+        yield
+
+
+def check_same(folder: Path, found: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Refuse to go on with other work than was begun.
+
+    Args:
+        folder: Where it lies.
+        found: What it was begun with, JSON-able.
+        identity: What it would be gone on with.
+
+    Raises:
+        UsageError: Names what differs.
+    """
+    differ = differences(found, identity)
+    if differ:
+        raise UsageError(
+            f"{folder} holds a run that was not finished, and it is another one:\n{differ}\n"
+            "Go on with it as it was begun, choose another --out, or --overwrite it to begin anew."
+        )
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What differs between two identities, a line each, at most eight; empty where nothing does."""
+    flat, other = _flat(before), _flat(now)
+    differ = [name for name in sorted(flat | other) if flat.get(name) != other.get(name)]
+    return "\n".join(f"  {name}  was {flat.get(name)!r}, is now {other.get(name)!r}" for name in differ[:SHOWN])
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        name: leaf for key, item in value.items() for name, leaf in _flat(item, f"{prefix}.{key}".lstrip(".")).items()
+    }
