@@ -21,7 +21,7 @@ def scored(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         (folder / name).write_bytes(content)
         target = folder / "out" / (out or name)
         target.parent.mkdir()
-        overrides = {f"score.{key}": value for key, value in settings.items()}
+        overrides = {f"score.{key}": value for key, value in settings.items()} | {"predict.num_threads": 1}
         done = score(load_config(overrides=overrides), bundle, folder / name, target)
         assert [path.name for path in target.parent.iterdir()] == [target.name]
         return target.read_bytes(), done

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linnet.errors import ConfigError, DataError, UsageError
+from linnet.score.delimited import Dialect
 
 HEADER = b",predicted_label,probability,truncated,reason"
 
@@ -102,7 +103,7 @@ def test_an_open_quote_takes_no_other_rows_with_it(scored) -> None:
 FIELDS = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=20)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(rows=st.lists(st.lists(FIELDS, min_size=3, max_size=3), max_size=12), quoting=st.sampled_from([0, 1]))
 def test_any_rows_come_back_in_order(scored, rows: list[list[str]], quoting: int) -> None:
     text = io.StringIO()
@@ -112,7 +113,7 @@ def test_any_rows_come_back_in_order(scored, rows: list[list[str]], quoting: int
     assert done.rows == len(rows) == done.scored + sum(done.reasons.values())
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(body=st.binary(max_size=60), suffix=st.sampled_from([".csv", ".tsv"]))
 def test_any_bytes_give_rows_that_can_be_read(scored, body: bytes, suffix: str) -> None:
     separator = b"," if suffix == ".csv" else b"\t"
@@ -224,3 +225,23 @@ def test_several_labels(scored, tone_bundle: Path) -> None:
     assert (second[1], done.unlabelled) == ("", 1)
     with pytest.raises(UsageError, match="'a' stands in the label 'praise'"):
         scored("a.csv", b"text\ngood\n", bundle=tone_bundle, label_separator="a")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt", "a.jsonl"])
+def test_the_longest_line_there_may_be(scored, name: str) -> None:
+    long = b'"' * 15_999_980 + b"\0"
+    first = b'{"text": "good"}' if name == "a.jsonl" else b"text"
+    _, done = scored(name, first + b"\n" + long, out="a.csv" if name == "a.txt" else "")
+    assert done.rows == (1 if name in ("a.csv", "a.tsv") else 2)
+    assert sum(done.reasons.values()) == 1
+
+
+def test_quotes_in_labels_of_a_tsv_without_quotes() -> None:
+    dialect = Dialect("\t", csv.QUOTE_NONE, "utf-8", "|")
+    assert dialect.fields(['say "hi"', None, True]) == b'say "hi"\t\ttrue'
+    with pytest.raises(UsageError, match="can't be written into this file"):
+        dialect.check_labels(["a\tb"], [])
+    with pytest.raises(UsageError, match="can't be written into this file"):
+        Dialect(",", csv.QUOTE_MINIMAL, "latin-1", "|").check_labels(["\u03a9"], [])
+    with pytest.raises(UsageError, match="can't be written into this file"):
+        Dialect(",", csv.QUOTE_MINIMAL, "utf-8", "|").check_labels(["\ud83d"], [])

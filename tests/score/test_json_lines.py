@@ -66,7 +66,7 @@ def test_a_bad_row_is_kept_and_told(scored, row: bytes, reason: str) -> None:
     assert (done.rows, done.scored, done.reasons) == (3, 2, {reason: 1})
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=8))
 def test_any_bytes_give_as_many_objects(scored, lines: list[bytes]) -> None:
     content, done = scored("a.jsonl", b'{"text": "good"}\n' + b"".join(line + b"\n" for line in lines), part_rows=3)

@@ -12,12 +12,13 @@ from linnet.config import ScoreConfig
 from linnet.errors import DataError, UsageError
 from linnet.raw.columns import find_text, join, positions_only
 from linnet.raw.lines import MAX_LINE
-from linnet.raw.quoting import MAX_FIELD, Quoting
+from linnet.raw.quoting import Quoting
 from linnet.score.columns import Column, check_free
-from linnet.score.rows import Row, not_decoded, open_lines, read_lines
+from linnet.score.rows import Row, not_decoded, open_lines, read_lines, written_lines
 
 SEPARATORS = (",", ";", "\t", "|")
 TEXT = "text"  # the column of plain lines
+LONGEST_WRITTEN = 4 * MAX_LINE  # a row of quotes alone, each of which is doubled, and what stands behind it
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,17 @@ class Dialect:
     encoding: str
     label_separator: str
 
-    def records(self, lines: Iterator[bytes]) -> Iterator[tuple[bytes, list[str] | None]]:
+    def records(self, lines: Iterator[bytes], most: int = MAX_LINE) -> Iterator[tuple[bytes, list[str] | None]]:
         """The bytes of each row and its fields; no fields where a line's quotes make no row of it.
 
         Such a line stands for itself, and the next is read anew: an open quote takes no other rows with it.
+
+        Args:
+            lines: Of the file.
+            most: Bytes that a row may have.
         """
-        csv.field_size_limit(MAX_FIELD)  # the module knows only one limit for all
-        feed = _Feed(lines, self.encoding)
+        csv.field_size_limit(most)  # the module knows only one limit for all
+        feed = _Feed(lines, self.encoding, most)
         while True:
             reader = csv.reader(feed, delimiter=self.separator, quoting=self.quoting, strict=True)
             try:
@@ -60,7 +65,8 @@ class Dialect:
             UnicodeEncodeError: One is not in the encoding.
         """
         text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.separator, quoting=self.quoting, quotechar='"', lineterminator="")
+        quote = None if self.quoting == csv.QUOTE_NONE else '"'
+        writer = csv.writer(text, delimiter=self.separator, quoting=self.quoting, quotechar=quote, lineterminator="")
         writer.writerow(map(self._cell, values))
         return text.getvalue().encode(self.encoding, "surrogateescape")
 
@@ -72,11 +78,10 @@ class Dialect:
             first = b'"' + body.replace(b'"', b'""') + b'"'
         return first + self.separator.encode() * (width - 1)
 
-    def count(self, stream: IO[bytes], path: Path, width: int) -> int:
-        """Rows of a file, a header included, each of which has so many fields; -1 if one has not."""
-        _, lines = open_lines(stream, path)
+    def count(self, stream: IO[bytes], width: int) -> int:
+        """Rows of a written file, a header included, each of which has so many fields; -1 if one has not."""
         rows = 0
-        for _, fields in self.records(lines):
+        for _, fields in self.records(written_lines(stream), LONGEST_WRITTEN):
             if fields is None or len(fields) != width:
                 return -1
             rows += 1
@@ -114,8 +119,8 @@ class Dialect:
 class _Feed:
     """Lines as `csv.reader` takes them, and what it took since the last row."""
 
-    def __init__(self, lines: Iterator[bytes], encoding: str):
-        self._lines, self._encoding = lines, encoding
+    def __init__(self, lines: Iterator[bytes], encoding: str, most: int):
+        self._lines, self._encoding, self._most = lines, encoding, most
         self._back: deque[bytes] = deque()
         self._taken: list[bytes] = []
         self._size = 0
@@ -127,7 +132,7 @@ class _Feed:
         line = self._back.popleft() if self._back else next(self._lines)
         self._taken.append(line)
         self._size += len(line)
-        if self._size > MAX_LINE:
+        if self._size > self._most:
             raise csv.Error("a row without end")
         return line.decode(self._encoding, "surrogateescape")
 
@@ -226,7 +231,7 @@ class Delimited:
 
     def count(self, stream: IO[bytes]) -> int:
         """Rows of the written file; a negative number if one of them is damaged."""
-        return self._dialect.count(stream, self._path, self._width + self._added) - self._header
+        return self._dialect.count(stream, self._width + self._added) - self._header
 
 
 class PlainLines:
@@ -261,7 +266,7 @@ class PlainLines:
 
     def count(self, stream: IO[bytes]) -> int:
         """Rows of the written file; a negative number if one of them is damaged."""
-        return self._dialect.count(stream, self._path, self._width) - 1
+        return self._dialect.count(stream, self._width) - 1
 
 
 def _by_header(dialect: Dialect, header: bytes) -> Dialect:

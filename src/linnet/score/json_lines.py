@@ -10,7 +10,7 @@ from linnet.config import ScoreConfig
 from linnet.errors import DataError
 from linnet.raw.columns import find_text, join
 from linnet.score.columns import Column, check_free
-from linnet.score.rows import Row, not_decoded, open_lines, read_lines
+from linnet.score.rows import Row, not_decoded, open_lines, read_lines, written_lines
 
 WHITE = b" \t\r\n"
 HEAD_LINES = 1000
@@ -82,9 +82,8 @@ class JsonLines:
 
     def count(self, stream: IO[bytes]) -> int:
         """Rows of the written file; -1 if one of them is no object with every key that was added."""
-        _, lines = open_lines(stream, self._path)
         rows = 0
-        for line in lines:
+        for line in written_lines(stream):
             value, _ = self._parse(line)
             if value is None or any(column.name not in value for column in self._columns):
                 return -1

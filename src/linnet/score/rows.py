@@ -109,6 +109,12 @@ def open_lines(stream: IO[bytes], path: Path) -> tuple[bytes, Iterator[bytes]]:
     return mark, chain([rest] if rest else [], lines)
 
 
+def written_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file that was written here, which may be longer than those read, without the mark of UTF-8."""
+    first = stream.readline().removeprefix(codecs.BOM_UTF8)
+    return chain([first] if first else [], iter(stream.readline, b""))
+
+
 def not_decoded(text: Any) -> bool:
     """Whether a text holds bytes that are not in the file's encoding."""
     return isinstance(text, str) and not text.isascii() and NOT_DECODED.search(text) is not None

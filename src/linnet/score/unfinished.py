@@ -125,7 +125,8 @@ def _read(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         found, sound = state["identity"], not rows.exists() or state["bytes"] <= rows.stat().st_size
-    except (ValueError, KeyError, TypeError):
+        sound &= {"end", "counts"} <= state.keys()
+    except (ValueError, KeyError, TypeError, AttributeError):
         found, sound = identity, False
     check_same(folder, found, identity)
     if not sound:
