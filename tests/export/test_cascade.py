@@ -157,3 +157,10 @@ def test_a_threshold_that_costs_too_much_is_taken_no_more_often_than_stated():
         fitted = fit(sure, fast, full, margin, 0.95)
         wrong += fitted is not None and 0.04 * 2 * (1 - fitted.threshold) >= margin
     assert wrong / runs <= 0.07
+
+
+def test_the_model_that_answered_is_explained(cascade):
+    classifier = linnet.load(cascade)
+    for answer, text in zip(classifier.predict(TEXTS), TEXTS, strict=True):
+        found = classifier.explain(text)
+        assert (found.label, found.probability) == (answer.label, pytest.approx(answer.probability, abs=1e-5))
