@@ -1,7 +1,7 @@
 """How fast is fine-tuning, beside Hugging Face's Trainer?
 
     python benchmarks/train.py --data training.1600000.processed.noemoticon.csv.xz --model ENCODER
-    python benchmarks/train.py --data FILE --model ENCODER --accuracy 3     # also whole runs, with three seeds
+    python benchmarks/train.py --data FILE --model ENCODER --rounds 0 --accuracy 3   # whole runs, with three seeds
 
 The same batches of real tweets, 16 at a time, through a DistilBERT of base size with random weights: by Trainer as
 people write it (float32, dynamic padding, its defaults), by Trainer with its best flags on a CPU (bfloat16, batches of
@@ -211,8 +211,14 @@ def _trainer(splits: Path, encoder: str, seed: int, steps: int, flags: dict[str,
 
 
 def _show(results: dict[str, Any]) -> None:
-    rounds = results["rounds"]
-    title = f"DistilBERT-base shape, batch {SIZE}, {results['cores']} cores, medians of {len(rounds)} rounds"
+    if results["rounds"]:
+        _show_speed(results["rounds"], results["cores"])
+    if results["learnt"]:
+        _show_learnt(results["learnt"])
+
+
+def _show_speed(rounds: list[dict[str, Any]], cores: int) -> None:
+    title = f"DistilBERT-base shape, batch {SIZE}, {cores} cores, medians of {len(rounds)} rounds"
     table = Table(title=title, title_justify="left")
     for header in ("", "steps a second", "Linnet is faster by", "share of peak products"):
         table.add_column(header, justify="right" if header else "left")
@@ -223,15 +229,17 @@ def _show(results: dict[str, Any]) -> None:
         cells = ("", f"{100 * share:.0f} %") if name == "linnet" else (f"{ratio:.2f}x", "")
         table.add_row(words, f"{speed:.2f}", *cells)
     Console().print(table)
-    if results["learnt"]:
-        table = Table(title="One epoch from the encoder's own weights", title_justify="left")
-        for header in ("seed", "", "training loss", "validation accuracy", "seconds"):
-            table.add_column(header, justify="right" if header else "left")
-        for seed, found in enumerate(results["learnt"]):
-            for name, row in found.items():
-                cells = f"{row['loss']:.4f}", f"{100 * row['accuracy']:.2f} %", f"{row['seconds']:.0f}"
-                table.add_row(str(seed + 1), NAMES[name], *cells)
-        Console().print(table)
+
+
+def _show_learnt(learnt: list[dict[str, Any]]) -> None:
+    table = Table(title="One epoch from the encoder's own weights", title_justify="left")
+    for header in ("seed", "", "training loss", "validation accuracy", "seconds"):
+        table.add_column(header, justify="right" if header else "left")
+    for seed, found in enumerate(learnt):
+        for name, row in found.items():
+            cells = f"{row['loss']:.4f}", f"{100 * row['accuracy']:.2f} %", f"{row['seconds']:.0f}"
+            table.add_row(str(seed + 1), NAMES[name], *cells)
+    Console().print(table)
 
 
 if __name__ == "__main__":
