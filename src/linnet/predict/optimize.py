@@ -133,8 +133,7 @@ class Search:
             sizes = [replace(winner, max_batch_tokens=tokens) for tokens in BATCH_TOKENS]
             winner = self._fastest(sizes, 0.2, task)[0].plan
         final = self._fastest(list(dict.fromkeys([winner, whole])), 0.1, task)
-        by_plan = {timing.plan: timing for timing in final}
-        return by_plan[winner], by_plan[whole]
+        return final[0], next(timing for timing in final if timing.plan == whole)
 
     def _synthetic(self, count: int) -> list[list[int]]:
         counts = self._bundle.reference["token_length"]["counts"]
