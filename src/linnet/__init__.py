@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from linnet.errors import LinnetError
-    from linnet.predict.classifier import Classifier, Prediction, load
+    from linnet.predict.classifier import Classifier, load
+    from linnet.predict.codec import Prediction
     from linnet.predict.explain import Explanation, Word
 
     __version__: str
@@ -24,7 +25,7 @@ _HOMES = {
     "Classifier": "linnet.predict.classifier",
     "Explanation": "linnet.predict.explain",
     "LinnetError": "linnet.errors",
-    "Prediction": "linnet.predict.classifier",
+    "Prediction": "linnet.predict.codec",
     "Word": "linnet.predict.explain",
     "load": "linnet.predict.classifier",
 }

@@ -129,22 +129,22 @@ class Counting:
 def test_it_costs_at_most_twenty_answers(classifier: Classifier, count: int, seed: int) -> None:
     draw = np.random.default_rng(seed)
     text = " ".join(draw.choice([*FILLER, "sun", "hate", "wonderful"], count).tolist())
-    engine, classifier._model._runner._engine = (
-        classifier._model._runner._engine,
-        Counting(classifier._model._runner._engine),
+    engine, classifier.model._runner._engine = (
+        classifier.model._runner._engine,
+        Counting(classifier.model._runner._engine),
     )
     try:
         classifier.predict([text])
-        one, classifier._model._runner._engine.tokens, classifier._model._runner._engine.rows = (
-            classifier._model._runner._engine.tokens,
+        one, classifier.model._runner._engine.tokens, classifier.model._runner._engine.rows = (
+            classifier.model._runner._engine.tokens,
             0,
             0,
         )
         found = classifier.explain(text)
-        assert classifier._model._runner._engine.rows <= ASKED == 20
-        assert classifier._model._runner._engine.tokens <= 20 * one
+        assert classifier.model._runner._engine.rows <= ASKED == 20
+        assert classifier.model._runner._engine.tokens <= 20 * one
     finally:
-        classifier._model._runner._engine = engine
+        classifier.model._runner._engine = engine
     read = found.text[: found.words[-1].end]
     assert " ".join(word.text for word in found.words) == read
     assert found.truncated == (read != found.text)

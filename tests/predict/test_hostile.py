@@ -92,7 +92,7 @@ def check(classifier: Classifier, checkpoint: Path, texts: Iterator[str]) -> Cou
     tokenizer = Tokenizer(checkpoint / "tokenizer.json", 64)
     theirs = AutoTokenizer.from_pretrained(checkpoint)
     found: Counter[str] = Counter()
-    recorder = classifier._model._runner._engine = Recorder(classifier._model._runner._engine)
+    recorder = classifier.model._runner._engine = Recorder(classifier.model._runner._engine)
     try:
         for some in by_hundreds(texts):
             usable = []
@@ -123,7 +123,7 @@ def check(classifier: Classifier, checkpoint: Path, texts: Iterator[str]) -> Cou
             found["answered"] += len(answers)
             found["truncated"] += encoded.truncated
     finally:
-        classifier._model._runner._engine = recorder.engine
+        classifier.model._runner._engine = recorder.engine
     return found
 
 

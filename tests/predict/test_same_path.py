@@ -49,12 +49,12 @@ class Recorder:
 
 
 def served_ids(classifier: Classifier, text: str) -> list[int]:
-    recorder = Recorder(classifier._model._runner._engine)
-    classifier._model._runner._engine = recorder
+    recorder = Recorder(classifier.model._runner._engine)
+    classifier.model._runner._engine = recorder
     try:
         classifier.predict([text])
     finally:
-        classifier._model._runner._engine = recorder.engine
+        classifier.model._runner._engine = recorder.engine
     (row,) = recorder.rows
     return row
 

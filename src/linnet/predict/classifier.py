@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,43 +9,17 @@ from numpy.typing import NDArray
 
 from linnet.bundle import Bundle
 from linnet.errors import LabelError, TextError
-from linnet.predict.answers import decide, to_probabilities
+from linnet.predict.answers import to_probabilities
+from linnet.predict.codec import Codec, Prediction
 from linnet.predict.explain import Explanation, Group, log_odds, named, weigh, without, words_of
 from linnet.predict.plan import Choice, Plan, choose_plan
 from linnet.predict.stages import Answered, Cascade, Model, Stage
-from linnet.text import clean
 
 TEXTS_AT_ONCE = 8192  # bounds the memory that token ids take, while batches of like lengths still fill
 
 DEFAULT = Choice(Plan(), "the default")
 
 logger = logging.getLogger("linnet.predict")
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The answer to one text, which has exactly one label or, where the model is multi-label, any number.
-
-    Attributes:
-        label: The most probable of `labels`; None where no label applies, or where the model abstains.
-        probability: Its probability; where there is no label, the largest of all.
-        probabilities: Every label's probability, in the model's order. They sum to 1; those of a multi-label
-            model don't, as each label applies or not by itself.
-        truncated: Whether the text was longer than the model reads, so that its end was cut off.
-        labels: The labels that apply, the most probable first: the one label, or those whose probability
-            reaches their threshold, which may be none.
-        abstained: Whether the model is not sure enough of the most probable label to give it. Only a model that was
-            exported with `export.min_precision` abstains, and a multi-label one just gives fewer labels.
-        fast: Whether the smaller model of a cascade answered, which was sure.
-    """
-
-    label: str | None
-    probability: float
-    probabilities: dict[str, float]
-    truncated: bool
-    labels: tuple[str, ...]
-    abstained: bool = False
-    fast: bool = False
 
 
 class Classifier:
@@ -60,6 +33,8 @@ class Classifier:
         bundle: The bundle.
         plan: How it is run.
         reason: Why so, in words.
+        codec: Texts to token ids, and logits to predictions.
+        model: Token ids to logits.
 
     Raises:
         MissingExtraError: The engine is not installed.
@@ -69,12 +44,13 @@ class Classifier:
 
     def __init__(self, bundle: Bundle, choice: Choice = DEFAULT):
         self.bundle, self.plan, self.reason = bundle, choice.plan, choice.reason
-        path = bundle.model_path(self.plan.variant, self.plan.engine)
-        manifest = bundle.manifest
-        full = Stage(path, bundle.tokenizer_path, manifest.max_length, manifest.temperature, self.plan, self.labels)
-        self._model: Model = full
-        if manifest.cascade:
-            self._model = Cascade(bundle.path, manifest.cascade, full, self.plan, self.labels)
+        self.codec = Codec(bundle)
+        path, temperature = bundle.model_path(self.plan.variant, self.plan.engine), bundle.manifest.temperature
+        full = Stage(path, self.codec.tokenizers[0], temperature, self.plan, self.labels)
+        self.model: Model = full
+        if bundle.manifest.cascade:
+            tokenizer = self.codec.tokenizers[1]
+            self.model = Cascade(bundle.path, bundle.manifest.cascade, full, tokenizer, self.plan, self.labels)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -105,14 +81,11 @@ class Classifier:
         Raises:
             TextError: A text can't be used; the message names its index.
         """
-        found = self._answer(texts)
-        answers = self._probabilities(found.logits)
-        rows = zip(answers.tolist(), self.decide(answers), found.truncated.tolist(), found.fast.tolist(), strict=True)
-        return [self._prediction(*row) for row in rows]
+        return self.codec.decode(self._answer(texts))
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (texts, labels); see `predict`."""
-        return self._probabilities(self.logits(texts))
+        return self.codec.probabilities(self.logits(texts))
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the graph answers, before temperature and softmax, of shape (texts, labels); see `predict`."""
@@ -134,8 +107,9 @@ class Classifier:
         """
         if label is not None and label not in self.labels:
             raise LabelError(f"There is no label {label!r:.60}. The model knows {', '.join(self.labels):.300}.")
-        cleaned = clean(text, self.bundle.manifest.mask)
-        stage = self._model.answering(cleaned)
+        cleaned = self.codec.clean(text)
+        (encoded,) = self.codec.encode([cleaned])
+        stage = self.model.answering(encoded)
         encoding, places = stage.trace(cleaned)
         logits = stage.logits([encoding.ids])
         chosen = int(logits[0].argmax()) if label is None else self.labels.index(label)
@@ -153,18 +127,7 @@ class Classifier:
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""
-        return decide(probabilities, self.bundle.manifest.thresholds, self.multi_label)
-
-    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        return to_probabilities(logits, self.bundle.manifest.temperature, self.multi_label)
-
-    def _prediction(self, row: list[float], applies: NDArray[np.bool_], truncated: bool, fast: bool) -> Prediction:
-        chosen = sorted(np.flatnonzero(applies).tolist(), key=lambda k: -row[k])
-        names = tuple(self.labels[k] for k in chosen)
-        probability = row[chosen[0]] if chosen else max(row)
-        by_name = dict(zip(self.labels, row, strict=True))
-        abstained = not chosen and not self.multi_label
-        return Prediction(names[0] if names else None, probability, by_name, truncated, names, abstained, fast)
+        return self.codec.decide(probabilities)
 
     def _answer(self, texts: Sequence[str]) -> Answered:
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
@@ -172,14 +135,15 @@ class Classifier:
         texts = list(texts)
         parts = [Answered.nothing(len(self.labels))]
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            parts.append(self._model(self._clean(texts[start : start + TEXTS_AT_ONCE], start)))
+            cleaned = self._clean(texts[start : start + TEXTS_AT_ONCE], start)
+            parts.append(self.model(self.codec.encode(cleaned)))
         return Answered.join(parts)
 
     def _clean(self, texts: Sequence[str], first: int) -> list[str]:
         cleaned = []
         for index, text in enumerate(texts, first):
             try:
-                cleaned.append(clean(text, self.bundle.manifest.mask))
+                cleaned.append(self.codec.clean(text))
             except TextError as error:
                 raise TextError(error.reason, f"Text {index}: {error}", index) from None
         return cleaned

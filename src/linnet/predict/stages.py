@@ -1,4 +1,4 @@
-"""Clean texts in, logits out: by one model, or by two of which the smaller is asked first."""
+"""Token ids in, logits out: by one model, or by two of which the smaller is asked first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +13,9 @@ from linnet.predict.answers import softmax
 from linnet.predict.plan import Plan
 from linnet.predict.runner import Runner
 from linnet.text import Encoding, Place, Tokenizer
+
+# Of one text: by the model's tokenizer, and of a cascade by the smaller model's after it.
+Encodings = tuple[Encoding, ...]
 
 
 @dataclass(frozen=True)
@@ -45,22 +48,18 @@ class Stage:
 
     Args:
         graph: An ONNX file.
-        tokenizer: The tokenizer.json of its model.
-        max_length: Tokens that it reads of a text.
+        tokenizer: Its tokenizer.
         temperature: What its logits are divided by to be what is answered.
         plan: How to run it.
         labels: Names of the logits.
 
     Raises:
         MissingExtraError: The engine is not installed.
-        BundleError: The graph or the tokenizer can't be loaded, or they don't belong together or to the labels.
+        BundleError: The graph can't be loaded, or it doesn't belong to the tokenizer or the labels.
     """
 
-    def __init__(
-        self, graph: Path, tokenizer: Path, max_length: int, temperature: float, plan: Plan, labels: Sequence[str]
-    ):
-        self.temperature = temperature
-        self._tokenizer = Tokenizer(tokenizer, max_length)
+    def __init__(self, graph: Path, tokenizer: Tokenizer, temperature: float, plan: Plan, labels: Sequence[str]):
+        self.temperature, self._tokenizer = temperature, tokenizer
         # A tokenizer that has more tokens than the graph is another model's, and shows here.
         self._runner = Runner(graph, plan, self._tokenizer.pad_id, self._tokenizer.vocab_size - 1)
         if self._runner.classes != len(labels):
@@ -69,11 +68,10 @@ class Stage:
                 "Export the checkpoint again."
             )
 
-    def __call__(self, texts: Sequence[str]) -> Answered:
-        """Answer clean texts."""
-        encodings = self._tokenizer.encode(texts)
-        logits = self.logits([encoding.ids for encoding in encodings])
-        truncated = np.array([encoding.truncated for encoding in encodings], np.bool_)
+    def __call__(self, texts: Sequence[Encodings]) -> Answered:
+        """Answer encoded texts, by the first of each one's encodings."""
+        logits = self.logits([encodings[0].ids for encodings in texts])
+        truncated = np.array([encodings[0].truncated for encodings in texts], np.bool_)
         return Answered(logits, truncated, np.zeros(len(texts), np.bool_))
 
     def logits(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
@@ -84,8 +82,8 @@ class Stage:
         """The tokens of a clean text, and where each stands in it."""
         return self._tokenizer.trace(text)
 
-    def answering(self, text: str) -> "Stage":
-        """The model that answers a text: this one."""
+    def answering(self, encodings: Encodings) -> "Stage":
+        """The model that answers an encoded text: this one."""
         return self
 
 
@@ -96,6 +94,7 @@ class Cascade:
         folder: The bundle's.
         settings: The manifest's.
         full: The full model.
+        tokenizer: The smaller model's.
         plan: How that is run; the smaller one has as many threads.
         labels: Names of the logits, of both.
 
@@ -103,16 +102,24 @@ class Cascade:
         BundleError: The smaller model can't be loaded.
     """
 
-    def __init__(self, folder: Path, settings: bundle.Cascade, full: Stage, plan: Plan, labels: Sequence[str]):
-        graph, tokenizer = folder / settings.model, folder / settings.tokenizer
+    def __init__(
+        self,
+        folder: Path,
+        settings: bundle.Cascade,
+        full: Stage,
+        tokenizer: Tokenizer,
+        plan: Plan,
+        labels: Sequence[str],
+    ):
         plan = replace(plan, engine=bundle.DEFAULT_ENGINE, variant=bundle.FLOAT32)
         # As `scale` does it, for what is answered is divided by the full model's temperature.
-        self._fast = Stage(graph, tokenizer, settings.max_length, full.temperature / settings.scale, plan, labels)
+        temperature = full.temperature / settings.scale
+        self._fast = Stage(folder / settings.model, tokenizer, temperature, plan, labels)
         self._settings, self._full = settings, full
 
-    def __call__(self, texts: Sequence[str]) -> Answered:
-        """Answer clean texts."""
-        found = self._fast(texts)
+    def __call__(self, texts: Sequence[Encodings]) -> Answered:
+        """Answer encoded texts."""
+        found = self._fast([encodings[1:] for encodings in texts])
         logits, truncated = found.logits * np.float32(self._settings.scale), found.truncated
         sure = sureness(found.logits, self._settings.temperature) >= self._settings.threshold
         rest = np.flatnonzero(~sure).tolist()
@@ -121,9 +128,9 @@ class Cascade:
             logits[rest], truncated[rest] = full.logits, full.truncated
         return Answered(logits, truncated, sure)
 
-    def answering(self, text: str) -> Stage:
-        """The model that answers a clean text."""
-        return self._fast if self([text]).fast[0] else self._full
+    def answering(self, encodings: Encodings) -> Stage:
+        """The model that answers an encoded text."""
+        return self._fast if self([encodings]).fast[0] else self._full
 
 
 Model = Stage | Cascade

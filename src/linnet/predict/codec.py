@@ -1,0 +1,97 @@
+"""All there is to a bundle beside its graphs: a text becomes token ids, logits become a prediction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.bundle import Bundle
+from linnet.predict.answers import decide, to_probabilities
+from linnet.predict.stages import Answered, Encodings
+from linnet.text import Tokenizer, clean
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer to one text, which has exactly one label or, where the model is multi-label, any number.
+
+    Attributes:
+        label: The most probable of `labels`; None where no label applies, or where the model abstains.
+        probability: Its probability; where there is no label, the largest of all.
+        probabilities: Every label's probability, in the model's order. They sum to 1; those of a multi-label
+            model don't, as each label applies or not by itself.
+        truncated: Whether the text was longer than the model reads, so that its end was cut off.
+        labels: The labels that apply, the most probable first: the one label, or those whose probability
+            reaches their threshold, which may be none.
+        abstained: Whether the model is not sure enough of the most probable label to give it. Only a model that was
+            exported with `export.min_precision` abstains, and a multi-label one just gives fewer labels.
+        fast: Whether the smaller model of a cascade answered, which was sure.
+    """
+
+    label: str | None
+    probability: float
+    probabilities: dict[str, float]
+    truncated: bool
+    labels: tuple[str, ...]
+    abstained: bool = False
+    fast: bool = False
+
+
+class Codec:
+    """A bundle's tokenizers, labels, temperature and thresholds. Several threads may call it at once.
+
+    Args:
+        bundle: The bundle; its graphs are not looked at.
+
+    Attributes:
+        bundle: The bundle given.
+        tokenizers: The model's, and of a cascade the smaller model's after it.
+
+    Raises:
+        BundleError: A tokenizer can't be read.
+    """
+
+    def __init__(self, bundle: Bundle):
+        manifest, cascade = bundle.manifest, bundle.manifest.cascade
+        self.bundle = bundle
+        self.tokenizers = [Tokenizer(bundle.tokenizer_path, manifest.max_length)]
+        if cascade:
+            self.tokenizers.append(Tokenizer(bundle.path / cascade.tokenizer, cascade.max_length))
+
+    def clean(self, text: str) -> str:
+        """A raw text as the model was trained on such.
+
+        Raises:
+            TextError: The text can't be used.
+        """
+        return clean(text, self.bundle.manifest.mask)
+
+    def encode(self, texts: Sequence[str]) -> list[Encodings]:
+        """The token ids of clean texts, in their order: by each of `tokenizers`."""
+        return list(zip(*(tokenizer.encode(texts) for tokenizer in self.tokenizers), strict=True))
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What is answered to logits, both of shape (texts, labels)."""
+        manifest = self.bundle.manifest
+        return to_probabilities(logits, manifest.temperature, manifest.multi_label)
+
+    def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""
+        manifest = self.bundle.manifest
+        return decide(probabilities, manifest.thresholds, manifest.multi_label)
+
+    def decode(self, answered: Answered) -> list[Prediction]:
+        """The predictions of n texts, by what was answered to them."""
+        rows = self.probabilities(answered.logits)
+        facts = rows.tolist(), self.decide(rows), answered.truncated.tolist(), answered.fast.tolist()
+        return [self._prediction(*row) for row in zip(*facts, strict=True)]
+
+    def _prediction(self, row: list[float], applies: NDArray[np.bool_], truncated: bool, fast: bool) -> Prediction:
+        manifest = self.bundle.manifest
+        chosen = sorted(np.flatnonzero(applies).tolist(), key=lambda k: -row[k])
+        names = tuple(manifest.labels[k] for k in chosen)
+        probability = row[chosen[0]] if chosen else max(row)
+        by_name = dict(zip(manifest.labels, row, strict=True))
+        abstained = not chosen and not manifest.multi_label
+        return Prediction(names[0] if names else None, probability, by_name, truncated, names, abstained, fast)
