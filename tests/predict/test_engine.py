@@ -1,6 +1,7 @@
 """Both engines keep one contract: a graph is run, or refused in a sentence: damaged, foreign, or not self-contained."""
 
 import json
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from onnx import TensorProto, helper
 
 from linnet.bundle import Bundle
 from linnet.errors import BundleError, MissingExtraError
+from linnet.predict import openvino_engine
 from linnet.predict.engine import ENGINES, Engine, open_engine
 from linnet.predict.onnx_engine import OnnxEngine
 from linnet.predict.openvino_engine import OpenVinoEngine
@@ -123,6 +125,13 @@ def test_bfloat16_is_nearly_the_same(model: Path) -> None:
     assert 0 < np.abs(exact - rough).max() < 0.1
 
 
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has OpenVINO looked for anew by each engine."""
+    monkeypatch.setattr(openvino_engine, "_core", openvino_engine._core.__wrapped__)
+
+
+@pytest.mark.usefixtures("forgetful")
 def test_a_processor_without_bfloat16(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import openvino
 
@@ -137,6 +146,7 @@ def test_a_processor_without_bfloat16(model: Path, monkeypatch: pytest.MonkeyPat
         OpenVinoEngine(model, precision="bf16")
 
 
+@pytest.mark.usefixtures("forgetful")
 def test_openvino_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'linnet\[openvino\]'"):
@@ -243,3 +253,24 @@ def test_openvino_reads_no_weights_outside_of_the_folder(
     write_model(folder / "m.onnx", [cast("x"), helper.make_node("MatMul", ["x", "w"], ["logits"])], [weight])
     with pytest.raises(BundleError, match=r"m\.onnx, but OpenVINO refuses it"):
         load("openvino", folder / "m.onnx")
+
+
+def test_a_signal_finds_its_stack_when_models_of_openvino_have_come_and_gone(bundle):
+    pytest.importorskip("openvino")
+    script = """if True:
+        import faulthandler, gc, signal, sys
+        from pathlib import Path
+        from linnet.predict.openvino_engine import OpenVinoEngine
+
+        faulthandler.enable()
+        first = OpenVinoEngine(Path(sys.argv[1]), 1)
+        second = OpenVinoEngine(Path(sys.argv[1]), 1)
+        for name in ("first", "second"):
+            del globals()[name]
+            gc.collect()
+        signal.signal(signal.SIGINT, lambda *_: print("handled"))
+        signal.raise_signal(signal.SIGINT)
+    """
+    command = [sys.executable, "-c", script, str(bundle / "model.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

@@ -1,5 +1,6 @@
 """A graph of token ids to logits, run by OpenVINO. Knows nothing of texts, labels or bundles."""
 
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -30,17 +31,9 @@ class OpenVinoEngine:
     """
 
     def __init__(self, path: Path, num_threads: int = 0, num_sessions: int = 1, precision: str = "f32"):
-        try:
-            import openvino  # noqa: PLC0415 - takes a third of a second, so only where it is used
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("openvino", "openvino") from error
-        except ImportError as error:
-            raise BundleError(
-                f"OpenVINO is installed, but can't be loaded here: {error}. Choose another engine."
-            ) from error
         if not path.is_file():
             raise BundleError(f"{path} can't be read: no such file.")
-        core = openvino.Core()
+        core = _core()
         if PRECISIONS[precision] not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise BundleError(
                 f"This processor ({core.get_property('CPU', 'FULL_DEVICE_NAME')}) doesn't compute in {precision}, so "
@@ -88,6 +81,24 @@ class OpenVinoEngine:
     def _refusal(self, input_ids: NDArray[np.int64], reason: str) -> BundleError:
         rows = f"token ids up to {input_ids.max(initial=0):,} in rows of {input_ids.shape[1]:,}"
         return BundleError(f"{self._path} refuses {rows}: {reason}")
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO, once for the whole process.
+
+    Loaded, it gives the thread another stack for signals, and puts the former one back when it goes; of two that go in
+    the order they came in, the second puts back that of the first, which is no more: the next signal ends the process.
+    """
+    try:
+        import openvino  # noqa: PLC0415 - takes a third of a second, so only where it is used
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("openvino", "openvino") from error
+    except ImportError as error:
+        raise BundleError(
+            f"OpenVINO is installed, but can't be loaded here: {error}. Choose another engine."
+        ) from error
+    return openvino.Core()
 
 
 def _check_names(path: Path, model: Any) -> None:
