@@ -193,13 +193,32 @@ class ScoreConfig(Section):
     part_rows: Positive
 
 
+class ArmConfig(Section):
+    """One of `serve.arms`: a model that answers beside the champion, or is only watched.
+
+    Attributes:
+        bundle: Its bundle's folder.
+        share: Of the texts that it answers; of a shadow, that it is asked beside another.
+        shadow: Whether its answers go into the log alone.
+    """
+
+    bundle: str = Field(min_length=1)
+    share: float = Field(default=1.0, ge=0, le=1)
+    shadow: bool = False
+
+
 class ServeConfig(Section):
     """`[serve]`: the HTTP service."""
 
     host: str
     port: int = Field(ge=0, le=65535)
+    workers: Count
     max_texts: Positive
     max_body_bytes: Positive
+    max_queue_tokens: Positive
+    max_wait_seconds: float = Field(gt=0, allow_inf_nan=False)
+    timeout_seconds: float = Field(gt=0, le=3600)
+    arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig]
 
 
 class RunConfig(Section):
@@ -237,6 +256,8 @@ class Config(Section):
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     # JSON and TOML write these values alike, but for the delete character and pairs of surrogates.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

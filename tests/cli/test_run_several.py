@@ -11,7 +11,7 @@ import linnet
 from linnet.cli.main import main
 from linnet.config import load_config
 from linnet.data import read_split
-from linnet.serve import create_app
+from linnet.serve import Service, create_app
 
 WORDS = {"praise": ("good", "love"), "blame": ("bad", "hate"), "weather": ("sun", "rain")}
 
@@ -46,7 +46,7 @@ def test_from_a_file_to_answers(tmp_path, monkeypatch, capsys):
     assert report["micro_f1"]["low"] > 0.8
     classifier = linnet.load(run / "bundle")
     assert classifier.bundle.manifest.mask == ("email",)
-    with TestClient(create_app(classifier, load_config().serve)) as client:
+    with TestClient(create_app(Service(load_config(), str(run / "bundle")))) as client:
         texts = ["good sun it was so jane@example.com 5", "so bad this was john.doe@mail.example.org 7"]
         answers = client.post("/v1/predict", json={"texts": texts}).json()["predictions"]
     assert {"praise", "weather"} <= set(answers[0]["labels"])

@@ -1,40 +1,76 @@
-"""The service around the tiny bundle, in this process."""
+"""The service around the tiny bundle, in this process, its workers in their own."""
 
-from collections.abc import Iterator
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 import linnet
-from linnet.config import ServeConfig, load_config
-from linnet.serve import create_app
+from linnet.bundle import Bundle, write_manifest
+from linnet.config import Config, load_config
+from linnet.serve import Service, create_app
 
 MAX_TEXTS = 8
 MAX_BODY_BYTES = 20_000
+LIMITS = {"serve.max_texts": MAX_TEXTS, "serve.max_body_bytes": MAX_BODY_BYTES, "predict.num_threads": 1}
 
 
 @pytest.fixture(scope="session")
-def settings() -> ServeConfig:
+def config() -> Config:
     """Small limits, so that tests reach them."""
-    return load_config(overrides={"serve.max_texts": MAX_TEXTS, "serve.max_body_bytes": MAX_BODY_BYTES}).serve
+    return load_config(overrides=LIMITS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def classifier(bundle: Path) -> linnet.Classifier:
-    """The tiny bundle, loaded; a test may break it."""
+    """The tiny bundle in this process, to compare with."""
     return linnet.load(bundle, verify=False, num_threads=1)
 
 
 @pytest.fixture
-def client(classifier: linnet.Classifier, settings: ServeConfig) -> Iterator[TestClient]:
-    """A client of a running service."""
-    with TestClient(create_app(classifier, settings)) as client:
+def app(bundle: Path, config: Config) -> FastAPI:
+    """A service that has not started."""
+    return create_app(Service(config, str(bundle)))
+
+
+@pytest.fixture(scope="module")
+def client(bundle: Path, config: Config) -> Iterator[TestClient]:
+    """A client of a running service, for tests that break nothing."""
+    with TestClient(create_app(Service(config, str(bundle)))) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def shared_client(bundle: Path, settings: ServeConfig) -> Iterator[TestClient]:
-    """A client for tests that ask many times and break nothing."""
-    with TestClient(create_app(linnet.load(bundle), settings)) as client:
-        yield client
+def address(bundle: Path, config: Config) -> Iterator[str]:
+    """Where a real server in a thread listens."""
+    settings = uvicorn.Config(create_app(Service(config, str(bundle))), port=0, log_config=None, lifespan="on")
+    server = uvicorn.Server(settings)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    host, port = server.servers[0].sockets[0].getsockname()
+    yield f"http://{host}:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def reseal(bundle: Path) -> Callable[..., Path]:
+    """Copies the tiny bundle to a folder, with a manifest that says something else and a digest that fits."""
+
+    def copy(folder: Path, **changes: Any) -> Path:
+        shutil.copytree(bundle, folder)
+        fields = Bundle.read(bundle).manifest.model_dump(exclude={"format", "files", "digest"})
+        write_manifest(folder, **fields | changes)
+        return folder
+
+    return copy

@@ -3,11 +3,12 @@
 import json
 import math
 import re
+from dataclasses import asdict
 
 import pytest
 
-from linnet.config import load_config
-from linnet.serve import create_app, openapi
+from linnet import Prediction
+from linnet.serve import openapi
 
 TEXTS = ["I love this film", "so bad &amp; so very not good", "rain " * 100]
 
@@ -16,10 +17,10 @@ def test_the_answers_are_the_classifiers(client, classifier):
     answer = client.post("/v1/predict", json={"texts": TEXTS})
     assert answer.status_code == 200
     body = answer.json()
-    assert body["model"] == {"name": classifier.name, "digest": classifier.digest, "min_precision": None}
     assert len(body["predictions"]) == 3
     for item, expected in zip(body["predictions"], classifier.predict(TEXTS), strict=True):
-        assert set(item) == {"label", "probability", "probabilities", "truncated", "labels", "abstained", "fast"}
+        assert set(item) == {"id", "arm", "digest", *Prediction.__dataclass_fields__}
+        assert (item["arm"], item["digest"]) == ("champion", classifier.digest)
         assert (item["label"], item["truncated"]) == (expected.label, expected.truncated)
         assert (item["abstained"], item["fast"]) == (False, False)
         assert item["labels"] == list(expected.labels) == [item["label"]]
@@ -28,6 +29,9 @@ def test_the_answers_are_the_classifiers(client, classifier):
         assert item["probabilities"] == pytest.approx(expected.probabilities)
         assert tuple(item["probabilities"]) == classifier.labels
     assert [item["truncated"] for item in body["predictions"]] == [False, False, True]
+    ids = [item["id"] for item in body["predictions"]]
+    assert all(re.fullmatch(rf"[0-9a-f]{{32}}-{index}", one) for index, one in enumerate(ids))
+    assert body["request_id"] == answer.headers["x-request-id"]
 
 
 def test_the_order_of_the_texts_is_kept(client):
@@ -57,20 +61,36 @@ def test_odd_but_valid_bodies(client, body):
     assert len(answer.json()["predictions"]) == len(json.loads(body)["texts"])
 
 
-def test_the_limit_on_texts_is_inclusive(client, settings):
-    answer = client.post("/v1/predict", json={"texts": ["a"] * settings.max_texts})
-    assert len(answer.json()["predictions"]) == settings.max_texts
+def test_the_limit_on_texts_is_inclusive(client, config):
+    answer = client.post("/v1/predict", json={"texts": ["a"] * config.serve.max_texts})
+    assert len(answer.json()["predictions"]) == config.serve.max_texts
 
 
 def test_health_and_readiness(client, classifier):
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    model = {"name": classifier.name, "digest": classifier.digest, "min_precision": None}
+    model = {"name": classifier.name, "digest": classifier.digest, "min_precision": None, "multi_label": False}
+    arm = {"arm": "champion", "role": "champion", "share": 1.0, "labels": list(classifier.labels), **model}
     engine = {"engine": "onnxruntime", "variant": "fp32", "num_threads": 1, "num_sessions": 1, "max_batch_tokens": 512}
-    found = ready.json()
-    assert found.pop("reason") == classifier.reason
-    assert found == {"status": "ready", "model": model, "engine": engine}
+    assert ready.json() == {"status": "ready", "arms": [arm | {"engine": engine, "reason": classifier.reason}]}
+    assert client.get("/v1/models").json() == client.get("/admin/models").json() == {"arms": ready.json()["arms"]}
+
+
+def test_what_moved_an_answer_is_the_classifiers_word(client, classifier):
+    found = client.post("/v1/explain", json={"text": "I love this &amp; that"}).json()
+    expected = asdict(classifier.explain("I love this &amp; that"))
+    words, wanted = found.pop("words"), expected.pop("words")
+    assert [word.pop("weight") for word in words] == pytest.approx([word.pop("weight") for word in wanted], abs=1e-5)
+    assert words == list(wanted)
+    assert found.pop("request_id") and found.pop("probability") == pytest.approx(expected.pop("probability"))
+    assert found == expected | {"arm": "champion", "digest": classifier.digest}
+
+
+@pytest.mark.parametrize(("change", "code"), [({"label": "none"}, "bad_label"), ({"text": ""}, "bad_text")])
+def test_what_can_not_be_explained_is_refused(client, change, code):
+    answer = client.post("/v1/explain", json={"text": "good day"} | change)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
 
 
 def test_the_description_is_the_same_for_every_model(client):
@@ -79,7 +99,9 @@ def test_the_description_is_the_same_for_every_model(client):
 
 def test_every_route_is_described_with_its_failures():
     description = openapi()
-    assert set(description["paths"]) == {"/v1/predict", "/healthz", "/readyz"}
+    assert set(description["paths"]) == {
+        "/v1/predict", "/v1/explain", "/v1/models", "/admin/models", "/healthz", "/readyz"
+    }  # fmt: skip
     for methods in description["paths"].values():
         for operation in methods.values():
             assert operation["summary"] and operation["description"]
@@ -87,7 +109,7 @@ def test_every_route_is_described_with_its_failures():
                 schema = answer["content"]["application/json"]["schema"]
                 assert status == "200" or schema == {"$ref": "#/components/schemas/ErrorResponse"}
     assert set(description["paths"]["/v1/predict"]["post"]["responses"]) == {
-        "200", "400", "413", "415", "422", "500", "503"
+        "200", "400", "413", "415", "422", "429", "500", "503", "504"
     }  # fmt: skip
 
 
@@ -104,9 +126,3 @@ def test_the_docs_page_needs_no_other_host(client):
     assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|url\(""", page.text)
     assert "connect-src 'self'" in page.headers["content-security-policy"]
     assert "default-src 'none'" in page.headers["content-security-policy"]
-
-
-def test_two_apps_share_nothing(classifier):
-    apps = [create_app(classifier, load_config(overrides={"serve.max_texts": n}).serve) for n in (1, 2)]
-    assert [app.state.service.settings.max_texts for app in apps] == [1, 2]
-    assert apps[0].state.service.classifier is apps[1].state.service.classifier

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from linnet.errors import ModelError
-from linnet.serve import create_app
+from linnet.serve import service
 from linnet.serve.failures import MAX_COMPLAINTS
 
 JSON = {"Content-Type": "application/json"}
@@ -37,7 +37,7 @@ FAILING = {
         "unsupported_media_type",
     ),
     "an odd content type": (post(b"{}", **{"Content-Type": "/;;="}), 415, "unsupported_media_type"),
-    "no body": (post(b""), 422, "invalid_request"),
+    "no body": (post(b""), 400, "bad_json"),
     "not JSON": (post(b"{texts: [a]}"), 400, "bad_json"),
     "half a JSON": (post(b'{"texts": ["a"'), 400, "bad_json"),
     "two JSONs": (post(b'{"texts": ["a"]}{}'), 400, "bad_json"),
@@ -58,12 +58,16 @@ FAILING = {
     "a number among them": (post({"texts": ["a", 1]}), 422, "invalid_request"),
     "a null among them": (post({"texts": ["a", None]}), 422, "invalid_request"),
     "a list among them": (post({"texts": [["a"]]}), 422, "invalid_request"),
+    "a timeout of nothing": (post({"texts": ["a"]}, **{"X-Request-Timeout": "0"}), 400, "bad_timeout"),
+    "a timeout in words": (post({"texts": ["a"]}, **{"X-Request-Timeout": "soon"}), 400, "bad_timeout"),
+    "a timeout without end": (post({"texts": ["a"]}, **{"X-Request-Timeout": "inf"}), 400, "bad_timeout"),
+    "no such arm": (post({"texts": ["a"], "arm": "other"}), 422, "unknown_arm"),
     "too many": (post({"texts": ["a"] * 9}), 422, "too_many_texts"),
-    "an empty text": (post({"texts": ["a", ""]}), 422, "bad_text"),
-    "white space": (post({"texts": ["a", " \n\u3000"]}), 422, "bad_text"),
-    "a NUL": (post({"texts": ["a", "b\0"]}), 422, "bad_text"),
-    "half a surrogate pair": (post(b'{"texts": ["a", "\\ud800"]}'), 422, "bad_text"),
-    "entities in entities": (post({"texts": ["a", "&" + "#38;" * 20 + "lt;"]}), 422, "bad_text"),
+    "an empty text": (post({"texts": [""]}), 422, "bad_text"),
+    "white space": (post({"texts": ["", " \n\u3000"]}), 422, "bad_text"),
+    "a NUL": (post({"texts": ["b\0"]}), 422, "bad_text"),
+    "half a surrogate pair": (post(b'{"texts": ["\\ud800"]}'), 422, "bad_text"),
+    "entities in entities": (post({"texts": ["&" + "#38;" * 20 + "lt;"]}), 422, "bad_text"),
 }
 
 
@@ -87,8 +91,13 @@ def test_every_failure_has_the_one_shape(client, name):
 
 
 @pytest.mark.parametrize("text", ["", "b\0", "\u200b"])
-def test_the_text_that_can_not_be_used_is_named(client, text):
-    error = error_of(client.post("/v1/predict", json={"texts": ["a", "b", text, "c"]}))
+def test_the_text_that_can_not_be_used_is_named_and_the_others_are_answered(client, text):
+    answer = client.post("/v1/predict", json={"texts": ["a", "b", text, "c"]})
+    assert answer.status_code == 200
+    items = answer.json()["predictions"]
+    assert ["label" in item for item in items] == [True, True, False, True]
+    error = items[2]["error"]
+    assert error["code"] == "bad_text"
     assert error["message"].startswith("Text 2: ")
     assert error["details"]["index"] == 2
     assert error["details"]["reason"] in {"empty_text", "nul_byte"}
@@ -115,8 +124,8 @@ def test_a_body_too_large_ends_the_connection(client):
 
 
 @pytest.mark.parametrize("route", ["/v1/predict", "/readyz"])
-def test_a_service_that_has_not_started_is_not_ready(classifier, settings, route):
-    client = TestClient(create_app(classifier, settings))  # not entered: its lifespan does not run
+def test_a_service_that_has_not_started_is_not_ready(app, route):
+    client = TestClient(app)  # not entered: its lifespan does not run
     answer = client.post(route, json={"texts": ["a"]}) if route.startswith("/v1") else client.get(route)
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
@@ -125,19 +134,19 @@ def test_a_service_that_has_not_started_is_not_ready(classifier, settings, route
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_service_that_stops_is_no_longer_ready(classifier, settings):
-    client = TestClient(create_app(classifier, settings))
+def test_a_service_that_stops_is_no_longer_ready(app):
+    client = TestClient(app)
     with client:
         assert client.get("/readyz").status_code == 200
     assert "is shutting down" in error_of(client.get("/readyz"))["message"]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(SECRET), ModelError(SECRET), MemoryError(SECRET)])
-def test_a_defect_is_logged_and_not_told(client, classifier, monkeypatch, caplog, error):
-    def fail(_):
+def test_a_defect_is_logged_and_not_told(client, monkeypatch, caplog, error):
+    def fail(*_):
         raise error
 
-    monkeypatch.setattr(classifier, "predict", fail)
+    monkeypatch.setattr(service, "_read", fail)
     with caplog.at_level(logging.ERROR, "linnet.serve"):
         answer = client.post("/v1/predict", json={"texts": ["a"]}, headers={"X-Request-ID": "mine"})
     assert answer.status_code == 500
@@ -168,8 +177,8 @@ bodies = st.one_of(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(body=bodies)
-def test_no_body_is_a_defect(shared_client, body):
-    answer = shared_client.post("/v1/predict", content=body, headers=JSON)
+def test_no_body_is_a_defect(client, body):
+    answer = client.post("/v1/predict", content=body, headers=JSON)
     if answer.status_code == 200:
         assert len(answer.json()["predictions"]) == len(json.loads(body)["texts"])
     else:
@@ -186,8 +195,8 @@ def test_no_body_is_a_defect(shared_client, body):
         st.binary(max_size=30).map(lambda value: value.replace(b"\n", b"").replace(b"\r", b"")),
     ),
 )
-def test_no_path_or_header_is_a_defect(shared_client, method, path, headers):
-    answer = shared_client.request(method, "/" + quote(path), headers=headers)
+def test_no_path_or_header_is_a_defect(client, method, path, headers):
+    answer = client.request(method, "/" + quote(path), headers=headers)
     assert answer.status_code < 500
     if answer.status_code >= 400:
         error_of(answer)

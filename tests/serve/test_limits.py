@@ -16,8 +16,8 @@ def body_of(size: int) -> bytes:
 
 @pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 413)])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_the_bound_is_inclusive(client, settings, more, status, chunked):
-    body = body_of(settings.max_body_bytes + more)
+def test_the_bound_is_inclusive(client, config, more, status, chunked):
+    body = body_of(config.serve.max_body_bytes + more)
     content = iter([body[:7], body[7:]]) if chunked else body
     assert client.post("/v1/predict", content=content, headers=JSON).status_code == status
 

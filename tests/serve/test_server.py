@@ -62,10 +62,9 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[i
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_start_ask_and_stop(bundle, classifier, number):
-    model = {"name": classifier.name, "digest": classifier.digest, "min_precision": None}
     with running(bundle) as (process, address, _):
         for _ in range(3):
-            assert ask(address, "private words")["model"] == model
+            assert ask(address, "private words")["predictions"][0]["digest"] == classifier.digest
         code, out, err = end(process, number)
     assert code == 0
     assert out == ""

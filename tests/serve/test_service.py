@@ -1,105 +1,130 @@
-"""Computing happens off the event loop, a bounded number at once, and each answer goes to its own request."""
-
-import threading
-from dataclasses import replace
+"""Requests that come at once, that wait, that leave: each gets its own answer, or none is computed."""
 
 import anyio
 import httpx2
-import numpy as np
 import pytest
 
-from linnet.errors import BundleError
-from linnet.serve import create_app
-from linnet.serve.service import PREDICTIONS_AT_ONCE, warm_up
-
-
-class Gate:
-    """Holds every prediction until it is opened, and counts how many wait at once."""
-
-    def __init__(self, predict):
-        self._predict, self._lock = predict, threading.Lock()
-        self._open, self.entered = threading.Event(), threading.Event()
-        self.inside = self.most = 0
-
-    def predict(self, texts):
-        with self._lock:
-            self.inside += 1
-            self.most = max(self.most, self.inside)
-        self.entered.set()
-        assert self._open.wait(timeout=60)
-        with self._lock:
-            self.inside -= 1
-        return self._predict(texts)
-
-    def open(self):
-        self._open.set()
-
-
-@pytest.fixture
-def app(classifier, settings):
-    return create_app(classifier, settings)
-
-
-def test_other_routes_answer_while_requests_compute(app, classifier, monkeypatch):
-    gate = Gate(classifier.predict)
-    monkeypatch.setattr(classifier, "predict", gate.predict)
-    answers = {}
-
-    async def ask(client, number):
-        text = "good " * (number + 1)
-        answers[number] = (await client.post("/v1/predict", json={"texts": [text]})).json()
-
-    async def run():
-        async with app.router.lifespan_context(app), client_of(app) as client, anyio.create_task_group() as tasks:
-            for number in range(12):
-                tasks.start_soon(ask, client, number)
-            await anyio.to_thread.run_sync(gate.entered.wait, 60)
-            for _ in range(20):
-                assert (await client.get("/healthz")).status_code == 200
-                assert (await client.get("/readyz")).status_code == 200
-            assert answers == {}
-            gate.open()
-
-    anyio.run(run)
-    assert gate.most == PREDICTIONS_AT_ONCE
-    monkeypatch.undo()
-    for number, answer in answers.items():
-        (expected,) = classifier.predict(["good " * (number + 1)])
-        assert answer["predictions"][0]["probabilities"] == pytest.approx(expected.probabilities)
-    assert len(answers) == 12
+from linnet.serve.failures import Refusal
+from linnet.serve.service import Service
 
 
 def client_of(app) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://service")
 
 
-def test_one_bad_request_does_not_touch_its_neighbours(app):
-    texts = [["good day"], [""], ["bad day"], ["a\0"], ["sun"]] * 4
+def test_each_of_many_requests_gets_its_own_answer(app, classifier):
+    texts = [["good day"], [""], ["bad day", "so good"], ["a\0"], ["sun " * 40], ["rain", "love", "hate"]] * 20
+    answers = [None] * len(texts)
 
     async def run():
-        statuses = [0] * len(texts)
-
         async def ask(client, number):
-            statuses[number] = (await client.post("/v1/predict", json={"texts": texts[number]})).status_code
+            answers[number] = await client.post("/v1/predict", json={"texts": texts[number]})
 
         async with app.router.lifespan_context(app), client_of(app) as client, anyio.create_task_group() as tasks:
             for number in range(len(texts)):
                 tasks.start_soon(ask, client, number)
-        return statuses
 
-    assert anyio.run(run) == [200, 422, 200, 422, 200] * 4
-
-
-def test_warming_up_refuses_a_model_that_answers_no_probabilities(classifier, settings, monkeypatch):
-    whole = classifier.predict
-    monkeypatch.setattr(classifier, "predict", lambda texts: [replace(a, probability=np.nan) for a in whole(texts)])
-    with pytest.raises(BundleError, match="answers a plain text with no probability"):
-        create_app(classifier, settings)
+    anyio.run(run)
+    for asked, answer in zip(texts, answers, strict=True):
+        if asked in ([""], ["a\0"]):
+            assert answer.status_code == 422
+            continue
+        for item, expected in zip(answer.json()["predictions"], classifier.predict(asked), strict=True):
+            assert item["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
 
 
-def test_warming_up_reads_short_and_long_texts(classifier, monkeypatch):
-    seen = []
-    whole = classifier.predict
-    monkeypatch.setattr(classifier, "predict", lambda texts: seen.extend(whole(texts)) or seen)
-    warm_up(classifier)
-    assert {answer.truncated for answer in seen} == {False, True}
+def test_other_routes_answer_while_a_worker_is_stopped_and_what_waits_is_given_up_in_time(app):
+    async def run():
+        async with app.router.lifespan_context(app), client_of(app) as client:
+            (arm,) = app.state.service.arms
+            (worker,) = arm.pool._workers.values()
+            worker.process.send_signal(19)  # SIGSTOP
+            try:
+                headers = {"X-Request-Timeout": "0.2"}
+                answer = await client.post("/v1/predict", json={"texts": ["good"]}, headers=headers)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+                assert (await client.get("/healthz")).status_code == 200
+                second = await client.post("/v1/predict", json={"texts": ["bad"]}, headers=headers)
+                assert second.status_code == 504
+                assert len(arm.pool.queue) == 1
+                arm.pool.queue.check()
+                assert (len(arm.pool.queue), arm.pool.queue.tokens) == (0, 0)  # given up, so not computed
+            finally:
+                worker.process.send_signal(18)  # SIGCONT
+            assert (await client.post("/v1/predict", json={"texts": ["good"]})).status_code == 200
+
+    anyio.run(run)
+
+
+def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(bundle, config):
+    small = config.model_copy(update={"serve": config.serve.model_copy(update={"max_queue_tokens": 40})})
+
+    async def run():
+        service = Service(small, str(bundle))
+        await service.start()
+        try:
+            (arm,) = service.arms
+            (worker,) = arm.pool._workers.values()
+            worker.process.send_signal(19)
+            found = []
+
+            async def ask():
+                try:
+                    found.extend(await service.predict(["good good good"]))
+                except Refusal as refusal:
+                    found.append(refusal)
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(30):
+                    tasks.start_soon(ask)
+                with anyio.fail_after(20):
+                    while len(found) < 20:
+                        await anyio.sleep(0.01)
+                worker.process.send_signal(18)
+            refused = [one for one in found if isinstance(one, Refusal)]
+            assert len(found) == 30 and 20 <= len(refused) < 30
+            assert {(one.status_code, one.code) for one in refused} == {(429, "overloaded")}
+            assert all(int(one.headers["Retry-After"]) >= 1 for one in refused)
+            assert all(one.answer for one in found if not isinstance(one, Refusal))
+        finally:
+            await service.stop()
+
+    anyio.run(run)
+
+
+def test_a_client_that_left_is_not_computed(app):
+    async def run():
+        async with app.router.lifespan_context(app):
+            (arm,) = app.state.service.arms
+            (worker,) = arm.pool._workers.values()
+            worker.process.send_signal(19)
+            body = b'{"texts": ["good", "bad"]}'
+            messages = [{"type": "http.request", "body": body, "more_body": False}]
+            left, sent = anyio.Event(), []
+
+            async def receive():
+                if messages:
+                    return messages.pop()
+                await left.wait()
+                return {"type": "http.disconnect"}
+
+            async def send(message):
+                sent.append(message)
+
+            scope = {
+                "type": "http",
+                "method": "POST",
+                "path": "/v1/predict",
+                "raw_path": b"/v1/predict",
+                "query_string": b"",
+                "headers": [(b"content-type", b"application/json")],
+            }
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(app, scope, receive, send)
+                await anyio.sleep(0.3)
+                left.set()
+            arm.pool.queue._forget()
+            assert len(arm.pool.queue) == 0
+            worker.process.send_signal(18)
+
+    anyio.run(run)

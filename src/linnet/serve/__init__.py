@@ -5,5 +5,6 @@ Knows nothing of how a model was made, stored or judged.
 
 from linnet.serve.app import create_app, openapi
 from linnet.serve.server import serve
+from linnet.serve.service import Service
 
-__all__ = ["create_app", "openapi", "serve"]
+__all__ = ["Service", "create_app", "openapi", "serve"]

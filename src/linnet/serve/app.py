@@ -4,38 +4,32 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from linnet import Classifier, __version__
-from linnet.config import ServeConfig
+from linnet import __version__
 from linnet.serve.failures import CatchDefects, handle_failures
 from linnet.serve.identity import IdentifyRequests
 from linnet.serve.limits import LimitBody
 from linnet.serve.routes import router
-from linnet.serve.service import Service, warm_up
+from linnet.serve.schemas import ExplainRequest, PredictRequest, SwapRequest
+from linnet.serve.service import Service
 
 DESCRIPTION = """Classifies texts. Every failing route answers in one shape: `{"error": {"code", "message",
 "request_id", "details"?}}`. Send a header `X-Request-ID` to find a request again in the log; each answer carries it."""
+READ_BY_ROUTES = PredictRequest, ExplainRequest, SwapRequest  # not by FastAPI, which so doesn't know of them
 
 
-def create_app(classifier: Classifier, settings: ServeConfig) -> FastAPI:
-    """The HTTP service of one classifier, as an ASGI application.
+def create_app(service: Service) -> FastAPI:
+    """The HTTP service, as an ASGI application.
 
-    The classifier is warmed up first. The service is ready while its lifespan runs, which any ASGI server
-    starts before it listens.
+    Its lifespan, which any ASGI server starts before it listens, verifies, loads and warms the models.
 
     Args:
-        classifier: A loaded and verified bundle.
-        settings: The section `[serve]`; host and port are the server's concern.
-
-    Raises:
-        BundleError: The model answers with something that is no probability.
+        service: What the routes ask.
     """
-    warm_up(classifier)
-    service = Service(classifier, settings)
     app = _with_routes(lifespan=service.lifespan)
     app.state.service = service
     handle_failures(app)
     # The last added is the outermost: an id first, so that every failure can name it.
-    app.add_middleware(LimitBody, max_bytes=settings.max_body_bytes)
+    app.add_middleware(LimitBody, max_bytes=service.settings.max_body_bytes)
     app.add_middleware(CatchDefects)
     app.add_middleware(IdentifyRequests)
     return app
@@ -46,8 +40,20 @@ def openapi() -> dict[str, Any]:
     return _with_routes().openapi()
 
 
+class _Described(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """FastAPI's description, and the bodies that routes read themselves."""
+        if self.openapi_schema is None:
+            schemas = super().openapi()["components"]["schemas"]
+            for model in READ_BY_ROUTES:
+                described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas |= described.pop("$defs", {}) | {model.__name__: described}
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
 def _with_routes(**options: Any) -> FastAPI:
-    app = FastAPI(
+    app = _Described(
         title="Linnet",
         version=__version__,
         description=DESCRIPTION,

@@ -29,8 +29,10 @@ DESCRIPTIONS = {
     413: "The body is larger than `serve.max_body_bytes`.",
     415: "The header `Content-Type` is not `application/json`.",
     422: "The body is JSON, but of a wrong shape, or with no, too many, or unusable texts.",
+    429: "The service is full; the header `Retry-After` says when to try again.",
     500: "A defect of the service; its log has the traceback under the request id.",
-    503: "The service is not ready; try again later.",
+    503: "The service is not ready, or a worker died with the request; try again later.",
+    504: "There was no answer in time.",
 }
 
 logger = logging.getLogger("linnet.serve")
@@ -126,10 +128,6 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 async def _invalid_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     complaints = error.errors()
-    first = complaints[0]
-    if first["type"] == "json_invalid":
-        message = f"Expected a body of JSON; got: {first['ctx']['error']} at position {first['loc'][-1]}."
-        return _answer(request.scope, 400, KNOWN[400][0], message)
     fields = [{"field": _field(item["loc"]), "message": item["msg"]} for item in complaints[:MAX_COMPLAINTS]]
     message = "The body is not what this route takes: " + "; ".join(
         f"{item['field']}  {item['message']}" for item in fields

@@ -1,28 +1,43 @@
-"""The routes. Each asks the service and lays its answer into a schema."""
+"""The routes of Linnet's own. Each asks the service and lays its answer into a schema."""
 
+import asyncio
+import json
+import math
+from collections.abc import Awaitable
 from email.message import Message
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, Response
+from pydantic import BaseModel, ValidationError
 
-from linnet.serve.failures import Refusal, responses
+from linnet.errors import LinnetError, TextError
+from linnet.serve.arms import Arm, Arms
+from linnet.serve.failures import KNOWN, Refusal, responses
 from linnet.serve.identity import request_id
 from linnet.serve.schemas import (
+    ArmInfo,
     EngineInfo,
+    ExplainRequest,
+    ExplainResponse,
     Health,
-    ModelInfo,
+    Models,
     PredictRequest,
     PredictResponse,
     Readiness,
-    TextPrediction,
+    SwapRequest,
 )
-from linnet.serve.service import Service
+from linnet.serve.service import Item, Service
 
 DOCS = files("linnet.serve").joinpath("docs.html").read_text(encoding="utf-8")
 # Nothing of the page comes from, or goes to, another host.
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+TIMEOUT = "X-Request-Timeout"
+
+B = TypeVar("B", bound=BaseModel)
+T = TypeVar("T")
 
 router = APIRouter()
 
@@ -36,6 +51,8 @@ def service_of(request: Request) -> Service:
 def require_json(request: Request) -> None:
     """Refuse a body that doesn't say it is JSON."""
     sent = request.headers.get("content-type", "")
+    if sent == "application/json":
+        return
     header = Message()
     header["content-type"] = sent
     kind, subtype = header.get_content_type().split("/")
@@ -47,44 +64,207 @@ def require_json(request: Request) -> None:
         )
 
 
-def model_info(service: Service) -> ModelInfo:
-    """Which model answers."""
-    manifest = service.classifier.bundle.manifest
-    return ModelInfo(name=manifest.name, digest=manifest.digest, min_precision=manifest.min_precision)
+async def body_of(request: Request, schema: type[B]) -> B:
+    """The body of a request, without FastAPI's way, which costs as much as a small model's answer.
+
+    Not read by pydantic either, to which half a surrogate pair in one text makes the whole no JSON.
+    """
+    require_json(request)
+    body = await request.body()
+    try:
+        return schema.model_validate(json.loads(body))
+    except ValidationError as error:
+        raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
+    except json.JSONDecodeError as error:
+        raise Refusal(400, "bad_json", f"Expected a body of JSON; got: {error.msg} at position {error.pos}.") from None
+    except (ValueError, RecursionError):  # no UTF-8, numbers of thousands of digits, lists in lists without end
+        raise Refusal(400, *KNOWN[400]) from None
+
+
+def timeout_of(request: Request) -> float | None:
+    """Seconds that the client waits for the answer, where it says so.
+
+    Raises:
+        Refusal: It says something else.
+    """
+    sent = request.headers.get(TIMEOUT)
+    if sent is None:
+        return None
+    try:
+        seconds = float(sent)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise Refusal(400, "bad_timeout", f"Expected seconds above 0 in {TIMEOUT}; got {sent[:40]!r}.")
+    return seconds
+
+
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
+    """What work comes to; it is given up when the client leaves."""
+    task = asyncio.ensure_future(work)
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise Refusal(499, "client_left", "The client left before the answer.") from None
+    finally:
+        watcher.cancel()
+
+
+def arm_infos(arms: Arms) -> list[ArmInfo]:
+    """Which models are at work, and how."""
+    return [_arm_info(arm) for arm in arms]
+
+
+def _arm_info(arm: Arm) -> ArmInfo:
+    manifest, choice = arm.pool.bundle.manifest, arm.pool.choice
+    return ArmInfo(
+        arm=arm.name,
+        role=arm.role,
+        share=arm.share,
+        name=manifest.name,
+        digest=manifest.digest,
+        labels=list(manifest.labels),
+        multi_label=manifest.multi_label,
+        min_precision=manifest.min_precision,
+        engine=EngineInfo.model_validate(choice.plan),
+        reason=choice.reason,
+    )
+
+
+def item_error(error: TextError | Refusal) -> dict[str, Any]:
+    """Why a text of several has no answer."""
+    if isinstance(error, Refusal):
+        return {"code": error.code, "message": error.message}
+    return {"code": error.code, "message": str(error), "details": {"reason": error.reason, "index": error.index}}
+
+
+def item_content(item: Item) -> dict[str, Any]:
+    """What became of one text, as `TextPrediction` or `TextFailure` has it."""
+    if item.answer is None:
+        assert item.error is not None
+        return {"error": item_error(item.error)}
+    prediction = item.answer.prediction
+    return {
+        "id": item.id,
+        "arm": item.arm.name,
+        "digest": item.arm.pool.bundle.digest,
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "probabilities": prediction.probabilities,
+        "truncated": prediction.truncated,
+        "labels": prediction.labels,
+        "abstained": prediction.abstained,
+        "fast": prediction.fast,
+    }
+
+
+def raise_if_none(items: list[Item]) -> None:
+    """Pass if there is an answer at all.
+
+    Raises:
+        TextError, Refusal: There is none; the first text's reason.
+    """
+    if all(item.error is not None for item in items):
+        # What is the service's own doing goes first: the client may send such a request again.
+        errors = [item.error for item in items if item.error is not None]
+        raise next((error for error in errors if isinstance(error, Refusal)), errors[0])
+
+
+def body_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """What the OpenAPI says of a body that `body_of` reads."""
+    reference = {"$ref": f"#/components/schemas/{schema.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}}
 
 
 @router.post(
     "/v1/predict",
     summary="Classify texts",
-    response_description="One prediction a text.",
-    responses=responses(400, 413, 415, 422, 500, 503),
-    dependencies=[Depends(require_json)],
+    response_description="What became of each text.",
+    response_model=PredictResponse,
+    responses=responses(400, 413, 415, 422, 429, 500, 503, 504),
+    openapi_extra=body_schema(PredictRequest),
 )
-async def predict(
-    request: Request, body: PredictRequest, service: Annotated[Service, Depends(service_of)]
-) -> PredictResponse:
-    """Labels, probabilities, whether the text was cut and whether the model abstained, for each text in order."""
-    predictions = await service.predict(body.texts)
-    return PredictResponse(
-        request_id=request_id(request.scope),
-        model=model_info(service),
-        predictions=[TextPrediction.model_validate(prediction) for prediction in predictions],
-    )
+async def predict(request: Request) -> Response:
+    """Labels, probabilities, whether the text was cut and whether the model abstained, for each text in order.
+
+    A text that can't be used has its own `error`, and the others their answers; where none has one, the request fails.
+    The header `X-Request-Timeout` says how many seconds the client waits.
+    """
+    service: Service = request.app.state.service
+    service.check_started()
+    body, timeout = await body_of(request, PredictRequest), timeout_of(request)
+    items = await while_connected(request, service.predict(body.texts, body.arm, body.key, timeout))
+    raise_if_none(items)
+    content = {"request_id": request_id(request.scope), "predictions": [item_content(item) for item in items]}
+    return Response(json.dumps(content), media_type="application/json")
+
+
+@router.post(
+    "/v1/explain",
+    summary="Say which words moved an answer",
+    response_model=ExplainResponse,
+    responses=responses(400, 413, 415, 422, 429, 500, 503, 504),
+    openapi_extra=body_schema(ExplainRequest),
+)
+async def explain(request: Request) -> Response:
+    """The weight of each word: by how much the label's log odds are less without it. Costs about 20 answers."""
+    service: Service = request.app.state.service
+    body = await body_of(request, ExplainRequest)
+    arm, found = await while_connected(request, service.explain(body.text, body.label, body.arm))
+    content = {"request_id": request_id(request.scope), "arm": arm.name, "digest": arm.pool.bundle.digest, **found}
+    return Response(json.dumps(content), media_type="application/json")
+
+
+@router.get("/v1/models", summary="Which models are at work?", responses=responses(500, 503))
+async def models(service: Annotated[Service, Depends(service_of)]) -> Models:
+    """The arms, their shares, and how each is run."""
+    return Models(arms=arm_infos(service.arms))
 
 
 @router.get("/healthz", summary="Is the process alive?", responses=responses(500))
 async def healthz() -> Health:
-    """Answers as long as the process does; says nothing of the model."""
+    """Answers as long as the process does; says nothing of the models."""
     return Health(status="ok")
 
 
 @router.get("/readyz", summary="Can the service answer?", responses=responses(500, 503))
 async def readyz(service: Annotated[Service, Depends(service_of)]) -> Readiness:
-    """200 when the model is verified, loaded and warm; else 503 with the reason."""
+    """200 when every model is verified, loaded and warm, and every worker up; else 503 with the reason."""
     service.check_ready()
-    classifier = service.classifier
-    engine = EngineInfo.model_validate(classifier.plan)
-    return Readiness(status="ready", model=model_info(service), engine=engine, reason=classifier.reason)
+    return Readiness(status="ready", arms=arm_infos(service.arms))
+
+
+@router.get("/admin/models", summary="Which models are at work?", responses=responses(500, 503))
+async def admin_models(service: Annotated[Service, Depends(service_of)]) -> Models:
+    """As `/v1/models`."""
+    return Models(arms=arm_infos(service.arms))
+
+
+@router.post(
+    "/admin/models",
+    summary="Put other models to work",
+    response_model=Models,
+    responses=responses(400, 413, 415, 422, 500, 503),
+    openapi_extra=body_schema(SwapRequest),
+)
+async def swap_models(request: Request) -> Models:
+    """Verifies, loads and warms the bundles beside those at work, then switches; no request fails meanwhile.
+
+    Where one can't be used the old ones go on, and the answer says why. The paths are the service's own.
+    """
+    service: Service = request.app.state.service
+    body = await body_of(request, SwapRequest)
+    try:
+        return Models(arms=arm_infos(await service.swap(body.arms)))
+    except LinnetError as error:  # of the arms that were asked for: whoever asks is to know
+        raise Refusal(422, error.code, str(error)) from None
 
 
 @router.get("/docs", include_in_schema=False)

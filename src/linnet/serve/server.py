@@ -1,5 +1,6 @@
 """The process: bind, load, announce, run until told to stop, drain, end well."""
 
+import asyncio
 import ipaddress
 import logging
 import signal
@@ -13,9 +14,10 @@ from typing import Any
 import uvicorn
 
 from linnet.config import Config
-from linnet.errors import UsageError
-from linnet.predict import load
+from linnet.errors import LinnetError, UsageError
 from linnet.serve.app import create_app
+from linnet.serve.failures import Refusal
+from linnet.serve.service import Service
 
 GRACE_SECONDS = 25  # orchestrators kill after 30
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that it is they who close
@@ -79,9 +81,9 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
     """
     address = f"{config.serve.host} port {config.serve.port}"
     with _bind(config.serve.host, config.serve.port, address) as listener:
-        classifier = load(bundle, **config.predict.model_dump())
+        service = Service(config, str(bundle))
         settings = uvicorn.Config(
-            create_app(classifier, config.serve),
+            create_app(service),
             log_config=LOGGING,
             access_log=False,  # it would log paths; `linnet.serve` logs routes
             server_header=False,
@@ -91,11 +93,34 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        logger.info("Answers in %s: %s", classifier.plan, classifier.reason)  # not before there is a log
         if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             logger.warning("%s is open to other machines and asks for no key: whoever reaches it may use it", address)
-        line = f"Serving {classifier.name} ({classifier.digest[:12]}) on {_url(listener)}"
-        Server(settings, address, lambda: announce(line)).run(sockets=[listener])
+        with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
+            runner.run(_serve(service, settings, listener, address, announce))
+
+
+async def _serve(
+    service: Service, settings: uvicorn.Config, listener: socket.socket, address: str, announce: Callable[[str], None]
+) -> None:
+    # Started before the server, so that a bundle which can't be used ends it in a sentence.
+    settings.load()  # its log, which the start writes to
+    await service.start()
+    try:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(_read_anew(service)))
+        bundle = service.arms.champion.pool.bundle
+        line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {_url(listener)}"
+        await Server(settings, address, lambda: announce(line)).serve(sockets=[listener])
+    finally:
+        await service.stop()
+
+
+async def _read_anew(service: Service) -> None:
+    try:
+        arms = await service.swap()
+    except (LinnetError, Refusal) as error:
+        logger.error("SIGHUP: the models at work go on, as others can't be used: %s", error)
+    else:
+        logger.info("SIGHUP: at work are %s", ", ".join(f"{arm.name} {arm.pool.bundle.digest[:12]}" for arm in arms))
 
 
 @contextmanager

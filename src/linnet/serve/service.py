@@ -1,82 +1,325 @@
-"""The classifier at work: ready or not, and computing off the event loop so that other routes answer meanwhile."""
+"""The models at work: texts are read off the event loop, wait for their arm, and come back as answers."""
 
-import math
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-import anyio
-
-from linnet.config import ServeConfig
-from linnet.errors import BundleError
-from linnet.predict import Classifier, Prediction
+from linnet.config import ArmConfig, Config
+from linnet.errors import TextError
+from linnet.predict.stages import Encodings
+from linnet.serve.arms import CHAMPION, Arm, Arms, check_arms, draw, open_arms
 from linnet.serve.failures import Refusal
+from linnet.serve.workers import Answer, Full
+from linnet.serve.workers.pool import Batch
 
-# One request computes while another is tokenised; more at once would only share the same cores.
-PREDICTIONS_AT_ONCE = 2
-WARM_UP_TEXTS = ["a", "a text of a few words to warm up with", "a long one " * 200]
+DRAIN_SECONDS = 20.0  # that models which are no longer asked have for what they were asked
+
+T = TypeVar("T")
+
+logger = logging.getLogger("linnet.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one text of a request.
+
+    Attributes:
+        id: Names the answer, for feedback.
+        arm: Who was asked.
+        tokens: Of the text, as the model reads it.
+        answer: The answer; None where there is an error.
+        error: Why there is no answer.
+    """
+
+    id: str
+    arm: Arm
+    tokens: int
+    answer: Answer | None = None
+    error: TextError | Refusal | None = None
 
 
 class Service:
-    """What the routes ask.
+    """What the routes ask. Of one event loop alone.
 
     Args:
-        classifier: A loaded and verified bundle.
-        settings: The section `[serve]`.
+        config: `[predict]` and `[serve]` are used.
+        bundle: The champion's folder.
 
     Attributes:
-        classifier: The classifier that answers.
-        settings: The settings given.
-        unready: Why the service can't answer; None when it can.
+        settings: The section `[serve]`.
+        unready: Why the service can't answer anything; None when it can.
+        on_batch: Told of every batch, with the arm's name.
+        on_item: Told of every text, and whether its answer is only looked at.
     """
 
-    def __init__(self, classifier: Classifier, settings: ServeConfig):
-        self.classifier, self.settings = classifier, settings
+    def __init__(self, config: Config, bundle: str):
+        self.config, self.settings = config, config.serve
         self.unready: str | None = "The service has not started yet."
-        self._threads = anyio.CapacityLimiter(PREDICTIONS_AT_ONCE)
+        self.on_batch: Callable[[str, Batch], None] = lambda arm, batch: None
+        self.on_item: Callable[[Item, str, bool], None] = lambda item, text, shadow: None
+        self._asked: Mapping[str, ArmConfig] = {CHAMPION: ArmConfig(bundle=bundle), **config.serve.arms}
+        self._arms: Arms | None = None
+        self._swapping = asyncio.Lock()
+        self._reading = ThreadPoolExecutor(1, "linnet-read")
+        self._aside: set[asyncio.Task[None]] = set()
+
+    @property
+    def arms(self) -> Arms:
+        """The models at work."""
+        self.check_started()
+        assert self._arms is not None
+        return self._arms
+
+    async def start(self) -> None:
+        """Verify, load and warm all models.
+
+        Raises:
+            ConfigError: The arms can't be served together.
+            BundleError: A bundle can't be used.
+        """
+        if self._arms is None:
+            self._arms = await open_arms(self.config, self._asked, self._batch)
+            self.unready = None
+
+    async def stop(self) -> None:
+        """Take nothing more, answer what waits, and end the workers."""
+        self.unready = "The service is shutting down."
+        arms, self._arms = self._arms, None
+        await asyncio.gather(*self._aside, return_exceptions=True)
+        if arms:
+            await asyncio.gather(*(arm.pool.stop(DRAIN_SECONDS) for arm in arms))
+        self._reading.shutdown(wait=False)
 
     @asynccontextmanager
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
-        """Be ready while the block runs."""
-        self.unready = None
+        """Be at work while the block runs; where it is already, whoever started it stops it too."""
+        mine = self._arms is None
+        await self.start()
         try:
             yield
         finally:
-            self.unready = "The service is shutting down."
+            if mine:
+                await self.stop()
 
-    async def predict(self, texts: Sequence[str]) -> list[Prediction]:
+    async def swap(self, settings: Mapping[str, ArmConfig] | None = None) -> Arms:
+        """Put other arms to work: these, or those asked for last, read anew. Until they are, the old ones go on.
+
+        Raises:
+            ConfigError: They can't be served together; the old ones go on.
+            BundleError: A bundle can't be used; the old ones go on.
+        """
+        async with self._swapping:
+            asked = self._asked if settings is None else settings
+            check_arms(asked)
+            old = self.arms
+            new = await open_arms(self.config, asked, self._batch, old)
+            if self._arms is not old:  # stopped meanwhile
+                await asyncio.gather(*(arm.pool.stop() for arm in new if arm.pool not in {arm.pool for arm in old}))
+                self.check_started()
+            self._arms, self._asked = new, asked
+            kept = {arm.pool for arm in new}
+            for arm in old:
+                if arm.pool not in kept:
+                    self._go_on(arm.pool.stop(DRAIN_SECONDS))
+            return new
+
+    async def predict(
+        self, texts: Sequence[str], arm: str | None = None, key: str | None = None, timeout: float | None = None
+    ) -> list[Item]:
         """Classify the texts of one request.
 
+        Args:
+            texts: Raw texts.
+            arm: Who is asked; None: as the shares say.
+            key: What decides the arm in place of the text, such as a user's id.
+            timeout: Seconds to answer in.
+
+        Returns:
+            What became of each text, in order; an error at most of those that can't be answered.
+
         Raises:
-            Refusal: The service is not ready, or these are too many texts.
-            TextError: A text can't be used; the message names its index.
+            Refusal: The service is not ready, has no room, or these are too many texts; or the time is over.
         """
-        self.check_ready()
-        if len(texts) > self.settings.max_texts:
-            raise Refusal(
-                422,
-                "too_many_texts",
-                f"Expected at most {self.settings.max_texts} texts in a request; got {len(texts)}. "
-                "Send them in several requests.",
-                details={"max_texts": self.settings.max_texts},
-            )
-        return await anyio.to_thread.run_sync(self.classifier.predict, texts, limiter=self._threads)
+        self.check_count(len(texts))
+        arms = self.arms
+        chosen = [arms.named(arm) if arm is not None else arms.choose(key if key is not None else t) for t in texts]
+        for one in set(chosen):
+            self._check_room(one)
+        loop = asyncio.get_running_loop()
+        end = min(timeout or self.settings.timeout_seconds, self.settings.timeout_seconds)
+        waiting: list[asyncio.Future[Answer]] = []
+        try:
+            async with asyncio.timeout(end):
+                read = await loop.run_in_executor(self._reading, _read, texts, chosen)
+                places = self._put(read, chosen, waiting)
+                answers = [await _settled(future) for future in waiting]
+        except TimeoutError:
+            message = f"No answer within {end:g} s. Try again later, or ask for more time with X-Request-Timeout."
+            raise Refusal(504, "deadline_exceeded", message) from None
+        finally:
+            for future in waiting:
+                future.cancel()  # of a client that left; nothing to those that are done
+        identity = uuid.uuid4().hex
+        items = []
+        for index, (text, one, encoded) in enumerate(zip(texts, chosen, read, strict=True)):
+            name = f"{identity}-{index}"
+            if isinstance(encoded, TextError):
+                item = Item(name, one, 0, error=encoded)
+            else:
+                found = answers[places[index]]
+                tokens = len(encoded[0].ids)
+                item = (
+                    Item(name, one, tokens, found)
+                    if isinstance(found, Answer)
+                    else Item(name, one, tokens, error=found)
+                )
+            items.append(item)
+            self.on_item(item, text, False)
+        self._ask_shadows(arms, texts, identity)
+        return items
 
-    def check_ready(self) -> None:
-        """Pass if the service can answer.
+    async def explain(self, text: str, label: str | None, arm: str | None) -> tuple[Arm, dict[str, Any]]:
+        """What moved the answer to a text, and whose it is.
 
         Raises:
-            Refusal: It can't; the message says why.
+            Refusal: As of `predict`; or the label is unknown.
+            TextError: The text can't be used.
+        """
+        chosen = self.arms.named(arm) if arm is not None else self.arms.choose(text)
+        cleaned = chosen.pool.codec.clean(text)
+        end, future = self.settings.timeout_seconds, None
+        try:
+            async with asyncio.timeout(end):
+                future = self._with_room(lambda: chosen.pool.explain(cleaned, label))
+                reply = await future
+        except TimeoutError:
+            raise Refusal(504, "deadline_exceeded", f"No answer within {end:g} s. Try again later.") from None
+        finally:
+            if future:
+                future.cancel()
+        if "error" in reply:
+            raise Refusal(422, reply["error"]["code"], reply["error"]["message"])
+        return chosen, reply["explanation"]
+
+    def check_started(self) -> None:
+        """Pass if the service has models at work.
+
+        Raises:
+            Refusal: It hasn't; the message says why.
         """
         if self.unready is not None:
             raise Refusal(503, "not_ready", f"{self.unready} Try again later.", headers={"Retry-After": "1"})
 
+    def check_ready(self) -> None:
+        """Pass if all is well: started, and every worker up.
 
-def warm_up(classifier: Classifier) -> None:
-    """Answer once for short and for long texts, so that no user waits for memory and code to be laid out.
+        Raises:
+            Refusal: It isn't; the message says why.
+        """
+        self.check_started()
+        for arm in self.arms:
+            if arm.pool.unready:
+                raise Refusal(503, "not_ready", arm.pool.unready, headers={"Retry-After": "1"})
 
-    Raises:
-        BundleError: The model answers with something that is no probability.
-    """
-    if not all(math.isfinite(answer.probability) for answer in classifier.predict(WARM_UP_TEXTS)):
-        raise BundleError(f"{classifier.bundle.path} answers a plain text with no probability. Export it again.")
+    def check_count(self, texts: int) -> None:
+        """Pass if a request has as many texts as one may have.
+
+        Raises:
+            Refusal: It has more.
+        """
+        most = self.settings.max_texts
+        if texts > most:
+            message = f"Expected at most {most} texts in a request; got {texts}. Send them in several requests."
+            raise Refusal(422, "too_many_texts", message, details={"max_texts": most})
+
+    def _check_room(self, arm: Arm) -> None:
+        self._with_room(arm.pool.check)
+
+    @staticmethod
+    def _with_room(put: Callable[[], T]) -> T:
+        try:
+            return put()
+        except Full as full:
+            seconds = max(1, round(full.retry_after + 0.5))
+            message = f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
+            raise Refusal(429, "overloaded", message, headers={"Retry-After": str(seconds)}) from None
+
+    def _put(
+        self, read: "list[Encodings | TextError]", chosen: list[Arm], waiting: "list[asyncio.Future[Answer]]"
+    ) -> dict[int, int]:
+        """Let the texts that can be used wait for their arms; says at which place of `waiting` each is."""
+        places: dict[int, int] = {}
+        for arm in dict.fromkeys(chosen):
+            mine = [i for i, encoded in enumerate(read) if chosen[i] is arm and not isinstance(encoded, TextError)]
+            if mine:
+                texts: list[Encodings] = [read[i] for i in mine]  # type: ignore[misc]
+                futures = self._with_room(lambda arm=arm, texts=texts: arm.pool.classify(texts))  # type: ignore[misc]
+                places |= {i: len(waiting) + k for k, i in enumerate(mine)}
+                waiting += futures
+        return places
+
+    def _ask_shadows(self, arms: Arms, texts: Sequence[str], identity: str) -> None:
+        for arm in arms.shadows:
+            mine = [(index, text) for index, text in enumerate(texts) if draw(f"{arm.name} {text}") < arm.share]
+            if mine:
+                self._go_on(self._ask_shadow(arm, mine, f"{identity}-{arm.name}"))
+
+    async def _ask_shadow(self, arm: Arm, texts: list[tuple[int, str]], identity: str) -> None:
+        """Ask a shadow; where it has no room, or no answer, only the log and the metrics know."""
+        loop = asyncio.get_running_loop()
+        raw = [text for _, text in texts]
+        read = await loop.run_in_executor(self._reading, _read, raw, [arm] * len(raw))
+        for (index, text), encoded in zip(texts, read, strict=True):
+            name = f"{identity}-{index}"
+            if isinstance(encoded, TextError):
+                continue  # as the other arm has said
+            found: Answer | Refusal
+            try:
+                (future,) = self._with_room(lambda encoded=encoded: arm.pool.classify([encoded]))  # type: ignore[misc]
+                found = await _settled(future)
+            except Refusal as refusal:
+                found = refusal
+            answer, error = (found, None) if isinstance(found, Answer) else (None, found)
+            self.on_item(Item(name, arm, len(encoded[0].ids), answer, error), text, True)
+
+    def _batch(self, arm: str, batch: Batch) -> None:
+        self.on_batch(arm, batch)
+
+    def _go_on(self, work: Any) -> None:
+        """Let something run beside the requests; what it fails with is said in the log."""
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._aside.discard(task)
+            if not task.cancelled() and task.exception():
+                logger.error("this is a defect of Linnet", exc_info=task.exception())
+
+        task = asyncio.create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(end)
+
+
+def _read(texts: Sequence[str], arms: Sequence[Arm]) -> "list[Encodings | TextError]":
+    """Each text as its arm's model reads it, or why it can't."""
+    read: list[Encodings | TextError | None] = [None] * len(texts)
+    for arm in dict.fromkeys(arms):
+        codec, cleaned = arm.pool.codec, {}
+        for index in (i for i, one in enumerate(arms) if one is arm):
+            try:
+                cleaned[index] = codec.clean(texts[index])
+            except TextError as error:
+                read[index] = TextError(error.reason, f"Text {index}: {error}", index)
+        for index, encoded in zip(cleaned, codec.encode(list(cleaned.values())), strict=True):
+            read[index] = encoded
+    return [one for one in read if one is not None]
+
+
+async def _settled(future: "asyncio.Future[Answer]") -> Answer | Refusal:
+    try:
+        return await future
+    except Refusal as refusal:
+        return refusal

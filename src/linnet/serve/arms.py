@@ -1,0 +1,163 @@
+"""Which model answers a text: the champion, or a challenger with a share of them; shadows answer for the log alone."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from linnet.bundle import Bundle
+from linnet.config import ArmConfig, Config
+from linnet.errors import ConfigError
+from linnet.predict.plan import choose_plan
+from linnet.serve.failures import Refusal
+from linnet.serve.workers import Pool
+from linnet.serve.workers.pool import Batch
+
+CHAMPION = "champion"
+Role = Literal["champion", "challenger", "shadow"]
+
+logger = logging.getLogger("linnet.serve")
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """A model that answers.
+
+    Attributes:
+        name: What answers call it.
+        role: What it is for.
+        share: Of the texts, from 0 to 1; of a shadow, those that it is asked beside another.
+        pool: Its workers.
+        settings: What it was made from.
+    """
+
+    name: str
+    role: Role
+    share: float
+    pool: Pool
+    settings: ArmConfig
+
+
+class Arms:
+    """All models at a time, and who answers what. Never changed; a swap makes others.
+
+    Args:
+        arms: One champion, whose share is what the challengers leave, and any number of others.
+    """
+
+    def __init__(self, arms: Iterable[Arm]):
+        self._arms = {arm.name: arm for arm in arms}
+        # A challenger's part begins where the one before ends, so that no text of that one moves with its share.
+        self._bounds: list[tuple[float, Arm]] = []
+        bound = 0.0
+        for arm in self._arms.values():
+            if arm.role == "challenger":
+                bound += arm.share
+                self._bounds.append((bound, arm))
+        self.shadows = [arm for arm in self._arms.values() if arm.role == "shadow"]
+
+    def __iter__(self) -> Iterator[Arm]:
+        return iter(self._arms.values())
+
+    @property
+    def champion(self) -> Arm:
+        """Who answers what no challenger does."""
+        return self._arms[CHAMPION]
+
+    def choose(self, key: str) -> Arm:
+        """Who answers; the same for the same key, such as a user's id or the text itself."""
+        if not self._bounds:
+            return self.champion
+        place = draw(key)
+        return next((arm for bound, arm in self._bounds if place < bound), self.champion)
+
+    def named(self, name: str) -> Arm:
+        """The arm that a request asks for.
+
+        Raises:
+            Refusal: There is none of this name, or it is a shadow, whose answers are for the log alone.
+        """
+        arm = self._arms.get(name)
+        if arm is None or arm.role == "shadow":
+            known = ", ".join(arm.name for arm in self._arms.values() if arm.role != "shadow")
+            raise Refusal(422, "unknown_arm", f"Expected one of the arms {known}; got {name!r:.60}.")
+        return arm
+
+
+def draw(key: str) -> float:
+    """A number from 0 to 1 that is always the same for a key, and even over many."""
+    return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()) / 2**64
+
+
+def check_arms(settings: Mapping[str, ArmConfig]) -> None:
+    """Pass if arms can be served together.
+
+    Raises:
+        ConfigError: There is no champion, or the shares leave nothing for it.
+    """
+    champion = settings.get(CHAMPION)
+    if champion is None or champion.shadow:
+        raise ConfigError(f"Expected an arm {CHAMPION!r} that is no shadow; got {', '.join(settings) or 'none'}.")
+    share = sum(arm.share for name, arm in settings.items() if name != CHAMPION and not arm.shadow)
+    if share > 1:
+        raise ConfigError(f"Expected shares of the challengers that are at most 1 together; got {share:g}.")
+
+
+async def open_arms(
+    config: Config, settings: Mapping[str, ArmConfig], on_batch: Callable[[str, Batch], None], known: Iterable[Arm] = ()
+) -> Arms:
+    """Verify, load and warm the bundles of all arms; what is at work already, and unchanged, stays.
+
+    Args:
+        config: `[predict]` and `[serve]` are used.
+        settings: Arm name to its settings.
+        on_batch: Told of every batch, with the arm's name.
+        known: Arms at work.
+
+    Raises:
+        ConfigError: These arms can't be served together.
+        BundleError: A bundle can't be used; nothing that was started for this is left.
+        ProofError: A bundle's proof is missing or failed.
+    """
+    check_arms(settings)
+    at_work = {(arm.name, arm.pool.bundle.digest, arm.pool.bundle.path): arm.pool for arm in known}
+    made: list[Pool] = []
+    arms = []
+    try:
+        for name, arm in settings.items():
+            bundle = await asyncio.to_thread(_verified, Path(arm.bundle))
+            pool = at_work.get((name, bundle.digest, bundle.path))
+            if pool is None:
+                choice = choose_plan(bundle, **config.predict.model_dump())
+                pool = Pool(bundle, choice, config.serve, lambda batch, name=name: on_batch(name, batch))  # type: ignore[misc]
+                await pool.start()
+                made.append(pool)
+                logger.info("%s: %s (%s) runs as %s: %s", name, bundle.manifest.name, bundle.digest[:12], *_how(pool))
+            arms.append(Arm(name, _role(name, arm), arm.share, pool, arm))
+    except BaseException:
+        for pool in made:
+            await pool.stop()
+        raise
+    others = sum(arm.share for arm in arms if arm.role == "challenger")
+    return Arms(
+        Arm(arm.name, arm.role, 1 - others, arm.pool, arm.settings) if arm.role == "champion" else arm for arm in arms
+    )
+
+
+def _verified(path: Path) -> Bundle:
+    bundle = Bundle.read(path)
+    bundle.verify()
+    return bundle
+
+
+def _role(name: str, arm: ArmConfig) -> Role:
+    if name == CHAMPION:
+        return "champion"
+    return "shadow" if arm.shadow else "challenger"
+
+
+def _how(pool: Pool) -> tuple[str, str]:
+    return str(pool.choice.plan), pool.choice.reason

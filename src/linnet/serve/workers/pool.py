@@ -1,0 +1,294 @@
+"""The workers of one bundle: started, fed from one queue, watched, and started again when they die."""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from linnet.bundle import Bundle
+from linnet.config import ServeConfig
+from linnet.errors import BundleError, LinnetError
+from linnet.predict.codec import Codec
+from linnet.predict.host import available_cores
+from linnet.predict.plan import Choice
+from linnet.predict.stages import Answered, Encodings
+from linnet.serve.failures import Refusal
+from linnet.serve.workers.queue import Answer, Job, Queue
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds before a dead worker is started again, doubled each time
+STEADY = 60.0  # seconds after which a worker that dies is one that works
+START_SECONDS, REPLY_SECONDS = 300.0, 60.0  # after which a worker hangs
+LINE_BYTES = 1 << 28  # of one reply
+EXPLAINED = 20  # answers that explaining a text takes
+
+logger = logging.getLogger("linnet.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was computed at once, for metrics: texts, their tokens, those with padding, and the seconds it took."""
+
+    texts: int
+    tokens: int
+    padded_tokens: int
+    seconds: float
+
+
+class Gone(Exception):
+    """A worker's process has ended, or hangs, or talks nonsense."""
+
+
+class Worker:
+    """A running process; see `process.py` for what it is told and replies.
+
+    Args:
+        order: Its first line.
+    """
+
+    def __init__(self, order: dict[str, Any]):
+        self._order = order
+
+    async def start(self) -> None:
+        """Start the process, and wait until it is ready.
+
+        Raises:
+            BundleError: It can't load the bundle.
+            Gone: It ended without a word.
+        """
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "linnet.serve.workers.process", str(theirs.fileno())]
+        with theirs:
+            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        try:
+            self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
+            reply = await self.ask(self._order, START_SECONDS)
+            if "error" in reply:
+                raise BundleError(reply["error"]["message"])
+        except BaseException:
+            self.kill()
+            raise
+
+    async def ask(self, message: dict[str, Any], seconds: float = REPLY_SECONDS) -> dict[str, Any]:
+        """The reply to a message.
+
+        Raises:
+            Gone: There is none within so many seconds.
+        """
+        try:
+            self._writer.write(json.dumps(message).encode() + b"\n")
+            async with asyncio.timeout(seconds):
+                reply: dict[str, Any] = json.loads(await self._reader.readline())
+        except (OSError, ValueError, TimeoutError) as error:  # nothing, or half a line, of one that has died
+            code = self.process.poll()
+            raise Gone(f"exit code {code}" if code is not None else str(error) or type(error).__name__) from None
+        return reply
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if hasattr(self, "_writer"):
+            self._writer.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class Pool:
+    """Workers that share a queue.
+
+    Args:
+        bundle: A verified bundle.
+        choice: How it is run; as many workers as it has sessions, of one session each.
+        settings: The section `[serve]`.
+        on_batch: Told of every batch.
+
+    Attributes:
+        bundle: The bundle given.
+        codec: Its texts to token ids, and logits to predictions.
+        choice: As given, its threads and workers counted.
+        queue: What waits.
+        restarts: How often a worker died and was started again.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        choice: Choice,
+        settings: ServeConfig,
+        on_batch: Callable[[Batch], None] = lambda batch: None,
+    ):
+        workers = settings.workers or choice.plan.num_sessions
+        threads = choice.plan.num_threads or max(1, available_cores() // workers)
+        self.choice = replace(choice, plan=replace(choice.plan, num_sessions=workers, num_threads=threads))
+        self.bundle, self.codec = bundle, Codec(bundle)
+        self.queue = Queue(settings.max_queue_tokens, settings.max_wait_seconds, choice.plan.max_batch_tokens)
+        self.restarts = 0
+        self._on_batch = on_batch
+        plan = asdict(replace(self.choice.plan, num_sessions=1))
+        self._order = {"bundle": os.path.abspath(bundle.path), "digest": bundle.digest, "plan": plan}
+        self._workers: dict[int, Worker] = {}
+        self._down: dict[int, str] = {}
+        self._computing = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start all workers, and go on when they are warm.
+
+        Raises:
+            BundleError: The bundle can't be run.
+        """
+        workers = [Worker(self._order) for _ in range(self.choice.plan.num_sessions)]
+        starts = await asyncio.gather(*(worker.start() for worker in workers), return_exceptions=True)
+        failed = [start for start in starts if start is not None]
+        if failed:
+            for worker, start in zip(workers, starts, strict=True):
+                if start is None:
+                    worker.kill()
+            if isinstance(failed[0], Gone):
+                raise BundleError(f"A worker with {self.bundle.path} ended while it started: {failed[0]}.")
+            raise failed[0]
+        self._workers = dict(enumerate(workers))
+        self._tasks = [asyncio.create_task(self._keep(number, worker)) for number, worker in enumerate(workers)]
+
+    async def stop(self, drain_seconds: float = 0.0) -> None:
+        """End all workers, when what waits is answered or the time is over; what then still waits is refused."""
+        end = time.monotonic() + drain_seconds
+        while (len(self.queue) or self._computing) and self._workers and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.queue.fail(Refusal(503, "not_ready", "The service is shutting down.", headers={"Retry-After": "1"}))
+
+    @property
+    def workers_up(self) -> int:
+        """Workers that can answer."""
+        return len(self._workers)
+
+    @property
+    def unready(self) -> str | None:
+        """Why not all workers can answer; None if they can."""
+        if not self._down:
+            return None
+        total, reason = self.choice.plan.num_sessions, next(iter(self._down.values()))
+        return (
+            f"{len(self._down)} of {total} workers of {self.bundle.manifest.name} are being started again ({reason})."
+        )
+
+    def classify(self, texts: Sequence[Encodings]) -> "list[asyncio.Future[Answer]]":
+        """Let texts wait for an answer, all or none.
+
+        Raises:
+            Full: There is no room.
+            Refusal: No worker is up.
+        """
+        jobs = [Job(max(len(encodings[0].ids), 1), encodings) for encodings in texts]
+        self._put(jobs)
+        return [job.done for job in jobs]
+
+    def explain(self, text: str, label: str | None) -> "asyncio.Future[dict[str, Any]]":
+        """Let a clean text wait for what moved the answer; resolves to the worker's reply.
+
+        Raises:
+            Full: There is no room.
+            Refusal: No worker is up.
+        """
+        (encodings,) = self.codec.encode([text])
+        job = Job(EXPLAINED * len(encodings[0].ids), message={"explain": text, "label": label})
+        self._put([job])
+        return job.done
+
+    def check(self) -> None:
+        """Pass if there is room and someone to answer.
+
+        Raises:
+            Full: There is no room.
+            Refusal: No worker is up.
+        """
+        if not self._workers:
+            raise Refusal(503, "not_ready", f"{self.unready} Try again later.", headers={"Retry-After": "1"})
+        self.queue.check()
+
+    def _put(self, jobs: list[Job]) -> None:
+        self.check()
+        self.queue.put(jobs)
+
+    async def _keep(self, number: int, worker: Worker) -> None:
+        """Feed one worker for ever; when it dies, start another."""
+        pause = FIRST_PAUSE
+        while True:
+            self._workers[number], started = worker, time.monotonic()
+            try:
+                await self._feed(worker)
+            except Gone as error:
+                self._down[number] = str(error)
+            finally:
+                del self._workers[number]
+                worker.kill()
+            logger.error("A worker of %s died (%s) and is started again", self.bundle.path, self._down[number])
+            if not self._workers:
+                message = "No worker is left to answer; they are started again. Try again later."
+                self.queue.fail(Refusal(503, "worker_died", message, headers={"Retry-After": "1"}))
+            pause = FIRST_PAUSE if time.monotonic() - started > STEADY else pause
+            worker, pause = await self._start_again(number, pause)
+            self.restarts += 1
+            del self._down[number]
+
+    async def _start_again(self, number: int, pause: float) -> tuple[Worker, float]:
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            worker = Worker(self._order)
+            try:
+                await worker.start()
+            except (LinnetError, Gone, OSError) as error:
+                self._down[number] = str(error)
+                logger.error("A worker of %s can't be started: %s; next try in %.1f s", self.bundle.path, error, pause)
+            else:
+                return worker, pause
+
+    async def _feed(self, worker: Worker) -> None:
+        while True:
+            jobs = await self.queue.take()
+            self._computing += 1
+            try:
+                await self._compute(worker, jobs)
+            except BaseException:
+                message = "The worker that computed the answer died; another is started. Send the request again."
+                for job in jobs:
+                    if not job.done.done():
+                        job.done.set_exception(Refusal(503, "worker_died", message, headers={"Retry-After": "1"}))
+                raise
+            finally:
+                self._computing -= 1
+
+    async def _compute(self, worker: Worker, jobs: list[Job]) -> None:
+        taken = time.monotonic()
+        if jobs[0].message is not None:
+            reply = await worker.ask(jobs[0].message)
+            if not jobs[0].done.done():
+                jobs[0].done.set_result(reply)
+            return
+        texts = [[(encoding.ids, encoding.truncated) for encoding in job.encodings] for job in jobs]
+        reply = await worker.ask({"texts": texts})
+        answered = Answered(np.array(reply["logits"], np.float32), *(np.array(reply[k]) for k in ("truncated", "fast")))
+        if answered.logits.shape != (len(jobs), len(self.bundle.manifest.labels)):
+            raise Gone(f"{len(jobs)} texts were answered with logits of shape {answered.logits.shape}")
+        for index, (job, prediction) in enumerate(zip(jobs, self.codec.decode(answered), strict=True)):
+            if job.done.done():
+                continue
+            if str(index) in reply["failed"]:
+                message = "The model failed at this text. Send another."
+                job.done.set_exception(Refusal(503, "model_failed", message))
+            else:
+                job.done.set_result(Answer(prediction, taken - job.entered, reply["seconds"]))
+        tokens = [job.tokens for job in jobs]
+        self.queue.computed(sum(tokens), time.monotonic() - taken, len(self._workers))
+        self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), reply["seconds"]))

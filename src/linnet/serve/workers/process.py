@@ -1,0 +1,129 @@
+"""A worker: a process that holds one model and answers lines of JSON with lines of JSON, over a socket, one at a time.
+
+    {"bundle", "digest", "plan"}        -> {"ready": true} or {"error"}
+    {"texts": [[[ids, truncated], ...]]} -> {"logits", "truncated", "fast", "failed": {index: message}, "seconds"}
+    {"explain": text, "label"}          -> {"explanation"} or {"error"}
+
+It ends when the socket is closed, so that none outlives the service, and is deaf to the signals that a terminal or a
+supervisor sends to all processes at once: those are for the service, which drains first.
+"""
+
+import json
+import logging
+import math
+import signal
+import socket
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from linnet.errors import BundleError, LinnetError
+from linnet.predict import Classifier, load
+from linnet.predict.stages import Answered, Encodings
+from linnet.text import Encoding
+
+WARM_UP_TEXTS = ["a", "a text of a few words to warm up with", "a long one " * 200]
+
+logger = logging.getLogger("linnet.serve.worker")
+
+
+def main() -> None:
+    """Serve the socket whose file descriptor is the first argument."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as connection, connection.makefile("rwb") as stream:
+
+        def reply(content: dict[str, Any]) -> None:
+            stream.write(json.dumps(content).encode() + b"\n")
+            stream.flush()
+
+        try:
+            classifier = _load(json.loads(stream.readline()))
+        except LinnetError as error:
+            reply({"error": {"code": error.code, "message": str(error)}})
+            return
+        reply({"ready": True})
+        for line in stream:
+            reply(respond(classifier, json.loads(line)))
+
+
+def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
+    """The reply to a message.
+
+    Raises:
+        BundleError: The model can't answer even a plain text any more.
+    """
+    if "explain" in message:
+        try:
+            return {"explanation": asdict(classifier.explain(message["explain"], message["label"]))}
+        except LinnetError as error:
+            return {"error": {"code": error.code, "message": str(error)}}
+    started = time.perf_counter()
+    texts = [tuple(Encoding(ids, truncated) for ids, truncated in encodings) for encodings in message["texts"]]
+    answered, failed = answer(classifier, texts)
+    return {
+        "logits": answered.logits.tolist(),
+        "truncated": answered.truncated.tolist(),
+        "fast": answered.fast.tolist(),
+        "failed": failed,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[Answered, dict[int, str]]:
+    """Answer texts; where the model fails, one by one, so that a text which it can't take does not fail its neighbours.
+
+    Returns:
+        The answers, zeros where there is none, and why there is none.
+
+    Raises:
+        BundleError: The model can't answer even a plain text any more.
+    """
+    try:
+        answered = classifier.model(texts)
+    except Exception as error:  # whatever the engine raises
+        if len(texts) > 1:
+            parts = [answer(classifier, [text]) for text in texts]
+            failed = {index: reasons[0] for index, (_, reasons) in enumerate(parts) if reasons}
+            return Answered.join([part for part, _ in parts]), failed
+        logger.exception("the model failed at a text of %d tokens", len(texts[0][0].ids))
+        warm_up(classifier)
+        nothing, no = np.zeros((1, len(classifier.labels)), np.float32), np.zeros(1, np.bool_)
+        return Answered(nothing, no, no), {0: f"{type(error).__name__}"}
+    broken = np.flatnonzero(~np.isfinite(answered.logits).all(axis=1)).tolist()
+    if broken:
+        warm_up(classifier)
+    return answered, dict.fromkeys(broken, "no finite number")
+
+
+def warm_up(classifier: Classifier) -> None:
+    """Answer short and long texts, so that no user waits for memory and code to be laid out.
+
+    Raises:
+        BundleError: The model answers with something that is no probability.
+    """
+    try:
+        works = all(math.isfinite(answer.probability) for answer in classifier.predict(WARM_UP_TEXTS))
+    except LinnetError:
+        raise
+    except Exception as error:  # whatever the engine raises
+        raise BundleError(f"{classifier.bundle.path} fails at a plain text: {error}.") from error
+    if not works:
+        raise BundleError(f"{classifier.bundle.path} answers a plain text with no probability. Export it again.")
+
+
+def _load(order: dict[str, Any]) -> Classifier:
+    classifier = load(order["bundle"], **order["plan"])
+    if classifier.digest != order["digest"]:
+        raise BundleError(
+            f"{order['bundle']} was replaced: expected the bundle {order['digest'][:12]}, got {classifier.digest[:12]}."
+        )
+    warm_up(classifier)
+    return classifier
+
+
+if __name__ == "__main__":
+    main()
