@@ -146,7 +146,7 @@ def test_a_defect_is_logged_and_not_told(client, monkeypatch, caplog, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(service, "_read", fail)
+    monkeypatch.setattr(service.Service, "check_count", fail)
     with caplog.at_level(logging.ERROR, "linnet.serve"):
         answer = client.post("/v1/predict", json={"texts": ["a"]}, headers={"X-Request-ID": "mine"})
     assert answer.status_code == 500

@@ -5,10 +5,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from linnet import __version__
+from linnet.serve.direct import Direct
 from linnet.serve.failures import CatchDefects, handle_failures
 from linnet.serve.identity import IdentifyRequests
 from linnet.serve.limits import LimitBody
-from linnet.serve.routes import router
+from linnet.serve.routes import DIRECT, router
 from linnet.serve.schemas import ExplainRequest, PredictRequest, SwapRequest
 from linnet.serve.service import Service
 
@@ -29,6 +30,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     handle_failures(app)
     # The last added is the outermost: an id first, so that every failure can name it.
+    app.add_middleware(Direct, endpoints=DIRECT)
     app.add_middleware(LimitBody, max_bytes=service.settings.max_body_bytes)
     app.add_middleware(CatchDefects)
     app.add_middleware(IdentifyRequests)

@@ -92,9 +92,23 @@ class CatchDefects:
 
 def handle_failures(app: FastAPI) -> None:
     """Have an app answer every failure in the one shape. Defects need `CatchDefects` around it as well."""
-    app.add_exception_handler(StarletteHTTPException, _http_exception)
-    app.add_exception_handler(RequestValidationError, _invalid_body)
-    app.add_exception_handler(LinnetError, _linnet_error)
+    for kind in (StarletteHTTPException, RequestValidationError, LinnetError):
+        app.add_exception_handler(kind, answer_failure)
+
+
+async def answer_failure(request: Request, error: Exception) -> Response:
+    """The answer to a request that failed.
+
+    Raises:
+        Exception: The error itself, if nothing expected it: `CatchDefects` answers it.
+    """
+    if isinstance(error, StarletteHTTPException):
+        return _http_exception(request, error)
+    if isinstance(error, RequestValidationError):
+        return _invalid_body(request, error)
+    if isinstance(error, LinnetError):
+        return _linnet_error(request, error)
+    raise error
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -117,16 +131,14 @@ def _answer(
     return Response(json.dumps({"error": error}), status, headers, "application/json")
 
 
-async def _http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, StarletteHTTPException)
+def _http_exception(request: Request, error: StarletteHTTPException) -> Response:
     if isinstance(error, Refusal):
         return _answer(request.scope, error.status_code, error.code, error.message, error.details, error.headers)
     code, message = KNOWN.get(error.status_code, ("bad_request", str(error.detail)))
     return _answer(request.scope, error.status_code, code, message, headers=error.headers)
 
 
-async def _invalid_body(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _invalid_body(request: Request, error: RequestValidationError) -> Response:
     complaints = error.errors()
     fields = [{"field": _field(item["loc"]), "message": item["msg"]} for item in complaints[:MAX_COMPLAINTS]]
     message = "The body is not what this route takes: " + "; ".join(
@@ -140,8 +152,7 @@ def _field(location: Sequence[int | str]) -> str:
     return name if len(name) <= MAX_FIELD_LENGTH else name[:MAX_FIELD_LENGTH] + "…"
 
 
-async def _linnet_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, LinnetError)
+def _linnet_error(request: Request, error: LinnetError) -> Response:
     if error.http_status >= 500:
         raise error  # not the client's doing, and its message may name files: log it, say nothing of it
     details: dict[str, Any] = {}

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from email.message import Message
 from importlib.resources import files
 from typing import Annotated, Any, TypeVar
@@ -99,22 +99,30 @@ def timeout_of(request: Request) -> float | None:
     return seconds
 
 
-async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """What work comes to; it is given up when the client leaves."""
-    task = asyncio.ensure_future(work)
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What work comes to; it is given up when the client leaves.
 
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        task.cancel()
-
-    watcher = asyncio.create_task(watch())
+    Raises:
+        Refusal: The client left.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    watcher = asyncio.ensure_future(_watch(request, task))
     try:
-        return await task
+        return await work
     except asyncio.CancelledError:
+        if not watcher.done() or not watcher.result():
+            raise  # the server stops
+        task.uncancel()
         raise Refusal(499, "client_left", "The client left before the answer.") from None
     finally:
         watcher.cancel()
+
+
+async def _watch(request: Request, task: "asyncio.Task[Any]") -> bool:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    return task.cancel()
 
 
 def arm_infos(arms: Arms) -> list[ArmInfo]:
@@ -220,6 +228,9 @@ async def explain(request: Request) -> Response:
     arm, found = await while_connected(request, service.explain(body.text, body.label, body.arm))
     content = {"request_id": request_id(request.scope), "arm": arm.name, "digest": arm.pool.bundle.digest, **found}
     return Response(json.dumps(content), media_type="application/json")
+
+
+DIRECT = {"/v1/predict": predict, "/v1/explain": explain}  # they read their requests themselves
 
 
 @router.get("/v1/models", summary="Which models are at work?", responses=responses(500, 503))

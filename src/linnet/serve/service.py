@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,12 +12,16 @@ from linnet.errors import TextError
 from linnet.predict.stages import Encodings
 from linnet.serve.arms import CHAMPION, Arm, Arms, check_arms, draw, open_arms
 from linnet.serve.failures import Refusal
+from linnet.serve.identity import new_id
+from linnet.serve.reader import Reader
 from linnet.serve.workers import Answer, Full
 from linnet.serve.workers.pool import Batch
 
 DRAIN_SECONDS = 20.0  # that models which are no longer asked have for what they were asked
 
 T = TypeVar("T")
+_ToRead = tuple[Sequence[str], Sequence[Arm]]  # texts, and whose each is
+_Read = list[Encodings | TextError]
 
 logger = logging.getLogger("linnet.serve")
 
@@ -65,7 +67,7 @@ class Service:
         self._asked: Mapping[str, ArmConfig] = {CHAMPION: ArmConfig(bundle=bundle), **config.serve.arms}
         self._arms: Arms | None = None
         self._swapping = asyncio.Lock()
-        self._reading = ThreadPoolExecutor(1, "linnet-read")
+        self._reader: Reader[_ToRead, _Read] | None = None
         self._aside: set[asyncio.Task[None]] = set()
 
     @property
@@ -84,6 +86,7 @@ class Service:
         """
         if self._arms is None:
             self._arms = await open_arms(self.config, self._asked, self._batch)
+            self._reader = Reader(_read)
             self.unready = None
 
     async def stop(self) -> None:
@@ -93,7 +96,8 @@ class Service:
         await asyncio.gather(*self._aside, return_exceptions=True)
         if arms:
             await asyncio.gather(*(arm.pool.stop(DRAIN_SECONDS) for arm in arms))
-        self._reading.shutdown(wait=False)
+        if self._reader:
+            self._reader.close()
 
     @asynccontextmanager
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
@@ -150,12 +154,12 @@ class Service:
         chosen = [arms.named(arm) if arm is not None else arms.choose(key if key is not None else t) for t in texts]
         for one in set(chosen):
             self._check_room(one)
-        loop = asyncio.get_running_loop()
+        assert self._reader is not None
         end = min(timeout or self.settings.timeout_seconds, self.settings.timeout_seconds)
         waiting: list[asyncio.Future[Answer]] = []
         try:
             async with asyncio.timeout(end):
-                read = await loop.run_in_executor(self._reading, _read, texts, chosen)
+                read = await self._reader((texts, chosen))
                 places = self._put(read, chosen, waiting)
                 answers = [await _settled(future) for future in waiting]
         except TimeoutError:
@@ -164,7 +168,7 @@ class Service:
         finally:
             for future in waiting:
                 future.cancel()  # of a client that left; nothing to those that are done
-        identity = uuid.uuid4().hex
+        identity = new_id()
         items = []
         for index, (text, one, encoded) in enumerate(zip(texts, chosen, read, strict=True)):
             name = f"{identity}-{index}"
@@ -249,9 +253,7 @@ class Service:
             message = f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
             raise Refusal(429, "overloaded", message, headers={"Retry-After": str(seconds)}) from None
 
-    def _put(
-        self, read: "list[Encodings | TextError]", chosen: list[Arm], waiting: "list[asyncio.Future[Answer]]"
-    ) -> dict[int, int]:
+    def _put(self, read: _Read, chosen: list[Arm], waiting: "list[asyncio.Future[Answer]]") -> dict[int, int]:
         """Let the texts that can be used wait for their arms; says at which place of `waiting` each is."""
         places: dict[int, int] = {}
         for arm in dict.fromkeys(chosen):
@@ -271,9 +273,8 @@ class Service:
 
     async def _ask_shadow(self, arm: Arm, texts: list[tuple[int, str]], identity: str) -> None:
         """Ask a shadow; where it has no room, or no answer, only the log and the metrics know."""
-        loop = asyncio.get_running_loop()
-        raw = [text for _, text in texts]
-        read = await loop.run_in_executor(self._reading, _read, raw, [arm] * len(raw))
+        assert self._reader is not None
+        read = await self._reader(([text for _, text in texts], [arm] * len(texts)))
         for (index, text), encoded in zip(texts, read, strict=True):
             name = f"{identity}-{index}"
             if isinstance(encoded, TextError):
@@ -303,8 +304,9 @@ class Service:
         task.add_done_callback(end)
 
 
-def _read(texts: Sequence[str], arms: Sequence[Arm]) -> "list[Encodings | TextError]":
+def _read(work: _ToRead) -> _Read:
     """Each text as its arm's model reads it, or why it can't."""
+    texts, arms = work
     read: list[Encodings | TextError | None] = [None] * len(texts)
     for arm in dict.fromkeys(arms):
         codec, cleaned = arm.pool.codec, {}
