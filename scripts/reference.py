@@ -8,6 +8,7 @@ import argparse
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -39,11 +40,9 @@ def settings() -> str:
 
 def commands() -> str:
     """One table of flags a command."""
-    parser = build_parser()
-    subparsers = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     lines = []
-    for name, command in subparsers.choices.items():
-        lines += ["", f"### `linnet {name}`", "", (command.description or "").strip(), ""]
+    for name, command in _subcommands("linnet", build_parser()):
+        lines += ["", f"### `{name}`", "", (command.description or "").strip(), ""]
         lines += ["| argument | meaning |", "|---|---|"]
         for action in command._actions:
             flags = ", ".join(action.option_strings) or action.dest.upper()
@@ -51,6 +50,14 @@ def commands() -> str:
             value = f" {metavar}" if action.option_strings and metavar else ""
             lines.append(f"| `{flags}{value}` | {action.help} |")
     return "\n".join(lines)
+
+
+def _subcommands(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part, command in action.choices.items():
+                yield f"{name} {part}", command
+                yield from _subcommands(f"{name} {part}", command)
 
 
 def routes() -> str:

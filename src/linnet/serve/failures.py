@@ -97,6 +97,11 @@ def handle_failures(app: FastAPI) -> None:
     app.add_exception_handler(LinnetError, _linnet_error)
 
 
+def refused(scope: Scope, refusal: Refusal) -> Response:
+    """The answer that a refusal stands for, for middleware around the app, whose refusals the app doesn't see."""
+    return _answer(scope, refusal.status_code, refusal.code, refusal.message, refusal.details, refusal.headers)
+
+
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The failures of a route, for its OpenAPI."""
     return {status: {"model": ErrorResponse, "description": DESCRIPTIONS[status]} for status in statuses}
@@ -113,6 +118,7 @@ def _answer(
     error: dict[str, Any] = {"code": code, "message": message, "request_id": request_id(scope)}
     if details:
         error["details"] = details
+    scope["state"]["code"] = code  # for the log and the metrics
     # As ASCII: what a message quotes of the request may hold half of a surrogate pair, which UTF-8 can't.
     return Response(json.dumps({"error": error}), status, headers, "application/json")
 
@@ -120,7 +126,7 @@ def _answer(
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     if isinstance(error, Refusal):
-        return _answer(request.scope, error.status_code, error.code, error.message, error.details, error.headers)
+        return refused(request.scope, error)
     code, message = KNOWN.get(error.status_code, ("bad_request", str(error.detail)))
     return _answer(request.scope, error.status_code, code, message, headers=error.headers)
 
