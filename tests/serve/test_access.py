@@ -36,7 +36,6 @@ UNKNOWN = [
     "//v1/predict",
     "/v1",
     "/admin",
-    "/v2/health/../secret",
     "/healthz/",
 ]
 
