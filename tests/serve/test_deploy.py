@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,17 @@ def test_prometheus_loads_the_alerts_that_lie_beside_it():
     assert [(PROMETHEUS / name).is_file() for name in config["rule_files"]] == [True]
     assert [job["job_name"] for job in config["scrape_configs"]] == ["linnet"]
     assert "metrics_path" not in config["scrape_configs"][0]  # the default is ours
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (package prometheus)")
+def test_each_alert_fires_when_it_should():
+    done = subprocess.run(
+        ["promtool", "test", "rules", "alerts_test.yml"], cwd=PROMETHEUS, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_alert_is_left_untested():
+    groups = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]
+    fired = {case["alertname"] for group in groups for case in group["alert_rule_test"] if case["exp_alerts"]}
+    assert fired == {rule["alert"] for rule in RULES}

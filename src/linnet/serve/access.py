@@ -166,6 +166,6 @@ def keys_for(settings: ServeConfig, address: str) -> Keys | None:
     except OSError:
         pass  # it is there, and reading it says what is wrong
     found = Keys(path)
-    if not found.open(datetime.now(UTC)):
+    if not found.in_force(datetime.now(UTC)):
         raise UsageError(f"{path} holds no key that is in force. {ways}")
     return found

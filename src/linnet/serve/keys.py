@@ -125,8 +125,8 @@ class Keys:
         same = hmac.compare_digest(_sha256(match[2]), key.sha256 if key else NOBODY)
         return key if same else None
 
-    def open(self, now: datetime) -> bool:
-        """Whether any key is in force."""
+    def in_force(self, now: datetime) -> bool:
+        """Whether any key still opens something."""
         return any(key.refusal(now) is None for key in self._keys.values())
 
     def look(self) -> None:
