@@ -75,13 +75,17 @@ def test_a_request_has_one_outcome(metrics, status, code, outcome, shown):
 
 
 def test_answers_are_counted_by_arm(metrics):
-    metrics.observe_answers(
-        "champion",
-        [answer("a"), answer("a", truncated=True), answer("a", "b"), answer(), answer(abstained=True, probability=0.4)],
-    )
-    metrics.observe_answers("shadow", [answer("a", probability=1.0)])
-    metrics.observe_answers("shadow", [])
-    metrics.observe_failed_texts("champion", "bad_text", 2)
+    for one in (
+        answer("a"),
+        answer("a", truncated=True),
+        answer("a", "b"),
+        answer(),
+        answer(abstained=True, probability=0.4),
+    ):
+        metrics.observe_answer("champion", one)
+    metrics.observe_answer("shadow", answer("a", probability=1.0))
+    for _ in range(2):
+        metrics.observe_failed_text("champion", "bad_text")
     expected = {
         ("linnet_texts_total", "champion", "outcome", "answered"): 4,
         ("linnet_texts_total", "champion", "outcome", "abstained"): 1,
@@ -152,7 +156,7 @@ def test_the_arms_are_those_of_now(metrics):
 
 @pytest.mark.parametrize("name", ["\ud800", "a\nb", 'a"b\\', "\0", "", "x" * 100_000, "é\u202e"])
 def test_a_label_may_be_called_anything(metrics, name):
-    metrics.observe_answers("champion", [answer(name)])
+    metrics.observe_answer("champion", answer(name))
     metrics.set_arms([Arm("a", "champion", 1.0, name, "d", "o", "v")])
     read = [family for family in read_text(metrics.render("")[0].decode()) if family.name == "linnet_labels"]
     assert read[0].samples[0].labels["label"] == name.replace("\ud800", "?")
@@ -166,7 +170,7 @@ PROMETHEUS = (
 
 def test_both_formats_can_be_read(metrics):
     metrics.observe_request("/v1/predict", 200, 0.01)
-    metrics.observe_answers("champion", [answer("a")])
+    metrics.observe_answer("champion", answer("a"))
     metrics.observe_batch("champion", 1, 10, 12, 0.01)
     metrics.set_arms([Arm("a", "champion", 1.0, "n", "d", "o", "v")])
     body, kind = metrics.render(PROMETHEUS)

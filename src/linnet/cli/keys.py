@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--expires", metavar="DATE", help="refuse it from this day or time on (ISO 8601, UTC)")
     shown = actions.add_parser("list", help="show the keys there are", description="Show the keys there are.")
     revoke = actions.add_parser("revoke", help="refuse a key from now on", description="Refuse a key from now on.")
-    revoke.add_argument("id", help="the key's id, as listed")
+    revoke.add_argument("id", help="the key's id, as listed, or the key itself")
     for action in (add, shown, revoke):
         add_config_options(action, "serve.keys")
 

@@ -197,10 +197,12 @@ def add_key(
     """
     secret = secrets.token_hex(32)
     with _changed(path) as keys:
-        fresh = (secrets.token_hex(4) for _ in iter(int, 1))
+        identity = secrets.token_hex(4)
+        while identity in keys:
+            identity = secrets.token_hex(4)
         try:
             key = Key(
-                id=next(candidate for candidate in fresh if candidate not in keys),
+                id=identity,
                 name=name,
                 sha256=_sha256(secret),
                 scopes=tuple(scopes),

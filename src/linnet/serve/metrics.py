@@ -5,8 +5,7 @@ many workers there are. Labels are bounded: routes are templates, arms and their
 codes from the source; nothing of a request becomes a label.
 """
 
-from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -193,27 +192,17 @@ class Metrics:
         self._requests[route, outcome, str(status)].inc()
         self._request_seconds[route, outcome].observe(seconds)
 
-    def observe_answers(self, arm: str, answers: Iterable[Answer]) -> None:
-        """Count the texts that an arm answered, with the labels, the confidence and the truncation of each."""
-        outcomes: Tally[str] = Tally()
-        labels: Tally[str] = Tally()
-        truncated = 0
-        confidence = self._confidence[(arm,)]
-        for answer in answers:
-            outcomes["abstained" if answer.abstained else "answered"] += 1
-            for label in answer.labels or (NO_LABEL,):
-                labels[label] += 1
-            truncated += answer.truncated
-            confidence.observe(answer.probability)
-        for outcome, count in outcomes.items():
-            self._texts[arm, outcome].inc(count)
-        for label, count in labels.items():
-            self._labels[arm, label].inc(count)
-        self._truncated[(arm,)].inc(truncated)
+    def observe_answer(self, arm: str, answer: Answer) -> None:
+        """Count a text that an arm answered, with its labels, its confidence and whether it was truncated."""
+        self._texts[arm, "abstained" if answer.abstained else "answered"].inc()
+        for label in answer.labels or (NO_LABEL,):
+            self._labels[arm, label].inc()
+        self._confidence[(arm,)].observe(answer.probability)
+        self._truncated[(arm,)].inc(answer.truncated)
 
-    def observe_failed_texts(self, arm: str, code: str, texts: int = 1) -> None:
-        """Count texts that an arm did not answer, by the code of their failure."""
-        self._texts[arm, code].inc(texts)
+    def observe_failed_text(self, arm: str, code: str) -> None:
+        """Count a text that an arm did not answer, by the code of its failure."""
+        self._texts[arm, code].inc()
 
     def observe_batch(self, arm: str, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:
         """Count a batch.

@@ -142,4 +142,4 @@ class TraceRequests:
                 "linnet.request_id": state["request_id"],
                 **({"linnet.key_id": state["key_id"]} if "key_id" in state else {}),
             }
-            span.end(f"{scope['method']} {route}", attributes, failed=status == 0 or status >= 500)
+            span.end(f"{scope['method']} {route}", attributes, failed=status >= 500)
