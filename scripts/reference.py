@@ -19,7 +19,7 @@ from linnet.predict import Prediction
 from linnet.serve.access import FREE, NEEDED, NEEDED_BELOW
 from linnet.serve.app import openapi
 from linnet.serve.keys import SCOPES
-from linnet.serve.metrics import Arm, Facts, Metrics
+from linnet.serve.metrics import ArmFacts, Facts, Metrics
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference.md"
 
@@ -92,7 +92,7 @@ def metrics() -> str:
     seen.observe_request("/", 200, 0.0)
     seen.observe_answer("", Prediction("", 1.0, {}, False, ("",)))
     seen.observe_batch("", 1, 1, 1, 0.0)
-    seen.set_arms([Arm("", "champion", 1.0, "", "", "", "")])
+    seen.set_arms([ArmFacts("", "champion", 1.0, "", "", "", "")])
     lines = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
     for family in seen.registry.collect():
         if family.name.startswith("linnet_"):

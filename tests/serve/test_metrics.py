@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from linnet.predict import Prediction
 from linnet.serve.failures import CatchDefects, Refusal, handle_failures
 from linnet.serve.identity import IdentifyRequests
-from linnet.serve.metrics import Arm, Facts, Metrics
+from linnet.serve.metrics import ArmFacts, Facts, Metrics
 
 FACTS = Facts(
     ready=True,
@@ -143,8 +143,8 @@ def test_a_worker_that_died_meanwhile_has_no_facts():
 
 
 def test_the_arms_are_those_of_now(metrics):
-    metrics.set_arms([Arm("a", "champion", 0.9, "tweets", "d1", "onnxruntime", "fp32")])
-    metrics.set_arms([Arm("b", "champion", 1.0, "tweets", "d2", "openvino", "bf16")])
+    metrics.set_arms([ArmFacts("a", "champion", 0.9, "tweets", "d1", "onnxruntime", "fp32")])
+    metrics.set_arms([ArmFacts("b", "champion", 1.0, "tweets", "d2", "openvino", "bf16")])
     body = metrics.render("")[0].decode()
     assert 'arm="a"' not in body
     assert 'linnet_arm_share{arm="b"} 1.0' in body
@@ -157,7 +157,7 @@ def test_the_arms_are_those_of_now(metrics):
 @pytest.mark.parametrize("name", ["\ud800", "a\nb", 'a"b\\', "\0", "", "x" * 100_000, "é\u202e"])
 def test_a_label_may_be_called_anything(metrics, name):
     metrics.observe_answer("champion", answer(name))
-    metrics.set_arms([Arm("a", "champion", 1.0, name, "d", "o", "v")])
+    metrics.set_arms([ArmFacts("a", "champion", 1.0, name, "d", "o", "v")])
     read = [family for family in read_text(metrics.render("")[0].decode()) if family.name == "linnet_labels"]
     assert read[0].samples[0].labels["label"] == name.replace("\ud800", "?")
 
@@ -172,7 +172,7 @@ def test_both_formats_can_be_read(metrics):
     metrics.observe_request("/v1/predict", 200, 0.01)
     metrics.observe_answer("champion", answer("a"))
     metrics.observe_batch("champion", 1, 10, 12, 0.01)
-    metrics.set_arms([Arm("a", "champion", 1.0, "n", "d", "o", "v")])
+    metrics.set_arms([ArmFacts("a", "champion", 1.0, "n", "d", "o", "v")])
     body, kind = metrics.render(PROMETHEUS)
     assert kind == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     assert {"linnet_requests", "linnet_confidence"} <= {family.name for family in read_openmetrics(body.decode())}

@@ -81,7 +81,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Arm:
+class ArmFacts:
     """What answers under one name; see `GET /v1/models`.
 
     Attributes:
@@ -223,7 +223,7 @@ class Metrics:
         self._tokens[one].inc(tokens)
         self._padding[one].inc(padding)
 
-    def set_arms(self, arms: Sequence[Arm]) -> None:
+    def set_arms(self, arms: Sequence[ArmFacts]) -> None:
         """Say which models answer now; called at the start and after each change."""
         self._info.clear()
         self._share.clear()
