@@ -27,7 +27,7 @@ from linnet.serve.identity import IdentifyRequests
 from linnet.serve.keys import Keys, add_key, revoke_key
 from linnet.serve.quota import Quotas
 
-BELOW = {"/admin/models": "admin", "/v2/models/m/infer": "predict", "/v2/models/m/ready": "predict"}
+BELOW = {"/admin/keys": "admin", "/v2/models/m/infer": "predict", "/v2/models/m/ready": "predict"}
 ROUTES = {**NEEDED, **BELOW}
 UNKNOWN = [
     "/secret",

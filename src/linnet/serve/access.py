@@ -11,22 +11,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from linnet.config import ServeConfig, defaults
 from linnet.errors import UsageError
-from linnet.serve import keys
 from linnet.serve.failures import KNOWN, Refusal, refused
 from linnet.serve.keys import Key, Keys
+from linnet.serve.keys import Scope as KeyScope
 from linnet.serve.quota import Quotas
 
 FREE = ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready")
-NEEDED: dict[str, keys.Scope] = {
+NEEDED: dict[str, KeyScope] = {
     "/v1/predict": "predict",
     "/v1/explain": "predict",
     "/v1/models": "predict",
     "/invocations": "predict",
     "/v2": "predict",
     "/v1/feedback": "feedback",
+    "/admin/models": "admin",
     "/metrics": "metrics",
 }
-NEEDED_BELOW: dict[str, keys.Scope] = {"/v2/": "predict", "/admin/": "admin"}
+NEEDED_BELOW: dict[str, KeyScope] = {"/v2/": "predict", "/admin/": "admin"}
 
 BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
@@ -110,7 +111,7 @@ class Access:
         return key
 
 
-def needed_scope(path: str) -> keys.Scope | None:
+def needed_scope(path: str) -> KeyScope | None:
     """The scope that a path needs which is not free; None: no key opens it, as what is not named is closed."""
     if path in NEEDED:
         return NEEDED[path]

@@ -47,7 +47,8 @@ def trace_stage(scope: Scope, name: str, started: float, ended: float) -> None:
     Args:
         scope: The request's.
         name: The stage's.
-        started: When it began, in seconds of `time.perf_counter`; on Linux and macOS all processes share that clock.
+        started: When it began, in seconds of `time.perf_counter`; on Linux and macOS that is the clock of
+            `time.monotonic` too, and of all processes.
         ended: When it ended.
     """
     span: RequestSpan | None = scope["state"].get("span")
