@@ -1,19 +1,25 @@
-"""Write the generated blocks of docs/reference.md: settings, commands, routes, errors.
+"""Write the generated blocks of docs/reference.md: settings, commands, routes, scopes, metrics, errors.
 
 python scripts/reference.py          # write them
 python scripts/reference.py --check  # exit 1 where the file is behind the code
 """
 
 import argparse
+import os
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 from linnet import errors
 from linnet.cli.main import build_parser
+from linnet.predict import Prediction
+from linnet.serve.access import FREE, NEEDED, NEEDED_BELOW
 from linnet.serve.app import openapi
+from linnet.serve.keys import SCOPES
+from linnet.serve.metrics import ArmFacts, Facts, Metrics
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference.md"
 
@@ -39,11 +45,9 @@ def settings() -> str:
 
 def commands() -> str:
     """One table of flags a command."""
-    parser = build_parser()
-    subparsers = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     lines = []
-    for name, command in subparsers.choices.items():
-        lines += ["", f"### `linnet {name}`", "", (command.description or "").strip(), ""]
+    for name, command in _subcommands("linnet", build_parser()):
+        lines += ["", f"### `{name}`", "", (command.description or "").strip(), ""]
         lines += ["| argument | meaning |", "|---|---|"]
         for action in command._actions:
             flags = ", ".join(action.option_strings) or action.dest.upper()
@@ -51,6 +55,14 @@ def commands() -> str:
             value = f" {metavar}" if action.option_strings and metavar else ""
             lines.append(f"| `{flags}{value}` | {action.help} |")
     return "\n".join(lines)
+
+
+def _subcommands(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part, command in action.choices.items():
+                yield f"{name} {part}", command
+                yield from _subcommands(f"{name} {part}", command)
 
 
 def routes() -> str:
@@ -61,6 +73,32 @@ def routes() -> str:
             lines.append(
                 f"| `{method.upper()} {path}` | {operation['summary']} | {', '.join(sorted(operation['responses']))} |"
             )
+    return "\n".join(lines)
+
+
+def scopes() -> str:
+    """Which scope of a key opens which route."""
+    lines = ["| scope | opens |", "|---|---|"]
+    needed = NEEDED | {f"{start}...": scope for start, scope in NEEDED_BELOW.items()}
+    for scope in SCOPES:
+        lines.append(f"| `{scope}` | {', '.join(f'`{path}`' for path, needs in needed.items() if needs == scope)} |")
+    lines.append(f"| no key | {', '.join(f'`{path}`' for path in FREE)} |")
+    return "\n".join(lines)
+
+
+def metrics() -> str:
+    """One row a metric of the service's own."""
+    seen = Metrics(lambda: Facts(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, False))
+    seen.observe_request("/", 200, 0.0)
+    seen.observe_answer("", Prediction("", 1.0, {}, False, ("",)))
+    seen.observe_batch("", 1, 1, 1, 0.0)
+    seen.set_arms([ArmFacts("", "champion", 1.0, "", "", "", "")])
+    lines = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for family in seen.registry.collect():
+        if family.name.startswith("linnet_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = ", ".join(f"`{label}`" for label in family.samples[0].labels if label != "le")
+            lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
     return "\n".join(lines)
 
 
@@ -76,7 +114,7 @@ def exceptions() -> str:
 
 def filled(text: str) -> str:
     """The reference with every generated block written anew."""
-    for block in (settings, commands, routes, exceptions):
+    for block in (settings, commands, routes, scopes, metrics, exceptions):
         start, end = f"<!-- {block.__name__} -->", f"<!-- /{block.__name__} -->"
         before, _, rest = text.partition(start)
         _, _, after = rest.partition(end)

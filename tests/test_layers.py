@@ -29,6 +29,8 @@ PACKAGES = {
     "starlette": "serve",
     "uvicorn": "serve",
     "anyio": "serve",
+    "prometheus_client": "serve",
+    "opentelemetry": "serve",
     "onnxruntime": "predict export",
     "openvino": "predict export",
     "nncf": "export",

@@ -39,8 +39,13 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, private: bool = False) -> None:
     """Write a text file as UTF-8, whole or not at all.
+
+    Args:
+        path: Where; its folder is made if there is none.
+        text: What.
+        private: Only the owner may read and write it.
 
     Raises:
         StorageError: The disk refused the write; the file's former content still stands.
@@ -50,6 +55,7 @@ def write_text(path: Path, text: str) -> None:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(path)
+            temporary.touch(0o600 if private else 0o666)
             with temporary.open("w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()

@@ -170,7 +170,7 @@ def test_a_bundle_that_does_not_hold_is_never_served(bundle, tmp_path, spoil, er
 
 
 def test_an_open_address_is_warned_of(bundle):
-    with running(bundle, "--host", "0.0.0.0") as (process, _, port):
+    with running(bundle, "--host", "0.0.0.0", "--no-auth") as (process, _, port):
         assert ask(f"http://127.0.0.1:{port}", "a")
         _, _, err = end(process)
     assert "WARNING linnet.serve 0.0.0.0 port 0 is open to other machines and asks for no key" in err

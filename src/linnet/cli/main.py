@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from linnet.cli import distil, evaluate, explain, export, optimize, prepare, run, score, serve, train, tune
+from linnet.cli import distil, evaluate, explain, export, keys, optimize, prepare, run, score, serve, train, tune
 from linnet.errors import LinnetError, UsageError
 
 COMMANDS = {
@@ -22,6 +22,7 @@ COMMANDS = {
     "score": score,
     "explain": explain,
     "serve": serve,
+    "keys": keys,
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

@@ -54,6 +54,9 @@ FLAGS = {
     "score.probabilities": ("--probabilities", bool, "", "add the probability of every label"),
     "serve.host": ("--host", str, "ADDRESS", "address to listen on"),
     "serve.port": ("--port", int, "PORT", "port to listen on; 0 for a free one"),
+    "serve.keys": ("--keys", str, "FILE", "the file of the keys that requests must carry"),
+    "serve.no_auth": ("--no-auth", bool, "", "let everybody in who reaches the service"),
+    "serve.log_format": ("--log-format", str, "NAME", "text or json, an object a line"),
     "run.name": ("--name", str, "NAME", "the run's name"),
 }
 

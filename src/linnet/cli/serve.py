@@ -11,7 +11,14 @@ SUMMARY = "bundle to HTTP service"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("bundle", type=Path, help="the bundle, such as runs/NAME/bundle")
-    add_config_options(parser, "serve.host", "serve.port", "predict.engine", "predict.variant", "predict.num_threads")
+    names = ("host", "port", "keys", "no_auth", "log_format")
+    add_config_options(
+        parser,
+        *(f"serve.{name}" for name in names),
+        "predict.engine",
+        "predict.variant",
+        "predict.num_threads",
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ class Direct:
         if endpoint is None or scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        scope["route_path"] = scope["path"]
+        scope["state"]["route"] = scope["path"]
         request = Request(scope, receive, send)
         try:
             response = await endpoint(request)

@@ -111,6 +111,11 @@ async def answer_failure(request: Request, error: Exception) -> Response:
     raise error
 
 
+def refused(scope: Scope, refusal: Refusal) -> Response:
+    """The answer that a refusal stands for, for middleware around the app, whose refusals the app doesn't see."""
+    return _answer(scope, refusal.status_code, refusal.code, refusal.message, refusal.details, refusal.headers)
+
+
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The failures of a route, for its OpenAPI."""
     return {status: {"model": ErrorResponse, "description": DESCRIPTIONS[status]} for status in statuses}
@@ -127,13 +132,14 @@ def _answer(
     error: dict[str, Any] = {"code": code, "message": message, "request_id": request_id(scope)}
     if details:
         error["details"] = details
+    scope["state"]["code"] = code  # for the log and the metrics
     # As ASCII: what a message quotes of the request may hold half of a surrogate pair, which UTF-8 can't.
     return Response(json.dumps({"error": error}), status, headers, "application/json")
 
 
 def _http_exception(request: Request, error: StarletteHTTPException) -> Response:
     if isinstance(error, Refusal):
-        return _answer(request.scope, error.status_code, error.code, error.message, error.details, error.headers)
+        return refused(request.scope, error)
     code, message = KNOWN.get(error.status_code, ("bad_request", str(error.detail)))
     return _answer(request.scope, error.status_code, code, message, headers=error.headers)
 

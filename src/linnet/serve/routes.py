@@ -10,13 +10,15 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ValidationError
 
 from linnet.errors import LinnetError, TextError
+from linnet.serve.access import give_back_texts, take_texts
 from linnet.serve.arms import Arm, Arms
 from linnet.serve.failures import KNOWN, Refusal, responses
 from linnet.serve.identity import request_id
+from linnet.serve.metrics import Metrics
 from linnet.serve.schemas import (
     ArmInfo,
     EngineInfo,
@@ -30,6 +32,7 @@ from linnet.serve.schemas import (
     SwapRequest,
 )
 from linnet.serve.service import Item, Service
+from linnet.serve.tracing import trace_stage
 
 DOCS = files("linnet.serve").joinpath("docs.html").read_text(encoding="utf-8")
 # Nothing of the page comes from, or goes to, another host.
@@ -117,6 +120,31 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         raise Refusal(499, "client_left", "The client left before the answer.") from None
     finally:
         watcher.cancel()
+
+
+async def answer_texts(
+    request: Request, texts: list[str], arm: str | None = None, key: str | None = None, timeout: float | None = None
+) -> list[Item]:
+    """What becomes of the texts of a request: counted to its key, traced, and given up when the client leaves.
+
+    Raises:
+        Refusal: As of `Service.predict`, or the key has used up its texts.
+    """
+    service: Service = request.app.state.service
+    take_texts(request.scope, len(texts))
+    try:
+        items = await while_connected(request, service.predict(texts, arm, key, timeout))
+    except Refusal:
+        give_back_texts(request.scope, len(texts))
+        raise
+    give_back_texts(request.scope, sum(isinstance(item.error, Refusal) for item in items))
+    first = next((item.answer for item in items if item.answer), None)
+    if first:
+        trace_stage(request.scope, "queue", first.entered, first.entered + first.waited)
+        trace_stage(
+            request.scope, "compute", first.entered + first.waited, first.entered + first.waited + first.computed
+        )
+    return items
 
 
 async def _watch(request: Request, task: "asyncio.Task[Any]") -> bool:
@@ -208,7 +236,7 @@ async def predict(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_started()
     body, timeout = await body_of(request, PredictRequest), timeout_of(request)
-    items = await while_connected(request, service.predict(body.texts, body.arm, body.key, timeout))
+    items = await answer_texts(request, body.texts, body.arm, body.key, timeout)
     raise_if_none(items)
     content = {"request_id": request_id(request.scope), "predictions": [item_content(item) for item in items]}
     return Response(json.dumps(content), media_type="application/json")
@@ -224,8 +252,14 @@ async def predict(request: Request) -> Response:
 async def explain(request: Request) -> Response:
     """The weight of each word: by how much the label's log odds are less without it. Costs about 20 answers."""
     service: Service = request.app.state.service
+    service.check_started()
     body = await body_of(request, ExplainRequest)
-    arm, found = await while_connected(request, service.explain(body.text, body.label, body.arm))
+    take_texts(request.scope, 1)
+    try:
+        arm, found = await while_connected(request, service.explain(body.text, body.label, body.arm))
+    except Refusal:
+        give_back_texts(request.scope, 1)
+        raise
     content = {"request_id": request_id(request.scope), "arm": arm.name, "digest": arm.pool.bundle.digest, **found}
     return Response(json.dumps(content), media_type="application/json")
 
@@ -276,6 +310,16 @@ async def swap_models(request: Request) -> Models:
         return Models(arms=arm_infos(await service.swap(body.arms)))
     except LinnetError as error:  # of the arms that were asked for: whoever asks is to know
         raise Refusal(422, error.code, str(error)) from None
+
+
+@router.get(
+    "/metrics", summary="What is counted and measured", response_class=PlainTextResponse, responses=responses(500)
+)
+async def metrics(request: Request) -> Response:
+    """In the text format of Prometheus, or in that of OpenMetrics where the header `Accept` names it."""
+    counted: Metrics = request.app.state.metrics
+    body, media_type = counted.render(request.headers.get("accept", ""))
+    return Response(body, media_type=media_type)
 
 
 @router.get("/docs", include_in_schema=False)

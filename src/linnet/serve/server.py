@@ -3,36 +3,29 @@
 import asyncio
 import ipaddress
 import logging
+import logging.config
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
 from linnet.config import Config
 from linnet.errors import LinnetError, UsageError
+from linnet.serve.access import keys_for
 from linnet.serve.app import create_app
 from linnet.serve.failures import Refusal
+from linnet.serve.logs import logging_config
+from linnet.serve.quota import Quotas
 from linnet.serve.service import Service
+from linnet.serve.tracing import start_tracing
 
 GRACE_SECONDS = 25  # orchestrators kill after 30
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that it is they who close
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "linnet": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}
-
 logger = logging.getLogger("linnet.serve")
 say = partial(print, flush=True)  # a script that reads the line through a pipe waits for it
 
@@ -77,14 +70,19 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
 
     Raises:
         BundleError: The bundle is broken, changed, or its proof failed.
-        UsageError: The address can't be listened on.
+        UsageError: The address can't be listened on; or other machines reach it, and there are no keys.
+        ConfigError: The file of keys can't be read, or the arms can't be served together.
     """
     address = f"{config.serve.host} port {config.serve.port}"
     with _bind(config.serve.host, config.serve.port, address) as listener:
-        service = Service(config, str(bundle))
+        keys = keys_for(config.serve, listener.getsockname()[0])
+        quotas = Quotas(keys.path.with_suffix(".usage.json")) if keys else None
+        log_config = logging_config(config.serve.log_format)
+        logging.config.dictConfig(log_config)
+        spans, service = start_tracing(), Service(config, str(bundle))
         settings = uvicorn.Config(
-            create_app(service),
-            log_config=LOGGING,
+            create_app(service, keys, quotas, spans),
+            log_config=log_config,
             access_log=False,  # it would log paths; `linnet.serve` logs routes
             server_header=False,
             proxy_headers=False,
@@ -93,17 +91,18 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+        if not keys and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             logger.warning("%s is open to other machines and asks for no key: whoever reaches it may use it", address)
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
             runner.run(_serve(service, settings, listener, address, announce))
+        if spans:
+            spans.close()
 
 
 async def _serve(
     service: Service, settings: uvicorn.Config, listener: socket.socket, address: str, announce: Callable[[str], None]
 ) -> None:
     # Started before the server, so that a bundle which can't be used ends it in a sentence.
-    settings.load()  # its log, which the start writes to
     await service.start()
     try:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(_read_anew(service)))

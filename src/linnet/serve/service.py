@@ -14,7 +14,7 @@ from linnet.serve.arms import CHAMPION, Arm, Arms, check_arms, draw, open_arms
 from linnet.serve.failures import Refusal
 from linnet.serve.identity import new_id
 from linnet.serve.reader import Reader
-from linnet.serve.workers import Answer, Full
+from linnet.serve.workers import Answer, Full, Pool
 from linnet.serve.workers.pool import Batch
 
 DRAIN_SECONDS = 20.0  # that models which are no longer asked have for what they were asked
@@ -57,6 +57,7 @@ class Service:
         unready: Why the service can't answer anything; None when it can.
         on_batch: Told of every batch, with the arm's name.
         on_item: Told of every text, and whether its answer is only looked at.
+        on_arms: Told of the arms, when others go to work.
     """
 
     def __init__(self, config: Config, bundle: str):
@@ -64,18 +65,34 @@ class Service:
         self.unready: str | None = "The service has not started yet."
         self.on_batch: Callable[[str, Batch], None] = lambda arm, batch: None
         self.on_item: Callable[[Item, str, bool], None] = lambda item, text, shadow: None
+        self.on_arms: Callable[[Arms], None] = lambda arms: None
         self._asked: Mapping[str, ArmConfig] = {CHAMPION: ArmConfig(bundle=bundle), **config.serve.arms}
         self._arms: Arms | None = None
         self._swapping = asyncio.Lock()
+        self._former_restarts = 0
         self._reader: Reader[_ToRead, _Read] | None = None
         self._aside: set[asyncio.Task[None]] = set()
 
     @property
     def arms(self) -> Arms:
-        """The models at work."""
+        """The models at work.
+
+        Raises:
+            Refusal: There are none, as the service has not started, or stops.
+        """
         self.check_started()
         assert self._arms is not None
         return self._arms
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker died and was started again, of the models at work and of those before."""
+        return self._former_restarts + sum(pool.restarts for pool in self.pools)
+
+    @property
+    def pools(self) -> list[Pool]:
+        """The workers of all models at work."""
+        return [arm.pool for arm in self._arms or ()]
 
     async def start(self) -> None:
         """Verify, load and warm all models.
@@ -87,6 +104,7 @@ class Service:
         if self._arms is None:
             self._arms = await open_arms(self.config, self._asked, self._batch)
             self._reader = Reader(_read)
+            self.on_arms(self._arms)
             self.unready = None
 
     async def stop(self) -> None:
@@ -126,9 +144,11 @@ class Service:
                 await asyncio.gather(*(arm.pool.stop() for arm in new if arm.pool not in {arm.pool for arm in old}))
                 self.check_started()
             self._arms, self._asked = new, asked
+            self.on_arms(new)
             kept = {arm.pool for arm in new}
             for arm in old:
                 if arm.pool not in kept:
+                    self._former_restarts += arm.pool.restarts
                     self._go_on(arm.pool.stop(DRAIN_SECONDS))
             return new
 

@@ -168,9 +168,9 @@ class Pool:
         self.queue.fail(Refusal(503, "not_ready", "The service is shutting down.", headers={"Retry-After": "1"}))
 
     @property
-    def workers_up(self) -> int:
-        """Workers that can answer."""
-        return len(self._workers)
+    def pids(self) -> list[int]:
+        """The processes of the workers that can answer."""
+        return [worker.process.pid for worker in self._workers.values()]
 
     @property
     def unready(self) -> str | None:
@@ -288,7 +288,7 @@ class Pool:
                 message = "The model failed at this text. Send another."
                 job.done.set_exception(Refusal(503, "model_failed", message))
             else:
-                job.done.set_result(Answer(prediction, taken - job.entered, reply["seconds"]))
+                job.done.set_result(Answer(prediction, job.entered, taken - job.entered, reply["seconds"]))
         tokens = [job.tokens for job in jobs]
         self.queue.computed(sum(tokens), time.monotonic() - taken, len(self._workers))
         self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), reply["seconds"]))

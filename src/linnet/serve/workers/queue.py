@@ -19,11 +19,13 @@ class Answer:
 
     Attributes:
         prediction: The answer.
+        entered: When it came, in seconds of `time.monotonic`.
         waited: Seconds in the queue.
         computed: Seconds that its batch took.
     """
 
     prediction: Prediction
+    entered: float
     waited: float
     computed: float
 
