@@ -28,6 +28,7 @@ PACKAGES = {
     "fastapi": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
+    "psycopg": "monitor",
     "anyio": "serve",
     "onnxruntime": "predict export",
     "openvino": "predict export",

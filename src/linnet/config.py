@@ -221,6 +221,15 @@ class ServeConfig(Section):
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig]
 
 
+class LogConfig(Section):
+    """`[log]`: the prediction log of the service."""
+
+    url: str
+    texts: bool
+    max_pending: Positive
+    retention_days: Count
+
+
 class RunConfig(Section):
     """`[run]`: where a run's folders go."""
 
@@ -241,6 +250,7 @@ class Config(Section):
     predict: PredictConfig
     score: ScoreConfig
     serve: ServeConfig
+    log: LogConfig
     run: RunConfig
 
     def dumps(self) -> str:
