@@ -18,19 +18,19 @@ from rich.console import Console
 from rich.table import Table
 
 from linnet.config import LogConfig
-from linnet.monitor import PredictionLog, Record, Store
+from linnet.monitor import PredictionLog, Record, Store, new_id
 
 
-def make_record(number: int) -> Record:
+def make_record() -> Record:
     """A record like those of a service of one model."""
     answer = ("positive", ("positive",), 0.875, 23, False, False, False, False, 4.5)
-    return Record(f"{time.time_ns():032x}-{number}", time.time(), "champion", "0" * 64, *answer)
+    return Record(f"{new_id()}-0", time.time(), "champion", "0" * 64, *answer)
 
 
 def measure(url: str, count: int) -> dict[str, float]:
     """Record so many, and read them."""
     log = PredictionLog(LogConfig(url=url, texts=False, max_pending=count, retention_days=0))
-    records = [make_record(number) for number in range(count)]
+    records = [make_record() for _ in range(count)]
     paced = count // 5
     durations = []
     for number, record in enumerate(records[:paced]):

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -73,6 +74,35 @@ def test_postgresql_is_stopped_and_started_again(postgres, open_log, make_record
     assert stored(url) == [make_record(i) for i in range(2500)]
     assert [record.levelname for record in caplog.records if record.name == "linnet.monitor"] == ["ERROR", "WARNING"]
     assert "Predictions are kept, 2000 at most" in caplog.text and "works again" in caplog.text
+
+
+@pytest.mark.slow
+def test_postgresql_crashes_again_and_again_under_writing(postgres, open_log, make_record):
+    url = postgres.new_database()
+    log = open_log(url, max_pending=100_000)
+    ended = threading.Event()
+    number = 0
+
+    def record() -> None:
+        nonlocal number
+        while not ended.wait(0.001):
+            log.record([make_record(number + i) for i in range(5)])
+            number += 5
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    try:
+        for _ in range(10):
+            before = log.facts().written
+            wait_until(lambda before=before: log.facts().written > before + 1000)
+            postgres.stop("immediate")
+            postgres.start()
+    finally:
+        ended.set()
+        thread.join()
+    log.close(60.0)
+    assert log.facts().written == number and adds_up(log)
+    assert stored(url) == [make_record(i) for i in range(number)]
 
 
 def test_above_the_bound_what_is_lost_while_postgresql_is_stopped_is_counted(postgres, open_log, make_record, caplog):

@@ -2,6 +2,9 @@
 
 import json
 import math
+import re
+import time
+import uuid
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.monitor.record import storable, to_entry, to_row
+from linnet.monitor.record import new_id, storable, to_entry, to_row
 
 HOSTILE = st.text(st.characters(codec=None, exclude_categories=()) | st.sampled_from("\0\ud800\udfff\n'\"\\%?"))
+
+
+def test_ids_are_uuids_that_begin_with_the_time():
+    before = time.time()
+    ids = [new_id() for _ in range(1000)]
+    assert len(set(ids)) == 1000 and all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)
+    assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in ids} == {(7, uuid.RFC_4122)}
+    moments = [int(one[:12], 16) / 1000 for one in ids]
+    assert moments == sorted(moments) and before - 0.001 <= moments[0] <= moments[-1] <= time.time()
 
 
 @given(HOSTILE)

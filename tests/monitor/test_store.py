@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -193,6 +194,18 @@ def test_processes_that_begin_at_once_make_one_log(url):
     assert [code for _, code in outcomes] == [0] * 4, outcomes
     with Store(url, create=False) as store:
         assert list(store.read()) == []
+
+
+def test_a_file_that_another_process_is_opening_is_waited_for(tmp_path):
+    path = tmp_path / "log.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    timer = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+    timer.start()
+    with Store(str(path)) as store:
+        assert list(store.read()) == []
+    timer.join()
+    other.close()
 
 
 def test_a_bare_path_is_sqlite_and_its_folder_is_made(tmp_path, make_record):

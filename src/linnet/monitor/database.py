@@ -1,6 +1,7 @@
 """SQLite or PostgreSQL by URL, behind one face. All that differs between the two is here."""
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -144,9 +145,8 @@ def _sqlite(path: Path, create: bool) -> Database:
             isolation_level=None,
             check_same_thread=False,
         )
-        if create:  # readers and a writer don't wait for each other; what is stored outlives a power cut
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+        if create:
+            _write_ahead(connection)
         else:
             connection.execute("SELECT 1 FROM sqlite_master")
     except (sqlite3.Error, OSError) as error:
@@ -164,6 +164,20 @@ def _sqlite(path: Path, create: bool) -> Database:
         failures=(sqlite3.Error,),
         refusals=(TypeError, ValueError, OverflowError, sqlite3.IntegrityError, sqlite3.DataError),
     )
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer not wait for each other, and what is stored outlive a power cut."""
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:  # for this SQLite itself doesn't wait: another process opens it too
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous = FULL")
 
 
 def _postgres(url: str) -> Database:
