@@ -274,6 +274,19 @@ def test_two_processes_read_while_one_writes(url):
     assert (first.returncode, second.returncode) == (0, 0)
 
 
+def test_a_file_that_is_moved_away_is_begun_anew(tmp_path, open_log, make_record, caplog):
+    path, aside = tmp_path / "log.db", tmp_path / "old.db"
+    log = open_log(path)
+    log.record([make_record(0)])
+    wait_until(lambda: log.facts().written == 1)
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{path}{ending}").rename(f"{aside}{ending}")
+    log.record([make_record(1)])
+    log.close()
+    assert stored(aside) == [make_record(0)] and stored(path) == [make_record(1)]
+    assert "has been moved or deleted" in caplog.text and "works again" in caplog.text
+
+
 def test_another_that_holds_the_file_for_long_delays_and_loses_nothing(tmp_path, open_log, make_record, monkeypatch):
     monkeypatch.setattr("linnet.monitor.database.BUSY_SECONDS", 0.1)
     path: Path = tmp_path / "log.db"

@@ -1,8 +1,9 @@
 """SQLite or PostgreSQL by URL, behind one face. All that differs between the two is here."""
 
+import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,9 @@ class Database:
         placeholder: What stands for a value in its SQL.
         number: The type of a column of numbers that the database gives itself.
         find_table: The query for a table by its name.
-        begin: The statements that begin a transaction that writes.
-        lock: The statements that keep other processes from creating the same tables.
+        begin: The statement that begins a transaction that writes.
+        lock: The statement that keeps other processes from creating the same tables until the transaction ends.
+        is_there: Whether what is written can still be found under the name: a file may have been moved or deleted.
         failures: What the driver raises.
         refusals: What is raised because of the values, not the database.
     """
@@ -46,6 +48,7 @@ class Database:
     find_table: str
     begin: str
     lock: str
+    is_there: Callable[[], bool]
     failures: tuple[type[Exception], ...]
     refusals: tuple[type[Exception], ...]
 
@@ -59,10 +62,9 @@ class Database:
             found: list[tuple[Any, ...]] = self.connection.execute(self._dialect(sql), values).fetchall()
             return found
 
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Run a statement, inside of a transaction; gives the number of rows it changed."""
-        changed: int = self.connection.execute(self._dialect(sql), values).rowcount
-        return changed
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Run a statement, inside of a transaction."""
+        self.connection.execute(self._dialect(sql), values)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a statement for each row, inside of a transaction."""
@@ -75,6 +77,8 @@ class Database:
         Raises:
             StorageError: The database can't be written. Those of `refusals` pass.
         """
+        if not self.is_there():
+            raise StorageError(f"The prediction log {self.name} has been moved or deleted.")
         with self._as_storage_error("written"):
             self.connection.execute(self.begin)
             try:
@@ -149,6 +153,7 @@ def _sqlite(path: Path, create: bool) -> Database:
             _write_ahead(connection)
         else:
             connection.execute("SELECT 1 FROM sqlite_master")
+        opened = path.stat()
     except (sqlite3.Error, OSError) as error:
         if connection:
             connection.close()
@@ -160,7 +165,8 @@ def _sqlite(path: Path, create: bool) -> Database:
         number="INTEGER PRIMARY KEY",
         find_table="SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
         begin="BEGIN IMMEDIATE",
-        lock="SELECT 1",
+        lock="SELECT 1",  # the transaction does that
+        is_there=lambda: path.exists() and os.path.samestat(path.stat(), opened),
         failures=(sqlite3.Error,),
         refusals=(TypeError, ValueError, OverflowError, sqlite3.IntegrityError, sqlite3.DataError),
     )
@@ -213,6 +219,7 @@ def _postgres(url: str) -> Database:
         find_table="SELECT 1 FROM pg_class WHERE relname = ? AND pg_table_is_visible(oid)",
         begin="BEGIN",
         lock="SELECT pg_advisory_xact_lock(7596853116)",  # any number, the same for all
+        is_there=lambda: True,
         failures=(psycopg.Error,),
         refusals=(
             TypeError,

@@ -153,7 +153,7 @@ class PredictionLog:
             )
 
     def close(self, timeout: float = 5.0) -> None:
-        """Store what waits, for so many seconds at most; count and tell what could not be."""
+        """Store what waits, and wait so many seconds for that at most; count and tell what could not be."""
         with self._changed:
             if self._end is None:
                 self._end = time.monotonic() + timeout
@@ -169,7 +169,8 @@ class PredictionLog:
             except LinnetError as error:
                 self._stumble(error)
             except Exception as error:  # a defect of ours must be seen, and must not end the log for good
-                logger.exception("A defect in the prediction log")
+                if self._failing_since is None:
+                    logger.exception("A defect in the prediction log")
                 self._stumble(error)
             finally:
                 self._busy_since = None

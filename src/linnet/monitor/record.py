@@ -18,8 +18,8 @@ class Record:
     """The answer of one arm to one text.
 
     Attributes:
-        id: Names the text that was asked about: its request's (see `new_id`), "-", its index. The answer of a shadow arm
-            has the id of the answer that was returned, so feedback reaches both. Id and arm together are unique: a
+        id: Names the text that was asked about: its request's (see `new_id`), "-", its index. The answer of a shadow
+            arm has the id of the answer that was returned, so feedback reaches both. Id and arm together are unique: a
             second record of the same is not stored.
         time: When it was answered, seconds since 1970 in UTC.
         arm: Which arm answered.
