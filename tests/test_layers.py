@@ -28,6 +28,7 @@ PACKAGES = {
     "fastapi": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
+    "psycopg": "monitor",
     "anyio": "serve",
     "prometheus_client": "serve",
     "opentelemetry": "serve",

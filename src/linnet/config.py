@@ -224,6 +224,15 @@ class ServeConfig(Section):
     log_format: Literal["text", "json"]
 
 
+class LogConfig(Section):
+    """`[log]`: the prediction log of the service."""
+
+    url: str
+    texts: bool
+    max_pending: Positive
+    retention_days: Count
+
+
 class RunConfig(Section):
     """`[run]`: where a run's folders go."""
 
@@ -244,6 +253,7 @@ class Config(Section):
     predict: PredictConfig
     score: ScoreConfig
     serve: ServeConfig
+    log: LogConfig
     run: RunConfig
 
     def dumps(self) -> str:

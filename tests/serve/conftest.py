@@ -19,7 +19,7 @@ from linnet.serve import Service, create_app
 
 MAX_TEXTS = 8
 MAX_BODY_BYTES = 20_000
-LIMITS = {"serve.max_texts": MAX_TEXTS, "serve.max_body_bytes": MAX_BODY_BYTES, "predict.num_threads": 1}
+LIMITS = {"serve.max_texts": MAX_TEXTS, "serve.max_body_bytes": MAX_BODY_BYTES, "predict.num_threads": 1, "log.url": ""}
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def running(bundle: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], 
     """A real server of a bundle on a free port: process, host and port."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(
-        [*LINNET, str(bundle), "--port", "0", *flags],
+        [*LINNET, str(bundle), "--port", "0", "--set", 'log.url=""', *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -15,17 +15,22 @@ from linnet.serve.keys import Keys
 from linnet.serve.limits import LimitBody
 from linnet.serve.quota import Quotas
 from linnet.serve.routes import DIRECT, router
-from linnet.serve.schemas import ExplainRequest, PredictRequest, SwapRequest
+from linnet.serve.schemas import ExplainRequest, FeedbackRequest, PredictRequest, SwapRequest
 from linnet.serve.service import Service
 from linnet.serve.tracing import NO_FASTAPI_TELEMETRY
-from linnet.serve.watch import watch
+from linnet.serve.watch import Watch
 
 if TYPE_CHECKING:
     from linnet.serve.spans import Spans
 
 DESCRIPTION = """Classifies texts. Every failing route answers in one shape: `{"error": {"code", "message",
 "request_id", "details"?}}`. Send a header `X-Request-ID` to find a request again in the log; each answer carries it."""
-READ_BY_ROUTES = PredictRequest, ExplainRequest, SwapRequest  # not by FastAPI, which so doesn't know of them
+READ_BY_ROUTES = (
+    PredictRequest,
+    ExplainRequest,
+    FeedbackRequest,
+    SwapRequest,
+)  # not by FastAPI, which so doesn't know of them
 
 
 def create_app(
@@ -41,16 +46,15 @@ def create_app(
         quotas: What the keys have used up; None: it is counted from 0.
         spans: Where traces go; None: there are none.
     """
-    quotas = quotas or Quotas()
+    quotas, watch = quotas or Quotas(), Watch(service, keys)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with quotas.kept(), service.lifespan(app):
+        async with quotas.kept(), watch.running(), service.running():
             yield
 
-    metrics = watch(service, keys)
     app = _with_routes(lifespan=lifespan)
-    app.state.service, app.state.metrics = service, metrics
+    app.state.service, app.state.watch = service, watch
     handle_failures(app)
     # The last added is the outermost: an id first, so that every failure can name it.
     app.add_middleware(Direct, endpoints=DIRECT)
@@ -60,7 +64,7 @@ def create_app(
     app.add_middleware(CatchDefects)
     if spans:
         app.add_middleware(spans.around)
-    app.add_middleware(IdentifyRequests, observe=metrics.observe_request)
+    app.add_middleware(IdentifyRequests, observe=watch.metrics.observe_request)
     return app
 
 
@@ -82,6 +86,7 @@ class _Described(FastAPI):
 
 
 def _with_routes(**options: Any) -> FastAPI:
+    options["telemetry"] = NO_FASTAPI_TELEMETRY
     app = _Described(
         title="Linnet",
         version=__version__,
@@ -89,7 +94,6 @@ def _with_routes(**options: Any) -> FastAPI:
         docs_url=None,  # FastAPI's own pages load their scripts from another host
         redoc_url=None,
         redirect_slashes=False,
-        telemetry=TelemetryConfig(**NO_FASTAPI_TELEMETRY),
         **options,
     )
     app.include_router(router)

@@ -26,6 +26,7 @@ KNOWN = {
 }
 DESCRIPTIONS = {
     400: "The body is not JSON.",
+    404: "There is no such thing.",
     413: "The body is larger than `serve.max_body_bytes`.",
     415: "The header `Content-Type` is not `application/json`.",
     422: "The body is JSON, but of a wrong shape, or with no, too many, or unusable texts.",

@@ -18,12 +18,13 @@ from linnet.serve.access import give_back_texts, take_texts
 from linnet.serve.arms import Arm, Arms
 from linnet.serve.failures import KNOWN, Refusal, responses
 from linnet.serve.identity import request_id
-from linnet.serve.metrics import Metrics
 from linnet.serve.schemas import (
     ArmInfo,
     EngineInfo,
     ExplainRequest,
     ExplainResponse,
+    FeedbackRequest,
+    FeedbackResponse,
     Health,
     Models,
     PredictRequest,
@@ -33,6 +34,7 @@ from linnet.serve.schemas import (
 )
 from linnet.serve.service import Item, Service
 from linnet.serve.tracing import trace_stage
+from linnet.serve.watch import Watch
 
 DOCS = files("linnet.serve").joinpath("docs.html").read_text(encoding="utf-8")
 # Nothing of the page comes from, or goes to, another host.
@@ -267,6 +269,22 @@ async def explain(request: Request) -> Response:
 DIRECT = {"/v1/predict": predict, "/v1/explain": explain}  # they read their requests themselves
 
 
+@router.post(
+    "/v1/feedback",
+    summary="Say what is true of an answer",
+    response_model=FeedbackResponse,
+    responses=responses(400, 404, 413, 415, 422, 500, 503),
+    openapi_extra=body_schema(FeedbackRequest),
+)
+async def feedback(request: Request) -> FeedbackResponse:
+    """Stores the right label beside the answer in the prediction log; sent twice, the latest counts."""
+    service, watch = request.app.state.service, request.app.state.watch
+    service.check_started()
+    body = await body_of(request, FeedbackRequest)
+    await watch.feedback(body.id, body.label)
+    return FeedbackResponse(request_id=request_id(request.scope), id=body.id)
+
+
 @router.get("/v1/models", summary="Which models are at work?", responses=responses(500, 503))
 async def models(service: Annotated[Service, Depends(service_of)]) -> Models:
     """The arms, their shares, and how each is run."""
@@ -317,8 +335,8 @@ async def swap_models(request: Request) -> Models:
 )
 async def metrics(request: Request) -> Response:
     """In the text format of Prometheus, or in that of OpenMetrics where the header `Accept` names it."""
-    counted: Metrics = request.app.state.metrics
-    body, media_type = counted.render(request.headers.get("accept", ""))
+    watch: Watch = request.app.state.watch
+    body, media_type = watch.metrics.render(request.headers.get("accept", ""))
     return Response(body, media_type=media_type)
 
 

@@ -129,6 +129,24 @@ class ExplainResponse(BaseModel):
     truncated: bool = Field(description="Whether the text was longer than the model reads.")
 
 
+class FeedbackRequest(BaseModel):
+    """What is true of an answer."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"id": EXAMPLE_ANSWER_ID, "label": "positive"}]}
+    )
+
+    id: Annotated[str, Field(min_length=1, max_length=64)] = Field(description="The answer's.")
+    label: str = Field(description="The label that its text should have.")
+
+
+class FeedbackResponse(BaseModel):
+    """It is stored."""
+
+    request_id: str = Field(description="As in the header `X-Request-ID`.", examples=[EXAMPLE_ID])
+    id: str = Field(description="The answer's.", examples=[EXAMPLE_ANSWER_ID])
+
+
 class EngineInfo(BaseModel):
     """How a model is run."""
 

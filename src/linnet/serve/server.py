@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from linnet.config import Config
 from linnet.errors import LinnetError, UsageError
@@ -80,37 +81,39 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
         log_config = logging_config(config.serve.log_format)
         logging.config.dictConfig(log_config)
         spans, service = start_tracing(), Service(config, str(bundle))
+        app = create_app(service, keys, quotas, spans)
         settings = uvicorn.Config(
-            create_app(service, keys, quotas, spans),
+            app,
             log_config=log_config,
             access_log=False,  # it would log paths; `linnet.serve` logs routes
             server_header=False,
             proxy_headers=False,
             ws="none",
-            lifespan="on",
+            lifespan="off",  # it is begun before the server, so that what can't be served ends it in a sentence
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         if not keys and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             logger.warning("%s is open to other machines and asks for no key: whoever reaches it may use it", address)
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
-            runner.run(_serve(service, settings, listener, address, announce))
+            runner.run(_serve(app, service, settings, listener, address, announce))
         if spans:
             spans.close()
 
 
 async def _serve(
-    service: Service, settings: uvicorn.Config, listener: socket.socket, address: str, announce: Callable[[str], None]
+    app: FastAPI,
+    service: Service,
+    settings: uvicorn.Config,
+    listener: socket.socket,
+    address: str,
+    announce: Callable[[str], None],
 ) -> None:
-    # Started before the server, so that a bundle which can't be used ends it in a sentence.
-    await service.start()
-    try:
+    async with app.router.lifespan_context(app):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(_read_anew(service)))
         bundle = service.arms.champion.pool.bundle
         line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {_url(listener)}"
         await Server(settings, address, lambda: announce(line)).serve(sockets=[listener])
-    finally:
-        await service.stop()
 
 
 async def _read_anew(service: Service) -> None:

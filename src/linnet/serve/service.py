@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from linnet.config import ArmConfig, Config
 from linnet.errors import TextError
+from linnet.monitor import new_id
 from linnet.predict.stages import Encodings
 from linnet.serve.arms import CHAMPION, Arm, Arms, check_arms, draw, open_arms
 from linnet.serve.failures import Refusal
-from linnet.serve.identity import new_id
 from linnet.serve.reader import Reader
 from linnet.serve.workers import Answer, Full, Pool
 from linnet.serve.workers.pool import Batch
@@ -101,11 +101,10 @@ class Service:
             ConfigError: The arms can't be served together.
             BundleError: A bundle can't be used.
         """
-        if self._arms is None:
-            self._arms = await open_arms(self.config, self._asked, self._batch)
-            self._reader = Reader(_read)
-            self.on_arms(self._arms)
-            self.unready = None
+        self._arms = await open_arms(self.config, self._asked, self._batch)
+        self._reader = Reader(_read)
+        self.on_arms(self._arms)
+        self.unready = None
 
     async def stop(self) -> None:
         """Take nothing more, answer what waits, and end the workers."""
@@ -118,15 +117,13 @@ class Service:
             self._reader.close()
 
     @asynccontextmanager
-    async def lifespan(self, _: Any) -> AsyncIterator[None]:
-        """Be at work while the block runs; where it is already, whoever started it stops it too."""
-        mine = self._arms is None
+    async def running(self) -> AsyncIterator[None]:
+        """Be at work while the block runs; see `start` and `stop`."""
         await self.start()
         try:
             yield
         finally:
-            if mine:
-                await self.stop()
+            await self.stop()
 
     async def swap(self, settings: Mapping[str, ArmConfig] | None = None) -> Arms:
         """Put other arms to work: these, or those asked for last, read anew. Until they are, the old ones go on.
@@ -289,7 +286,7 @@ class Service:
         for arm in arms.shadows:
             mine = [(index, text) for index, text in enumerate(texts) if draw(f"{arm.name} {text}") < arm.share]
             if mine:
-                self._go_on(self._ask_shadow(arm, mine, f"{identity}-{arm.name}"))
+                self._go_on(self._ask_shadow(arm, mine, identity))
 
     async def _ask_shadow(self, arm: Arm, texts: list[tuple[int, str]], identity: str) -> None:
         """Ask a shadow; where it has no room, or no answer, only the log and the metrics know."""

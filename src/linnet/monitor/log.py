@@ -1,0 +1,287 @@
+"""Answers on their way into the store: one thread writes, nobody waits for it, and what is lost is counted."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import islice
+
+from linnet.config import LogConfig
+from linnet.errors import LinnetError, StorageError
+from linnet.monitor.record import Record, storable
+from linnet.monitor.store import Feedback, Store
+
+BATCH = 500
+FLUSH_SECONDS = 0.5  # how long a record waits for others
+MAX_CHARACTERS = 20_000_000  # of all texts that wait
+MAX_FEEDBACK = 1000  # that wait
+FEEDBACK_SECONDS = 5.0  # how long feedback waits for a store that fails
+BACK_OFF_SECONDS = 0.1, 2.0  # after the first failure, doubled up to the second
+STALL_SECONDS = 10.0  # a store that takes longer over one batch doesn't work
+SWEEP_SECONDS, SWEEP_ROWS = 600.0, 1000  # how often, and how much at once, old rows are deleted
+TELL_SECONDS = 60.0  # losses are told of at most so often
+DAY = 86_400.0
+# Feedback, what its giver waits for, and until when.
+Asked = tuple[Feedback, Future[bool], float]
+
+logger = logging.getLogger("linnet.monitor")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """How the log stands. `recorded` is `written`, `pending` and all of `lost` together, at any moment.
+
+    Attributes:
+        recorded: Records that were handed over.
+        written: Of these, how many the store has.
+        lost: How many were dropped, by reason: `full` (more than may wait), `failed` (the same while the store failed,
+            or the log was closed before it could be written), `refused` (the store takes no such values).
+        pending: How many wait.
+        feedback: How many pieces of feedback wait.
+        healthy: Whether the store works, and the log is not closed.
+    """
+
+    recorded: int
+    written: int
+    lost: dict[str, int]
+    pending: int
+    feedback: int
+    healthy: bool
+
+
+class PredictionLog:
+    """The prediction log of one process. Any thread may call it.
+
+    A store that can't be reached is no reason not to start: it is logged, and tried again.
+
+    Args:
+        settings: The section `[log]`; its `url` is not empty.
+
+    Raises:
+        ConfigError: The URL is neither SQLite's nor PostgreSQL's.
+        MissingExtraError: psycopg is not installed.
+        UsageError: What is there is no log that this version can use.
+    """
+
+    def __init__(self, settings: LogConfig):
+        self._settings = settings
+        self._changed = threading.Condition(threading.Lock())  # guards all that follows but the store
+        self._queue: deque[Record] = deque()
+        self._asked: deque[Asked] = deque()
+        self._characters = self._recorded = self._written = 0
+        self._lost = {"full": 0, "failed": 0, "refused": 0}
+        self._end: float | None = None  # once it is closed: until when it may write
+        self._busy_since: float | None = None
+        self._failing_since: float | None = None
+        self._delay = 0.0
+        self._next_sweep = time.monotonic() if settings.retention_days else None
+        self._told, self._next_tell = dict(self._lost), 0.0
+        self._store: Store | None = None
+        try:
+            self._store = Store(settings.url)
+        except StorageError as error:
+            self._stumble(error)
+        self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+        self._thread.start()
+
+    def record(self, records: Sequence[Record]) -> None:
+        """Hand over records, in microseconds. Never waits and never raises.
+
+        What there is no room for is dropped and counted. The rest is in the store within a second, where that works and
+        keeps up.
+        """
+        with self._changed:
+            before = len(self._queue)
+            self._recorded += len(records)
+            works = self._failing_since is None and self._end is None
+            room = self._settings.max_pending if self._end is None else 0
+            for record in records:
+                size = _characters(record)
+                if len(self._queue) < room and self._characters + size <= MAX_CHARACTERS:
+                    self._queue.append(record)
+                    self._characters += size
+                else:
+                    self._lost["full" if works else "failed"] += 1
+            if not before or before < BATCH <= len(self._queue):
+                self._changed.notify()
+
+    def feedback(self, id: str, label: str | Sequence[str]) -> Future[bool]:
+        """Store what is true of the text with an id; said again, the latest counts.
+
+        Args:
+            id: The id of a record, which may still wait here. One that waits in another process is not known yet.
+            label: The label that truly applies; of a multi-label model all that do.
+
+        Returns:
+            Done once it is stored: True, or False where no record has the id. Its exception is a StorageError where the
+            store could not be written within five seconds, or too much feedback waits; then the same may be sent again.
+            While a server takes a connection and then says nothing, it is not done: wait for it with a timeout.
+
+        Raises:
+            TypeError: The id or a label is no string.
+        """
+        labels = tuple(map(storable, [label] if isinstance(label, str) else label))
+        said = Feedback(storable(id), labels, time.time())
+        future: Future[bool] = Future()
+        with self._changed:
+            refusal = None
+            if self._end is not None:
+                refusal = "The prediction log is closed. Send the feedback again later."
+            elif len(self._asked) >= MAX_FEEDBACK:
+                refusal = f"{MAX_FEEDBACK} pieces of feedback wait to be stored. Send it again later."
+            else:
+                self._asked.append((said, future, time.monotonic() + FEEDBACK_SECONDS))
+                self._changed.notify()
+        if refusal:
+            future.set_exception(StorageError(refusal))
+        return future
+
+    def facts(self) -> Facts:
+        """How the log stands now."""
+        with self._changed:
+            stalled = self._busy_since is not None and time.monotonic() - self._busy_since > STALL_SECONDS
+            return Facts(
+                recorded=self._recorded,
+                written=self._written,
+                lost=dict(self._lost),
+                pending=len(self._queue),
+                feedback=len(self._asked),
+                healthy=self._failing_since is None and not stalled and self._thread.is_alive(),
+            )
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Store what waits, and wait so many seconds for that at most; count and tell what could not be."""
+        with self._changed:
+            if self._end is None:
+                self._end = time.monotonic() + timeout
+            self._changed.notify()
+        self._thread.join(timeout + 1.0)
+        if self._thread.is_alive():
+            logger.error("The prediction log's store says nothing: %d predictions are left", self.facts().pending)
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                self._work()
+            except LinnetError as error:
+                self._stumble(error)
+            except Exception as error:  # a defect of ours must be seen, and must not end the log for good
+                if self._failing_since is None:
+                    logger.exception("A defect in the prediction log")
+                self._stumble(error)
+            finally:
+                self._busy_since = None
+        with self._changed:
+            self._lost["failed"] += len(self._queue)
+            self._queue.clear()
+            asked = list(self._asked)
+            self._asked.clear()
+        _refuse(asked, "The prediction log was closed before the feedback could be stored. Send it again later.")
+        self._tell_losses()
+        if self._store:
+            self._store.close()
+
+    def _wait(self) -> bool:
+        """Sleep until there is something to do; False where nothing is left to do, or no time."""
+        with self._changed:
+            now, end = time.monotonic(), self._end
+            if self._failing_since is not None:
+                left = self._delay if end is None else min(self._delay, end - now)
+                self._changed.wait_for(lambda: self._end != end, max(left, 0.0))
+            elif self._changed.wait_for(lambda: self._queue or self._hurried(), self._idle_seconds()):
+                self._changed.wait_for(lambda: len(self._queue) >= BATCH or self._hurried(), FLUSH_SECONDS)
+            return self._end is None or (bool(self._queue or self._asked) and time.monotonic() < self._end)
+
+    def _idle_seconds(self) -> float | None:
+        return None if self._next_sweep is None else max(0.0, self._next_sweep - time.monotonic())
+
+    def _hurried(self) -> bool:
+        return bool(self._asked) or self._end is not None
+
+    def _work(self) -> None:
+        """Write what waits now, then the feedback that waited with it, so that it finds its records."""
+        self._busy_since = time.monotonic()
+        store = self._store = self._store or Store(self._settings.url)
+        with self._changed:
+            asked, left = list(self._asked), len(self._queue)
+        while left > 0 and (self._end is None or time.monotonic() < self._end):
+            left -= self._write(store, min(left, BATCH))
+        if asked and left == 0:
+            self._answer(store, asked)
+        if self._idle_seconds() == 0.0 and self._end is None:
+            self._sweep(store)
+        self._recover(store)
+        if time.monotonic() >= self._next_tell:
+            self._tell_losses()
+
+    def _write(self, store: Store, count: int) -> int:
+        self._busy_since = time.monotonic()
+        with self._changed:
+            batch = list(islice(self._queue, count))
+        refused = store.add(batch, self._settings.texts)
+        size = sum(map(_characters, batch))
+        with self._changed:
+            for _ in batch:
+                self._queue.popleft()
+            self._characters -= size
+            self._written += len(batch) - refused
+            self._lost["refused"] += refused
+        return len(batch)
+
+    def _answer(self, store: Store, asked: list[Asked]) -> None:
+        known = store.judge([feedback for feedback, _, _ in asked])
+        with self._changed:
+            for _ in asked:
+                self._asked.popleft()
+        for (_, future, _), found in zip(asked, known, strict=True):
+            if future.set_running_or_notify_cancel():
+                future.set_result(found)
+
+    def _sweep(self, store: Store) -> None:
+        forgotten = store.forget(time.time() - self._settings.retention_days * DAY, SWEEP_ROWS)
+        pause = SWEEP_SECONDS if forgotten < SWEEP_ROWS else BACK_OFF_SECONDS[0]
+        self._next_sweep = time.monotonic() + pause
+
+    def _stumble(self, error: Exception) -> None:
+        """Note that the store failed, and give up the feedback that can't be stored in time any more."""
+        now, first = time.monotonic(), self._failing_since is None
+        if self._store:
+            self._store.close()
+            self._store = None
+        self._delay = BACK_OFF_SECONDS[0] if first else min(self._delay * 2, BACK_OFF_SECONDS[1])
+        with self._changed:
+            self._failing_since = now if first else self._failing_since
+            late = [one for one in self._asked if one[2] <= now + self._delay]
+            for _ in late:
+                self._asked.popleft()  # the first to come is the first that is late
+        _refuse(late, "The prediction log can't be written now, so the feedback was not stored. Send it again later.")
+        if first:
+            logger.error("%s Predictions are kept, %d at most, until it works", error, self._settings.max_pending)
+
+    def _recover(self, store: Store) -> None:
+        if self._failing_since is not None:
+            logger.warning("%s works again, after %.1f s", store.name, time.monotonic() - self._failing_since)
+            with self._changed:
+                self._failing_since = None
+            self._tell_losses()
+
+    def _tell_losses(self) -> None:
+        with self._changed:
+            lost = dict(self._lost)
+        if lost != self._told:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in lost.items())
+            logger.warning("Predictions that were not recorded since the start: %s", reasons)
+            self._told, self._next_tell = lost, time.monotonic() + TELL_SECONDS
+
+
+def _characters(record: Record) -> int:
+    return len(record.text) if isinstance(record.text, str) else 0
+
+
+def _refuse(asked: Iterable[Asked], message: str) -> None:
+    for _, future, _ in asked:
+        if future.set_running_or_notify_cancel():
+            future.set_exception(StorageError(message))
