@@ -70,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     results: dict[str, Any] = {"cores": os.cpu_count(), "texts": arguments.texts, "shapes": {}, "lineage": lineage()}
     with tempfile.TemporaryDirectory() as folder:
         for shape in arguments.shapes:
-            place = _own(arguments.run, Path(folder)) if shape == "run" else _base(arguments.run, splits, Path(folder))
+            place = (
+                _own(arguments.run, Path(folder)) if shape == "run" else make_base(arguments.run, splits, Path(folder))
+            )
             results["shapes"][shape] = _measure(place, splits, arguments)
     if "run" in results["shapes"]:
         results["accuracy"] = _accuracy(arguments.run / "bundle", read_split(splits, "test"))
@@ -101,7 +103,7 @@ def _own(run: Path, folder: Path) -> Path:
     return place
 
 
-def _base(run: Path, splits: Path, folder: Path) -> Path:
+def make_base(run: Path, splits: Path, folder: Path) -> Path:
     """The same for a DistilBERT of base size with random weights; all variants are in its bundle, unproven."""
     place = folder / "base"
     bundle, checkpoint = place / "bundle", place / "checkpoint"

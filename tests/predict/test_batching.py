@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.predict.batching import pad, token_budget_batches
+from linnet.predict.batching import BATCH_COST, FEW, pad, token_budget_batches
 
 LENGTHS = st.lists(st.integers(0, 600), max_size=200)
 
@@ -19,12 +19,32 @@ def test_every_index_once_and_within_the_budget(lengths: list[int], budget: int)
 
 
 @given(LENGTHS, st.integers(1, 5000))
-def test_batches_go_from_long_to_short_and_are_full(lengths: list[int], budget: int) -> None:
-    batches = token_budget_batches(lengths, budget)
-    flat = [lengths[i] for batch in batches for i in batch]
+def test_batches_go_from_long_to_short(lengths: list[int], budget: int) -> None:
+    flat = [lengths[i] for batch in token_budget_batches(lengths, budget) for i in batch]
     assert flat == sorted(lengths, reverse=True)
-    for batch in batches[:-1]:  # one more would not have fitted
-        assert (len(batch) + 1) * max(1, lengths[batch[0]]) > budget
+
+
+@given(st.lists(st.integers(1, 600), min_size=FEW + 1, max_size=2 * FEW), st.integers(1, 5000))
+def test_batches_of_many_are_full(lengths: list[int], budget: int) -> None:
+    for batch in token_budget_batches(lengths, budget)[:-1]:  # one more would not have fitted
+        assert (len(batch) + 1) * lengths[batch[0]] > budget
+
+
+@given(st.lists(st.integers(1, 60), max_size=9), st.integers(1, 200))
+def test_a_few_are_split_where_it_costs_least(lengths: list[int], budget: int) -> None:
+    falling = sorted(lengths, reverse=True)
+
+    def cost(batches: list[list[int]]) -> int:
+        return sum(BATCH_COST + len(batch) * max(batch) for batch in batches)
+
+    def splits(rest: list[int]) -> list[list[list[int]]]:
+        if not rest:
+            return [[]]
+        ends = [n for n in range(1, len(rest) + 1) if n == 1 or n * rest[0] <= budget]
+        return [[rest[:end], *others] for end in ends for others in splits(rest[end:])]
+
+    found = [[lengths[i] for i in batch] for batch in token_budget_batches(lengths, budget)]
+    assert cost(found) == min(map(cost, splits(falling)))
 
 
 def test_equal_lengths_keep_their_order() -> None:

@@ -82,9 +82,9 @@ def test_the_wait_is_told_by_the_speed_and_bounds_what_comes():
         queue = Queue(10**9, 2.0, 512, clock)
         queue.put([Job(10_000)])
         queue.put([Job(10_000)])  # nothing is known yet
-        queue.computed(255, 10.0, workers=2)  # half empty, as when nobody asks
+        queue.computed([Job(30)], 10.0, workers=2)  # small, as when nobody asks
         assert queue.wait == 0
-        queue.computed(1000, 0.1, workers=2)
+        queue.computed([Job(1000)], 0.1, workers=2)
         assert queue.wait == pytest.approx(1.0)
         queue.put([Job(25_000)])
         with pytest.raises(Full) as full:
@@ -129,6 +129,39 @@ def test_takers_wait_for_what_comes():
         queue.put(jobs)
         batches = await asyncio.gather(*takers)
         assert sorted(jobs.index(batch[0]) for batch in batches) == [0, 1, 2]
+
+    asyncio.run(run())
+
+
+def test_who_asks_again_after_a_batch_is_waited_for_and_who_is_alone_is_not():
+    async def run():
+        queue = Queue(10**9, 1e9, 1000)
+        loop = asyncio.get_running_loop()
+
+        async def serve(callers):
+            """Ten batches for callers who each ask again a moment after they are answered, one after the other."""
+            sizes, waits = [], []
+            queue.put([Job(10) for _ in range(callers)])
+            for _ in range(10):
+                asked = loop.time()
+                batch = await queue.take()
+                waits.append(loop.time() - asked)
+                sizes.append(len(batch))
+                queue.computed(batch, 0.2, workers=1)
+                for number in range(len(batch)):
+                    loop.call_later(0.0002 * number, queue.put, [Job(10)])
+            await asyncio.sleep(0.05)
+            queue.fail(ValueError())
+            return sizes, waits
+
+        sizes, _ = await serve(20)
+        assert sizes.count(20) >= 8
+        for _ in range(60):  # they are forgotten
+            queue.put([Job(10)])
+            queue.computed(await queue.take(), 0.2, workers=1)
+        sizes, waits = await serve(1)
+        assert sizes == [1] * 10
+        assert sorted(waits)[5] < 0.0015
 
     asyncio.run(run())
 

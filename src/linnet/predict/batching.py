@@ -1,16 +1,23 @@
 """Group texts of like length into batches of bounded size, so that little of a batch is padding."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+# What a batch costs beside its tokens, in tokens: an engine reads all weights once for each. A DistilBERT of base size
+# took 3.0 ms and 0.19 ms a token in OpenVINO (INT8), 2.4 and 0.22 in ONNX Runtime (INT8): 16 and 11 tokens.
+BATCH_COST = 16
+FEW = 128  # items up to which the cheapest split is looked for; more leave little padding anyway
 
 
 def token_budget_batches(lengths: Sequence[int], max_batch_tokens: int) -> list[list[int]]:
     """Split items into batches by length.
 
-    Items are taken from long to short, and a batch is closed where one more item would take its padded
-    size, rows times longest row, past the budget. An item longer than the budget gets a batch of its own.
+    Items are taken from long to short. A few are split where it costs least, by the padding and what a batch costs by
+    itself (dynamic programming over the sorted lengths); of many a batch is closed where one more item would take its
+    padded size, rows times longest row, past the budget. An item longer than the budget gets a batch of its own.
 
     Args:
         lengths: Tokens of each item.
@@ -20,14 +27,34 @@ def token_budget_batches(lengths: Sequence[int], max_batch_tokens: int) -> list[
         Indices into `lengths`; each appears once.
     """
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable").tolist()
-    batches = []
-    start = 0
-    while start < len(order):
-        longest = max(lengths[order[start]], 1)
-        rows = max(max_batch_tokens // longest, 1)
-        batches.append(order[start : start + rows])
-        start += rows
-    return batches
+    falling = [max(lengths[i], 1) for i in order]
+    ends = _cheapest_ends(falling, max_batch_tokens) if len(order) <= FEW else _full_ends(falling, max_batch_tokens)
+    return [order[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _full_ends(lengths: Sequence[int], max_batch_tokens: int) -> list[int]:
+    """Where batches of falling lengths end that are as full as can be."""
+    ends, start = [], 0
+    while start < len(lengths):
+        start = min(start + max(max_batch_tokens // lengths[start], 1), len(lengths))
+        ends.append(start)
+    return ends
+
+
+def _cheapest_ends(lengths: Sequence[int], max_batch_tokens: int) -> list[int]:
+    """Where batches of falling lengths end that cost least together."""
+    items = len(lengths)
+    least, end_of = [0] * (items + 1), [0] * items  # of what is left from an item on, and where its batch ends
+    for start in range(items - 1, -1, -1):
+        longest = lengths[start]
+        most = min(start + max(max_batch_tokens // longest, 1), items)
+        costs = [longest * (end - start) + least[end] for end in range(start + 1, most + 1)]
+        least[start] = BATCH_COST + min(costs)
+        end_of[start] = start + 1 + costs.index(min(costs))
+    ends = [0]
+    while ends[-1] < items:
+        ends.append(end_of[ends[-1]])
+    return ends[1:]
 
 
 def padding_share(lengths: Sequence[int], max_batch_tokens: int) -> float:

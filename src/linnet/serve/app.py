@@ -1,10 +1,11 @@
 """The application, put together: routes, failures, limits and ids around one service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from linnet import __version__
 from linnet.serve.access import Access
@@ -53,18 +54,21 @@ def create_app(
         async with quotas.kept(), watch.running(), service.running():
             yield
 
+    def around(app: ASGIApp) -> ASGIApp:
+        app = LimitBody(Direct(app, DIRECT), service.settings.max_body_bytes)
+        if keys:
+            app = Access(app, keys, quotas)
+        app = CatchDefects(app)
+        if spans:
+            app = spans.around(app)
+        return IdentifyRequests(
+            app, watch.metrics.observe_request
+        )  # outermost, so that every failure has an id to name
+
     app = _with_routes(lifespan=lifespan)
+    app.around = around
     app.state.service, app.state.watch = service, watch
     handle_failures(app)
-    # The last added is the outermost: an id first, so that every failure can name it.
-    app.add_middleware(Direct, endpoints=DIRECT)
-    app.add_middleware(LimitBody, max_bytes=service.settings.max_body_bytes)
-    if keys:
-        app.add_middleware(Access, keys=keys, quotas=quotas)
-    app.add_middleware(CatchDefects)
-    if spans:
-        app.add_middleware(spans.around)
-    app.add_middleware(IdentifyRequests, observe=watch.metrics.observe_request)
     return app
 
 
@@ -73,7 +77,15 @@ def openapi() -> dict[str, Any]:
     return _with_routes().openapi()
 
 
-class _Described(FastAPI):
+class _App(FastAPI):
+    """FastAPI, in what is put around it, and with a description of the bodies that routes read themselves."""
+
+    around: Callable[[ASGIApp], ASGIApp] = staticmethod(lambda app: app)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """What is put around goes around FastAPI's own layers too, which the direct routes so do without."""
+        return self.around(super().build_middleware_stack())
+
     def openapi(self) -> dict[str, Any]:
         """FastAPI's description, and the bodies that routes read themselves."""
         if self.openapi_schema is None:
@@ -85,9 +97,9 @@ class _Described(FastAPI):
         return self.openapi_schema
 
 
-def _with_routes(**options: Any) -> FastAPI:
+def _with_routes(**options: Any) -> _App:
     options["telemetry"] = NO_FASTAPI_TELEMETRY
-    app = _Described(
+    app = _App(
         title="Linnet",
         version=__version__,
         description=DESCRIPTION,

@@ -261,6 +261,7 @@ class Pool:
             try:
                 await self._compute(worker, jobs)
             except BaseException:
+                self.queue.failed(jobs)
                 message = "The worker that computed the answer died; another is started. Send the request again."
                 for job in jobs:
                     if not job.done.done():
@@ -275,6 +276,7 @@ class Pool:
             reply = await worker.ask(jobs[0].message)
             if not jobs[0].done.done():
                 jobs[0].done.set_result(reply)
+            self.queue.computed(jobs, time.monotonic() - taken, len(self._workers))
             return
         texts = [[(encoding.ids, encoding.truncated) for encoding in job.encodings] for job in jobs]
         reply = await worker.ask({"texts": texts})
@@ -290,5 +292,5 @@ class Pool:
             else:
                 job.done.set_result(Answer(prediction, job.entered, taken - job.entered, reply["seconds"]))
         tokens = [job.tokens for job in jobs]
-        self.queue.computed(sum(tokens), time.monotonic() - taken, len(self._workers))
         self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), reply["seconds"]))
+        self.queue.computed(jobs, time.monotonic() - taken, len(self._workers))

@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linnet.predict import Prediction
+from linnet.predict.batching import BATCH_COST, FEW, token_budget_batches
 from linnet.predict.stages import Encodings
 
 SMOOTHING = 0.1  # the weight of the latest batch in the speed that waits are estimated by
+TELLING = 4  # times what a batch costs by itself its tokens must be, to tell how fast batches are
+# After a batch those whom it answered often ask again at once. So long a worker waits for them, as a share of the time
+# that a batch takes, and so long for the next one; and so fast it forgets how many they were.
+PATIENCE, NEXT_SECONDS, MEMORY = 0.1, 0.002, 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Queue:
         self._max_tokens, self._max_wait, self._max_batch_tokens = max_tokens, max_wait, max_batch_tokens
         self._clock, self._jobs = clock, deque[Job]()
         self._filled, self._speed = asyncio.Event(), 0.0
+        self._computing, self._at_once, self._batch_seconds = 0, 0.0, 0.0
         self.tokens = 0
 
     def __len__(self) -> int:
@@ -118,22 +124,52 @@ class Queue:
             job.entered = now
         self._jobs.extend(jobs)
         self.tokens += tokens
+        self._at_once = max(self._at_once, len(self._jobs) + self._computing)
         self._filled.set()
 
     async def take(self) -> list[Job]:
-        """The next batch, once there is one: the oldest job and what is most like it in length, in the order of age."""
+        """The next batch, once there is one: the oldest job and what is most like it in length, in the order of age.
+
+        Whoever takes it says `computed` when it is.
+        """
         while True:
             self._forget()
             if self._jobs:
-                return self._batch()
+                await self._gather()
+                if self._jobs:
+                    batch = self._batch()
+                    self._computing += len(batch)
+                    return batch
             self._filled.clear()
             await self._filled.wait()
 
-    def computed(self, tokens: int, seconds: float, workers: int) -> None:
-        """Learn how fast a batch was, where so many workers compute at once. One that isn't half full tells nothing."""
-        if 2 * tokens >= self._max_batch_tokens:
+    def computed(self, jobs: Sequence[Job], seconds: float, workers: int) -> None:
+        """Learn how long a batch took, where so many workers compute at once; a small one tells no speed."""
+        self._computing -= len(jobs)
+        self._batch_seconds = seconds
+        tokens = sum(job.tokens for job in jobs)
+        if tokens >= TELLING * BATCH_COST:
             speed = workers * tokens / max(seconds, 1e-6)
             self._speed += SMOOTHING * (speed - self._speed) if self._speed else speed
+
+    def failed(self, jobs: Sequence[Job]) -> None:
+        """Know that a batch won't be computed."""
+        self._computing -= len(jobs)
+
+    async def _gather(self) -> None:
+        """Wait a little for as many as there were at once before, so that no batch of one goes ahead of all others.
+
+        Who asks one text after the other doesn't wait, as then there is never more than one at once.
+        """
+        end = self._clock() + PATIENCE * self._batch_seconds
+        while len(self._jobs) + self._computing < round(self._at_once) and self.tokens < self._max_batch_tokens:
+            self._filled.clear()
+            try:
+                async with asyncio.timeout(min(NEXT_SECONDS, end - self._clock())):
+                    await self._filled.wait()
+            except TimeoutError:
+                break
+        self._at_once = max(MEMORY * self._at_once, len(self._jobs) + self._computing)
 
     def fail(self, error: Exception) -> None:
         """Answer everything that waits with an error."""
@@ -151,15 +187,16 @@ class Queue:
     def _batch(self) -> list[Job]:
         oldest = self._jobs[0]
         waiting = [job for job in self._jobs if not job.done.done()]
-        chosen = {oldest}
-        if oldest.message is None:
-            longest = 0
-            texts = (job for job in waiting if job.message is None)
-            for job in sorted(texts, key=lambda job: abs(job.tokens - oldest.tokens)):  # stable: the oldest is first
-                longest = max(longest, job.tokens)
-                if longest * (len(chosen) + 1) > self._max_batch_tokens and job is not oldest:
-                    break
-                chosen.add(job)
+        chosen = {oldest} if oldest.message is not None else set(self._like(oldest, waiting))
         self._jobs = deque(job for job in waiting if job not in chosen)
         self.tokens = sum(job.tokens for job in self._jobs)
         return [job for job in waiting if job in chosen]
+
+    def _like(self, oldest: Job, waiting: Sequence[Job]) -> list[Job]:
+        """The batch that a job is in where what waits is split at the least cost; of many the nearest in length."""
+        texts = [job for job in waiting if job.message is None]
+        if len(texts) > FEW:
+            texts = sorted(texts, key=lambda job: abs(job.tokens - oldest.tokens))[:FEW]  # stable: it is the first
+        place = texts.index(oldest)
+        batches = token_budget_batches([job.tokens for job in texts], self._max_batch_tokens)
+        return next([texts[i] for i in batch] for batch in batches if place in batch)
