@@ -1,13 +1,10 @@
 """A real server in a thread whose app follows the service's contract, and misbehaves as told."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -86,23 +83,9 @@ class Service:
         return JSONResponse({"request_id": "r", "id": (asked or {}).get("id")})
 
 
-@contextmanager
-def running(service: Service) -> Iterator[Service]:
-    routes = [Route("/{path:path}", service.handle, methods=["GET", "POST"])]
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), port=0, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.01)
-    service.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    try:
-        yield service
-    finally:
-        server.should_exit = True
-        thread.join(30)
-
-
 @pytest.fixture
-def service() -> Iterator[Service]:
-    with running(Service()) as service:
+def service(listening) -> Iterator[Service]:
+    service = Service()
+    routes = [Route("/{path:path}", service.handle, methods=["GET", "POST"])]
+    with listening(Starlette(routes=routes)) as service.url:
         yield service
