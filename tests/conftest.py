@@ -90,10 +90,11 @@ def listening() -> Callable[[Any], AbstractContextManager[str]]:
 
     @contextmanager
     def listening(app: Any) -> Iterator[str]:
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:
+            assert thread.is_alive(), "the app did not start"
             thread.join(0.01)
         try:
             yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

@@ -75,7 +75,7 @@ class Service:
         if path == "/v1/explain":
             words = [{"text": asked["text"], "start": 0, "end": len(asked["text"]), "weight": 1.5}]
             answer = {"arm": "main", "digest": DIGEST, "label": asked.get("label", "positive"), "probability": 0.75}
-            return JSONResponse(answer | {"request_id": "r", "truncated": False, "words": words})
+            return JSONResponse(answer | {"request_id": "r", "text": asked["text"], "truncated": False, "words": words})
         if path == "/v1/models":
             arm = {"arm": "main", "role": "champion", "share": 1, "name": "tiny", "digest": DIGEST}
             of_model = {"labels": ["negative", "positive"], "min_precision": None, "multi_label": False}

@@ -73,6 +73,7 @@ def test_predict_explain_feedback_models_ready(client, service):
     assert (answer.id, answer.arm, answer.truncated, answer.abstained) == ("so good", "main", False, False)
     assert service.asked[-1][2] == {"texts": ["so good"], "arm": "main", "key": "user 7"}
     explained = client.explain("so good", "negative", arm="main")
+    assert explained.text == "so good"
     assert (explained.label, explained.words[0].text, explained.words[0].weight) == ("negative", "so good", 1.5)
     client.feedback(answer.id, "negative")
     assert service.asked[-1][0::2] == ("/v1/feedback", {"id": "so good", "label": "negative"})

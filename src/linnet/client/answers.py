@@ -1,6 +1,6 @@
 """What a service answers, read from JSON. What is not as described is an error, never half an answer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -54,6 +54,7 @@ class ExplainedAnswer:
     Attributes:
         arm: Which of the service's models answered.
         digest: The SHA-256 that names the model's bundle.
+        text: The clean text, which the model read.
         label: The label that is explained.
         probability: The label's probability.
         truncated: Whether the text was longer than the model reads.
@@ -62,6 +63,7 @@ class ExplainedAnswer:
 
     arm: str
     digest: str
+    text: str
     label: str
     probability: float
     truncated: bool
@@ -97,7 +99,7 @@ class Arm:
 class _Error:
     code: str
     message: str
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
