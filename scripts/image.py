@@ -175,7 +175,10 @@ def serve(image: Image, found: list[Instruction]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [*words_of(found, "ENTRYPOINT"), *words_of(found, "CMD"), "--port", str(port)]
+    entry = words_of(found, "ENTRYPOINT")
+    made = image.start([*entry, "keys", "add", "probe", "--scopes", "predict"], stdout=subprocess.PIPE)
+    key = made.communicate(timeout=SECONDS)[0].split()[0]
+    command = [*entry, *words_of(found, "CMD"), "--port", str(port)]
     print(f"\n{' '.join(command)}, as user {os.geteuid() if image.user is None else image.user}")
     server = image.start(command)
     try:
@@ -187,7 +190,7 @@ def serve(image: Image, found: list[Instruction]) -> None:
             time.sleep(0.5)
         print("The health check finds it healthy.")
         body = json.dumps({"texts": [TEXT]}).encode()
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
         request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/predict", body, headers)
         with urllib.request.urlopen(request, timeout=SECONDS) as response:
             print(json.dumps(json.load(response)["predictions"][0]))

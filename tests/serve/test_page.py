@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from linnet.config import load_config
 from linnet.serve import Service, create_app
+from linnet.serve.keys import Keys, add_key
 from linnet.serve.routes import DOCS_POLICY
 from linnet.text import clean
 
@@ -24,7 +25,6 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-ge
 PAGE = files("linnet.serve").joinpath("page.html").read_text(encoding="utf-8")
 HOSTILE = "<img src=x onerror=broken=1>&lt;b&gt; \u202ea\u200b \u2066b"
 EXPLAINED = re.compile("log odds|No single word")
-KEY = "lk_tell-no-one"
 ITEM = {"id": f"{0:032x}-0", "arm": "champion", "digest": "9f" * 32, "label": "positive", "labels": ["positive"]}
 ITEM |= {"probability": 0.9, "probabilities": {"negative": 0.1, "positive": 0.9}}
 ITEM |= {"truncated": False, "abstained": False, "fast": False}
@@ -33,12 +33,11 @@ ITEM |= {"truncated": False, "abstained": False, "fast": False}
 class Watched:
     """The real service, watched: what was asked, and what is answered instead of the truth.
 
-    It stands in for what the service doesn't have yet: the page's own route, feedback and keys.
+    It stands in for what the service doesn't have yet: the page's own route, and feedback.
 
     Attributes:
         asked: Requests: path, headers, JSON.
         told: By path, answers to give instead, once each: something that takes the request and gives one.
-        key: The key to ask for; None asks for none.
     """
 
     def __init__(self, app: Any):
@@ -48,7 +47,6 @@ class Watched:
     def reset(self) -> None:
         self.asked: list[tuple[str, dict[str, str], Any]] = []
         self.told: dict[str, list[Any]] = {}
-        self.key: str | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -72,8 +70,6 @@ class Watched:
         if path == "/":
             return HTMLResponse(PAGE, headers={"Content-Security-Policy": DOCS_POLICY})
         self.asked.append((path, dict(request.headers), json.loads(body) if body else None))
-        if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
-            return refusal(request, 401, "no_key", "This service asks for a key. Send one.")
         if self.told.get(path):
             answer: Response = await self.told[path].pop(0)(request)
             return answer
@@ -406,35 +402,37 @@ def test_an_explanation_that_fails_can_be_asked_for_again(page, watched):
     assert card.get_by_text("Full.").count() == 0
 
 
-def test_a_key_is_asked_for_and_stays_in_the_tab(open_page, browser, watched, address, classifier):
-    watched.key = KEY
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(address)
-    page.get_by_role("alert").get_by_text("This service asks for a key.").wait_for()
-    key = page.get_by_label("Key of this service")
-    playwright.expect(key).to_be_focused()
-    assert key.get_attribute("type") == "password"
-    page.keyboard.type("wrong")
-    page.keyboard.press("Tab")
-    page.get_by_role("alert").get_by_text("This service asks for a key.").wait_for()
-    key.fill("two words")
-    page.keyboard.press("Tab")
-    page.get_by_role("alert").get_by_text("no spaces").wait_for()
-    key.fill(KEY)
-    page.keyboard.press("Tab")
-    page.get_by_text(classifier.name).wait_for()
-    playwright.expect(page.get_by_role("alert")).to_have_text("")
-    classify(page, "good film")
-    assert page.evaluate("Object.values(sessionStorage)") == [KEY]
-    assert page.evaluate("localStorage.length") == 0 and context.cookies() == []
-    assert KEY not in page.url and KEY not in page.content()
-    page.reload()
-    page.get_by_text(classifier.name).wait_for()  # the tab still knows it
-    other = context.new_page()
-    other.goto(address)
-    other.get_by_role("alert").get_by_text("This service asks for a key.").wait_for()
-    context.close()
+def test_a_key_is_asked_for_and_stays_in_the_tab(browser, bundle, listening, tmp_path, classifier):
+    _, right = add_key(tmp_path / "keys.json", "someone", ["predict"])
+    service = Service(load_config(overrides={"predict.num_threads": 1}), str(bundle))
+    with listening(Watched(create_app(service, Keys(tmp_path / "keys.json")))) as address:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address)
+        alert, key = page.get_by_role("alert"), page.get_by_label("Key of this service")
+        alert.get_by_text("no_key · HTTP 401").wait_for()
+        playwright.expect(key).to_be_focused()
+        assert key.get_attribute("type") == "password"
+        for wrong, sentence in (("wrong", "bad_key · HTTP 401"), ("two words", "no spaces")):
+            key.fill(wrong)
+            page.keyboard.press("Tab")
+            alert.get_by_text(sentence).wait_for()
+        key.fill(right)
+        page.keyboard.press("Tab")
+        page.get_by_text(classifier.name).wait_for()
+        playwright.expect(alert).to_have_text("")
+        cards = classify(page, "good film")
+        assert page.evaluate("Object.values(sessionStorage)") == [right]
+        assert page.evaluate("localStorage.length") == 0 and context.cookies() == []
+        assert right not in page.url and right not in page.content()
+        cards.first.get_by_role("group", name="The right label").get_by_role("button").first.click()
+        cards.first.get_by_text("not_allowed · HTTP 403").wait_for()  # this key is not for feedback
+        page.reload()
+        page.get_by_text(classifier.name).wait_for()  # the tab still knows it
+        other = context.new_page()
+        other.goto(address)
+        other.get_by_role("alert").get_by_text("no_key").wait_for()
+        context.close()
 
 
 def test_the_newest_question_wins(page, watched):
