@@ -6,7 +6,10 @@ import dataclasses
 import pytest
 
 import linnet
+from linnet.config import load_config
 from linnet.errors import ServiceError
+from linnet.serve import Service, create_app
+from linnet.serve.keys import Keys, add_key
 
 TEXTS = [
     "i love this film",
@@ -73,3 +76,22 @@ def test_explain_models_ready(address, classifier):
         with pytest.raises(ServiceError, match="arm") as caught:
             client.explain("good", arm="nobody")
         assert caught.value.request_id
+
+
+def test_feedback_is_stored_and_keys_are_asked_for(bundle, listening, tmp_path):
+    _, key = add_key(tmp_path / "keys.json", "someone", ["predict", "feedback"])
+    overrides = {"predict.num_threads": 1, "log.url": str(tmp_path / "predictions.db")}
+    service = Service(load_config(overrides=overrides), str(bundle))
+    with listening(create_app(service, Keys(tmp_path / "keys.json"))) as address:
+        with linnet.Client(address, key) as client:
+            (answer,) = client.predict(["so very good"])
+            client.feedback(answer.id, "negative")
+            client.feedback(answer.id, "negative")
+            with pytest.raises(ServiceError) as caught:
+                client.feedback("0" * 32 + "-0", "negative")
+            assert (caught.value.code, caught.value.status) == ("unknown_prediction", 404)
+        for wrong, code in ((None, "no_key"), ("lk_wrong", "bad_key")):
+            with linnet.Client(address, wrong) as client, pytest.raises(ServiceError) as caught:
+                client.predict(["good"])
+            assert (caught.value.code, caught.value.status) == (code, 401)
+            assert key not in str(caught.value)

@@ -33,7 +33,7 @@ ITEM |= {"truncated": False, "abstained": False, "fast": False}
 class Watched:
     """The real service, watched: what was asked, and what is answered instead of the truth.
 
-    It stands in for what the service doesn't have yet: the page's own route, and feedback.
+    It gives the page at /, too.
 
     Attributes:
         asked: Requests: path, headers, JSON.
@@ -73,7 +73,7 @@ class Watched:
         if self.told.get(path):
             answer: Response = await self.told[path].pop(0)(request)
             return answer
-        return JSONResponse({"request_id": "r", "id": "i"}) if path == "/v1/feedback" else None
+        return None
 
 
 def refusal(request: Request, status: int, code: str, message: str, **headers: str) -> Response:
@@ -82,13 +82,14 @@ def refusal(request: Request, status: int, code: str, message: str, **headers: s
 
 
 @pytest.fixture(scope="module")
-def watched(bundle) -> Watched:
+def watched(bundle, tmp_path_factory) -> Watched:
     """The tiny bundle as champion, with a challenger and a shadow."""
     arms = {
         "next": {"bundle": str(bundle), "share": 0.2},
         "dark": {"bundle": str(bundle), "share": 1.0, "shadow": True},
     }
-    overrides = {"predict.num_threads": 1, "serve.arms": arms}
+    log = tmp_path_factory.mktemp("log") / "predictions.db"
+    overrides = {"predict.num_threads": 1, "serve.arms": arms, "log.url": str(log)}
     return Watched(create_app(Service(load_config(overrides=overrides), str(bundle))))
 
 
@@ -348,8 +349,9 @@ def test_of_many_labels_the_first_are_shown_and_the_others_on_demand(page, watch
     card.get_by_text("15 more labels").first.click()
     assert [text for text in card.locator("dt").all() if text.is_visible()][-1].inner_text() == "label 19"
     card.get_by_text("15 more labels").last.click()
+    tell(watched, "/v1/feedback", 422, "bad_label", "As told.")
     card.get_by_role("button", name="label 19").click()
-    card.get_by_text("Noted").wait_for()
+    card.get_by_text("As told.").wait_for()
     assert watched.asked[-1][2]["label"] == "label 19"
 
 
@@ -404,7 +406,7 @@ def test_an_explanation_that_fails_can_be_asked_for_again(page, watched):
 
 def test_a_key_is_asked_for_and_stays_in_the_tab(browser, bundle, listening, tmp_path, classifier):
     _, right = add_key(tmp_path / "keys.json", "someone", ["predict"])
-    service = Service(load_config(overrides={"predict.num_threads": 1}), str(bundle))
+    service = Service(load_config(overrides={"predict.num_threads": 1, "log.url": ""}), str(bundle))
     with listening(Watched(create_app(service, Keys(tmp_path / "keys.json")))) as address:
         context = browser.new_context()
         page = context.new_page()
