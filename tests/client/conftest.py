@@ -37,6 +37,8 @@ class Service:
         told: What to do instead: an answer, or something that takes the request and gives one or None.
     """
 
+    answer_to = staticmethod(answer_to)
+
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str], Any]] = []
         self.told: list[Response | Callable[[Request], Any]] = []

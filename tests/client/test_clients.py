@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from email.utils import formatdate
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 import linnet
 from linnet.errors import LinnetError, ServiceError, TextError, UsageError
@@ -157,6 +157,15 @@ def test_one_request_that_fails_by_itself_leaves_the_others(client, service):
     results = ids(client.predict_iter(texts))
     assert results.count("internal_error") in (4, 8)  # one request's, whichever came first
     assert all(result in (text, "internal_error") for text, result in zip(texts, results, strict=True))
+
+
+@pytest.mark.parametrize(("code", "passes"), [("worker_died", True), ("model_failed", False)])
+def test_a_text_that_failed_among_others_is_sent_again_if_that_passes(client, service, code, passes):
+    error = {"code": code, "message": "As told."}
+    service.told = [JSONResponse({"predictions": [service.answer_to("a"), {"error": error}, service.answer_to("c")]})]
+    results = list(client.predict_iter(["a", "b", "c"]))
+    assert ids(results) == ["a", "b" if passes else code, "c"]
+    assert [asked["texts"] for *_, asked in service.asked] == [["a", "b", "c"], ["b"]][: 1 + passes]
 
 
 def test_after_an_outage_nothing_more_is_sent(connect, service):

@@ -1,16 +1,20 @@
 """What a client can ask, as flows of `exchange`: requests put together, answers laid out."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linnet.client.answers import Answer, Arm, ExplainedAnswer, read_arms, read_explained, read_predictions
-from linnet.client.exchange import RETRIED_STATUSES, Flow, Request, exchange
+from linnet.client.exchange import RETRIED_STATUSES, Flow, Request, Wait, exchange
 from linnet.client.split import Item, predict_body
 from linnet.errors import LinnetError, ServiceError
 
 # A request's own fault: others may still be answered. Every other failure is the service's, or the way's to it.
 OWN_FAULTS = (200, 400, 413, 422, 500)
+# Of one text among others; alone it would have been answered 503 or 429.
+PASSING = ("worker_died", "not_ready", "overloaded")
+PAUSE = 1.0  # seconds before such texts are sent again, as `Retry-After` would have said
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,28 @@ class Choice:
 
 
 def predict(part: Sequence[Item], choice: Choice, timeout: float) -> Flow[list[Answer | LinnetError]]:
-    """An answer or an error for each text of one request. One that the service finds too large is sent in halves."""
+    """An answer or an error for each text of one request.
+
+    Texts that have none, among others that have, for a reason that passes are sent once more. As a request of their own
+    they are tried as often as any, should all of them fail again.
+    """
+    deadline = time.monotonic() + timeout
+    results = yield from _ask(part, choice, timeout)
+    missing = [place for place, result in enumerate(results) if _passes(result)]
+    if missing and (left := deadline - time.monotonic() - PAUSE) > 0:
+        yield Wait(PAUSE)
+        again = yield from _ask([part[place] for place in missing], choice, left)
+        for place, result in zip(missing, again, strict=True):
+            results[place] = result
+    return results
+
+
+def _passes(result: Answer | LinnetError) -> bool:
+    return isinstance(result, ServiceError) and result.status == 200 and result.code in PASSING
+
+
+def _ask(part: Sequence[Item], choice: Choice, timeout: float) -> Flow[list[Answer | LinnetError]]:
+    """An answer or an error for each text; a request that the service finds too large is sent in halves."""
     texts = [item for item in part if isinstance(item, bytes)]
     if not texts:
         return [item for item in part if isinstance(item, LinnetError)]
@@ -34,8 +59,8 @@ def predict(part: Sequence[Item], choice: Choice, timeout: float) -> Flow[list[A
     except ServiceError as error:
         if len(part) > 1 and (error.status == 413 or error.code == "too_many_texts"):
             half = len(part) // 2
-            first = yield from predict(part[:half], choice, timeout)
-            return first + (yield from predict(part[half:], choice, timeout))
+            first = yield from _ask(part[:half], choice, timeout)
+            return first + (yield from _ask(part[half:], choice, timeout))
         answers = [error] * len(texts)
     given = iter(answers)
     return [next(given) if isinstance(item, bytes) else item for item in part]
