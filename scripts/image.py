@@ -177,7 +177,9 @@ def serve(image: Image, found: list[Instruction]) -> None:
         port = free.getsockname()[1]
     entry = words_of(found, "ENTRYPOINT")
     made = image.start([*entry, "keys", "add", "probe", "--scopes", "predict"], stdout=subprocess.PIPE)
-    key = made.communicate(timeout=SECONDS)[0].split()[0]
+    key = made.communicate(timeout=SECONDS)[0].partition("\n")[0]
+    if made.returncode != 0:
+        sys.exit(f"`linnet keys add` ended with {made.returncode}; expected 0.")
     command = [*entry, *words_of(found, "CMD"), "--port", str(port)]
     print(f"\n{' '.join(command)}, as user {os.geteuid() if image.user is None else image.user}")
     server = image.start(command)

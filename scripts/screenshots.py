@@ -50,8 +50,9 @@ def picture(browser: Browser, url: str, options: dict) -> bytes:
     page.keyboard.press("Control+Enter")
     first, second = page.get_by_role("article").nth(0), page.get_by_role("article").nth(1)
     for card in (first, second):
-        card.get_by_role("button", name="Which words moved it?").click()
-        card.get_by_text("log odds").wait_for()
+        button = card.get_by_role("button", name="Which words moved it?")
+        button.click()
+        button.wait_for(state="detached")
     first.get_by_role("group", name="The right label").get_by_role("button").first.click()
     first.get_by_text("Noted").wait_for()
     page.mouse.move(0, 0)

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import re
+import runpy
 import shutil
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from linnet.serve.routes import DOCS_POLICY
 from linnet.text import clean
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (linnet[dev])")
+ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 
@@ -393,6 +396,24 @@ def test_an_answer_of_something_else_and_none_at_all(page, watched):
     page.keyboard.press("Control+Enter")
     page.get_by_role("alert").get_by_text("can't be reached").wait_for()
     assert re.search("unreachable · request [0-9a-f]{32}$", page.get_by_role("alert").inner_text())
+
+
+def test_models_that_are_none_are_said_to_be(open_page, watched):
+    async def none(_: Request) -> Response:
+        return JSONResponse({"arms": []})
+
+    page = open_page()
+    watched.told["/v1/models"] = [none]
+    page.reload()
+    page.get_by_role("alert").get_by_text("The page failed").wait_for()
+
+
+def test_the_pictures_of_the_docs_can_be_taken_and_are_small(browser, address):
+    script = runpy.run_path(str(ROOT / "scripts/screenshots.py"))
+    for name, options in script["PICTURES"].items():
+        taken = script["compressed"](script["picture"](browser, address, options))
+        assert taken.startswith(b"\x89PNG") and len(taken) < 150_000
+        assert (ROOT / "docs" / f"{name}.png").stat().st_size < 150_000
 
 
 def test_an_explanation_that_fails_can_be_asked_for_again(page, watched):

@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from itertools import count
 from typing import TypeVar
 
 import httpx2
@@ -83,7 +82,8 @@ def exchange(request: Request, timeout: float, read: Callable[[bytes, str], T], 
         ServiceError: There is no answer, or one that can't be read.
     """
     identity, deadline = uuid.uuid4().hex, time.monotonic() + timeout
-    for tries in count():
+    tries = 0
+    while True:
         left = max(deadline - time.monotonic(), 0.001)
         headers = {"X-Request-ID": identity, "X-Request-Timeout": f"{left:.3f}"}
         outcome = yield Send(request, headers, deadline)
@@ -94,7 +94,7 @@ def exchange(request: Request, timeout: float, read: Callable[[bytes, str], T], 
         if pause is None or not again or time.monotonic() + pause >= deadline:
             raise failure
         yield Wait(pause)
-    raise AssertionError("count() has no end")
+        tries += 1
 
 
 def _read(reply: Reply, identity: str, read: Callable[[bytes, str], T]) -> T:
