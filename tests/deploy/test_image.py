@@ -150,7 +150,7 @@ def test_the_image_is_what_serves(bundle):
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("It stopped with 0.\n")
-    packages = set(re.search(r"packages: (.*)", done.stdout)[1].split(", "))
+    packages = set(re.search(r"^\d+ packages: (.*)", done.stdout, re.MULTILINE)[1].split(", "))
     names = {package.rpartition("-")[0] for package in packages}
     assert "linnet" in names
     assert not names & {"torch", "transformers", "scikit_learn", "scipy", "pyarrow", "matplotlib", "pytest", "pip"}
