@@ -4,7 +4,11 @@ import csv
 import json
 import os
 import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +81,28 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     DistilBertModel(config).save_pretrained(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def listening() -> Callable[[Any], AbstractContextManager[str]]:
+    """Serves an ASGI app on a free port, in a thread, as long as a block lasts; gives its address."""
+    import uvicorn
+
+    @contextmanager
+    def listening(app: Any) -> Iterator[str]:
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the app did not start"
+            thread.join(0.01)
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+    return listening
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
 FOUNDATION = "errors files unfinished raw progress lineage mask mini config text bundle".split()
-RUN_SIDE = [*FOUNDATION, *"predict linnet score monitor serve".split()]
+RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]
 EDGE = ["cloud", "cli"]
 # The data room is large enough for an order of its own.
@@ -21,7 +21,7 @@ BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)
 
 # Every other package is a mistake, as is one of these in another room.
 PACKAGES = {
-    "pydantic": "config bundle serve",
+    "pydantic": "config bundle client serve",
     "numpy": "predict score monitor serve data evaluate train export cluster",
     "tokenizers": "text train",
     "rich": "progress cli",
@@ -32,6 +32,7 @@ PACKAGES = {
     "anyio": "serve",
     "prometheus_client": "serve",
     "opentelemetry": "serve",
+    "httpx2": "client",
     "onnxruntime": "predict export",
     "openvino": "predict export",
     "nncf": "export",

@@ -12,20 +12,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from linnet.errors import LinnetError
+    from linnet.client import AsyncClient, Client
+    from linnet.errors import LinnetError, ServiceError
     from linnet.predict.classifier import Classifier, load
     from linnet.predict.codec import Prediction
     from linnet.predict.explain import Explanation, Word
 
     __version__: str
 
-__all__ = ["Classifier", "Explanation", "LinnetError", "Prediction", "Word", "__version__", "load"]
+__all__ = [
+    "AsyncClient",
+    "Classifier",
+    "Client",
+    "Explanation",
+    "LinnetError",
+    "Prediction",
+    "ServiceError",
+    "Word",
+    "__version__",
+    "load",
+]
 
 _HOMES = {
+    "AsyncClient": "linnet.client",
     "Classifier": "linnet.predict.classifier",
+    "Client": "linnet.client",
     "Explanation": "linnet.predict.explain",
     "LinnetError": "linnet.errors",
     "Prediction": "linnet.predict.codec",
+    "ServiceError": "linnet.errors",
     "Word": "linnet.predict.explain",
     "load": "linnet.predict.classifier",
 }

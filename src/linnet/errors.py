@@ -13,11 +13,15 @@
     │   └── ProofError          exit 5   HTTP 503   a bundle's proof is missing or failed
     ├── TrainingError           exit 6   HTTP 500   training can't go on
     │   └── StoppedError        exit 130 HTTP 500   training was asked to stop, and can be gone on with
-    └── StorageError            exit 7   HTTP 507   the disk refused a write
+    ├── StorageError            exit 7   HTTP 507   the disk refused a write
+    └── ServiceError            exit 8   HTTP 502   a service that was asked did not answer
 
 A message says what was expected, what came, and what to do next. An error that is not in this tree
 is a defect of Linnet's own; the command line and the service report it as such.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class LinnetError(Exception):
@@ -150,3 +154,36 @@ class StorageError(LinnetError):
     exit_code = 7
     http_status = 507
     code = "storage_failed"
+
+
+class ServiceError(LinnetError):
+    """A service that was asked refused, failed or can't be reached.
+
+    Args:
+        code: What the service calls it, or one of the client's own: `unreachable`, `connection_lost`,
+            `deadline_exceeded`, `bad_answer`, `not_sent`, `http_STATUS`.
+        message: The sentence for people.
+        status: The HTTP status; None where no answer came.
+        request_id: Finds the request in the service's log; the same for every try.
+        details: More for programs, as the service sent it.
+        results: Of a list of texts: an answer or an error for each, in order.
+    """
+
+    exit_code = 8
+    http_status = 502
+    code = "service_failed"
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str = "",
+        details: Mapping[str, Any] | None = None,
+        results: Sequence[Any] = (),
+    ):
+        facts = [code, *([f"HTTP {status}"] if status else []), *([f"request {request_id}"] if request_id else [])]
+        super().__init__(f"{message} ({', '.join(facts)})")
+        self.code, self.message, self.status, self.request_id = code, message, status, request_id
+        self.details, self.results = dict(details or {}), list(results)

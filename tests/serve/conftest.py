@@ -1,14 +1,12 @@
 """The service around the tiny bundle, in this process, its workers in their own."""
 
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -48,19 +46,10 @@ def client(bundle: Path, config: Config) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="module")
-def address(bundle: Path, config: Config) -> Iterator[str]:
+def address(bundle: Path, config: Config, listening: Callable[[Any], AbstractContextManager[str]]) -> Iterator[str]:
     """Where a real server in a thread listens."""
-    settings = uvicorn.Config(create_app(Service(config, str(bundle))), port=0, log_config=None, lifespan="on")
-    server = uvicorn.Server(settings)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    host, port = server.servers[0].sockets[0].getsockname()
-    yield f"http://{host}:{port}"
-    server.should_exit = True
-    thread.join()
+    with listening(create_app(Service(config, str(bundle)))) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
