@@ -1,10 +1,11 @@
-"""Write the generated blocks of docs/reference.md: settings, commands, routes, scopes, metrics, errors.
+"""Write docs/openapi.json, and what is generated of docs/reference.md: settings, commands, routes, metrics, errors.
 
 python scripts/reference.py          # write them
 python scripts/reference.py --check  # exit 1 where the file is behind the code
 """
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -21,7 +22,8 @@ from linnet.serve.app import openapi
 from linnet.serve.keys import SCOPES
 from linnet.serve.metrics import ArmFacts, Facts, Metrics
 
-REFERENCE = Path(__file__).parents[1] / "docs" / "reference.md"
+DOCS = Path(__file__).parents[1] / "docs"
+REFERENCE, OPENAPI = DOCS / "reference.md", DOCS / "openapi.json"
 
 
 def settings() -> str:
@@ -126,13 +128,15 @@ def filled(text: str) -> str:
 def main() -> None:
     """Write or check."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the file is behind")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is behind")
     arguments = parser.parse_args()
-    before = REFERENCE.read_text(encoding="utf-8")
-    after = filled(before)
-    if arguments.check:
-        sys.exit("docs/reference.md is behind the code: run `python scripts/reference.py`" if before != after else 0)
-    REFERENCE.write_text(after, encoding="utf-8")
+    described = json.dumps(openapi(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    wanted = {REFERENCE: filled(REFERENCE.read_text(encoding="utf-8")), OPENAPI: described}
+    for file, content in wanted.items():
+        if arguments.check and (not file.exists() or file.read_text(encoding="utf-8") != content):
+            sys.exit(f"docs/{file.name} is behind the code: run `python scripts/reference.py`")
+        if not arguments.check:
+            file.write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import re
 import runpy
 import shutil
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from linnet.config import load_config
 from linnet.serve import Service, create_app
 from linnet.serve.keys import Keys, add_key
-from linnet.serve.routes import DOCS_POLICY
 from linnet.text import clean
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (linnet[dev])")
@@ -25,7 +23,6 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 
-PAGE = files("linnet.serve").joinpath("page.html").read_text(encoding="utf-8")
 HOSTILE = "<img src=x onerror=broken=1>&lt;b&gt; \u202ea\u200b \u2066b"
 EXPLAINED = re.compile("log odds|No single word")
 ITEM = {"id": f"{0:032x}-0", "arm": "champion", "digest": "9f" * 32, "label": "positive", "labels": ["positive"]}
@@ -35,8 +32,6 @@ ITEM |= {"truncated": False, "abstained": False, "fast": False}
 
 class Watched:
     """The real service, watched: what was asked, and what is answered instead of the truth.
-
-    It gives the page at /, too.
 
     Attributes:
         asked: Requests: path, headers, JSON.
@@ -70,8 +65,6 @@ class Watched:
 
     async def _instead(self, request: Request, body: bytes) -> Response | None:
         path = request.url.path
-        if path == "/":
-            return HTMLResponse(PAGE, headers={"Content-Security-Policy": DOCS_POLICY})
         self.asked.append((path, dict(request.headers), json.loads(body) if body else None))
         if self.told.get(path):
             answer: Response = await self.told[path].pop(0)(request)

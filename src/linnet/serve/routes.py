@@ -36,9 +36,12 @@ from linnet.serve.service import Item, Service
 from linnet.serve.tracing import trace_stage
 from linnet.serve.watch import Watch
 
-DOCS = files("linnet.serve").joinpath("docs.html").read_text(encoding="utf-8")
-# Nothing of the page comes from, or goes to, another host.
-DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+PAGE, DOCS = (files("linnet.serve").joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "docs.html"))
+# Nothing of the pages comes from, or goes to, another host, and none is shown within another's.
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
 TIMEOUT = "X-Request-Timeout"
 
 B = TypeVar("B", bound=BaseModel)
@@ -340,7 +343,13 @@ async def metrics(request: Request) -> Response:
     return Response(body, media_type=media_type)
 
 
+@router.get("/", include_in_schema=False)
+async def page() -> HTMLResponse:
+    """Texts to try, by hand."""
+    return HTMLResponse(PAGE, headers={"Content-Security-Policy": POLICY})
+
+
 @router.get("/docs", include_in_schema=False)
 async def docs() -> HTMLResponse:
     """These routes as a page that needs no other host."""
-    return HTMLResponse(DOCS, headers={"Content-Security-Policy": DOCS_POLICY})
+    return HTMLResponse(DOCS, headers={"Content-Security-Policy": POLICY})
