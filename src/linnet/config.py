@@ -281,18 +281,24 @@ def defaults() -> dict[str, dict[str, Any]]:
     return tomllib.loads(files("linnet").joinpath("defaults.toml").read_text(encoding="utf-8"))
 
 
-def load_config(path: Path | None = None, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:
+def load_config(
+    path: Path | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    base: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
     """Resolve the settings.
 
     Args:
         path: A TOML file. None: `linnet.toml` of the current folder where there is one.
         overrides: `section.key` to value, or strings `section.key=value` with a TOML value (a bare word
             is taken as a string).
+        base: Sections of settings that stand in for the defaults; the file goes over them.
 
     Raises:
         ConfigError: All mistakes at once, a line each: `section.key  what is wrong`.
     """
     tables = {name: dict(table) for name, table in defaults().items()}
+    _merge(tables, base or {})
     chosen = path or Path("linnet.toml")
     if path is not None or chosen.exists():
         _merge(tables, _read(chosen))

@@ -100,16 +100,21 @@ def test_the_description_is_the_same_for_every_model(client):
 def test_every_route_is_described_with_its_failures():
     description = openapi()
     assert set(description["paths"]) == {
-        "/v1/predict", "/v1/explain", "/v1/feedback", "/v1/models", "/admin/models", "/metrics", "/healthz", "/readyz"
+        "/v1/predict", "/v1/explain", "/v1/feedback", "/v1/models", "/admin/models", "/metrics", "/healthz", "/readyz",
+        "/ping", "/execution-parameters", "/invocations",
+        "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/{name}", "/v2/models/{name}/versions/{version}",
+        "/v2/models/{name}/ready", "/v2/models/{name}/versions/{version}/ready",
+        "/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer",
     }  # fmt: skip
-    for methods in description["paths"].values():
+    for path, methods in description["paths"].items():
+        failure = "ProtocolError" if path.startswith("/v2") else "ErrorResponse"
         for operation in methods.values():
             assert operation["summary"] and operation["description"]
             for status, answer in operation["responses"].items():
                 if "text/plain" in answer["content"]:
                     continue
                 schema = answer["content"]["application/json"]["schema"]
-                assert status == "200" or schema == {"$ref": "#/components/schemas/ErrorResponse"}
+                assert status == "200" or schema == {"$ref": f"#/components/schemas/{failure}"}
     assert set(description["paths"]["/v1/predict"]["post"]["responses"]) == {
         "200", "400", "413", "415", "422", "429", "500", "503", "504"
     }  # fmt: skip

@@ -23,7 +23,7 @@ def post(body: object, **headers: str) -> dict:
 
 
 FAILING = {
-    "no such route": ({"method": "GET", "url": "/v2"}, 404, "not_found"),
+    "no such route": ({"method": "GET", "url": "/v3"}, 404, "not_found"),
     "a trailing slash": ({"method": "POST", "url": "/v1/predict/"}, 404, "not_found"),
     "wrong method": ({"method": "GET", "url": "/v1/predict"}, 405, "method_not_allowed"),
     "wrong method, too": ({"method": "DELETE", "url": "/healthz"}, 405, "method_not_allowed"),

@@ -30,6 +30,17 @@ RIGHT, WRONG = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode
         ("/admin/models", "get", RIGHT),
         ("/admin/models", "post", RIGHT),
         ("/admin/models", "post", WRONG),
+        ("/ping", "get", RIGHT),
+        ("/execution-parameters", "get", RIGHT),
+        ("/invocations", "post", RIGHT),
+        ("/invocations", "post", WRONG),
+        ("/v2", "get", RIGHT),
+        ("/v2/health/live", "get", RIGHT),
+        ("/v2/health/ready", "get", RIGHT),
+        ("/v2/models/{name}", "get", RIGHT),
+        ("/v2/models/{name}/versions/{version}/ready", "get", RIGHT),
+        ("/v2/models/{name}/infer", "post", RIGHT),
+        ("/v2/models/{name}/infer", "post", WRONG),
     ],
 )
 def test_the_service_is_as_it_is_described(address, path, method, mode):

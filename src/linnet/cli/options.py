@@ -2,9 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from linnet.config import Config
 
 # Flags worth a name of their own; every other setting is reached by --set. Empty metavar: the key's own.
@@ -80,14 +82,17 @@ def add_config_options(parser: argparse.ArgumentParser, *names: str) -> None:
             parser.add_argument(flag, type=kind, metavar=metavar, dest=name, default=None, help=text)
 
 
-def config_from(arguments: argparse.Namespace) -> "Config":
-    """Resolve the settings of a parsed command line; a named flag wins over `--set`, which wins over the file."""
+def config_from(arguments: argparse.Namespace, base: "Mapping[str, Mapping[str, Any]] | None" = None) -> "Config":
+    """Resolve the settings of a parsed command line.
+
+    A named flag wins over `--set`, which wins over the file, which wins over `base`, which wins over the defaults.
+    """
     from linnet.config import load_config
 
     flags = [
         f"{name}={_literal(value)}" for name, value in vars(arguments).items() if "." in name and value is not None
     ]
-    return load_config(arguments.config, [*arguments.set_overrides, *flags])
+    return load_config(arguments.config, [*arguments.set_overrides, *flags], base)
 
 
 def _literal(value: str | float) -> str:

@@ -1,6 +1,8 @@
 """Answer over HTTP with a bundle, once its digests and its proof have been verified."""
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 from linnet.cli.options import add_config_options, config_from
@@ -10,7 +12,12 @@ SUMMARY = "bundle to HTTP service"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("bundle", type=Path, help="the bundle, such as runs/NAME/bundle")
+    parser.add_argument(
+        "bundle",
+        type=Path,
+        nargs="?",
+        help="the bundle, such as runs/NAME/bundle; by default SageMaker's /opt/ml/model, served as SageMaker has it",
+    )
     names = ("host", "port", "keys", "no_auth", "log_format")
     add_config_options(
         parser,
@@ -23,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    config = config_from(arguments)
-    from linnet.serve import serve
+    from linnet.serve import container, serve
 
-    serve(config, arguments.bundle)
+    bundle, base = arguments.bundle, None
+    if bundle is None:
+        bundle, base = container.model_folder(os.environ), container.stand_ins(os.environ)
+        print(container.explanation(bundle, os.environ), file=sys.stderr, flush=True)
+    serve(config_from(arguments, base), bundle)

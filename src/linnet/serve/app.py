@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from linnet import __version__
+from linnet.serve import open_inference, sagemaker
 from linnet.serve.access import Access
 from linnet.serve.direct import Direct
 from linnet.serve.failures import CatchDefects, handle_failures
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from linnet.serve.spans import Spans
 
 DESCRIPTION = """Classifies texts. Every failing route answers in one shape: `{"error": {"code", "message",
-"request_id", "details"?}}`. Send a header `X-Request-ID` to find a request again in the log; each answer carries it."""
+"request_id", "details"?}}`, but for those below `/v2`, whose protocol has its own: `{"error": "message"}`. Send a
+header `X-Request-ID` to find a request again in the log; each answer carries it."""
 READ_BY_ROUTES = (
     PredictRequest,
     ExplainRequest,
     FeedbackRequest,
     SwapRequest,
+    sagemaker.InvocationRequest,
+    open_inference.InferenceRequest,
 )  # not by FastAPI, which so doesn't know of them
 
 
@@ -55,7 +59,7 @@ def create_app(
             yield
 
     def around(app: ASGIApp) -> ASGIApp:
-        app = LimitBody(Direct(app, DIRECT), service.settings.max_body_bytes)
+        app = LimitBody(Direct(app, DIRECT | sagemaker.DIRECT), service.settings.max_body_bytes)
         if keys:
             app = Access(app, keys, quotas)
         app = CatchDefects(app)
@@ -108,5 +112,6 @@ def _with_routes(**options: Any) -> _App:
         redirect_slashes=False,
         **options,
     )
-    app.include_router(router)
+    for routes in (router, sagemaker.router, open_inference.router):
+        app.include_router(routes)
     return app

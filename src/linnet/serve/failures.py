@@ -1,4 +1,7 @@
-"""Every failure becomes one JSON shape: {"error": {"code", "message", "request_id", "details"?}}."""
+"""Every failure becomes one JSON shape: {"error": {"code", "message", "request_id", "details"?}}.
+
+But for the routes of the Open Inference Protocol, which has a shape of its own: {"error": "message"}.
+"""
 
 import json
 import logging
@@ -13,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from linnet.errors import LinnetError, TextError
 from linnet.serve.identity import request_id
-from linnet.serve.schemas import ErrorResponse
+from linnet.serve.schemas import ErrorResponse, ProtocolError
 
 MAX_COMPLAINTS = 10
 MAX_FIELD_LENGTH = 80
@@ -27,6 +30,7 @@ KNOWN = {
 DESCRIPTIONS = {
     400: "The body is not JSON.",
     404: "There is no such thing.",
+    406: "The header `Accept` takes nothing that this route gives.",
     413: "The body is larger than `serve.max_body_bytes`.",
     415: "The header `Content-Type` is not `application/json`.",
     422: "The body is JSON, but of a wrong shape, or with no, too many, or unusable texts.",
@@ -35,6 +39,8 @@ DESCRIPTIONS = {
     503: "The service is not ready, or a worker died with the request; try again later.",
     504: "There was no answer in time.",
 }
+
+PROTOCOL = "/v2"  # where the routes of the Open Inference Protocol begin
 
 logger = logging.getLogger("linnet.serve")
 
@@ -122,6 +128,14 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorResponse, "description": DESCRIPTIONS[status]} for status in statuses}
 
 
+def protocol_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """As `responses`, for a route of the Open Inference Protocol."""
+    found = {status: {"model": ProtocolError, "description": DESCRIPTIONS[status]} for status in statuses}
+    if 400 in found:
+        found[400]["description"] = "The body is not as the protocol has it, or holds a text that can't be used."
+    return found  # type: ignore[return-value]
+
+
 def _answer(
     scope: Scope,
     status: int,
@@ -130,10 +144,15 @@ def _answer(
     details: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    error: dict[str, Any] = {"code": code, "message": message, "request_id": request_id(scope)}
-    if details:
-        error["details"] = details
     scope["state"]["code"] = code  # for the log and the metrics
+    error: dict[str, Any] | str
+    if scope["path"] == PROTOCOL or scope["path"].startswith(f"{PROTOCOL}/"):
+        # inference_rest.md, "Inference Response JSON Error Object": the status is "typically 400".
+        error, status = message, 400 if status == 422 else status
+    else:
+        error = {"code": code, "message": message, "request_id": request_id(scope)}
+        if details:
+            error["details"] = details
     # As ASCII: what a message quotes of the request may hold half of a surrogate pair, which UTF-8 can't.
     return Response(json.dumps({"error": error}), status, headers, "application/json")
 

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-ID"
+INFERENCE = "X-Amzn-SageMaker-Inference-Id"  # what SageMaker's callers have in its place
 PROCESS = secrets.token_hex(8)
 SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
 NO_ROUTE = "(no route)"
@@ -41,7 +42,8 @@ class IdentifyRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = Headers(scope=scope).get(HEADER, "")
+        headers = Headers(scope=scope)
+        sent = headers.get(HEADER) or headers.get(INFERENCE, "")
         identity = sent if SANE.fullmatch(sent) else new_id()
         scope.setdefault("state", {})["request_id"] = identity
         started = time.perf_counter()

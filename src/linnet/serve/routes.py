@@ -78,7 +78,16 @@ async def body_of(request: Request, schema: type[B]) -> B:
     Not read by pydantic either, to which half a surrogate pair in one text makes the whole no JSON.
     """
     require_json(request)
-    body = await request.body()
+    return read_json(await request.body(), schema)
+
+
+def read_json(body: bytes, schema: type[B]) -> B:
+    """JSON held against a schema, for `body_of`.
+
+    Raises:
+        Refusal: It is no JSON.
+        RequestValidationError: It is not as the schema has it.
+    """
     try:
         return schema.model_validate(json.loads(body))
     except ValidationError as error:
@@ -216,6 +225,18 @@ def raise_if_none(items: list[Item]) -> None:
         # What is the service's own doing goes first: the client may send such a request again.
         errors = [item.error for item in items if item.error is not None]
         raise next((error for error in errors if isinstance(error, Refusal)), errors[0])
+
+
+def raise_refusal(request: Request, items: list[Item]) -> None:
+    """Pass if no text failed by the service's own doing; else the texts that were answered are not counted either.
+
+    Raises:
+        Refusal: The first of such failures: the client may send the request again.
+    """
+    refusals = [item.error for item in items if isinstance(item.error, Refusal)]
+    if refusals:
+        give_back_texts(request.scope, len(items) - len(refusals))
+        raise refusals[0]
 
 
 def body_schema(schema: type[BaseModel]) -> dict[str, Any]:

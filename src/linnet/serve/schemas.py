@@ -235,3 +235,9 @@ class ErrorResponse(BaseModel):
     """The one shape of every failure."""
 
     error: ErrorInfo
+
+
+class ProtocolError(BaseModel):
+    """The shape that the Open Inference Protocol has for failures."""
+
+    error: str = Field(description="What was expected, what came, and what to do next.")

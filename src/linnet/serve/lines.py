@@ -1,0 +1,113 @@
+"""Texts in lines, JSON Lines or CSV: a text from each, and an answer to each in the same order."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from linnet.errors import TextError
+from linnet.score.delimited import Dialect
+from linnet.serve.routes import item_content
+from linnet.serve.service import Item
+
+TEXT_KEYS = ("text", "inputs")
+CSV_COLUMNS = ("label", "probability", "truncated", "abstained", "error")
+BOM = b"\xef\xbb\xbf"
+
+Line = str | TextError  # the text, or why the line holds none
+
+
+def read_json_lines(body: bytes, most: int) -> list[Line]:
+    """The text of each line: a JSON string, or an object's `text` or `inputs`; its other fields mean nothing.
+
+    A line ends with LF or CR LF alone, as https://jsonlines.org has it: other ends of lines may stand in a text.
+
+    Args:
+        body: In UTF-8; the last line may lack its end.
+        most: Lines to read; the rest is left.
+    """
+    lines = io.BytesIO(body.removeprefix(BOM))
+    return [_text_of_json(line, index) for index, line in enumerate(islice(lines, most))]
+
+
+def _text_of_json(line: bytes, index: int) -> Line:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return _no_text(index, "Expected a line of JSON in UTF-8; got something else.")
+    if isinstance(value, dict):
+        found = [value[key] for key in TEXT_KEYS if key in value]
+        value = found[0] if len(found) == 1 else None
+    if not isinstance(value, str):
+        return _no_text(index, f"Expected a string, or an object with one of {' and '.join(TEXT_KEYS)}, a string.")
+    return value
+
+
+def read_csv(body: bytes, most: int, header: bool) -> list[Line]:
+    """The text of each record, which has one column; quotes as in RFC 4180, section 2.
+
+    Args:
+        body: In UTF-8; the last record may lack its end.
+        most: Records to read; the rest is left.
+        header: Whether the first is none.
+    """
+    dialect = Dialect(",", csv.QUOTE_MINIMAL, "utf-8", "")
+    records = dialect.records(io.BytesIO(body.removeprefix(BOM)))
+    return [_text_of_csv(fields, index) for index, (_, fields) in enumerate(islice(records, header, most + header))]
+
+
+def _text_of_csv(fields: list[str] | None, index: int) -> Line:
+    if fields is None:
+        return _no_text(index, "Its quotes make no record of it. Double each quote within a quoted text.")
+    if len(fields) > 1:
+        return _no_text(index, f"Expected one column; got {len(fields)}. Quote a text that holds a comma.")
+    return "".join(fields)
+
+
+def _no_text(index: int, message: str) -> TextError:
+    return TextError("not_text", f"Text {index}: {message}", index)
+
+
+def texts_of(lines: Iterable[Line]) -> list[str]:
+    """What is asked of the service: a line without a text is an empty one there, so that every text keeps its place."""
+    return ["" if isinstance(line, TextError) else line for line in lines]
+
+
+def with_own_errors(lines: Iterable[Line], items: Iterable[Item]) -> Iterator[Item]:
+    """The answers to `texts_of`; a line without a text has its own reason."""
+    for line, item in zip(lines, items, strict=True):
+        yield replace(item, error=line) if isinstance(line, TextError) else item
+
+
+def write_json_lines(items: Iterable[Item]) -> bytes:
+    """A line for each item, as `/v1/predict` has it in its list."""
+    return b"".join(json.dumps(item_content(item)).encode("ascii") + b"\n" for item in items)
+
+
+def write_csv(items: Iterable[Item], label_separator: str, header: bool) -> bytes:
+    """A record for each item: `CSV_COLUMNS`.
+
+    Args:
+        items: The answers.
+        label_separator: What stands between several labels of one text.
+        header: Whether the first record names the columns.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(CSV_COLUMNS)
+    writer.writerows(_csv_record(item, label_separator) for item in items)
+    # A label may hold half of a surrogate pair, which UTF-8 can't.
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def _csv_record(item: Item, label_separator: str) -> tuple[Any, ...]:
+    if item.answer is None:
+        error = item.error
+        return ("", "", "", "", error.reason if isinstance(error, TextError) else error.code if error else "")
+    found = item.answer.prediction
+    truncated, abstained = str(found.truncated).lower(), str(found.abstained).lower()
+    return (label_separator.join(found.labels), found.probability, truncated, abstained, "")

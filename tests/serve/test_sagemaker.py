@@ -1,0 +1,320 @@
+"""SageMaker's contract, as its Developer Guide and API reference have it; their sections are named beside the tests."""
+
+import csv
+import io
+import json
+import re
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from linnet.config import load_config
+from linnet.serve import Service, create_app, service
+from linnet.serve.failures import Refusal
+from linnet.serve.lines import CSV_COLUMNS
+
+JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+TEXTS = ["I love this film", 'rain, "rain" again', "bad\nbad", "naïve שלום 👩"]
+
+
+def invoke(client: TestClient, content: bytes | str, kind: str, accept: str | None = None, **headers: str):
+    accepted = {} if accept is None else {"Accept": accept}
+    return client.post("/invocations", content=content, headers={"Content-Type": kind, **accepted, **headers})
+
+
+def csv_of(*texts: str) -> str:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\r\n").writerows([text] for text in texts)
+    return written.getvalue()
+
+
+def records(answer) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(answer.content.decode(), newline=""), strict=True))
+
+
+def lines(answer) -> list[dict]:
+    assert answer.content.endswith(b"\n")
+    return [json.loads(line) for line in answer.content.split(b"\n")[:-1]]
+
+
+def same(items: list[dict], expected: list[dict]) -> None:
+    for item, wanted in zip(items, expected, strict=True):
+        assert (item["label"], item["labels"]) == (wanted["label"], wanted["labels"])
+        assert item["probabilities"] == pytest.approx(wanted["probabilities"])
+
+
+@pytest.fixture(scope="module")
+def expected(client) -> list[dict]:
+    return client.post("/v1/predict", json={"texts": TEXTS}).json()["predictions"]
+
+
+# "How Your Container Should Respond to Health Check (Ping) Requests"
+
+
+def test_a_ping_is_answered_at_once(client):
+    started = time.monotonic()
+    assert client.get("/ping").status_code == 200
+    assert time.monotonic() - started < 2
+
+
+def test_a_ping_before_the_model_is_loaded_says_so(app):
+    assert TestClient(app).get("/ping").status_code == 503
+
+
+# "How Your Container Should Respond to Inference Requests"
+
+
+@pytest.mark.parametrize("name", ["texts", "instances", "inputs"])
+def test_json_by_the_names_that_callers_know(client, expected, name):
+    answer = invoke(client, json.dumps({name: TEXTS}), JSON)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, JSON)
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    same(answer.json()["predictions"], expected)
+
+
+def test_one_text_need_be_no_list(client, expected):
+    answer = invoke(client, json.dumps({"inputs": TEXTS[0], "arm": "champion", "key": "me"}), JSON)
+    same(answer.json()["predictions"], expected[:1])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"texts": []},
+        {"inputs": []},
+        {"texts": ["a"], "inputs": "a"},
+        {"texts": ["a"], "instances": []},
+        {"instances": [{"text": "a"}]},
+        {"inputs": 3},
+        {"inputs": ["a"], "parameters": {"top_k": 2}},
+        ["a"],
+    ],
+)
+def test_json_of_another_shape_is_refused(client, body):
+    answer = invoke(client, json.dumps(body), JSON)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize("kind", [LINES, "application/x-jsonlines", "Application/JsonLines; charset=UTF-8"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_line_in_is_a_line_out(client, expected, kind, end, last):
+    shapes = [TEXTS[0], {"text": TEXTS[1], "id": 7}, {"inputs": TEXTS[2]}, TEXTS[3]]
+    body = end.join(json.dumps(shape, ensure_ascii=False) for shape in shapes) + end * last
+    answer = invoke(client, body.encode(), kind)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, LINES)
+    same(lines(answer), expected)
+
+
+def test_only_a_line_feed_ends_a_line(client):
+    answer = invoke(client, "\ufeff" + json.dumps("good\u2028day\x85 \x0b", ensure_ascii=False), LINES)
+    assert [item["label"] is not None for item in lines(answer)] == [True]
+
+
+BAD_LINES = [
+    b"",
+    b"{",
+    b"good day",
+    b"1",
+    b"null",
+    b'["a"]',
+    b"{}",
+    b'{"text": null}',
+    b'{"text": "a", "inputs": "b"}',
+    '"é"'.encode("latin-1"),
+    b"[" * 5000,
+    b"9" * 5000,
+]
+
+
+@pytest.mark.parametrize("bad", BAD_LINES)
+def test_a_line_without_a_text_has_its_error_in_its_place(client, bad):
+    answer = invoke(client, b'"good"\n' + bad + b'\n{"text": ""}\n"bad"', LINES)
+    found = lines(answer)
+    assert ["label" in item for item in found] == [True, False, False, True]
+    assert found[1]["error"]["code"] == "bad_text"
+    assert found[1]["error"]["details"] == {"reason": "not_text", "index": 1}
+    assert found[1]["error"]["message"].startswith("Text 1: ")
+    assert found[2]["error"]["details"] == {"reason": "empty_text", "index": 2}
+
+
+def test_nothing_but_bad_lines_is_still_a_line_each(client):
+    """A batch transform would give up all its records for one that fails."""
+    for body, kind in ((b"{\n{\n", LINES), (b'{"texts": ["", "\\u0000"]}', JSON), (b'""\n""\n', CSV)):
+        answer = invoke(client, body, kind, LINES)
+        assert answer.status_code == 200
+        assert ["error" in item for item in lines(answer)] == [True, True]
+
+
+def test_csv_is_a_column_without_a_header(client, expected):
+    answer = invoke(client, csv_of(*TEXTS), CSV)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    for record, wanted in zip(records(answer), expected, strict=True):
+        assert record[0] == wanted["label"]
+        assert float(record[1]) == pytest.approx(wanted["probability"])
+        assert record[2:] == ["false", "false", ""]
+
+
+def test_csv_with_a_header_if_its_type_says_so(client):
+    """RFC 4180, section 3: the parameter `header`."""
+    found = records(invoke(client, csv_of("text", "", "good day"), "text/csv; header=present"))
+    assert found[0] == list(CSV_COLUMNS)
+    assert [record[-1] for record in found[1:]] == ["empty_text", ""]
+    assert len(records(invoke(client, csv_of("text", "good day"), "text/csv; header=absent"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b"a,b", "not_text"),
+        (b'"a" b', "not_text"),
+        (b"", "empty_text"),
+        (b"a\0", "nul_byte"),
+        (b"\xff", "lone_surrogate"),
+    ],
+)
+def test_a_record_that_can_not_be_used_has_its_reason_in_its_place(client, bad, reason):
+    found = records(invoke(client, b"good\n" + bad + b'\n"bad, so"\n', CSV))
+    assert [record[-1] for record in found] == ["", reason, ""]
+    assert found[1] == ["", "", "", "", reason]
+
+
+def test_an_open_quote_takes_no_other_records_with_it(client):
+    found = records(invoke(client, b'"good\nbad\nday', CSV))
+    assert [record[-1] for record in found] == ["not_text", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (None, "text/csv; charset=utf-8"),
+        ("*/*", "text/csv; charset=utf-8"),
+        ("", "text/csv; charset=utf-8"),
+        (JSON, JSON),
+        ("application/x-jsonlines", "application/x-jsonlines"),
+        ("Text/CSV", "text/csv; charset=utf-8"),
+        ("application/*", JSON),
+        ("image/png, application/jsonlines;q=0.5, application/json;q=0.2", LINES),
+        ("*/*;q=0.1, application/json", JSON),
+        ("text/csv;q=0, */*", JSON),
+        ("text/csv;q=nan, application/json;q=0.1", JSON),
+    ],
+)
+def test_the_answer_is_in_the_format_that_is_asked_for(client, accept, kind):
+    answer = invoke(client, csv_of("good", "bad"), CSV, accept)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+
+
+@pytest.mark.parametrize("accept", ["image/png", "text/html, application/xml;q=0.9", "application/json;q=0", ",;=q"])
+def test_a_format_that_there_is_none_of_is_406(client, accept):
+    answer = invoke(client, b'"good"', LINES, accept)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (406, "not_acceptable")
+
+
+@pytest.mark.parametrize("kind", ["", "application/x-npy", "text/plain", "text/csv; charset=latin-1", "/;;="])
+def test_another_format_is_415(client, kind):
+    answer = invoke(client, b"good", kind)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("kind", [JSON, LINES, CSV])
+def test_the_bounds_are_those_of_the_service(client, config, kind):
+    most = config.serve.max_texts
+
+    def body(count: int) -> bytes:
+        return json.dumps({"texts": ["a"] * count}).encode() if kind == JSON else b'"a"\n' * count
+
+    assert invoke(client, body(most), kind).status_code == 200
+    for count in (most + 1, 2000):
+        answer = invoke(client, body(count), kind)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_many_texts")
+    answer = invoke(client, body(config.serve.max_body_bytes), kind)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("kind", [LINES, CSV])
+def test_no_lines_at_all_are_refused(client, kind):
+    assert invoke(client, b"", kind).json()["error"]["code"] == "invalid_request"
+
+
+def test_what_is_the_services_own_failure_fails_the_whole(client, monkeypatch):
+    """A batch transform sends again what is answered so, but would keep for good a line that says so."""
+    predict = service.Service.predict
+
+    async def die_halfway(self, texts, *rest):
+        items = await predict(self, texts, *rest)
+        refusal = Refusal(503, "worker_died", "Send it again.", headers={"Retry-After": "1"})
+        return [items[0], service.Item(items[1].id, items[1].arm, 1, error=refusal)]
+
+    monkeypatch.setattr(service.Service, "predict", die_halfway)
+    answer = invoke(client, b"good\nbad\n", CSV)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "worker_died")
+    assert answer.headers["retry-after"] == "1"
+
+
+# API reference, InvokeEndpoint: "CustomAttributes", "InferenceId"
+
+
+@pytest.mark.parametrize(
+    ("note", "back"), [("trace=7; a b", True), ("x" * 1024, True), ("x" * 1025, False), ("é", False)]
+)
+def test_the_callers_note_comes_back(client, note, back):
+    answer = invoke(client, b'"good"', LINES, **{"X-Amzn-SageMaker-Custom-Attributes": note.encode()})
+    assert answer.headers.get("x-amzn-sagemaker-custom-attributes") == (note if back else None)
+
+
+def test_the_inference_id_is_the_requests_id(client):
+    mine = {"X-Amzn-SageMaker-Inference-Id": "mine-7"}
+    assert invoke(client, b'"good"', LINES, **mine).headers["x-request-id"] == "mine-7"
+    assert invoke(client, b'"good"', LINES, **mine, **{"X-Request-ID": "other"}).headers["x-request-id"] == "other"
+    odd = invoke(client, b'"good"', LINES, **{"X-Amzn-SageMaker-Inference-Id": "no; id"})
+    assert re.fullmatch("[0-9a-f]{32}", odd.headers["x-request-id"])
+
+
+# "Custom Inference Code with Batch Transform", "How Containers Serve Requests"
+
+
+@pytest.mark.parametrize(
+    ("size", "transforms", "payload"), [(20_000, 16, 1), (6 * 2**20, 16, 6), (25 * 2**20, 4, 25), (2**30, 1, 100)]
+)
+def test_a_batch_transform_is_told_to_ask_for_one_record_at_a_time(bundle, size, transforms, payload):
+    config = load_config(overrides={"serve.max_body_bytes": size, "log.url": ""})
+    found = TestClient(create_app(Service(config, str(bundle)))).get("/execution-parameters").json()
+    assert found == {
+        "MaxConcurrentTransforms": transforms,
+        "BatchStrategy": "SINGLE_RECORD",
+        "MaxPayloadInMB": payload,
+    }
+    assert transforms * payload <= 100
+
+
+hostile = (
+    st.text() | st.text(st.characters(), max_size=12) | st.sampled_from(['"', ",", "\r", "\n", '""', "\0", "\ud800"])
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120, deadline=None)
+@given(
+    texts=st.lists(hostile, min_size=1, max_size=8),
+    raw=st.none() | st.binary(max_size=60),
+    kind=st.sampled_from([JSON, LINES, CSV]),
+    accept=st.sampled_from([JSON, LINES, CSV]),
+)
+def test_no_body_is_a_defect_and_every_text_keeps_its_place(client, texts, raw, kind, accept):
+    if raw is not None:
+        body = raw
+    elif kind == JSON:
+        body = json.dumps({"texts": texts}).encode()
+    elif kind == LINES:
+        body = "\n".join(json.dumps(text) for text in texts).encode()
+    else:
+        body = csv_of(*texts).encode("utf-8", "surrogatepass")
+    answer = invoke(client, body, kind, accept)
+    assert answer.status_code in ({200} if raw is None else {200, 400, 422})
+    if raw is None:
+        found = {JSON: lambda: answer.json()["predictions"], LINES: lambda: lines(answer), CSV: lambda: records(answer)}
+        assert len(found[accept]()) == len(texts)
