@@ -83,7 +83,7 @@ def test_the_command_alone_is_enough_inside_sagemaker(base, sign):
         assert time.monotonic() - stopped < 30  # then comes SIGKILL
         assert process.returncode == 0
         assert f"No bundle was named, so {base / 'model'} is served as SageMaker has it" in err
-        assert "Everybody is let in" in err
+        assert "is served as SageMaker has it. It asks for no keys." in err
 
 
 def test_it_is_never_open_elsewhere(base):
@@ -92,6 +92,14 @@ def test_it_is_never_open_elsewhere(base):
     assert (process.returncode, out) == (UsageError.exit_code, "")
     assert "It asks for keys, as neither SAGEMAKER_BIND_TO_PORT nor SAGEMAKER_BATCH says" in err
     assert "There are no keys for a service on 0.0.0.0" in err
+
+
+def test_keys_can_be_asked_for_inside_too(base):
+    (base / "linnet.toml").write_text("[serve]\nno_auth = false\n")
+    with started(base, SAGEMAKER_BIND_TO_PORT="0") as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (UsageError.exit_code, "")
+    assert "It asks for keys, as the settings have it." in err
 
 
 def test_a_bundle_that_is_named_is_served_as_ever(base, bundle):

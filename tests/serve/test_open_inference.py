@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 import linnet
+from linnet.config import ArmConfig
 from linnet.serve import Service, create_app, service
 from linnet.serve.failures import Refusal
 from linnet.serve.keys import Keys, add_key
+from linnet.serve.workers import Pool
 
 STRING, STRINGS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
 SHAPE = {"type": "array", "items": {"type": "integer"}}
@@ -154,6 +156,25 @@ def test_model_metadata_and_readiness(client, classifier):
         assert [output["name"] for output in found["outputs"]] == NAMES
         assert found["parameters"] == {"labels": list(classifier.labels)}
         assert hold(client.get(f"/v2/models/{path}/ready"), "ready_model_response") == {"name": name, "ready": True}
+
+
+def test_a_model_whose_worker_is_down_is_not_ready(client, monkeypatch):
+    monkeypatch.setattr(Pool, "unready", "A worker is being started again.")
+    for path in ("models/champion/ready", "health/ready"):
+        assert "again" in hold(client.get(f"/v2/{path}"), "inference_error_response", 503)["error"]
+    assert hold(client.get("/v2/health/live"), "ready_server_response") == {"live": True, "ready": False}
+
+
+def test_every_arm_but_a_shadow_is_a_model(bundle, config):
+    arms = {"next": ArmConfig(bundle=str(bundle), share=1.0), "quiet": ArmConfig(bundle=str(bundle), shadow=True)}
+    both = config.model_copy(update={"serve": config.serve.model_copy(update={"arms": arms})})
+    with TestClient(create_app(Service(both, str(bundle)))) as client:
+        for name in ("champion", "next", "tiny"):
+            assert hold(infer(client, body_of("good"), name), "inference_response")["model_name"] == name
+        arm = client.post("/v1/predict", json={"texts": ["good"]}).json()["predictions"][0]["arm"]
+        assert arm == "next"  # by its share, which names don't ask for
+        error = hold(infer(client, body_of("good"), "quiet"), "inference_error_response", 404)["error"]
+    assert "one of the models champion, next;" in error
 
 
 def test_inference_is_the_classifiers_word_and_as_its_metadata_says(client, classifier):

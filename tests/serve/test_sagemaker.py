@@ -15,6 +15,7 @@ from linnet.config import load_config
 from linnet.serve import Service, create_app, service
 from linnet.serve.failures import Refusal
 from linnet.serve.lines import CSV_COLUMNS
+from linnet.serve.workers import Pool
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 TEXTS = ["I love this film", 'rain, "rain" again', "bad\nbad", "naïve שלום 👩"]
@@ -62,6 +63,11 @@ def test_a_ping_is_answered_at_once(client):
 
 def test_a_ping_before_the_model_is_loaded_says_so(app):
     assert TestClient(app).get("/ping").status_code == 503
+
+
+def test_a_ping_while_a_worker_is_down_says_so(client, monkeypatch):
+    monkeypatch.setattr(Pool, "unready", "A worker is being started again.")
+    assert client.get("/ping").status_code == 503
 
 
 # "How Your Container Should Respond to Inference Requests"
@@ -186,6 +192,15 @@ def test_a_record_that_can_not_be_used_has_its_reason_in_its_place(client, bad, 
 def test_an_open_quote_takes_no_other_records_with_it(client):
     found = records(invoke(client, b'"good\nbad\nday', CSV))
     assert [record[-1] for record in found] == ["not_text", "", ""]
+
+
+def test_csv_of_several_labels_and_of_none(tone_bundle, config):
+    with TestClient(create_app(Service(config, str(tone_bundle)))) as client:
+        body = csv_of("bad sun hate rain this", "was it so very")
+        found = records(invoke(client, body, CSV))
+        items = lines(invoke(client, body, CSV, LINES))
+    assert [record[0] for record in found] == ["|".join(item["labels"]) for item in items]
+    assert [len(item["labels"]) for item in items] == [2, 0]
 
 
 @pytest.mark.parametrize(

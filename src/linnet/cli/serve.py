@@ -32,8 +32,10 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     from linnet.serve import container, serve
 
-    bundle, base = arguments.bundle, None
-    if bundle is None:
-        bundle, base = container.model_folder(os.environ), container.stand_ins(os.environ)
-        print(container.explanation(bundle, os.environ), file=sys.stderr, flush=True)
-    serve(config_from(arguments, base), bundle)
+    if arguments.bundle is not None:
+        serve(config_from(arguments), arguments.bundle)
+        return
+    folder = container.model_folder(os.environ)
+    config = config_from(arguments, container.stand_ins(os.environ))
+    print(container.explanation(folder, os.environ, config.serve), file=sys.stderr, flush=True)
+    serve(config, folder)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from linnet.config import ServeConfig
 from linnet.errors import UsageError
 
 PORT = 8080
@@ -57,18 +58,18 @@ def stand_ins(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def explanation(folder: Path, environment: Mapping[str, str]) -> str:
+def explanation(folder: Path, environment: Mapping[str, str], settings: ServeConfig) -> str:
     """What is said before the service starts, as nobody asked for it in so many words."""
-    signs = " nor ".join(SIGNS)
-    guard = (
-        "Everybody is let in, as SageMaker's variables say that it guards the door."
-        if inside(environment)
-        else f"It asks for keys, as neither {signs} says that SageMaker guards the door: "
-        f"on an endpoint of one container, set {SIGNS[0]}={PORT} in the model's environment."
-    )
-    return (
-        f"linnet: No bundle was named, so {folder} is served as SageMaker has it (host, port, size of a body). {guard}"
-    )
+    if settings.no_auth:
+        guard = "It asks for no keys."
+    elif inside(environment):
+        guard = "It asks for keys, as the settings have it."
+    else:
+        guard = (
+            f"It asks for keys, as neither {' nor '.join(SIGNS)} says that SageMaker guards the door: "
+            f"on an endpoint of one container, set {SIGNS[0]}={PORT} in the model's environment."
+        )
+    return f"linnet: No bundle was named, so {folder} is served as SageMaker has it. {guard}"
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -14,8 +14,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 from linnet.serve.container import MEBIBYTE
 from linnet.serve.direct import Endpoint
@@ -63,16 +62,17 @@ class InvocationRequest(BaseModel):
     arm: ArmName | None = Field(default=None, description="As of `/v1/predict`.")
     key: Annotated[str, Field(max_length=256)] | None = Field(default=None, description="As of `/v1/predict`.")
 
-    @model_validator(mode="after")
-    def _has_texts(self) -> "InvocationRequest":
-        if len(self.model_fields_set & {"texts", "instances", "inputs"}) != 1 or not self.lines:
-            raise PydanticCustomError("one_of", "Expected one of texts, instances and inputs, and a text at least")
-        return self
-
-    @property
     def lines(self) -> list[str]:
-        """The texts, whatever they are called."""
-        return self.texts or self.instances or self.inputs
+        """The texts, whatever they are called.
+
+        Raises:
+            Refusal: There are none, or they go by two names.
+        """
+        found = self.texts or self.instances or self.inputs
+        if not found or len(self.model_fields_set & {"texts", "instances", "inputs"}) > 1:
+            message = "Expected one of texts, instances and inputs, and a text at least in it."
+            raise Refusal(422, "invalid_request", message)
+        return found
 
 
 class ExecutionParameters(BaseModel):
@@ -88,14 +88,12 @@ class Sent:
     """What a request holds.
 
     Attributes:
-        media_type: Of `FORMATS`.
         header: Whether the first record of CSV names its column.
         lines: What to answer.
         arm: Who shall answer.
         key: What decides who does.
     """
 
-    media_type: str
     header: bool
     lines: list[Line]
     arm: str | None = None
@@ -161,12 +159,12 @@ async def _read(request: Request, media_type: str, header: bool) -> Sent:
     body, service = await request.body(), service_of(request)
     if media_type == JSON:
         asked = read_json(body, InvocationRequest)
-        return Sent(media_type, False, [*asked.lines], asked.arm, asked.key)
+        return Sent(False, [*asked.lines()], asked.arm, asked.key)
     most = service.settings.max_texts + 1  # one too many is enough to refuse them all
     lines = read_csv(body, most, header) if media_type == CSV else read_json_lines(body, most)
     if not lines:
         raise Refusal(422, "invalid_request", "Expected a text a line; got none.")
-    return Sent(media_type, header, lines)
+    return Sent(header, lines)
 
 
 def _write(request: Request, sent: Sent, answer_type: str, items: Iterator[Item]) -> bytes:
