@@ -156,6 +156,16 @@ def test_a_defect_is_logged_and_not_told(client, monkeypatch, caplog, error):
     assert client.get("/healthz").status_code == 200
 
 
+def test_a_defect_of_a_route_within_the_framework_has_the_one_shape_too(client, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError(SECRET)
+
+    monkeypatch.setattr(service.Service, "check_ready", fail)
+    answer = client.get("/readyz")
+    assert (answer.status_code, error_of(answer)["code"]) == (500, "internal_error")
+    assert SECRET not in answer.text
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: (

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
 
 from linnet import __version__
@@ -88,7 +89,9 @@ class _App(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """What is put around goes around FastAPI's own layers too, which the direct routes so do without."""
-        return self.around(super().build_middleware_stack())
+        stack = super().build_middleware_stack()
+        assert isinstance(stack, ServerErrorMiddleware)  # it would answer a defect in plain text, before `CatchDefects`
+        return self.around(stack.app)
 
     def openapi(self) -> dict[str, Any]:
         """FastAPI's description, and the bodies that routes read themselves."""
