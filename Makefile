@@ -36,6 +36,7 @@ bench: $(READY)  ## the benchmarks: make bench DATA=FILE MODEL=ENCODER
 	$(BIN)/python benchmarks/prepare.py --data "$(DATA)"
 	$(BIN)/python benchmarks/train.py --data "$(DATA)" --model "$(MODEL)"
 	$(BIN)/python benchmarks/engine.py --run runs/accuracy
+	$(BIN)/python benchmarks/serve.py --run runs/accuracy
 
 format: $(READY)  ## format and mend what the linter can
 	$(BIN)/ruff format .
