@@ -22,12 +22,14 @@ from linnet.predict.host import available_cores
 from linnet.predict.plan import Choice
 from linnet.predict.stages import Answered, Encodings
 from linnet.serve.failures import Refusal
+from linnet.serve.workers.process import MODEL_FAILED
 from linnet.serve.workers.queue import Answer, Job, Queue
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds before a dead worker is started again, doubled each time
 STEADY = 60.0  # seconds after which a worker that dies is one that works
-START_SECONDS, REPLY_SECONDS = 300.0, 60.0  # after which a worker hangs
+START_SECONDS = 300.0  # after which a worker that starts hangs
 LINE_BYTES = 1 << 28  # of one reply
+PROGRAM = [sys.executable, "-m", "linnet.serve.workers.process"]
 EXPLAINED = 20  # answers that explaining a text takes
 
 logger = logging.getLogger("linnet.serve")
@@ -47,29 +49,48 @@ class Gone(Exception):
     """A worker's process has ended, or hangs, or talks nonsense."""
 
 
-class Worker:
+class Worker(asyncio.Protocol):
     """A running process; see `process.py` for what it is told and replies.
 
     Args:
         order: Its first line.
+        seconds: After which one that has not replied hangs.
+
+    Attributes:
+        process: The process, once it was started.
+        ended: Is done once the process has closed its end of the connection, also while nobody asks.
     """
 
-    def __init__(self, order: dict[str, Any]):
-        self._order = order
+    process: subprocess.Popen[bytes]
+
+    def __init__(self, order: dict[str, Any], seconds: float):
+        self._order, self._seconds = order, seconds
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._received = bytearray()
+        self._reply: asyncio.Future[bytearray] | None = None
+        self.ended: asyncio.Future[None] = self._loop.create_future()
 
     async def start(self) -> None:
         """Start the process, and wait until it is ready.
 
         Raises:
             BundleError: It can't load the bundle.
-            Gone: It ended without a word.
+            Gone: It can't be started, or ended without a word.
         """
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "linnet.serve.workers.process", str(theirs.fileno())]
-        with theirs:
-            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         try:
-            self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
+            ours, theirs = socket.socketpair()
+            with theirs:
+                command = [*PROGRAM, str(theirs.fileno())]
+                try:
+                    self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+                except OSError:
+                    ours.close()
+                    raise
+        except OSError as error:  # no file descriptors, memory or processes left
+            raise Gone(str(error)) from None
+        try:
+            await self._loop.create_connection(lambda: self, sock=ours)
             reply = await self.ask(self._order, START_SECONDS)
             if "error" in reply:
                 raise BundleError(reply["error"]["message"])
@@ -77,27 +98,65 @@ class Worker:
             self.kill()
             raise
 
-    async def ask(self, message: dict[str, Any], seconds: float = REPLY_SECONDS) -> dict[str, Any]:
+    async def ask(self, message: dict[str, Any], seconds: float | None = None) -> dict[str, Any]:
         """The reply to a message.
+
+        Args:
+            message: What the worker is told.
+            seconds: To wait for the reply; None: as many as any reply may take.
 
         Raises:
             Gone: There is none within so many seconds.
         """
+        assert self._transport is not None
+        if self.ended.done():
+            raise Gone(self.how_it_ended)
+        self._reply = self._loop.create_future()
+        limit = self._seconds if seconds is None else seconds
         try:
-            self._writer.write(json.dumps(message).encode() + b"\n")
-            async with asyncio.timeout(seconds):
-                reply: dict[str, Any] = json.loads(await self._reader.readline())
-        except (OSError, ValueError, TimeoutError) as error:  # nothing, or half a line, of one that has died
-            code = self.process.poll()
-            raise Gone(f"exit code {code}" if code is not None else str(error) or type(error).__name__) from None
+            self._transport.write(json.dumps(message).encode() + b"\n")
+            async with asyncio.timeout(limit):
+                reply = json.loads(await self._reply)
+        except TimeoutError:
+            raise Gone(f"no reply within {limit:g} s") from None
+        except ValueError as error:
+            raise Gone(f"no JSON: {error}") from None
+        if not isinstance(reply, dict):
+            raise Gone(f"a reply that is no object: {reply!r:.40}")
         return reply
+
+    @property
+    def how_it_ended(self) -> str:
+        """Why the process is gone."""
+        code = self.process.poll()
+        return "it closed its connection" if code is None else f"exit code {code}"
 
     def kill(self) -> None:
         """End the process at once."""
-        if hasattr(self, "_writer"):
-            self._writer.close()
+        if self._transport:
+            self._transport.abort()
         self.process.kill()
         self.process.wait()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called by the loop."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop: a part of a reply has come."""
+        assert self._transport is not None
+        self._received += data
+        if self._reply is None or self._reply.done() or len(self._received) > LINE_BYTES:  # nobody asked for it
+            self._transport.abort()
+        elif data.endswith(b"\n"):
+            line, self._received = self._received, bytearray()
+            self._reply.set_result(line)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop: the process has closed its end, as it does when it dies."""
+        self.ended.set_result(None)
+        if self._reply and not self._reply.done():
+            self._reply.set_exception(Gone(self.how_it_ended))
 
 
 class Pool:
@@ -115,6 +174,7 @@ class Pool:
         choice: As given, its threads and workers counted.
         queue: What waits.
         restarts: How often a worker died and was started again.
+        users: How many requests count on it; it goes on until they have their answers.
     """
 
     def __init__(
@@ -129,10 +189,11 @@ class Pool:
         self.choice = replace(choice, plan=replace(choice.plan, num_sessions=workers, num_threads=threads))
         self.bundle, self.codec = bundle, Codec(bundle)
         self.queue = Queue(settings.max_queue_tokens, settings.max_wait_seconds, choice.plan.max_batch_tokens)
-        self.restarts = 0
+        self.restarts = self.users = 0
         self._on_batch = on_batch
         plan = asdict(replace(self.choice.plan, num_sessions=1))
         self._order = {"bundle": os.path.abspath(bundle.path), "digest": bundle.digest, "plan": plan}
+        self._reply_seconds = settings.worker_timeout_seconds
         self._workers: dict[int, Worker] = {}
         self._down: dict[int, str] = {}
         self._computing = 0
@@ -144,28 +205,33 @@ class Pool:
         Raises:
             BundleError: The bundle can't be run.
         """
-        workers = [Worker(self._order) for _ in range(self.choice.plan.num_sessions)]
-        starts = await asyncio.gather(*(worker.start() for worker in workers), return_exceptions=True)
-        failed = [start for start in starts if start is not None]
-        if failed:
-            for worker, start in zip(workers, starts, strict=True):
-                if start is None:
+        workers = [Worker(self._order, self._reply_seconds) for _ in range(self.choice.plan.num_sessions)]
+        starts = [asyncio.create_task(worker.start()) for worker in workers]
+        try:
+            await asyncio.gather(*starts)
+        except BaseException as error:
+            for start in starts:
+                start.cancel()
+            for worker, end in zip(workers, await asyncio.gather(*starts, return_exceptions=True), strict=True):
+                if end is None:
                     worker.kill()
-            if isinstance(failed[0], Gone):
-                raise BundleError(f"A worker with {self.bundle.path} ended while it started: {failed[0]}.")
-            raise failed[0]
+            if isinstance(error, Gone):
+                raise BundleError(f"A worker with {self.bundle.path} ended while it started: {error}.") from None
+            raise
         self._workers = dict(enumerate(workers))
         self._tasks = [asyncio.create_task(self._keep(number, worker)) for number, worker in enumerate(workers)]
 
     async def stop(self, drain_seconds: float = 0.0) -> None:
         """End all workers, when what waits is answered or the time is over; what then still waits is refused."""
         end = time.monotonic() + drain_seconds
-        while (len(self.queue) or self._computing) and self._workers and time.monotonic() < end:
-            await asyncio.sleep(0.01)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.queue.fail(Refusal(503, "not_ready", "The service is shutting down.", headers={"Retry-After": "1"}))
+        try:
+            while (self.users or len(self.queue) or self._computing) and self._workers and time.monotonic() < end:
+                await asyncio.sleep(0.01)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self.queue.fail(Refusal(503, "not_ready", "The service is shutting down.", headers={"Retry-After": "1"}))
 
     @property
     def pids(self) -> list[int]:
@@ -193,14 +259,13 @@ class Pool:
         self._put(jobs)
         return [job.done for job in jobs]
 
-    def explain(self, text: str, label: str | None) -> "asyncio.Future[dict[str, Any]]":
-        """Let a clean text wait for what moved the answer; resolves to the worker's reply.
+    def explain(self, text: str, encodings: Encodings, label: str | None) -> "asyncio.Future[dict[str, Any]]":
+        """Let a text wait for what moved the answer; resolves to the worker's reply.
 
         Raises:
             Full: There is no room.
             Refusal: No worker is up.
         """
-        (encodings,) = self.codec.encode([text])
         job = Job(EXPLAINED * len(encodings[0].ids), message={"explain": text, "label": label})
         self._put([job])
         return job.done
@@ -213,7 +278,8 @@ class Pool:
             Refusal: No worker is up.
         """
         if not self._workers:
-            raise Refusal(503, "not_ready", f"{self.unready} Try again later.", headers={"Retry-After": "1"})
+            reason = self.unready or "This model is no longer at work."
+            raise Refusal(503, "not_ready", f"{reason} Try again later.", headers={"Retry-After": "1"})
         self.queue.check()
 
     def _put(self, jobs: list[Job]) -> None:
@@ -226,9 +292,7 @@ class Pool:
         while True:
             self._workers[number], started = worker, time.monotonic()
             try:
-                await self._feed(worker)
-            except Gone as error:
-                self._down[number] = str(error)
+                self._down[number] = await self._until_gone(worker)
             finally:
                 del self._workers[number]
                 worker.kill()
@@ -241,14 +305,28 @@ class Pool:
             self.restarts += 1
             del self._down[number]
 
+    async def _until_gone(self, worker: Worker) -> str:
+        """Feed a worker for as long as it works; says why it does no more. One that nobody asks is seen to die, too."""
+        feeding = asyncio.create_task(self._feed(worker))
+        try:
+            await asyncio.wait((feeding, worker.ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            feeding.cancel()
+            (error,) = await asyncio.gather(feeding, return_exceptions=True)
+        if isinstance(error, asyncio.CancelledError):
+            return worker.how_it_ended
+        if not isinstance(error, Gone):  # whatever it was that could not be read
+            logger.error("A reply of a worker of %s can't be used", self.bundle.path, exc_info=error)
+        return str(error) or type(error).__name__
+
     async def _start_again(self, number: int, pause: float) -> tuple[Worker, float]:
         while True:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-            worker = Worker(self._order)
+            worker = Worker(self._order, self._reply_seconds)
             try:
                 await worker.start()
-            except (LinnetError, Gone, OSError) as error:
+            except (LinnetError, Gone) as error:
                 self._down[number] = str(error)
                 logger.error("A worker of %s can't be started: %s; next try in %.1f s", self.bundle.path, error, pause)
             else:
@@ -288,7 +366,7 @@ class Pool:
                 continue
             if str(index) in reply["failed"]:
                 message = "The model failed at this text. Send another."
-                job.done.set_exception(Refusal(503, "model_failed", message))
+                job.done.set_exception(Refusal(503, MODEL_FAILED, message))
             else:
                 job.done.set_result(Answer(prediction, job.entered, taken - job.entered, reply["seconds"]))
         tokens = [job.tokens for job in jobs]
