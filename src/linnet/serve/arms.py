@@ -10,7 +10,7 @@ from typing import Literal
 
 from linnet.bundle import Bundle
 from linnet.config import ArmConfig, Config
-from linnet.errors import ConfigError
+from linnet.errors import BundleError, ConfigError
 from linnet.predict.plan import choose_plan
 from linnet.serve.failures import Refusal
 from linnet.serve.workers import Pool
@@ -166,8 +166,11 @@ async def open_arms(
 
 
 def _verified(path: Path) -> Bundle:
-    bundle = Bundle.read(path)
-    bundle.verify()
+    try:
+        bundle = Bundle.read(path)
+        bundle.verify()
+    except OSError as error:
+        raise BundleError(f"Expected a bundle at {path!s:.200}; it can't be read: {error.strerror}.") from None
     return bundle
 
 

@@ -6,7 +6,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from linnet.serve.identity import HEADER, new_id
 
@@ -33,6 +33,7 @@ class Connection(HttpToolsProtocol):
         self._reading_since: float | None = None  # a request is under way, or its first byte is waited for
         self._writing_since: float | None = None  # the client doesn't take what is sent to it
         self._in_head, self._head_bytes = True, 0
+        self._answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by the loop."""
@@ -44,6 +45,7 @@ class Connection(HttpToolsProtocol):
         """Called by the loop."""
         if self._timer:
             self._timer.cancel()
+        self._mark_left()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -83,6 +85,17 @@ class Connection(HttpToolsProtocol):
         self._writing_since = None
         super().resume_writing()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _mark_left(self) -> None:
+        # Uvicorn tells the request that was read last, which is another where the client sent several at once; the
+        # answer would then be written to what is closed.
+        if self._answered:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+
     def _look_after(self, seconds: float) -> None:
         if self._timer:
             self._timer.cancel()
@@ -97,6 +110,7 @@ class Connection(HttpToolsProtocol):
         elif left > 0:
             self._look_after(left)
         elif self._writing_since is not None:
+            self._mark_left()
             self.transport.abort()
         elif answering:  # what has come of the next request can wait
             self._look_after(self._seconds)

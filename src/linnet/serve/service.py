@@ -276,6 +276,10 @@ class Service:
         return longest if asked is None else min(asked, longest)
 
     def _check_room(self, arm: Arm) -> None:
+        """Pass if there is room for a text, also where texts are read before they wait for a model."""
+        assert self._reader is not None
+        if self._reader.age > self.settings.max_wait_seconds:
+            raise _full(self._reader.age)
         self._with_room(arm.pool.check)
 
     def _read(self, texts: Sequence[str], arms: Sequence[Arm]) -> "asyncio.Future[_Read]":
@@ -287,9 +291,7 @@ class Service:
         try:
             return put()
         except Full as full:
-            seconds = max(1, round(full.retry_after + 0.5))
-            message = f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
-            raise Refusal(429, "overloaded", message, headers={"Retry-After": str(seconds)}) from None
+            raise _full(full.retry_after) from None
 
     def _put(self, read: _Read, chosen: list[Arm], waiting: "list[asyncio.Future[Answer]]") -> dict[int, int]:
         """Let the texts that can be used wait for their arms; says at which place of `waiting` each is."""
@@ -377,6 +379,12 @@ def _read(work: _ToRead) -> _Read:
         for index, encoded in zip(cleaned, codec.encode(list(cleaned.values())), strict=True):
             read[index] = encoded
     return [one for one in read if one is not None]
+
+
+def _full(retry_after: float) -> Refusal:
+    seconds = max(1, round(retry_after + 0.5))
+    message = f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
+    return Refusal(429, "overloaded", message, headers={"Retry-After": str(seconds)})
 
 
 async def _settled(future: "asyncio.Future[Answer]") -> Answer | Refusal:

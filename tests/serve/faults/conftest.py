@@ -26,7 +26,7 @@ class Running:
     """A service: its process, and what can be seen of it from outside."""
 
     def __init__(self, bundle: Path, overrides: dict[str, Any]):
-        flags = [part for name, value in overrides.items() for part in ("--set", f"{name}={json.dumps(value)}")]
+        flags = [part for name, value in overrides.items() for part in ("--set", f"{name}={toml(value)}")]
         command = [sys.executable, "-m", "linnet.cli.main", "serve", str(bundle), *flags]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.said: list[str] = []
@@ -114,6 +114,13 @@ class Running:
             return await client.ask("POST", "/admin/models", {"arms": settings})
         finally:
             client.close()
+
+
+def toml(value: Any) -> str:
+    """A setting's value, as the command line takes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {toml(one)}" for name, one in value.items()) + "}"
+    return json.dumps(value)
 
 
 def with_signal(pid: int, number: int) -> bool:

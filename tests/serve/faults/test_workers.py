@@ -161,10 +161,7 @@ def test_what_is_no_answer_reaches_nobody_and_ends_the_worker(bundle, config, mo
         await one.start()
         first = one.pids[0]
         answers = await ask(one)
-        if nonsense == RIGHT * 2:  # the first is an answer
-            assert [answer.prediction.label for answer in answers] == ["positive", "negative"]
-        else:
-            assert [(answer.status_code, answer.code) for answer in answers] == [(503, "worker_died")] * 2
+        assert [(answer.status_code, answer.code) for answer in answers] == [(503, "worker_died")] * 2
         monkeypatch.undo()
         async with asyncio.timeout(60):
             while one.unready or one.pids == [first]:

@@ -315,8 +315,8 @@ class Pool:
             (error,) = await asyncio.gather(feeding, return_exceptions=True)
         if isinstance(error, asyncio.CancelledError):
             return worker.how_it_ended
-        if not isinstance(error, Gone):  # whatever it was that could not be read
-            logger.error("A reply of a worker of %s can't be used", self.bundle.path, exc_info=error)
+        if not isinstance(error, Gone):
+            logger.error("this is a defect of Linnet", exc_info=error)
         return str(error) or type(error).__name__
 
     async def _start_again(self, number: int, pause: float) -> tuple[Worker, float]:
@@ -358,17 +358,34 @@ class Pool:
             return
         texts = [[(encoding.ids, encoding.truncated) for encoding in job.encodings] for job in jobs]
         reply = await worker.ask({"texts": texts})
-        answered = Answered(np.array(reply["logits"], np.float32), *(np.array(reply[k]) for k in ("truncated", "fast")))
-        if answered.logits.shape != (len(jobs), len(self.bundle.manifest.labels)):
-            raise Gone(f"{len(jobs)} texts were answered with logits of shape {answered.logits.shape}")
+        answered, failed, seconds = self._content(reply, len(jobs))
         for index, (job, prediction) in enumerate(zip(jobs, self.codec.decode(answered), strict=True)):
             if job.done.done():
                 continue
-            if str(index) in reply["failed"]:
+            if str(index) in failed:
                 message = "The model failed at this text. Send another."
                 job.done.set_exception(Refusal(503, MODEL_FAILED, message))
             else:
-                job.done.set_result(Answer(prediction, job.entered, taken - job.entered, reply["seconds"]))
+                job.done.set_result(Answer(prediction, job.entered, taken - job.entered, seconds))
         tokens = [job.tokens for job in jobs]
-        self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), reply["seconds"]))
+        self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), seconds))
         self.queue.computed(jobs, time.monotonic() - taken, len(self._workers))
+
+    def _content(self, reply: dict[str, Any], texts: int) -> tuple[Answered, dict[str, str], float]:
+        """The answers to so many texts, why some have none, and the seconds that they took.
+
+        Raises:
+            Gone: The reply is something else.
+        """
+        try:
+            logits = np.array(reply["logits"], np.float32)
+            answered = Answered(logits, *(np.array(reply[name], np.bool_) for name in ("truncated", "fast")))
+            failed, seconds = dict(reply["failed"]), float(reply["seconds"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise Gone(f"a reply that is no answer: {type(error).__name__} {error}") from None
+        shapes = logits.shape, answered.truncated.shape, answered.fast.shape
+        if shapes != ((texts, len(self.bundle.manifest.labels)), (texts,), (texts,)):
+            raise Gone(f"{texts} texts were answered with arrays of the shapes {shapes}")
+        if any(str(index) not in failed for index in np.flatnonzero(~np.isfinite(logits).all(axis=1))):
+            raise Gone("an answer that is no number")
+        return answered, failed, seconds
