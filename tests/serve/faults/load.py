@@ -117,7 +117,7 @@ class Load:
         self._idle: list[Client] = []
         self.tally = Tally()
 
-    async def during(self, work: Awaitable[Any], connections: int = 8) -> Tally:
+    async def during(self, work: Awaitable[Any], connections: int = 3) -> Tally:
         """Ask over so many connections at once, for as long as something else takes; what was asked is waited for."""
         ended = asyncio.Event()
 
@@ -144,6 +144,9 @@ class Load:
             await asyncio.sleep(max(moment - time.monotonic(), 0))
             asked.append(asyncio.create_task(self._ask_on_idle()))
         await asyncio.gather(*asked)
+        for client in self._idle:
+            client.close()
+        self._idle.clear()
         self.tally.check()
         return self.tally
 

@@ -1,4 +1,4 @@
-"""The prediction log's disk is full, or PostgreSQL is gone: answers go on, and what could not be recorded is counted."""
+"""The log's disk is full, or PostgreSQL is gone: answers go on, and what could not be recorded is counted."""
 
 import asyncio
 import resource
@@ -78,7 +78,7 @@ def test_postgresql_is_stopped_and_started_under_load(bundle, expected, postgres
             assert not tally.failed and not tally.shed
 
             async def written():
-                answered, wrote, lost, pending = await adds_up(one)
+                answered, _, _, pending = await adds_up(one)
                 return pending == 0 and answered == tally.answered
 
             await until(written)

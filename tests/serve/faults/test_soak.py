@@ -45,9 +45,9 @@ def test_memory_stays_flat(bundle, other, expected, tmp_path, capsys):
 
         tally = asyncio.run(Load(one.port, expected, 4).during(disturb()))
         with capsys.disabled():
-            for row in (seen[0], seen[len(seen) // 5], seen[-1]):
-                print(f"\n{row[0]:.0f} s: front {row[1] / 1e6:.1f} MB, largest worker {row[2] / 1e6:.1f} MB, {row[3]} files")  # fmt: skip
-            print(f"{tally.sent} sent, {tally.answered} answered, {tally.shed} shed, {dict(tally.failed)} failed")
+            for moment, front, worker, files in (seen[0], seen[len(seen) // 5], seen[-1]):
+                print(f"\n{moment:.0f} s: {front / 1e6:.1f} MB, worker {worker / 1e6:.1f} MB, {files} files", end="")
+            print(f"\n{tally.sent} sent, {tally.answered} answered, {tally.shed} shed, {dict(tally.failed)} failed")
         assert set(tally.failed) <= {"worker_died", "not_ready"}
         early = seen[len(seen) // 5]
         assert seen[-1][1] - early[1] < GROWTH and seen[-1][2] - early[2] < GROWTH

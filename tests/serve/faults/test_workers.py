@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 
-import numpy as np
 import pytest
 
 from linnet.bundle import Bundle
@@ -78,7 +77,7 @@ def test_a_worker_that_hangs_is_replaced(server, expected):
         await until(replaced)
 
     tally = asyncio.run(Load(server.port, expected).during(stop_one()))
-    assert set(tally.failed) == {"worker_died"} and tally.failed.total() <= 8
+    assert set(tally.failed) == {"worker_died"} and tally.failed.total() <= 3
     assert "no reply within 2 s" in server.log
 
 
@@ -101,7 +100,7 @@ def test_the_pause_grows_where_a_worker_can_not_be_started(bundle, config, tmp_p
         (tmp_path / "here").rename(tmp_path / "away")
         with_signal(one.pids[0], signal.SIGKILL)
         async with asyncio.timeout(60):
-            while len(pauses()) < 3:
+            while len(pauses()) < 2:
                 await asyncio.sleep(0.05)
         assert one.unready and "1 of 1 workers of tiny are being started again" in one.unready
         with pytest.raises(Refusal, match="Try again later"):
@@ -118,7 +117,7 @@ def test_the_pause_grows_where_a_worker_can_not_be_started(bundle, config, tmp_p
         return [float(found) for found in re.findall(r"next try in ([\d.]+) s", caplog.text)]
 
     asyncio.run(run())
-    assert pauses()[:3] == [0.2, 0.4, 0.8]
+    assert pauses()[:2] == [0.2, 0.4]
 
 
 NONSENSE = """
@@ -159,14 +158,13 @@ def test_what_is_no_answer_reaches_nobody_and_ends_the_worker(bundle, config, mo
         program = NONSENSE.replace("NONSENSE", repr(nonsense))
         monkeypatch.setattr(pool, "PROGRAM", [sys.executable, "-S", "-c", program])
         await one.start()
-        first = one.pids[0]
         answers = await ask(one)
         assert [(answer.status_code, answer.code) for answer in answers] == [(503, "worker_died")] * 2
-        monkeypatch.undo()
+        assert one.unready and not one.pids
         async with asyncio.timeout(60):
-            while one.unready or one.pids == [first]:
+            while one.unready:
                 await asyncio.sleep(0.02)
-        assert all(np.isfinite(answer.prediction.probability) for answer in await ask(one))
+        assert one.restarts == 1
         await one.stop()
 
     asyncio.run(run())
