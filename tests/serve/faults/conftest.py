@@ -183,6 +183,6 @@ def expected(bundle: Path, other: Path) -> Expected:
 
 @pytest.fixture(scope="session")
 def server(bundle: Path) -> Iterator[Running]:
-    """A service of two workers and short patience, for tests that leave it as they found it."""
-    with serving(bundle, serve__workers=2, serve__client_timeout_seconds=1.0, serve__worker_timeout_seconds=2.0) as one:
+    """A service of short patience, for tests that leave it as they found it."""
+    with serving(bundle, serve__client_timeout_seconds=1.0, serve__worker_timeout_seconds=2.0) as one:
         yield one
