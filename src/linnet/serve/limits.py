@@ -9,9 +9,8 @@ from linnet.serve.failures import CLIENT_LEFT, Refusal
 class LimitBody:
     """ASGI middleware: reading more of a body than allowed raises a refusal with 413.
 
-    A client that leaves before its body has come raises one with 499, which is for the log. A declared length is believed
-    when it is too large; a body is counted all the same, as one sent in
-    chunks declares none.
+    A client that leaves before its body has come raises one with 499, which is for the log. A declared length is
+    believed when it is too large; a body is counted all the same, as one sent in chunks declares none.
 
     Args:
         app: What the request is passed on to.
