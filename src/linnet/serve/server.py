@@ -115,7 +115,13 @@ async def _serve(
     loop, starting = asyncio.get_running_loop(), asyncio.current_task()
     assert starting is not None
     readings: set[asyncio.Task[None]] = set()  # the loop itself keeps no task from being forgotten
-    loop.add_signal_handler(signal.SIGHUP, lambda: readings.add(loop.create_task(_read_anew(service))))
+
+    def read_anew() -> None:
+        reading = loop.create_task(_read_anew(service))
+        readings.add(reading)
+        reading.add_done_callback(readings.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, read_anew)
     for number in SIGNALS:
         loop.add_signal_handler(number, starting.cancel)
     try:
@@ -128,7 +134,7 @@ async def _serve(
     except asyncio.CancelledError:
         logger.info("stopped by a signal while it started")
     finally:
-        for reading in readings:
+        for reading in list(readings):
             reading.cancel()
 
 

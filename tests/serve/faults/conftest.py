@@ -69,13 +69,13 @@ class Running:
 
     @property
     def workers(self) -> list[int]:
-        """The processes that it has started."""
+        """The processes that it has started and that run."""
         if self.process.poll() is not None:
             return []
         found = []
         for children in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
             found += [int(pid) for pid in children.read_text().split()]
-        return sorted(found)
+        return sorted(filter(alive, found))
 
     @property
     def files(self) -> int:

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 
 import pytest
 
+import linnet
 from linnet.bundle import Bundle
 from linnet.errors import BundleError
 from linnet.predict.plan import choose_plan
 from linnet.serve.failures import Refusal
-from linnet.serve.workers import Pool, pool
+from linnet.serve.workers import Answer, Pool, worker
+from linnet.serve.workers.process import respond
 
 from .conftest import Running, serving, with_signal
 from .load import Load, until
@@ -33,7 +35,7 @@ def pair(bundle) -> Iterator[Running]:
 
 @pytest.mark.parametrize(
     ("seconds", "pause"),
-    [(4.0, 1.0), pytest.param(SECONDS, 10.0, marks=[pytest.mark.slow, pytest.mark.timeout(SECONDS + 200)])],
+    [(4.0, 1.0), pytest.param(SECONDS, 3.0, marks=[pytest.mark.slow, pytest.mark.timeout(SECONDS + 200)])],
 )
 def test_workers_are_killed_at_random_under_load(pair, expected, seconds, pause):
     draw, unready = random.Random(1), []
@@ -45,8 +47,10 @@ def test_workers_are_killed_at_random_under_load(pair, expected, seconds, pause)
         while time.monotonic() < end:
             if workers := pair.workers:
                 killed += with_signal(draw.choice(workers), signal.SIGKILL)
-            unready.append(not await pair.ready())
-            await asyncio.sleep(draw.random() * 2 * pause)
+            again = time.monotonic() + draw.random() * 2 * pause
+            while time.monotonic() < again:
+                unready.append(not await pair.ready())
+                await asyncio.sleep(0.05)
         await until(pair.ready)
         assert await pair.metric("linnet_worker_restarts_total") > before
         assert killed > 1
@@ -118,7 +122,7 @@ def test_the_pause_grows_where_a_worker_can_not_be_started(bundle, config, tmp_p
             while one.unready:
                 await asyncio.sleep(0.05)
         assert one.restarts == 1
-        assert all(isinstance(answer, pool.Answer) for answer in await ask(one))
+        assert all(isinstance(answer, Answer) for answer in await ask(one))
         await one.stop()
 
     def pauses():
@@ -164,7 +168,7 @@ def test_what_is_no_answer_reaches_nobody_and_ends_the_worker(bundle, config, mo
     async def run():
         one = pool_of(bundle, config, worker_timeout_seconds=0.5)
         program = NONSENSE.replace("NONSENSE", repr(nonsense))
-        monkeypatch.setattr(pool, "PROGRAM", [sys.executable, "-S", "-c", program])
+        monkeypatch.setattr(worker, "PROGRAM", [sys.executable, "-S", "-c", program])
         await one.start()
         answers = await ask(one)
         assert [(answer.status_code, answer.code) for answer in answers] == [(503, "worker_died")] * 2
@@ -176,9 +180,33 @@ def test_what_is_no_answer_reaches_nobody_and_ends_the_worker(bundle, config, mo
     asyncio.run(run())
 
 
+def test_an_explanation_that_is_none_reaches_nobody(bundle, config, monkeypatch):
+    async def run():
+        one = pool_of(bundle, config)
+        program = NONSENSE.replace("NONSENSE", repr(b'{"ready": true}\n'))
+        monkeypatch.setattr(worker, "PROGRAM", [sys.executable, "-S", "-c", program])
+        await one.start()
+        (encodings,) = one.codec.encode(["good day"])
+        with pytest.raises(Refusal, match="The worker that computed the answer died"):
+            await one.explain("good day", encodings, None)
+        await one.stop()
+
+    asyncio.run(run())
+
+
+def test_a_text_at_which_explaining_fails_does_not_end_the_worker(bundle, config, monkeypatch):
+    classifier = linnet.load(bundle, verify=False, num_threads=1)
+
+    def fail(text, label=None):
+        raise RuntimeError("the engine's own")
+
+    monkeypatch.setattr(classifier, "explain", fail)
+    assert respond(classifier, {"explain": "good", "label": None})["error"]["code"] == "model_failed"
+
+
 def test_a_worker_that_can_not_start_is_a_sentence(bundle, config, monkeypatch):
     async def run(program):
-        monkeypatch.setattr(pool, "PROGRAM", program)
+        monkeypatch.setattr(worker, "PROGRAM", program)
         with pytest.raises(BundleError, match="ended while it started"):
             await pool_of(bundle, config, workers=2).start()
 
