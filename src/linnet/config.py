@@ -218,6 +218,8 @@ class ServeConfig(Section):
     max_queue_tokens: Positive
     max_wait_seconds: float = Field(gt=0, allow_inf_nan=False)
     timeout_seconds: float = Field(gt=0, le=3600)
+    client_timeout_seconds: float = Field(gt=0, le=3600)
+    worker_timeout_seconds: float = Field(gt=0, le=3600)
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig]
     keys: str = Field(min_length=1)
     no_auth: bool

@@ -4,7 +4,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
-from linnet.serve import openapi
+from linnet.serve import Service, create_app, openapi
 
 # One that is not chosen: a text of white space alone fits the schema, which can't say "visible", and is refused.
 CHECKS = [
@@ -17,6 +17,14 @@ CHECKS = [
 RIGHT, WRONG = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
 
+@pytest.fixture(scope="module")
+def address(bundle, config, listening, tmp_path_factory):
+    """Where a service listens that records its answers, so that feedback can be stored."""
+    log = config.log.model_copy(update={"url": str(tmp_path_factory.mktemp("log") / "log.db")})
+    with listening(create_app(Service(config.model_copy(update={"log": log}), str(bundle)))) as address:
+        yield address
+
+
 @pytest.mark.parametrize(
     ("path", "method", "mode"),
     [
@@ -27,6 +35,9 @@ RIGHT, WRONG = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode
         ("/v1/models", "get", RIGHT),
         ("/v1/explain", "post", RIGHT),
         ("/v1/explain", "post", WRONG),
+        ("/v1/feedback", "post", RIGHT),
+        ("/v1/feedback", "post", WRONG),
+        ("/metrics", "get", RIGHT),
         ("/admin/models", "get", RIGHT),
         ("/admin/models", "post", RIGHT),
         ("/admin/models", "post", WRONG),

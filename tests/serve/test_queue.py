@@ -177,3 +177,18 @@ def test_a_failing_queue_answers_everything():
         assert (len(queue), queue.tokens) == (0, 0)
 
     asyncio.run(run())
+
+
+def test_what_is_given_up_while_others_are_waited_for_is_not_taken():
+    async def run():
+        queue = Queue(10**9, 1e9, 512)
+        queue.put([Job(5) for _ in range(4)])  # so that as many are waited for
+        queue.computed(await queue.take(), 10.0, workers=1)
+        first, second = Job(5), Job(5)
+        queue.put([first, second])
+        taker = asyncio.create_task(queue.take())
+        await asyncio.sleep(0)
+        first.done.cancel()
+        assert await taker == [second]
+
+    asyncio.run(run())

@@ -3,14 +3,14 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from linnet.bundle import Bundle
 from linnet.config import ArmConfig, Config
-from linnet.errors import ConfigError
+from linnet.errors import BundleError, ConfigError
 from linnet.predict.plan import choose_plan
 from linnet.serve.failures import Refusal
 from linnet.serve.workers import Pool
@@ -106,8 +106,24 @@ def check_arms(settings: Mapping[str, ArmConfig]) -> None:
         raise ConfigError(f"Expected shares of the challengers that are at most 1 together; got {share:g}.")
 
 
+def check_labels(bundles: Sequence[Bundle]) -> None:
+    """Pass if all bundles give the same labels, so that no client gets another kind of answer than the one before.
+
+    Raises:
+        ConfigError: One gives others than the first.
+    """
+    for bundle in bundles:
+        first, other = bundles[0].manifest, bundle.manifest
+        if set(other.labels) != set(first.labels) or other.multi_label != first.multi_label:
+            kinds = ["any number of" if one.multi_label else "one of" for one in (first, other)]
+            raise ConfigError(
+                f"Expected {kinds[0]} the labels {', '.join(first.labels):.200} from every model, those at work "
+                f"included; {bundle.path} gives {kinds[1]} {', '.join(other.labels):.200}. Serve it by itself."
+            )
+
+
 async def open_arms(
-    config: Config, settings: Mapping[str, ArmConfig], on_batch: Callable[[str, Batch], None], known: Iterable[Arm] = ()
+    config: Config, settings: Mapping[str, ArmConfig], on_batch: Callable[[str, Batch], None], known: Sequence[Arm] = ()
 ) -> Arms:
     """Verify, load and warm the bundles of all arms; what is at work already, and unchanged, stays.
 
@@ -118,17 +134,19 @@ async def open_arms(
         known: Arms at work.
 
     Raises:
-        ConfigError: These arms can't be served together.
+        ConfigError: These arms can't be served together, or not in the place of those at work.
         BundleError: A bundle can't be used; nothing that was started for this is left.
         ProofError: A bundle's proof is missing or failed.
     """
     check_arms(settings)
     at_work = {(arm.name, arm.pool.bundle.digest, arm.pool.bundle.path): arm.pool for arm in known}
+    bundles = {name: await asyncio.to_thread(_verified, Path(arm.bundle)) for name, arm in settings.items()}
+    check_labels([*(arm.pool.bundle for arm in known), *bundles.values()])
     made: list[Pool] = []
     arms = []
     try:
         for name, arm in settings.items():
-            bundle = await asyncio.to_thread(_verified, Path(arm.bundle))
+            bundle = bundles[name]
             pool = at_work.get((name, bundle.digest, bundle.path))
             if pool is None:
                 choice = choose_plan(bundle, **config.predict.model_dump())
@@ -148,8 +166,11 @@ async def open_arms(
 
 
 def _verified(path: Path) -> Bundle:
-    bundle = Bundle.read(path)
-    bundle.verify()
+    try:
+        bundle = Bundle.read(path)
+        bundle.verify()
+    except OSError as error:
+        raise BundleError(f"Expected a bundle at {path!s:.200}; it can't be read: {error.strerror}.") from None
     return bundle
 
 

@@ -27,6 +27,7 @@ KNOWN = {
     404: ("not_found", "There is no such route. The page /docs lists those there are."),
     405: ("method_not_allowed", "This route does not take this method. The header Allow names those it takes."),
 }
+CLIENT_LEFT = 499, "client_left", "The client left before the answer."  # for the log; a status of nginx's own
 DESCRIPTIONS = {
     400: "The body is not JSON.",
     404: "There is no such thing.",

@@ -3,14 +3,14 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from linnet.serve.failures import Refusal
+from linnet.serve.failures import CLIENT_LEFT, Refusal
 
 
 class LimitBody:
     """ASGI middleware: reading more of a body than allowed raises a refusal with 413.
 
-    A declared length is believed when it is too large; a body is counted all the same, as one sent in
-    chunks declares none.
+    A client that leaves before its body has come raises one with 499, which is for the log. A declared length is
+    believed when it is too large; a body is counted all the same, as one sent in chunks declares none.
 
     Args:
         app: What the request is passed on to.
@@ -26,13 +26,16 @@ class LimitBody:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
-        read = 0
+        read, whole = 0, False
 
         async def limited() -> Message:
-            nonlocal read
+            nonlocal read, whole
             if declared.isdecimal() and int(declared) > self._max_bytes:
                 raise self._refusal()
             message = await receive()
+            if message["type"] == "http.disconnect" and not whole:
+                raise Refusal(*CLIENT_LEFT)  # which no route has to expect
+            whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > self._max_bytes:
                 raise self._refusal()

@@ -24,7 +24,7 @@ class Reader(Generic[T, R]):
 
     def __init__(self, read: Callable[[T], R]):
         self._read = read
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._waiting: deque[tuple[T, asyncio.Future[R], float]] = deque()
         self._given = threading.Semaphore(0)
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -34,10 +34,18 @@ class Reader(Generic[T, R]):
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def age(self) -> float:
+        """Seconds that the oldest work has waited, or is being done; 0 where there is none."""
+        try:
+            return time.monotonic() - self._waiting[0][2]
+        except IndexError:  # the thread has just done it
+            return 0.0
+
     def __call__(self, work: T) -> "asyncio.Future[R]":
         """Give work to the thread; the future resolves to what comes of it."""
         future: asyncio.Future[R] = self._loop.create_future()
-        self._waiting.append((work, future))
+        self._waiting.append((work, future, time.monotonic()))
         if len(self._waiting) == 1:
             self._given.release()
         return future
@@ -53,7 +61,7 @@ class Reader(Generic[T, R]):
             done: list[tuple[asyncio.Future[R], R | Exception]] = []
             since = time.perf_counter()
             while self._waiting:
-                work, future = self._waiting[0]
+                work, future, _ = self._waiting[0]
                 if not future.done():
                     done.append((future, self._do(work)))
                 self._waiting.popleft()  # only now: what is given while this is under way needs no waking
@@ -67,6 +75,8 @@ class Reader(Generic[T, R]):
             return self._read(work)
         except Exception as error:
             return error
+        except BaseException as error:  # such as a panic of the tokenizer: it must not end the thread, and all reading
+            return RuntimeError(f"{type(error).__name__}: {error}")
 
     def _give(self, done: "list[tuple[asyncio.Future[R], R | Exception]]") -> None:
         if done:

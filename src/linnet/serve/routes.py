@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from linnet.errors import LinnetError, TextError
 from linnet.serve.access import give_back_texts, take_texts
 from linnet.serve.arms import Arm, Arms
-from linnet.serve.failures import KNOWN, Refusal, responses
+from linnet.serve.failures import CLIENT_LEFT, KNOWN, Refusal, responses
 from linnet.serve.identity import request_id
 from linnet.serve.schemas import (
     ArmInfo,
@@ -120,7 +120,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """What work comes to; it is given up when the client leaves.
 
     Raises:
-        Refusal: The client left.
+        Refusal: The client left, or the service stops.
     """
     task = asyncio.current_task()
     assert task is not None
@@ -128,10 +128,11 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     try:
         return await work
     except asyncio.CancelledError:
-        if not watcher.done() or not watcher.result():
-            raise  # the server stops
         task.uncancel()
-        raise Refusal(499, "client_left", "The client left before the answer.") from None
+        if watcher.done():
+            raise Refusal(*CLIENT_LEFT) from None
+        message = "The service stops, and the answer would have taken longer than it has. Send the request again."
+        raise Refusal(503, "not_ready", message, headers={"Retry-After": "1"}) from None
     finally:
         watcher.cancel()
 
@@ -161,10 +162,10 @@ async def answer_texts(
     return items
 
 
-async def _watch(request: Request, task: "asyncio.Task[Any]") -> bool:
+async def _watch(request: Request, task: "asyncio.Task[Any]") -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    return task.cancel()
+    task.cancel()
 
 
 def arm_infos(arms: Arms) -> list[ArmInfo]:
@@ -279,10 +280,10 @@ async def explain(request: Request) -> Response:
     """The weight of each word: by how much the label's log odds are less without it. Costs about 20 answers."""
     service: Service = request.app.state.service
     service.check_started()
-    body = await body_of(request, ExplainRequest)
+    body, timeout = await body_of(request, ExplainRequest), timeout_of(request)
     take_texts(request.scope, 1)
     try:
-        arm, found = await while_connected(request, service.explain(body.text, body.label, body.arm))
+        arm, found = await while_connected(request, service.explain(body.text, body.label, body.arm, timeout))
     except Refusal:
         give_back_texts(request.scope, 1)
         raise

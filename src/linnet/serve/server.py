@@ -18,13 +18,15 @@ from linnet.config import Config
 from linnet.errors import LinnetError, UsageError
 from linnet.serve.access import keys_for
 from linnet.serve.app import create_app
+from linnet.serve.connection import Connection
 from linnet.serve.failures import Refusal
 from linnet.serve.logs import logging_config
 from linnet.serve.quota import Quotas
 from linnet.serve.service import Service
 from linnet.serve.tracing import start_tracing
 
-GRACE_SECONDS = 25  # orchestrators kill after 30
+# Orchestrators kill after 30, of which the workers and the prediction log get 8.
+GRACE_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that it is they who close
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 logger = logging.getLogger("linnet.serve")
@@ -88,6 +90,7 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             access_log=False,  # it would log paths; `linnet.serve` logs routes
             server_header=False,
             proxy_headers=False,
+            http=partial(Connection, seconds=config.serve.client_timeout_seconds),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",  # it is begun before the server, so that what can't be served ends it in a sentence
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -109,11 +112,30 @@ async def _serve(
     address: str,
     announce: Callable[[str], None],
 ) -> None:
-    async with app.router.lifespan_context(app):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(_read_anew(service)))
-        bundle = service.arms.champion.pool.bundle
-        line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {_url(listener)}"
-        await Server(settings, address, lambda: announce(line)).serve(sockets=[listener])
+    loop, starting = asyncio.get_running_loop(), asyncio.current_task()
+    assert starting is not None
+    readings: set[asyncio.Task[None]] = set()  # the loop itself keeps no task from being forgotten
+
+    def read_anew() -> None:
+        reading = loop.create_task(_read_anew(service))
+        readings.add(reading)
+        reading.add_done_callback(readings.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, read_anew)
+    for number in SIGNALS:
+        loop.add_signal_handler(number, starting.cancel)
+    try:
+        async with app.router.lifespan_context(app):
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+            bundle = service.arms.champion.pool.bundle
+            line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {_url(listener)}"
+            await Server(settings, address, lambda: announce(line)).serve(sockets=[listener])
+    except asyncio.CancelledError:
+        logger.info("stopped by a signal while it started")
+    finally:
+        for reading in list(readings):
+            reading.cancel()
 
 
 async def _read_anew(service: Service) -> None:

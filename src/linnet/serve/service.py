@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,8 +16,10 @@ from linnet.serve.failures import Refusal
 from linnet.serve.reader import Reader
 from linnet.serve.workers import Answer, Full, Pool
 from linnet.serve.workers.pool import Batch
+from linnet.serve.workers.process import MODEL_FAILED
 
 DRAIN_SECONDS = 20.0  # that models which are no longer asked have for what they were asked
+STOP_SECONDS = 3.0  # the same where the service stops: no client waits then, only what is asked for the log
 
 T = TypeVar("T")
 _ToRead = tuple[Sequence[str], Sequence[Arm]]  # texts, and whose each is
@@ -110,9 +112,13 @@ class Service:
         """Take nothing more, answer what waits, and end the workers."""
         self.unready = "The service is shutting down."
         arms, self._arms = self._arms, None
-        await asyncio.gather(*self._aside, return_exceptions=True)
-        if arms:
-            await asyncio.gather(*(arm.pool.stop(DRAIN_SECONDS) for arm in arms))
+        aside = list(self._aside)
+        stops = [asyncio.create_task(arm.pool.stop(STOP_SECONDS)) for arm in arms or ()]
+        if aside:
+            await asyncio.wait(aside, timeout=STOP_SECONDS)
+            for task in aside:
+                task.cancel()
+        await asyncio.gather(*aside, *stops, return_exceptions=True)
         if self._reader:
             self._reader.close()
 
@@ -136,7 +142,7 @@ class Service:
             asked = self._asked if settings is None else settings
             check_arms(asked)
             old = self.arms
-            new = await open_arms(self.config, asked, self._batch, old)
+            new = await open_arms(self.config, asked, self._batch, list(old))
             if self._arms is not old:  # stopped meanwhile
                 await asyncio.gather(*(arm.pool.stop() for arm in new if arm.pool not in {arm.pool for arm in old}))
                 self.check_started()
@@ -171,14 +177,14 @@ class Service:
         chosen = [arms.named(arm) if arm is not None else arms.choose(key if key is not None else t) for t in texts]
         for one in set(chosen):
             self._check_room(one)
-        assert self._reader is not None
-        end = min(timeout or self.settings.timeout_seconds, self.settings.timeout_seconds)
+        end = self._seconds(timeout)
         waiting: list[asyncio.Future[Answer]] = []
         try:
-            async with asyncio.timeout(end):
-                read = await self._reader((texts, chosen))
-                places = self._put(read, chosen, waiting)
-                answers = [await _settled(future) for future in waiting]
+            with _in_use(set(chosen)):
+                async with asyncio.timeout(end):
+                    read = await self._read(texts, chosen)
+                    places = self._put(read, chosen, waiting)
+                    answers = [await _settled(future) for future in waiting]
         except TimeoutError:
             message = f"No answer within {end:g} s. Try again later, or ask for more time with X-Request-Timeout."
             raise Refusal(504, "deadline_exceeded", message) from None
@@ -204,7 +210,9 @@ class Service:
         self._ask_shadows(arms, texts, identity)
         return items
 
-    async def explain(self, text: str, label: str | None, arm: str | None) -> tuple[Arm, dict[str, Any]]:
+    async def explain(
+        self, text: str, label: str | None, arm: str | None, timeout: float | None = None
+    ) -> tuple[Arm, dict[str, Any]]:
         """What moved the answer to a text, and whose it is.
 
         Raises:
@@ -212,19 +220,24 @@ class Service:
             TextError: The text can't be used.
         """
         chosen = self.arms.named(arm) if arm is not None else self.arms.choose(text)
-        cleaned = chosen.pool.codec.clean(text)
-        end, future = self.settings.timeout_seconds, None
+        self._check_room(chosen)
+        end, future = self._seconds(timeout), None
         try:
-            async with asyncio.timeout(end):
-                future = self._with_room(lambda: chosen.pool.explain(cleaned, label))
-                reply = await future
+            with _in_use({chosen}):
+                async with asyncio.timeout(end):
+                    (encodings,) = await self._read([text], [chosen])
+                    if isinstance(encodings, TextError):
+                        raise encodings
+                    future = self._with_room(lambda: chosen.pool.explain(text, encodings, label))
+                    reply = await future
         except TimeoutError:
             raise Refusal(504, "deadline_exceeded", f"No answer within {end:g} s. Try again later.") from None
         finally:
             if future:
                 future.cancel()
         if "error" in reply:
-            raise Refusal(422, reply["error"]["code"], reply["error"]["message"])
+            code = reply["error"]["code"]
+            raise Refusal(503 if code == MODEL_FAILED else 422, code, reply["error"]["message"])
         return chosen, reply["explanation"]
 
     def check_started(self) -> None:
@@ -237,14 +250,14 @@ class Service:
             raise Refusal(503, "not_ready", f"{self.unready} Try again later.", headers={"Retry-After": "1"})
 
     def check_ready(self) -> None:
-        """Pass if all is well: started, and every worker up.
+        """Pass if all is well: started, and every worker up of the models whose answers are returned.
 
         Raises:
             Refusal: It isn't; the message says why.
         """
         self.check_started()
         for arm in self.arms:
-            if arm.pool.unready:
+            if arm.role != "shadow" and arm.pool.unready:
                 raise Refusal(503, "not_ready", arm.pool.unready, headers={"Retry-After": "1"})
 
     def check_count(self, texts: int) -> None:
@@ -258,17 +271,27 @@ class Service:
             message = f"Expected at most {most} texts in a request; got {texts}. Send them in several requests."
             raise Refusal(422, "too_many_texts", message, details={"max_texts": most})
 
+    def _seconds(self, asked: float | None) -> float:
+        longest = self.settings.timeout_seconds
+        return longest if asked is None else min(asked, longest)
+
     def _check_room(self, arm: Arm) -> None:
+        """Pass if there is room for a text, also where texts are read before they wait for a model."""
+        assert self._reader is not None
+        if self._reader.age > self.settings.max_wait_seconds:
+            raise _full(self._reader.age)
         self._with_room(arm.pool.check)
+
+    def _read(self, texts: Sequence[str], arms: Sequence[Arm]) -> "asyncio.Future[_Read]":
+        assert self._reader is not None
+        return self._reader((texts, arms))
 
     @staticmethod
     def _with_room(put: Callable[[], T]) -> T:
         try:
             return put()
         except Full as full:
-            seconds = max(1, round(full.retry_after + 0.5))
-            message = f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
-            raise Refusal(429, "overloaded", message, headers={"Retry-After": str(seconds)}) from None
+            raise _full(full.retry_after) from None
 
     def _put(self, read: _Read, chosen: list[Arm], waiting: "list[asyncio.Future[Answer]]") -> dict[int, int]:
         """Let the texts that can be used wait for their arms; says at which place of `waiting` each is."""
@@ -290,8 +313,17 @@ class Service:
 
     async def _ask_shadow(self, arm: Arm, texts: list[tuple[int, str]], identity: str) -> None:
         """Ask a shadow; where it has no room, or no answer, only the log and the metrics know."""
-        assert self._reader is not None
-        read = await self._reader(([text for _, text in texts], [arm] * len(texts)))
+        try:
+            self._check_room(arm)
+        except Refusal as refusal:  # before its texts cost the others the time to read them
+            for index, text in texts:
+                self.on_item(Item(f"{identity}-{index}", arm, 0, error=refusal), text, True)
+            return
+        with _in_use({arm}):
+            await self._ask_shadow_with_room(arm, texts, identity)
+
+    async def _ask_shadow_with_room(self, arm: Arm, texts: list[tuple[int, str]], identity: str) -> None:
+        read = await self._read([text for _, text in texts], [arm] * len(texts))
         for (index, text), encoded in zip(texts, read, strict=True):
             name = f"{identity}-{index}"
             if isinstance(encoded, TextError):
@@ -321,6 +353,18 @@ class Service:
         task.add_done_callback(end)
 
 
+@contextmanager
+def _in_use(arms: Set[Arm]) -> Iterator[None]:
+    """Keep models at work while the block runs, also where a swap puts others in their place."""
+    for arm in arms:
+        arm.pool.users += 1
+    try:
+        yield
+    finally:
+        for arm in arms:
+            arm.pool.users -= 1
+
+
 def _read(work: _ToRead) -> _Read:
     """Each text as its arm's model reads it, or why it can't."""
     texts, arms = work
@@ -335,6 +379,12 @@ def _read(work: _ToRead) -> _Read:
         for index, encoded in zip(cleaned, codec.encode(list(cleaned.values())), strict=True):
             read[index] = encoded
     return [one for one in read if one is not None]
+
+
+def _full(retry_after: float) -> Refusal:
+    seconds = max(1, round(retry_after + 0.5))
+    message = f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
+    return Refusal(429, "overloaded", message, headers={"Retry-After": str(seconds)})
 
 
 async def _settled(future: "asyncio.Future[Answer]") -> Answer | Refusal:

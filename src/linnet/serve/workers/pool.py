@@ -1,12 +1,8 @@
 """The workers of one bundle: started, fed from one queue, watched, and started again when they die."""
 
 import asyncio
-import json
 import logging
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,12 +18,12 @@ from linnet.predict.host import available_cores
 from linnet.predict.plan import Choice
 from linnet.predict.stages import Answered, Encodings
 from linnet.serve.failures import Refusal
+from linnet.serve.workers.process import MODEL_FAILED
 from linnet.serve.workers.queue import Answer, Job, Queue
+from linnet.serve.workers.worker import Gone, Worker
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds before a dead worker is started again, doubled each time
 STEADY = 60.0  # seconds after which a worker that dies is one that works
-START_SECONDS, REPLY_SECONDS = 300.0, 60.0  # after which a worker hangs
-LINE_BYTES = 1 << 28  # of one reply
 EXPLAINED = 20  # answers that explaining a text takes
 
 logger = logging.getLogger("linnet.serve")
@@ -41,63 +37,6 @@ class Batch:
     tokens: int
     padded_tokens: int
     seconds: float
-
-
-class Gone(Exception):
-    """A worker's process has ended, or hangs, or talks nonsense."""
-
-
-class Worker:
-    """A running process; see `process.py` for what it is told and replies.
-
-    Args:
-        order: Its first line.
-    """
-
-    def __init__(self, order: dict[str, Any]):
-        self._order = order
-
-    async def start(self) -> None:
-        """Start the process, and wait until it is ready.
-
-        Raises:
-            BundleError: It can't load the bundle.
-            Gone: It ended without a word.
-        """
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "linnet.serve.workers.process", str(theirs.fileno())]
-        with theirs:
-            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        try:
-            self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
-            reply = await self.ask(self._order, START_SECONDS)
-            if "error" in reply:
-                raise BundleError(reply["error"]["message"])
-        except BaseException:
-            self.kill()
-            raise
-
-    async def ask(self, message: dict[str, Any], seconds: float = REPLY_SECONDS) -> dict[str, Any]:
-        """The reply to a message.
-
-        Raises:
-            Gone: There is none within so many seconds.
-        """
-        try:
-            self._writer.write(json.dumps(message).encode() + b"\n")
-            async with asyncio.timeout(seconds):
-                reply: dict[str, Any] = json.loads(await self._reader.readline())
-        except (OSError, ValueError, TimeoutError) as error:  # nothing, or half a line, of one that has died
-            code = self.process.poll()
-            raise Gone(f"exit code {code}" if code is not None else str(error) or type(error).__name__) from None
-        return reply
-
-    def kill(self) -> None:
-        """End the process at once."""
-        if hasattr(self, "_writer"):
-            self._writer.close()
-        self.process.kill()
-        self.process.wait()
 
 
 class Pool:
@@ -115,6 +54,7 @@ class Pool:
         choice: As given, its threads and workers counted.
         queue: What waits.
         restarts: How often a worker died and was started again.
+        users: How many requests count on it; it goes on until they have their answers.
     """
 
     def __init__(
@@ -129,10 +69,11 @@ class Pool:
         self.choice = replace(choice, plan=replace(choice.plan, num_sessions=workers, num_threads=threads))
         self.bundle, self.codec = bundle, Codec(bundle)
         self.queue = Queue(settings.max_queue_tokens, settings.max_wait_seconds, choice.plan.max_batch_tokens)
-        self.restarts = 0
+        self.restarts = self.users = 0
         self._on_batch = on_batch
         plan = asdict(replace(self.choice.plan, num_sessions=1))
         self._order = {"bundle": os.path.abspath(bundle.path), "digest": bundle.digest, "plan": plan}
+        self._reply_seconds = settings.worker_timeout_seconds
         self._workers: dict[int, Worker] = {}
         self._down: dict[int, str] = {}
         self._computing = 0
@@ -144,28 +85,33 @@ class Pool:
         Raises:
             BundleError: The bundle can't be run.
         """
-        workers = [Worker(self._order) for _ in range(self.choice.plan.num_sessions)]
-        starts = await asyncio.gather(*(worker.start() for worker in workers), return_exceptions=True)
-        failed = [start for start in starts if start is not None]
-        if failed:
-            for worker, start in zip(workers, starts, strict=True):
-                if start is None:
+        workers = [Worker(self._order, self._reply_seconds) for _ in range(self.choice.plan.num_sessions)]
+        starts = [asyncio.create_task(worker.start()) for worker in workers]
+        try:
+            await asyncio.gather(*starts)
+        except BaseException as error:
+            for start in starts:
+                start.cancel()
+            for worker, end in zip(workers, await asyncio.gather(*starts, return_exceptions=True), strict=True):
+                if end is None:
                     worker.kill()
-            if isinstance(failed[0], Gone):
-                raise BundleError(f"A worker with {self.bundle.path} ended while it started: {failed[0]}.")
-            raise failed[0]
+            if isinstance(error, Gone):
+                raise BundleError(f"A worker with {self.bundle.path} ended while it started: {error}.") from None
+            raise
         self._workers = dict(enumerate(workers))
         self._tasks = [asyncio.create_task(self._keep(number, worker)) for number, worker in enumerate(workers)]
 
     async def stop(self, drain_seconds: float = 0.0) -> None:
         """End all workers, when what waits is answered or the time is over; what then still waits is refused."""
         end = time.monotonic() + drain_seconds
-        while (len(self.queue) or self._computing) and self._workers and time.monotonic() < end:
-            await asyncio.sleep(0.01)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.queue.fail(Refusal(503, "not_ready", "The service is shutting down.", headers={"Retry-After": "1"}))
+        try:
+            while (self.users or len(self.queue) or self._computing) and self._workers and time.monotonic() < end:
+                await asyncio.sleep(0.01)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self.queue.fail(Refusal(503, "not_ready", "The service is shutting down.", headers={"Retry-After": "1"}))
 
     @property
     def pids(self) -> list[int]:
@@ -193,14 +139,13 @@ class Pool:
         self._put(jobs)
         return [job.done for job in jobs]
 
-    def explain(self, text: str, label: str | None) -> "asyncio.Future[dict[str, Any]]":
-        """Let a clean text wait for what moved the answer; resolves to the worker's reply.
+    def explain(self, text: str, encodings: Encodings, label: str | None) -> "asyncio.Future[dict[str, Any]]":
+        """Let a text wait for what moved the answer; resolves to the worker's reply.
 
         Raises:
             Full: There is no room.
             Refusal: No worker is up.
         """
-        (encodings,) = self.codec.encode([text])
         job = Job(EXPLAINED * len(encodings[0].ids), message={"explain": text, "label": label})
         self._put([job])
         return job.done
@@ -213,7 +158,8 @@ class Pool:
             Refusal: No worker is up.
         """
         if not self._workers:
-            raise Refusal(503, "not_ready", f"{self.unready} Try again later.", headers={"Retry-After": "1"})
+            reason = self.unready or "This model is no longer at work."
+            raise Refusal(503, "not_ready", f"{reason} Try again later.", headers={"Retry-After": "1"})
         self.queue.check()
 
     def _put(self, jobs: list[Job]) -> None:
@@ -226,9 +172,7 @@ class Pool:
         while True:
             self._workers[number], started = worker, time.monotonic()
             try:
-                await self._feed(worker)
-            except Gone as error:
-                self._down[number] = str(error)
+                self._down[number] = await self._until_gone(worker)
             finally:
                 del self._workers[number]
                 worker.kill()
@@ -241,14 +185,28 @@ class Pool:
             self.restarts += 1
             del self._down[number]
 
+    async def _until_gone(self, worker: Worker) -> str:
+        """Feed a worker for as long as it works; says why it does no more. One that nobody asks is seen to die, too."""
+        feeding = asyncio.create_task(self._feed(worker))
+        try:
+            await asyncio.wait((feeding, worker.ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            feeding.cancel()
+            (error,) = await asyncio.gather(feeding, return_exceptions=True)
+        if isinstance(error, asyncio.CancelledError):
+            return worker.how_it_ended
+        if not isinstance(error, Gone):
+            logger.error("this is a defect of Linnet", exc_info=error)
+        return str(error) or type(error).__name__
+
     async def _start_again(self, number: int, pause: float) -> tuple[Worker, float]:
         while True:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-            worker = Worker(self._order)
+            worker = Worker(self._order, self._reply_seconds)
             try:
                 await worker.start()
-            except (LinnetError, Gone, OSError) as error:
+            except (LinnetError, Gone) as error:
                 self._down[number] = str(error)
                 logger.error("A worker of %s can't be started: %s; next try in %.1f s", self.bundle.path, error, pause)
             else:
@@ -274,23 +232,42 @@ class Pool:
         taken = time.monotonic()
         if jobs[0].message is not None:
             reply = await worker.ask(jobs[0].message)
+            if not {"explanation", "error"} & reply.keys():
+                raise Gone(f"a reply that is no explanation: {reply!r:.40}")
             if not jobs[0].done.done():
                 jobs[0].done.set_result(reply)
             self.queue.computed(jobs, time.monotonic() - taken, len(self._workers))
             return
         texts = [[(encoding.ids, encoding.truncated) for encoding in job.encodings] for job in jobs]
         reply = await worker.ask({"texts": texts})
-        answered = Answered(np.array(reply["logits"], np.float32), *(np.array(reply[k]) for k in ("truncated", "fast")))
-        if answered.logits.shape != (len(jobs), len(self.bundle.manifest.labels)):
-            raise Gone(f"{len(jobs)} texts were answered with logits of shape {answered.logits.shape}")
+        answered, failed, seconds = self._content(reply, len(jobs))
         for index, (job, prediction) in enumerate(zip(jobs, self.codec.decode(answered), strict=True)):
             if job.done.done():
                 continue
-            if str(index) in reply["failed"]:
+            if str(index) in failed:
                 message = "The model failed at this text. Send another."
-                job.done.set_exception(Refusal(503, "model_failed", message))
+                job.done.set_exception(Refusal(503, MODEL_FAILED, message))
             else:
-                job.done.set_result(Answer(prediction, job.entered, taken - job.entered, reply["seconds"]))
+                job.done.set_result(Answer(prediction, job.entered, taken - job.entered, seconds))
         tokens = [job.tokens for job in jobs]
-        self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), reply["seconds"]))
+        self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), seconds))
         self.queue.computed(jobs, time.monotonic() - taken, len(self._workers))
+
+    def _content(self, reply: dict[str, Any], texts: int) -> tuple[Answered, dict[str, str], float]:
+        """The answers to so many texts, why some have none, and the seconds that they took.
+
+        Raises:
+            Gone: The reply is something else.
+        """
+        try:
+            logits = np.array(reply["logits"], np.float32)
+            answered = Answered(logits, *(np.array(reply[name], np.bool_) for name in ("truncated", "fast")))
+            failed, seconds = dict(reply["failed"]), float(reply["seconds"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise Gone(f"a reply that is no answer: {type(error).__name__} {error}") from None
+        shapes = logits.shape, answered.truncated.shape, answered.fast.shape
+        if shapes != ((texts, len(self.bundle.manifest.labels)), (texts,), (texts,)):
+            raise Gone(f"{texts} texts were answered with arrays of the shapes {shapes}")
+        if any(str(index) not in failed for index in np.flatnonzero(~np.isfinite(logits).all(axis=1))):
+            raise Gone("an answer that is no number")
+        return answered, failed, seconds

@@ -27,6 +27,8 @@ from linnet.text import Encoding
 
 WARM_UP_TEXTS = ["a", "a text of a few words to warm up with", "a long one " * 200]
 
+MODEL_FAILED = "model_failed"
+
 logger = logging.getLogger("linnet.serve.worker")
 
 
@@ -61,6 +63,10 @@ def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
             return {"explanation": asdict(classifier.explain(message["explain"], message["label"]))}
         except LinnetError as error:
             return {"error": {"code": error.code, "message": str(error)}}
+        except Exception:  # whatever the engine raises
+            logger.exception("the model failed at explaining a text")
+            warm_up(classifier)
+            return {"error": {"code": MODEL_FAILED, "message": "The model failed at this text. Send another."}}
     started = time.perf_counter()
     texts = [tuple(Encoding(ids, truncated) for ids, truncated in encodings) for encodings in message["texts"]]
     answered, failed = answer(classifier, texts)

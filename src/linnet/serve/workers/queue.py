@@ -136,6 +136,7 @@ class Queue:
             self._forget()
             if self._jobs:
                 await self._gather()
+                self._forget()  # what was given up meanwhile
                 if self._jobs:
                     batch = self._batch()
                     self._computing += len(batch)
