@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from .conftest import serving, with_signal
+from .conftest import alive, serving, with_signal
 from .load import Load, until
 
 MINUTES = float(os.environ.get("LINNET_SOAK_MINUTES", "30"))
@@ -30,7 +30,10 @@ def test_memory_stays_flat(bundle, other, expected, tmp_path, capsys):
                 if what == "swap":
                     assert (await one.swap(champion=draw.choice((bundle, other)))).status == 200
                 elif what == "kill":
-                    with_signal(draw.choice(one.workers), signal.SIGKILL)
+                    killed = draw.choice(one.workers)
+                    with_signal(killed, signal.SIGKILL)
+                    while alive(killed):
+                        await asyncio.sleep(0.01)
                 else:
                     for _ in range(50):
                         _, writer = await asyncio.open_connection("127.0.0.1", one.port)
@@ -48,7 +51,7 @@ def test_memory_stays_flat(bundle, other, expected, tmp_path, capsys):
             for moment, front, worker, files in (seen[0], seen[len(seen) // 5], seen[-1]):
                 print(f"\n{moment:.0f} s: {front / 1e6:.1f} MB, worker {worker / 1e6:.1f} MB, {files} files", end="")
             print(f"\n{tally.sent} sent, {tally.answered} answered, {tally.shed} shed, {dict(tally.failed)} failed")
-        assert set(tally.failed) <= {"worker_died", "not_ready"}
+        assert set(tally.failed) <= {"worker_died", "not_ready", "one text: worker_died", "one text: not_ready"}
         early = seen[len(seen) // 5]
         assert seen[-1][1] - early[1] < GROWTH and seen[-1][2] - early[2] < GROWTH
         assert seen[-1][3] <= early[3] + 4
