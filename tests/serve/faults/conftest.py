@@ -147,6 +147,9 @@ def serving(bundle: Path, **overrides: Any) -> Iterator[Running]:
     try:
         running.wait()
         yield running
+    except BaseException:
+        print(f"exit code {running.process.poll()}, and last said:", *running.said[-100:], sep="\n")
+        raise
     finally:
         running.close()
 
