@@ -4,6 +4,7 @@ import anyio
 import httpx2
 import pytest
 
+from linnet.config import ArmConfig
 from linnet.serve.failures import Refusal
 from linnet.serve.service import Service
 
@@ -126,5 +127,40 @@ def test_a_client_that_left_is_not_computed(app):
             arm.pool.queue._forget()
             assert len(arm.pool.queue) == 0
             worker.process.send_signal(18)
+
+    anyio.run(run)
+
+
+def test_a_request_that_is_being_read_while_its_model_is_swapped_is_answered_by_it(bundle, config, reseal, tmp_path):
+    other = reseal(tmp_path / "other", name="other")
+
+    async def run():
+        service = Service(config, str(bundle))
+        await service.start()
+        try:
+            digest = service.arms.champion.pool.bundle.digest
+            reading, read_on, read = anyio.Event(), anyio.Event(), service._read
+
+            async def slowly(texts, arms):
+                reading.set()
+                await read_on.wait()
+                return await read(texts, arms)
+
+            service._read = slowly
+            found = []
+
+            async def ask():
+                found.extend(await service.predict(["good day"]))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask)
+                await reading.wait()
+                arms = await service.swap({"champion": ArmConfig(bundle=str(other))})
+                assert arms.champion.pool.bundle.digest != digest
+                await anyio.sleep(0.5)  # the former workers would be gone by now
+                read_on.set()
+            assert found[0].answer and found[0].arm.pool.bundle.digest == digest
+        finally:
+            await service.stop()
 
     anyio.run(run)
