@@ -133,39 +133,6 @@ def test_takers_wait_for_what_comes():
     asyncio.run(run())
 
 
-def test_who_asks_again_after_a_batch_is_waited_for_and_who_is_alone_is_not():
-    async def run():
-        queue = Queue(10**9, 1e9, 1000)
-        loop = asyncio.get_running_loop()
-
-        async def serve(callers):
-            """Ten batches for callers who each ask again a moment after they are answered, one after the other."""
-            sizes, waits = [], []
-            queue.put([Job(10) for _ in range(callers)])
-            for _ in range(10):
-                asked = loop.time()
-                batch = await queue.take()
-                waits.append(loop.time() - asked)
-                sizes.append(len(batch))
-                queue.computed(batch, 0.2, workers=1)
-                for number in range(len(batch)):
-                    loop.call_later(0.0002 * number, queue.put, [Job(10)])
-            await asyncio.sleep(0.05)
-            queue.fail(ValueError())
-            return sizes, waits
-
-        sizes, _ = await serve(20)
-        assert sizes.count(20) >= 8
-        for _ in range(60):  # they are forgotten
-            queue.put([Job(10)])
-            queue.computed(await queue.take(), 0.2, workers=1)
-        sizes, waits = await serve(1)
-        assert sizes == [1] * 10
-        assert sorted(waits)[5] < 0.0015
-
-    asyncio.run(run())
-
-
 def test_a_failing_queue_answers_everything():
     async def run():
         queue = Queue(10**9, 1e9, 20)
@@ -175,20 +142,5 @@ def test_a_failing_queue_answers_everything():
         queue.fail(ValueError("x"))
         assert isinstance(jobs[0].done.exception(), ValueError) and isinstance(jobs[2].done.exception(), ValueError)
         assert (len(queue), queue.tokens) == (0, 0)
-
-    asyncio.run(run())
-
-
-def test_what_is_given_up_while_others_are_waited_for_is_not_taken():
-    async def run():
-        queue = Queue(10**9, 1e9, 512)
-        queue.put([Job(5) for _ in range(4)])  # so that as many are waited for
-        queue.computed(await queue.take(), 10.0, workers=1)
-        first, second = Job(5), Job(5)
-        queue.put([first, second])
-        taker = asyncio.create_task(queue.take())
-        await asyncio.sleep(0)
-        first.done.cancel()
-        assert await taker == [second]
 
     asyncio.run(run())

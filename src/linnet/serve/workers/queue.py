@@ -13,9 +13,6 @@ from linnet.predict.stages import Encodings
 
 SMOOTHING = 0.1  # the weight of the latest batch in the speed that waits are estimated by
 TELLING = 4  # times what a batch costs by itself its tokens must be, to tell how fast batches are
-# After a batch those whom it answered often ask again at once. So long a worker waits for them, as a share of the time
-# that a batch takes, and so long for the next one; and so fast it forgets how many they were.
-PATIENCE, NEXT_SECONDS, MEMORY = 0.1, 0.002, 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +74,7 @@ class Queue:
 
     Attributes:
         tokens: Of all jobs that wait.
+        computing: Jobs that were taken, and are not computed yet.
     """
 
     def __init__(
@@ -85,8 +83,7 @@ class Queue:
         self._max_tokens, self._max_wait, self._max_batch_tokens = max_tokens, max_wait, max_batch_tokens
         self._clock, self._jobs = clock, deque[Job]()
         self._filled, self._speed = asyncio.Event(), 0.0
-        self._computing, self._at_once, self._batch_seconds = 0, 0.0, 0.0
-        self.tokens = 0
+        self.computing = self.tokens = 0
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -124,7 +121,6 @@ class Queue:
             job.entered = now
         self._jobs.extend(jobs)
         self.tokens += tokens
-        self._at_once = max(self._at_once, len(self._jobs) + self._computing)
         self._filled.set()
 
     async def take(self) -> list[Job]:
@@ -135,19 +131,15 @@ class Queue:
         while True:
             self._forget()
             if self._jobs:
-                await self._gather()
-                self._forget()  # what was given up meanwhile
-                if self._jobs:
-                    batch = self._batch()
-                    self._computing += len(batch)
-                    return batch
+                batch = self._batch()
+                self.computing += len(batch)
+                return batch
             self._filled.clear()
             await self._filled.wait()
 
     def computed(self, jobs: Sequence[Job], seconds: float, workers: int) -> None:
         """Learn how long a batch took, where so many workers compute at once; a small one tells no speed."""
-        self._computing -= len(jobs)
-        self._batch_seconds = seconds
+        self.computing -= len(jobs)
         tokens = sum(job.tokens for job in jobs)
         if tokens >= TELLING * BATCH_COST:
             speed = workers * tokens / max(seconds, 1e-6)
@@ -155,22 +147,7 @@ class Queue:
 
     def failed(self, jobs: Sequence[Job]) -> None:
         """Know that a batch won't be computed."""
-        self._computing -= len(jobs)
-
-    async def _gather(self) -> None:
-        """Wait a little for as many as there were at once before, so that no batch of one goes ahead of all others.
-
-        Who asks one text after the other doesn't wait, as then there is never more than one at once.
-        """
-        end = self._clock() + PATIENCE * self._batch_seconds
-        while len(self._jobs) + self._computing < round(self._at_once) and self.tokens < self._max_batch_tokens:
-            self._filled.clear()
-            try:
-                async with asyncio.timeout(min(NEXT_SECONDS, end - self._clock())):
-                    await self._filled.wait()
-            except TimeoutError:
-                break
-        self._at_once = max(MEMORY * self._at_once, len(self._jobs) + self._computing)
+        self.computing -= len(jobs)
 
     def fail(self, error: Exception) -> None:
         """Answer everything that waits with an error."""
