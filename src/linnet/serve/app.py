@@ -66,9 +66,8 @@ def create_app(
         app = CatchDefects(app)
         if spans:
             app = spans.around(app)
-        return IdentifyRequests(
-            app, watch.metrics.observe_request
-        )  # outermost, so that every failure has an id to name
+        # The outermost, so that every failure has an id to name.
+        return IdentifyRequests(app, watch.metrics.observe_request)
 
     app = _with_routes(lifespan=lifespan)
     app.around = around

@@ -7,7 +7,7 @@ codes from the source; nothing of a request becomes a label.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,8 +22,10 @@ from prometheus_client import (
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from linnet.predict import Prediction
+from linnet.serve.failures import CLIENT_LEFT
+
 SHED = "overloaded"  # the code of what is refused as the queue is full
-CLIENT_LEFT = 499  # nginx's status for a client that left before it was answered; it is sent to nobody
 NO_LABEL = "(none)"
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -34,19 +36,6 @@ CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
 Family = TypeVar("Family", Counter, Histogram)
-
-
-class Answer(Protocol):
-    """What is read of the answer to one text, such as a `Prediction`."""
-
-    @property
-    def labels(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def probability(self) -> float: ...  # noqa: D102
-    @property
-    def truncated(self) -> bool: ...  # noqa: D102
-    @property
-    def abstained(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -187,12 +176,12 @@ class Metrics:
             seconds: How long that took.
             code: The failure's code, where it failed.
         """
-        status = status or CLIENT_LEFT
+        status = status or CLIENT_LEFT[0]
         outcome = "shed" if code == SHED else "answered" if status < 400 else "failed"
         self._requests[route, outcome, str(status)].inc()
         self._request_seconds[route, outcome].observe(seconds)
 
-    def observe_answer(self, arm: str, answer: Answer) -> None:
+    def observe_answer(self, arm: str, answer: Prediction) -> None:
         """Count a text that an arm answered, with its labels, its confidence and whether it was truncated."""
         self._texts[arm, "abstained" if answer.abstained else "answered"].inc()
         for label in answer.labels or (NO_LABEL,):

@@ -31,9 +31,6 @@ class Reader(Generic[T, R]):
         self._thread = threading.Thread(target=self._run, name="linnet-read", daemon=True)
         self._thread.start()
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
     @property
     def age(self) -> float:
         """Seconds that the oldest work has waited, or is being done; 0 where there is none."""

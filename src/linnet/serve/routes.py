@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import time
 from collections.abc import Coroutine
 from email.message import Message
 from importlib.resources import files
@@ -147,6 +148,7 @@ async def answer_texts(
     """
     service: Service = request.app.state.service
     take_texts(request.scope, len(texts))
+    came = time.monotonic()
     try:
         items = await while_connected(request, service.predict(texts, arm, key, timeout))
     except Refusal:
@@ -155,10 +157,10 @@ async def answer_texts(
     give_back_texts(request.scope, sum(isinstance(item.error, Refusal) for item in items))
     first = next((item.answer for item in items if item.answer), None)
     if first:
-        trace_stage(request.scope, "queue", first.entered, first.entered + first.waited)
-        trace_stage(
-            request.scope, "compute", first.entered + first.waited, first.entered + first.waited + first.computed
-        )
+        taken = first.entered + first.waited
+        trace_stage(request.scope, "tokenize", came, first.entered)
+        trace_stage(request.scope, "queue", first.entered, taken)
+        trace_stage(request.scope, "compute", taken, taken + first.computed)
     return items
 
 

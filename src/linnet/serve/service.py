@@ -178,18 +178,18 @@ class Service:
         for one in set(chosen):
             self._check_room(one)
         end = self._seconds(timeout)
-        waiting: list[asyncio.Future[Answer]] = []
+        waiting: dict[int, asyncio.Future[Answer]] = {}
         try:
             with _in_use(set(chosen)):
                 async with asyncio.timeout(end):
                     read = await self._read(texts, chosen)
-                    places = self._put(read, chosen, waiting)
-                    answers = [await _settled(future) for future in waiting]
+                    self._put(read, chosen, waiting)
+                    answers = {index: await _settled(future) for index, future in waiting.items()}
         except TimeoutError:
             message = f"No answer within {end:g} s. Try again later, or ask for more time with X-Request-Timeout."
             raise Refusal(504, "deadline_exceeded", message) from None
         finally:
-            for future in waiting:
+            for future in waiting.values():
                 future.cancel()  # of a client that left; nothing to those that are done
         identity = new_id()
         items = []
@@ -198,13 +198,7 @@ class Service:
             if isinstance(encoded, TextError):
                 item = Item(name, one, 0, error=encoded)
             else:
-                found = answers[places[index]]
-                tokens = len(encoded[0].ids)
-                item = (
-                    Item(name, one, tokens, found)
-                    if isinstance(found, Answer)
-                    else Item(name, one, tokens, error=found)
-                )
+                item = _item(name, one, encoded, answers[index])
             items.append(item)
             self.on_item(item, text, False)
         self._ask_shadows(arms, texts, identity)
@@ -293,17 +287,14 @@ class Service:
         except Full as full:
             raise _full(full.retry_after) from None
 
-    def _put(self, read: _Read, chosen: list[Arm], waiting: "list[asyncio.Future[Answer]]") -> dict[int, int]:
-        """Let the texts that can be used wait for their arms; says at which place of `waiting` each is."""
-        places: dict[int, int] = {}
+    def _put(self, read: _Read, chosen: list[Arm], waiting: "dict[int, asyncio.Future[Answer]]") -> None:
+        """Let the texts that can be used wait for their arms, each in `waiting` under its index."""
         for arm in dict.fromkeys(chosen):
             mine = [i for i, encoded in enumerate(read) if chosen[i] is arm and not isinstance(encoded, TextError)]
             if mine:
                 texts: list[Encodings] = [read[i] for i in mine]  # type: ignore[misc]
                 futures = self._with_room(lambda arm=arm, texts=texts: arm.pool.classify(texts))  # type: ignore[misc]
-                places |= {i: len(waiting) + k for k, i in enumerate(mine)}
-                waiting += futures
-        return places
+                waiting.update(zip(mine, futures, strict=True))
 
     def _ask_shadows(self, arms: Arms, texts: Sequence[str], identity: str) -> None:
         for arm in arms.shadows:
@@ -334,8 +325,7 @@ class Service:
                 found = await _settled(future)
             except Refusal as refusal:
                 found = refusal
-            answer, error = (found, None) if isinstance(found, Answer) else (None, found)
-            self.on_item(Item(name, arm, len(encoded[0].ids), answer, error), text, True)
+            self.on_item(_item(name, arm, encoded, found), text, True)
 
     def _batch(self, arm: str, batch: Batch) -> None:
         self.on_batch(arm, batch)
@@ -379,6 +369,11 @@ def _read(work: _ToRead) -> _Read:
         for index, encoded in zip(cleaned, codec.encode(list(cleaned.values())), strict=True):
             read[index] = encoded
     return [one for one in read if one is not None]
+
+
+def _item(name: str, arm: Arm, encoded: Encodings, found: Answer | Refusal) -> Item:
+    tokens = len(encoded[0].ids)
+    return Item(name, arm, tokens, found) if isinstance(found, Answer) else Item(name, arm, tokens, error=found)
 
 
 def _full(retry_after: float) -> Refusal:

@@ -14,6 +14,7 @@ from linnet.bundle import Bundle
 from linnet.config import ServeConfig
 from linnet.errors import BundleError, LinnetError
 from linnet.predict.codec import Codec
+from linnet.predict.explain import ASKED
 from linnet.predict.host import available_cores
 from linnet.predict.plan import Choice
 from linnet.predict.stages import Answered, Encodings
@@ -24,7 +25,6 @@ from linnet.serve.workers.worker import Gone, Worker
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds before a dead worker is started again, doubled each time
 STEADY = 60.0  # seconds after which a worker that dies is one that works
-EXPLAINED = 20  # answers that explaining a text takes
 
 logger = logging.getLogger("linnet.serve")
 
@@ -76,7 +76,6 @@ class Pool:
         self._reply_seconds = settings.worker_timeout_seconds
         self._workers: dict[int, Worker] = {}
         self._down: dict[int, str] = {}
-        self._computing = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -105,7 +104,7 @@ class Pool:
         """End all workers, when what waits is answered or the time is over; what then still waits is refused."""
         end = time.monotonic() + drain_seconds
         try:
-            while (self.users or len(self.queue) or self._computing) and self._workers and time.monotonic() < end:
+            while (self.users or len(self.queue) or self.queue.computing) and self._workers and time.monotonic() < end:
                 await asyncio.sleep(0.01)
         finally:
             for task in self._tasks:
@@ -146,7 +145,7 @@ class Pool:
             Full: There is no room.
             Refusal: No worker is up.
         """
-        job = Job(EXPLAINED * len(encodings[0].ids), message={"explain": text, "label": label})
+        job = Job(ASKED * len(encodings[0].ids), message={"explain": text, "label": label})
         self._put([job])
         return job.done
 
@@ -215,7 +214,6 @@ class Pool:
     async def _feed(self, worker: Worker) -> None:
         while True:
             jobs = await self.queue.take()
-            self._computing += 1
             try:
                 await self._compute(worker, jobs)
             except BaseException:
@@ -225,8 +223,6 @@ class Pool:
                     if not job.done.done():
                         job.done.set_exception(Refusal(503, "worker_died", message, headers={"Retry-After": "1"}))
                 raise
-            finally:
-                self._computing -= 1
 
     async def _compute(self, worker: Worker, jobs: list[Job]) -> None:
         taken = time.monotonic()
