@@ -164,7 +164,9 @@ def _choices(bundle: Path, budget: float) -> dict[str, Any]:
 
 def _ask(arguments: argparse.Namespace, name: str, place: Path, splits: Path) -> dict[str, Any]:
     command = [sys.executable, __file__, "--texts", str(arguments.texts), "--one", name, str(place), str(splits)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{place.name} {name} failed: {done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     print(f"{place.name} {name}: {found}", file=sys.stderr, flush=True)
     return found

@@ -37,10 +37,15 @@ from linnet.predict.optimize import optimize
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "serve.json"
-PEERS = HERE / "peers"
 CONNECTIONS = 32, 64
 DEADLINE = 10.0  # serve.timeout_seconds
 ONE = '{"text": TEXT}'
+# A package to import, what Python runs, and a body.
+PEERS = {
+    "fastapi": ("fastapi", ["-m", "uvicorn", "fastapi_pipeline:app", "--port", "PORT"], ONE),
+    "litserve": ("litserve", ["litserve_batch.py", "PORT"], ONE),
+    "bentoml": ("bentoml", ["-m", "bentoml", "serve", "bentoml_batch:Classify", "--port", "PORT"], '{"text": [TEXT]}'),
+}
 RATES = 0.7, 2.0, 10.0
 # wrk runs this; it tells what became of the requests as JSON, on its last line.
 LUA = """
@@ -72,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = optimize(place / "bundle", "throughput", arguments.budget)
         results["plan"] = found["plan"]
         texts = read_split(splits, "test").texts[:4000]
-        servers = _servers(place, arguments.peers_python)
+        servers = _servers(place, arguments.peers, arguments.peers_python)
         results["rounds"] = [
             {name: _closed(servers[name], name, texts, arguments.seconds) for name in servers}
             | {"engine": _in_process(place, splits)}
@@ -91,38 +96,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement (8)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each, in turns (3)")
     parser.add_argument("--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)")
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="beside which (all)")
     parser.add_argument("--peers-python", default=sys.executable, metavar="PYTHON", help="has the peers installed")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
     parser.add_argument("--engine", type=Path, help=argparse.SUPPRESS)
     return parser
 
 
-def _servers(place: Path, python: str) -> dict[str, tuple[list[str], str, str]]:
+def _servers(place: Path, peers: Sequence[str], python: str) -> dict[str, tuple[list[str], str, str]]:
     """Name to the command, the route, and the body; PORT and TEXT stand for the port and a text, quoted as JSON."""
-    checkpoint = {"MODEL": str(place / "checkpoint")}
-    found = {
-        "linnet": (
-            [sys.executable, "-m", "linnet.cli.main", "serve", str(place / "bundle"), "--port", "PORT"],
-            "/v1/predict",
-            '{"texts": [TEXT]}',
-        ),
-        "fastapi": ([python, "-m", "uvicorn", "fastapi_pipeline:app", "--port", "PORT"], "/predict", ONE),
-    }
-    peers = {
-        "litserve": ([python, "litserve_batch.py", "PORT"], "/predict", ONE),
-        "bentoml": (
-            [python, "-m", "bentoml", "serve", "bentoml_batch:Classify", "--port", "PORT"],
-            "/predict",
-            '{"text": [TEXT]}',
-        ),
-    }
-    for name, peer in peers.items():
-        installed = subprocess.run([python, "-c", f"import {name}"], capture_output=True).returncode == 0
-        if installed:
-            found[name] = peer
+    os.environ["MODEL"] = str(place / "checkpoint")
+    linnet_serves = [sys.executable, "-m", "linnet.cli.main", "serve", str(place / "bundle"), "--port", "PORT"]
+    found = {"linnet": (linnet_serves, "/v1/predict", '{"texts": [TEXT]}')}
+    for name in peers:
+        module, arguments, body = PEERS[name]
+        if subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0:
+            found[name] = ([python, *arguments], "/predict", body)
         else:
             print(f"{name} is not installed for {python}, and left out", file=sys.stderr)
-    os.environ |= checkpoint
     return found
 
 
@@ -134,7 +125,7 @@ def _serving(server: tuple[list[str], str, str], text: str) -> Iterator[tuple[st
     with tempfile.TemporaryDirectory() as log:
         process = subprocess.Popen(
             [part.replace("PORT", str(port)) for part in command],
-            cwd=log if "linnet.cli.main" in command else PEERS,
+            cwd=log if "linnet.cli.main" in command else HERE / "peers",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=os.environ | {"BENTOML_DO_NOT_TRACK": "True"},

@@ -147,6 +147,19 @@ def test_a_step_that_fails_leaves_the_weights_as_they_were(make_loop):
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=0, equal_nan=True)
 
 
+def test_a_validation_loss_that_is_no_number_ends_the_run(make_loop):
+    loop = make_loop()
+
+    def spoil(texts, loss):
+        if loop.state.epoch_step == loop.steps_per_epoch:
+            with torch.no_grad():
+                loop.task.network.model.classifier.bias[0] = math.nan
+
+    with pytest.raises(TrainingError, match="After epoch 1 the validation loss is nan, .* Lower train.learning_rate"):
+        loop.run_epoch(spoil)
+    assert not loop.state.history
+
+
 @pytest.mark.parametrize(
     ("metric", "epochs", "patience", "best", "reason"),
     [

@@ -8,7 +8,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from linnet.serve.identity import HEADER, new_id
+from linnet.serve.identity import HEADER, NO_ROUTE, Observe, new_id
 
 MAX_HEAD_BYTES = 65_536
 
@@ -23,12 +23,13 @@ class Connection(HttpToolsProtocol):
 
     Args:
         seconds: The time a client has.
+        observe: Is told of each request that is refused here; see `IdentifyRequests`.
         options: Uvicorn's own.
     """
 
-    def __init__(self, *, seconds: float, **options: Any):
+    def __init__(self, *, seconds: float, observe: Observe, **options: Any):
         super().__init__(**options)
-        self._seconds = seconds
+        self._seconds, self._observe = seconds, observe
         self._timer: asyncio.TimerHandle | None = None
         self._reading_since: float | None = None  # a request is under way, or its first byte is waited for
         self._writing_since: float | None = None  # the client doesn't take what is sent to it
@@ -121,7 +122,9 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer a request that is not whole, and so never came to the app, and end the connection."""
         identity = new_id()
-        logger.info("%s (no route) %d %s", identity, status, code)
+        waited = self.loop.time() - (self._reading_since or self.loop.time())
+        logger.info("%s %s %d %s", identity, NO_ROUTE, status, code)
+        self._observe(NO_ROUTE, status, waited, code)
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             error = {"code": code, "message": message, "request_id": identity}
             body = json.dumps({"error": error}).encode()

@@ -84,13 +84,14 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
         logging.config.dictConfig(log_config)
         spans, service = start_tracing(), Service(config, str(bundle))
         app = create_app(service, keys, quotas, spans)
+        observe, seconds = app.state.watch.metrics.observe_request, config.serve.client_timeout_seconds
         settings = uvicorn.Config(
             app,
             log_config=log_config,
             access_log=False,  # it would log paths; `linnet.serve` logs routes
             server_header=False,
             proxy_headers=False,
-            http=partial(Connection, seconds=config.serve.client_timeout_seconds),  # type: ignore[arg-type]
+            http=partial(Connection, seconds=seconds, observe=observe),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",  # it is begun before the server, so that what can't be served ends it in a sentence
             timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -15,7 +15,7 @@ import torch
 from linnet.config import TrainConfig
 from linnet.errors import TrainingError
 from linnet.train.batches import Encoded, batch
-from linnet.train.classify import Classify
+from linnet.train.classify import Classify, Scores
 from linnet.train.curve import Curve, Point
 from linnet.train.flops import Flops
 from linnet.train.optimizer import AdamW, learning_rate
@@ -149,7 +149,7 @@ class Loop:
             state.epoch_texts += len(rows)
             state.epoch_step += 1
             on_step(len(rows), state.epoch_loss / state.epoch_texts)
-        scores = self.task.evaluate()
+        scores = self._evaluate()
         self.generator.set_state(after)
         rate = learning_rate(self.settings, state.step - 1, self.steps)
         mean = state.epoch_loss / state.epoch_texts
@@ -157,6 +157,16 @@ class Loop:
         state.history.append(epoch)
         state.epoch_step, state.epoch_loss, state.epoch_texts = 0, 0.0, 0
         return epoch
+
+    def _evaluate(self) -> Scores:
+        scores = self.task.evaluate()
+        if not math.isfinite(scores.loss):
+            raise TrainingError(
+                f"After epoch {len(self.state.history) + 1} the validation loss is {scores.loss}, so training can't go "
+                f"on. Lower train.learning_rate (now {self.settings.learning_rate}) or raise train.warmup_ratio "
+                f"(now {self.settings.warmup_ratio}). What was saved before is gone on with."
+            )
+        return scores
 
     def _step(self, rows: Any) -> float:
         """One update from these texts; gives the sum of their losses."""

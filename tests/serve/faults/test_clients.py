@@ -56,15 +56,25 @@ async def send_slowly(port, start, slowly, pause=A_WHILE):
 )
 def test_a_request_that_does_not_come_whole_in_time_is_refused(server, expected, start, slowly):
     async def run():
-        load = Load(server.port, expected)
+        load, before = Load(server.port, expected), await counted(server, 408)
         slow = asyncio.gather(*(send_slowly(server.port, start, slowly) for _ in range(30)))
         tally = await load.during(slow, connections=2)
         for reply, rest in slow.result():
             assert (reply.status, reply.code, rest) == (408, "request_too_slow", b"")
             assert len(reply.headers["x-request-id"]) == len(reply.json()["error"]["request_id"]) == 32
         assert not tally.failed and not tally.shed and tally.answered > 20
+        assert await counted(server, 408) == before + 30
 
     asyncio.run(run())
+
+
+async def counted(server, status):
+    """How often such a status was given where no route was matched."""
+    client = Client(server.port)
+    text = (await client.ask("GET", "/metrics")).body.decode()
+    client.close()
+    name = f'linnet_requests_total{{outcome="failed",route="(no route)",status="{status}"}} '
+    return next((float(line[len(name) :]) for line in text.splitlines() if line.startswith(name)), 0.0)
 
 
 def test_a_slow_second_request_leaves_the_first_its_answer(server):

@@ -11,6 +11,7 @@ supervisor sends to all processes at once: those are for the service, which drai
 import json
 import logging
 import math
+import os
 import signal
 import socket
 import sys
@@ -28,6 +29,7 @@ from linnet.text import Encoding
 WARM_UP_TEXTS = ["a", "a text of a few words to warm up with", "a long one " * 200]
 
 MODEL_FAILED = "model_failed"
+NICENESS = 5  # the service that feeds the workers, and refuses what they can't do, goes before them
 
 logger = logging.getLogger("linnet.serve.worker")
 
@@ -36,6 +38,7 @@ def main() -> None:
     """Serve the socket whose file descriptor is the first argument."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    os.nice(int(os.environ.get("LN_NICE", NICENESS)))
     with socket.socket(fileno=int(sys.argv[1])) as connection, connection.makefile("rwb") as stream:
 
         def reply(content: dict[str, Any]) -> None:

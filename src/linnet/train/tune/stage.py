@@ -1,7 +1,6 @@
 """The stage itself: trials, one after the other, until the study has as many as it was asked for."""
 
 import functools
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -111,8 +110,6 @@ def _run(study: Study, trial: FrozenTrial, config: Config, material: Material, s
     def on_epoch(loop: Loop, unfinished: Unfinished) -> None:
         epoch = loop.state.history[-1]
         value = getattr(epoch, metric)
-        if not math.isfinite(epoch.eval_loss) or not math.isfinite(value):
-            raise TrainingError(f"After epoch {epoch.epoch} the validation loss is {epoch.eval_loss}.")
         if study.report(trial, epoch.epoch, value) and loop.stop_reason is None:
             study.finish(trial, TrialState.PRUNED, seconds=loop.state.seconds)
             raise optuna.TrialPruned
