@@ -155,7 +155,7 @@ def test_a_validation_loss_that_is_no_number_ends_the_run(make_loop):
             with torch.no_grad():
                 loop.task.network.model.classifier.bias[0] = math.nan
 
-    with pytest.raises(TrainingError, match="After epoch 1 the validation loss is nan, .* Lower train.learning_rate"):
+    with pytest.raises(TrainingError, match=r"After epoch 1 the validation loss is nan, .* Lower train\.learning_rate"):
         loop.run_epoch(spoil)
     assert not loop.state.history
 

@@ -38,7 +38,7 @@ def main() -> None:
     """Serve the socket whose file descriptor is the first argument."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.nice(int(os.environ.get("LN_NICE", NICENESS)))
+    os.nice(NICENESS)
     with socket.socket(fileno=int(sys.argv[1])) as connection, connection.makefile("rwb") as stream:
 
         def reply(content: dict[str, Any]) -> None:
