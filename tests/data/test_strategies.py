@@ -227,3 +227,10 @@ def test_mojibake_is_undone_and_counted(tmp_path):
     assert card["repaired"] == 0
     assert not set(good) & set().union(*texts(tmp_path / "out").values())
     assert json.loads((tmp_path / "out" / "data_card.json").read_text())["settings"]["repair"] is False
+
+
+def test_an_error_in_a_file_of_its_own_names_the_file(tmp_path):
+    path, test = write(tmp_path / "a.csv", labelled(50)), write(tmp_path / "t.csv", [("good day", "perhaps")])
+    with pytest.raises(DataError, match=r"Test file .*t\.csv: .* the label 'perhaps'"):
+        prepared(path, tmp_path / "out", test_file=str(test), labels=["no", "yes"])
+    assert not (tmp_path / "out").exists()

@@ -54,7 +54,7 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
         columns = [column for column in (settings.split_by, settings.group_column) if column]
         collector = Collector(settings, folder / STAGING, columns)
         files = [
-            (split, _collect(collector, settings.model_copy(update={"source": file})))
+            (split, _collect(collector, settings.model_copy(update={"source": file}), split))
             for split, file in _files(settings)
         ]
         return _finish(collector, files, config, directory, folder)
@@ -69,15 +69,20 @@ def _files(settings: DataConfig) -> Iterator[tuple[int, str]]:
         yield TEST, settings.test_file
 
 
-def _collect(collector: Collector, settings: DataConfig) -> Opened:
-    with (
-        open_table(settings) as opened,
-        progress(f"prepare {Path(settings.source).name}", opened.size, "bytes") as task,
-    ):
-        done = 0
-        for _ in collector.collect(opened.table):
-            task.advance(opened.position() - done)
-            done = opened.position()
+def _collect(collector: Collector, settings: DataConfig, split: int) -> Opened:
+    try:
+        with (
+            open_table(settings) as opened,
+            progress(f"prepare {Path(settings.source).name}", opened.size, "bytes") as task,
+        ):
+            done = 0
+            for _ in collector.collect(opened.table):
+                task.advance(opened.position() - done)
+                done = opened.position()
+    except DataError as error:
+        if split == MAIN:
+            raise
+        raise type(error)(f"{NAMES[split].capitalize()} file {settings.source}: {error}") from error
     return opened
 
 
