@@ -7,7 +7,8 @@ In one process each, in turns, on the texts of the test split: `transformers.pip
 of 16; ONNX Runtime's dynamic INT8 with its defaults, in batches of 16 as the texts come; and `linnet.load`, as `linnet
 optimize` chose it on this machine, for each variant. Cleaning and tokenising count. Two models: the run's own, and one
 of DistilBERT-base's shape with random weights, whose bundle is made here ungated, for it has no accuracy to lose.
-The run's variants are judged on all rows of the test split. A ratio is of one round; the table shows medians.
+The run's variants, and the plain INT8 graph, are judged on the rows of the test split. A ratio is of one round; the
+table shows medians.
 
 The share of the peak is of the operations that the texts' tokens take, padding not counted, to those of the fastest of
 some large products in the variant's own precision.
@@ -29,6 +30,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnxruntime.quantization import quantize_dynamic
 from rich.console import Console
@@ -37,7 +39,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Dist
 
 import linnet
 from linnet.bundle import CARD, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
-from linnet.data import Split, read_split
+from linnet.data import read_split
 from linnet.evaluate.intervals import Agreement, largest_drop, paired_difference
 from linnet.export.checkpoint import load_checkpoint
 from linnet.export.graph import write_graph
@@ -74,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 _own(arguments.run, Path(folder)) if shape == "run" else make_base(arguments.run, splits, Path(folder))
             )
             results["shapes"][shape] = _measure(place, splits, arguments)
-    if "run" in results["shapes"]:
-        results["accuracy"] = _accuracy(arguments.run / "bundle", read_split(splits, "test"))
+            if shape == "run":
+                results["accuracy"] = _accuracy(place, splits, arguments.judged)
     write_text(arguments.out, canonical_json(results))
     _show(results)
 
@@ -88,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--texts", type=int, default=1024, metavar="N", help="texts timed in each run (1,024)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each, in turns (5)")
     parser.add_argument("--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)")
+    parser.add_argument("--judged", type=int, metavar="N", help="rows of the test split to judge on (all)")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
     parser.add_argument("--one", nargs=3, metavar=("NAME", "PLACE", "SPLITS"), help=argparse.SUPPRESS)
     return parser
@@ -206,11 +209,14 @@ def _plain_answerer(place: Path) -> Callable[[list[str]], Any]:
     session = onnxruntime.InferenceSession(place / "plain.onnx", options, providers=["CPUExecutionProvider"])
     tokenizer = AutoTokenizer.from_pretrained(place / "checkpoint")
 
-    def answer(texts: list[str]) -> None:
+    def answer(texts: list[str]) -> NDArray[np.float32]:
+        parts = []
         for start in range(0, len(texts), 16):
             batch = texts[start : start + 16]
             rows = tokenizer(batch, padding=True, truncation=True, max_length=MAX_LENGTH, return_tensors="np")
-            session.run(["logits"], {name: rows[name].astype(np.int64) for name in ("input_ids", "attention_mask")})
+            feed = {name: rows[name].astype(np.int64) for name in ("input_ids", "attention_mask")}
+            parts += session.run(["logits"], feed)
+        return np.concatenate(parts)
 
     return answer
 
@@ -259,26 +265,32 @@ def _fastest(work: Callable[[], Any]) -> float:
     return best
 
 
-def _accuracy(bundle: Path, split: Split) -> list[dict[str, Any]]:
-    """Each variant in each engine that is proven and installed, beside float32."""
-    manifest, exact, found = Bundle.read(bundle).manifest, None, []
-    for variant, engines in manifest.engines.items():
-        for engine in engines:
-            right = linnet.load(bundle, engine=engine, variant=variant).predict_proba(split.texts).argmax(axis=1)
-            right = right == split.labels
-            exact = right if exact is None else exact  # float32 in ONNX Runtime is the first
-            agreement = Agreement.count(exact, right)
-            drop = paired_difference(agreement, LEVEL)
-            found.append(
-                {
-                    "variant": variant,
-                    "engine": engine,
-                    "rows": len(split),
-                    "accuracy": float(right.mean()),
-                    "drop": {"value": drop.value, "low": drop.low, "high": drop.high},
-                    "largest_drop": largest_drop(agreement, LEVEL),
-                }
-            )
+def _accuracy(place: Path, splits: Path, rows: int | None) -> list[dict[str, Any]]:
+    """Each variant in each engine that is proven and installed, and the plain INT8 graph, beside float32."""
+    split, bundle = read_split(splits, "test"), place / "bundle"
+    texts, labels = split.texts[:rows], split.labels[:rows]
+    found = []
+    exact: NDArray[np.bool_] | None = None
+    engines = [(name, engine) for name, each in Bundle.read(bundle).manifest.engines.items() for engine in each]
+    for variant, engine in [*engines, ("plain-int8", "onnxruntime")]:
+        if variant == "plain-int8":
+            logits = _plain_answerer(place)(texts)
+        else:
+            logits = linnet.load(bundle, engine=engine, variant=variant).logits(texts)
+        right = logits.argmax(axis=1) == labels
+        exact = right if exact is None else exact  # float32 in ONNX Runtime is the first
+        agreement = Agreement.count(exact, right)
+        drop = paired_difference(agreement, LEVEL)
+        entry = {
+            "variant": variant,
+            "engine": engine,
+            "rows": len(texts),
+            "accuracy": float(right.mean()),
+            "drop": {"value": drop.value, "low": drop.low, "high": drop.high},
+            "largest_drop": largest_drop(agreement, LEVEL),
+        }
+        print(entry, file=sys.stderr, flush=True)
+        found.append(entry)
     return found
 
 
