@@ -19,7 +19,7 @@ demo: $(READY)  ## the main job, offline: generated tweets to a served classifie
 	$(BIN)/python scripts/demo.py
 
 test: $(READY)  ## the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-all: $(READY)  ## the slow ones and those on real data too (LINNET_DATA, LINNET_ENCODER)
 	$(BIN)/pytest -m ''

@@ -25,7 +25,7 @@ def main() -> None:
     subprocess.run([*LINNET, "run", "--config", str(SETTINGS), "--overwrite"], check=True)
 
     print("\nserve: starting a real server on a free port")
-    command = [*LINNET, "serve", "runs/demo/bundle", "--port", "0"]
+    command = [*LINNET, "serve", "runs/demo/bundle", "--config", str(SETTINGS), "--port", "0", "--no-auth"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             answer = ask(wait_for_address(server), TEXTS)

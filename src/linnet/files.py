@@ -26,6 +26,7 @@ AT_FDCWD = -100
 FINDER = ".DS_Store"  # in every folder that macOS has shown
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
 DISK_ERRORS |= {errno.ENAMETOOLONG}
+RUST_ERROR = re.compile(r"\(os error ([0-9]{1,4})\)")  # how safetensors and tokenizers tell of the system's refusals
 
 
 def digest(path: Path) -> str:
@@ -185,15 +186,24 @@ def disk_errors(target: Path, inside: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        number, name = _system_error(error)
         # The block may read files too: one that can't be opened elsewhere is no failed write.
-        elsewhere = inside and error.filename and not Path(os.fsdecode(error.filename)).is_relative_to(inside)
-        if error.errno not in DISK_ERRORS or elsewhere:
+        elsewhere = inside and name and not Path(os.fsdecode(name)).is_relative_to(inside)
+        if number not in DISK_ERRORS or elsewhere:
             raise
         raise StorageError(
-            f"Could not write {target}: {os.strerror(error.errno)}. What stood there is unchanged. "
+            f"Could not write {target}: {os.strerror(number)}. What stood there is unchanged. "
             "Make room or choose another folder, then run the same command again."
         ) from error
+
+
+def _system_error(error: Exception) -> tuple[int, Any]:
+    """Number and file of what the system refused; 0 and None of another error."""
+    if isinstance(error, OSError):
+        return error.errno or 0, error.filename
+    told = RUST_ERROR.search(str(error))
+    return (int(told[1]) if told else 0), None
 
 
 def _remove_leftovers(target: Path) -> None:

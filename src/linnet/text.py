@@ -34,6 +34,7 @@ MAX_UNESCAPES = 8
 # Normalising sorts each run of marks in quadratic time, so a run is cut where the Stream-Safe Text Format
 # of UAX #15 would break it. The pattern finds more than marks (emoji, say); `_cut_marks` tells them apart.
 MAX_MARKS = 30
+UNASSIGNED = "\U000e1fff"  # which no vocabulary has
 MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_MARKS + 1},}}")
 
 
@@ -150,14 +151,18 @@ class Tokenizer:
             raise BundleError(f"Expected a tokenizer in {path}, but it can't be read: {error}.") from error
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
+        try:
+            self._tokenizer.encode(UNASSIGNED)
+        except Exception as error:  # as above
+            raise BundleError(f"{path} can't encode a character that it doesn't know: {error}.") from error
         self.max_length = max_length
         padding = self._tokenizer.token_to_id("[PAD]")
         self.pad_id: int = padding if padding is not None else self._tokenizer.token_to_id("<pad>") or 0
 
     @property
     def vocab_size(self) -> int:
-        """Number of token ids, added tokens included."""
-        return self._tokenizer.get_vocab_size()
+        """Rows that a table of embeddings needs: one more than the largest id, added tokens included."""
+        return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
         """Encode clean texts, in order. An empty list gives an empty list."""

@@ -116,17 +116,18 @@ print(json.dumps({"last": last == whole[1], "left": leftovers()}))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where a process can be forked")
-def test_fifty_kills(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [24, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_anywhere_the_splits_are_the_old_or_the_new(tmp_path: Path, kills: int) -> None:
     source = tmp_path / "rows.csv"
     # With more than thirty classes the card leaves out a plot, which would take half of the time.
     source.write_text("text,label\n" + "".join(f"text {number},{number % 31}\n" for number in range(186)))
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(source), "50"]
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(source), str(kills)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     *trials, end = map(json.loads, done.stdout.splitlines())
-    assert len(trials) == 50
+    assert len(trials) == kills
     assert [trial for trial in trials if trial["state"] == "torn"] == []
     check_that_kills_met_every_phase(trials)
     assert max(trial["left"] for trial in trials) == 1  # each run takes away what the one before it left
@@ -135,7 +136,7 @@ def test_fifty_kills(tmp_path: Path) -> None:
 
 def check_that_kills_met_every_phase(trials: list[dict[str, Any]]) -> None:
     killed = [trial for trial in trials if trial["killed"]]
-    assert len(killed) > 30
+    assert len(killed) > 0.6 * len(trials)
     met = Counter((trial["kind"], trial["state"]) for trial in killed)
     assert {("time", "old"), ("event", "old"), ("near", "old"), ("near", "new")} <= set(met), met
     assert sum(trial["first"] for trial in killed) >= 3

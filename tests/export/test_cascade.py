@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from linnet.config import load_config
 from linnet.errors import BundleError, LabelError, ProofError, UsageError
 from linnet.export import export
 from linnet.export.cascade import fit
+from linnet.predict.explain import ASKED
 
 TEXTS = ["what a good day", "bad bad bad", "it rains " * 60, "good"]
 
@@ -157,6 +159,21 @@ def test_a_threshold_that_costs_too_much_is_taken_no_more_often_than_stated():
         fitted = fit(sure, fast, full, margin, 0.95)
         wrong += fitted is not None and 0.04 * 2 * (1 - fitted.threshold) >= margin
     assert wrong / runs <= 0.07
+
+
+@pytest.mark.parametrize("threshold", [0.0, 2.0])
+def test_explaining_costs_at_most_twenty_answers_of_a_model(cascade, tmp_path, threshold):
+    shutil.copytree(cascade, tmp_path / "bundle")
+    classifier = linnet.load(tmp_path / "bundle")
+    classifier.bundle.manifest.cascade.__dict__["threshold"] = threshold
+    rows = Counter()
+    for stage in (classifier.model._fast, classifier.model._full):
+        inner = stage.logits
+        stage.logits = lambda ids, stage=stage, inner=inner: (rows.update({stage: len(ids)}), inner(ids))[1]
+    classifier.explain("good bad day film love hate the a is was not very so my i it this and rain sun " * 2)
+    asked = classifier.model._full if threshold else classifier.model._fast
+    assert rows[asked] == ASKED
+    assert rows.total() == ASKED + bool(threshold)
 
 
 def test_the_model_that_answered_is_explained(cascade):

@@ -226,15 +226,26 @@ def test_truncated_graph_of_a_resealed_bundle(bundle: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path, engine: str) -> None:
+@pytest.mark.parametrize("word", ["another", "good"])
+def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path, engine: str, word: str) -> None:
     shutil.copytree(bundle, tmp_path / "b")
     tokenizer = json.loads((bundle / "tokenizer.json").read_text())
     vocabulary = tokenizer["model"]["vocab"]
-    vocabulary["another"] = len(vocabulary)
+    vocabulary[word] = largest = len(vocabulary) + 7  # as many words as before where it is an old one
     (tmp_path / "b" / "tokenizer.json").write_text(json.dumps(tokenizer))
     reseal(tmp_path / "b")
-    with pytest.raises(BundleError, match=rf"model\.onnx refuses token ids up to {len(vocabulary) - 1} in rows of 1"):
+    with pytest.raises(BundleError, match=rf"model\.onnx refuses token ids up to {largest} in rows of 1"):
         linnet.load(tmp_path / "b", engine=engine)
+
+
+def test_a_tokenizer_without_its_unknown_token(bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle, tmp_path / "b")
+    tokenizer = json.loads((bundle / "tokenizer.json").read_text())
+    tokenizer["model"]["unk_token"] = "[NOWHERE]"
+    (tmp_path / "b" / "tokenizer.json").write_text(json.dumps(tokenizer))
+    reseal(tmp_path / "b")
+    with pytest.raises(BundleError, match=r"tokenizer\.json can't encode a character that it doesn't know"):
+        linnet.load(tmp_path / "b")
 
 
 def test_broken_tokenizer(bundle: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from linnet.bundle import Bundle
 from linnet.errors import BundleError, MissingExtraError
@@ -147,6 +147,19 @@ def test_a_processor_without_bfloat16(model: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("forgetful")
+@pytest.mark.parametrize("method", ["__init__", "get_property"])
+def test_openvino_that_does_not_work_here(model: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    import openvino
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("Cannot load library\nlibopenvino_intel_cpu_plugin.so.")
+
+    monkeypatch.setattr(openvino, "Core", type("Broken", (openvino.Core,), {method: fail}))
+    with pytest.raises(BundleError, match=r"can't be used here: Cannot load library libopen\S+\.so\. Choose another"):
+        OpenVinoEngine(model)
+
+
+@pytest.mark.usefixtures("forgetful")
 def test_openvino_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'linnet\[openvino\]'"):
@@ -193,6 +206,17 @@ def test_other_inputs_or_outputs(tmp_path: Path, name: str) -> None:
     write_model(tmp_path / "b.onnx", [cast()], attention_mask="token_type_ids")
     with pytest.raises(BundleError, match="got one of input_ids, token_type_ids"):
         load(name, tmp_path / "b.onnx")
+
+
+@pytest.mark.parametrize("axes", [[0, 1], []])
+def test_logits_of_another_shape(tmp_path: Path, name: str, axes: list[int]) -> None:
+    node = helper.make_node("ReduceSum", ["x", "axes"], ["logits"], keepdims=0, noop_with_empty_axes=0)
+    if not axes:
+        node = helper.make_node("Unsqueeze", ["x", "axes"], ["logits"])
+    weight = numpy_helper.from_array(np.array(axes or [2]), "axes")
+    write_model(tmp_path / "m.onnx", [cast("x"), node], [weight])
+    with pytest.raises(BundleError, match=r"of the shape \(.*\); expected \(1, labels\)\. It is no model that"):
+        Runner(tmp_path / "m.onnx", Plan(name), 0, 5)
 
 
 def test_custom_operator_is_refused(tmp_path: Path, name: str) -> None:

@@ -1,5 +1,6 @@
 """JSON lines: every byte of an object stays, and its predictions are keys behind its own."""
 
+import io
 import json
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from linnet.config import load_config
 from linnet.errors import DataError, UsageError
+from linnet.score.json_lines import JsonLines
 
 KEYS = ["predicted_label", "probability", "truncated", "reason"]
 
@@ -102,3 +105,10 @@ def test_nothing(scored) -> None:
 def test_what_is_refused(scored, content: bytes, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         scored("a.jsonl", content)
+
+
+def test_long_rows_are_not_all_read_to_find_the_keys() -> None:
+    row = b'{"text": "' + b"x" * 1_000_000 + b'"}\n'
+    stream = io.BytesIO(row * 100)
+    JsonLines(stream, Path("a.jsonl"), load_config().score, [])
+    assert stream.tell() < 20_000_000

@@ -108,16 +108,17 @@ def write_source(path: Path) -> Path:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where a process can be forked")
+@pytest.mark.parametrize("kills", [6, pytest.param(15, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "suffix"), [("s.csv", ".csv"), ("s.csv", ".csv.gz"), ("s.parquet", ".parquet")])
-def test_fifteen_kills(bundle: Path, tmp_path: Path, name: str, suffix: str) -> None:
+def test_killed_anywhere_no_row_is_lost(bundle: Path, tmp_path: Path, name: str, suffix: str, kills: int) -> None:
     source = write_source(tmp_path / name)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    command = [sys.executable, "-c", SCRIPT, str(bundle), str(source), suffix, "15"]
+    command = [sys.executable, "-c", SCRIPT, str(bundle), str(source), suffix, str(kills)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     *trials, end = map(json.loads, done.stdout.splitlines())
     killed = [trial for trial in trials if trial["killed"]]
-    assert len(killed) == 15
+    assert len(killed) == kills
     assert [trial for trial in trials if trial["state"] == "torn"] == []
     assert {("time", "none"), ("event", "none"), ("near", "none")} <= set(
         Counter((trial["kind"], trial["state"]) for trial in killed)

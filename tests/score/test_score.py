@@ -11,8 +11,12 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import linnet
@@ -20,9 +24,10 @@ from linnet.bundle import Bundle, write_manifest
 from linnet.cli.main import main
 from linnet.config import Config, load_config
 from linnet.data import read_split
-from linnet.errors import DataError, StorageError, UsageError
+from linnet.errors import BundleError, DataError, StorageError, UsageError
 from linnet.score import Scored, rows, score
 from linnet.score.delimited import Delimited
+from linnet.score.parquet import Parquet
 from linnet.score.rows import Row, parts
 
 LINNET = [sys.executable, "-m", "linnet.cli.main"]
@@ -376,3 +381,45 @@ def test_memory_does_not_grow_with_the_file(bundle: Path, tmp_path: Path) -> Non
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         used[times] = int(re.findall(r"\d+", done.stdout)[-1])
     assert used[10] < 1.1 * used[1], used
+
+
+def test_a_full_disk_at_the_end_of_parquet(
+    config: Config, bundle: Path, tmp_path: Path, files_of_at_most: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pq.write_table(pa.table({"text": [f"good day {number}" for number in range(500)]}), source)
+    target.write_bytes(b"before")
+    finish = Parquet.finish
+
+    def full(self: Parquet, rows: Path, place: Path) -> Path:
+        with files_of_at_most(1000):
+            return finish(self, rows, place)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Parquet, "finish", full)
+        with pytest.raises(StorageError, match=r"Could not write .*out\.parquet: File too large"):
+            score(config, bundle, source, target)
+    assert target.read_bytes() == b"before"
+    assert score(config, bundle, source, target).resumed == 500
+    assert pq.read_table(target).num_rows == 500
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only where there is a disk that is always full")
+def test_a_standard_output_that_is_full(bundle: Path, source: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*LINNET, "score", str(bundle), str(source)], stdout=full, stderr=subprocess.PIPE)
+        assert done.returncode == 7
+        assert done.stderr.count(b"\n") == 1 and b"the standard output: No space left on device" in done.stderr
+        done = subprocess.run([*LINNET, "--version"], stdout=full, stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr.count(b"\n")) == (7, 1)
+
+
+def test_another_plan_is_other_work(config: Config, bundle: Path, source: Path, stopped: Path) -> None:
+    other = load_config(overrides={"score.part_rows": config.score.part_rows, "predict.max_batch_tokens": 64})
+    with pytest.raises(UsageError, match="plan"):
+        score(other, bundle, source, stopped)
+
+
+def test_the_engine_is_as_asked_for(bundle: Path, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no proof"):
+        score(load_config(overrides={"predict.variant": "int9"}), bundle, source, tmp_path / "out.csv")

@@ -194,7 +194,10 @@ def test_what_a_kill_would_lose_is_written_every_few_seconds(time, tmp_path, mon
     asyncio.run(asyncio.wait_for(run(), 60))
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"day": 1, "texts": 1}', b"\xff", b"[" * 100_000])
+ENDLESS = b'{"day": "2026-11-24", "texts": {"00000001": 1e999}}'
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"day": 1, "texts": 1}', b"\xff", b"[" * 100_000, ENDLESS])
 def test_counts_that_can_not_be_read_begin_at_0_and_it_is_said(time, tmp_path, content, caplog):
     path = tmp_path / "usage.json"
     path.write_bytes(content)

@@ -78,14 +78,15 @@ def few(splits, write_splits, tmp_path_factory):
     return write_splits(tmp_path_factory.mktemp("few") / "splits", names, rows)
 
 
-def test_killed_at_random_it_is_the_study_of_an_undisturbed_process(few, encoder, tmp_path):
+@pytest.mark.parametrize("least", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random_it_is_the_study_of_an_undisturbed_process(few, encoder, tmp_path, least):
     overrides = {"model.name_or_path": str(encoder), "model.max_length": 64, "train.learning_rate": 2e-2}
     overrides |= {"train.metric_for_best_model": "eval_loss", "train.save_steps": 3, "tune.n_trials": 6}
     overrides |= {"tune.n_startup_trials": 2, "tune.learning_rate": [1e-4, 1e9], "tune.num_train_epochs": [1, 3]}
     calm = tune(load_config(overrides=overrides), few, tmp_path / "calm")
     assert calm["states"]["complete"] and calm["states"]["pruned"] + calm["states"]["failed"]
     kills, seed = {}, 0
-    while sum(kills.values()) < 10:
+    while sum(kills.values()) < least:
         here = tmp_path / str(seed)
         here.mkdir()
         command = [sys.executable, "-c", SCRIPT, here, few, json.dumps(overrides), str(seed)]

@@ -1,6 +1,7 @@
 """Killed anywhere, a run is gone on with to the same bytes; and what is not its own is refused."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 from linnet.errors import StoppedError, StorageError, TrainingError, UsageError
 from linnet.train import train
+from linnet.train.classify import Classify
 from linnet.train.loop import Loop
 from linnet.train.unfinished import Unfinished
 
@@ -156,7 +158,7 @@ def test_another_run_is_refused_and_says_what_differs(splits, settings, stop, tm
     train(settings(save_steps=1), splits, tmp_path / "checkpoint")  # what the result does not depend on may change
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "without a record"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "list", "without a record"])
 def test_a_damaged_state_is_passed_over(splits, settings, stop, tmp_path, damage):
     calm = train(settings(), splits, tmp_path / "calm")
     stop(9)
@@ -170,27 +172,65 @@ def test_a_damaged_state_is_passed_over(splits, settings, stop, tmp_path, damage
         file.write_bytes(content[: len(content) // 2])
     elif damage == "changed":
         file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "list":
+        (file.parent / "state.json").write_text("[]")
     else:
         (file.parent / "state.json").unlink()
     assert train(settings(), splits, tmp_path / "checkpoint")["history"] == calm["history"]
 
 
-def test_a_full_disk_is_a_sentence_and_the_former_state_stands(splits, settings, monkeypatch, tmp_path):
-    save = Unfinished.save
+@pytest.mark.parametrize("name", ["save", "save_best"])
+def test_a_full_disk_is_a_sentence_and_the_former_state_stands(
+    splits, settings, monkeypatch, tmp_path, name, files_of_at_most
+):
+    calm = train(settings(), splits, tmp_path / "calm")
+    write, calls = getattr(Unfinished, name), []
 
-    def fill_up(self, loop, states):
-        if loop.state.step == 6:
-            monkeypatch.setattr("linnet.train.unfinished.save_file", full)
-        save(self, loop, states)
+    def fill_up(self, *arguments):
+        calls.append(name)
+        if len(calls) == (3 if name == "save" else 1):
+            with files_of_at_most(2000):
+                write(self, *arguments)
+        else:
+            write(self, *arguments)
 
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Unfinished, "save", fill_up)
-    with pytest.raises(StorageError, match="No space left"):
-        train(settings(save_steps=2), splits, tmp_path / "checkpoint")
+    with monkeypatch.context() as patch:
+        patch.setattr(Unfinished, name, fill_up)
+        with pytest.raises(StorageError, match=r"Could not write .*: File too large\. What stood there is unchanged"):
+            train(settings(save_steps=2), splits, tmp_path / "checkpoint")
     kept = sorted(path.name for path in (tmp_path / "checkpoint.unfinished").iterdir())
-    assert kept == [".lock", "run.json", "state-2", "state-4"]
+    assert kept[:2] == [".lock", "run.json"] and len(kept) == 4
+    assert all(path.startswith("state-") for path in kept[2:])
+    assert train(settings(save_steps=2), splits, tmp_path / "checkpoint")["history"] == calm["history"]
+
+
+def test_a_loss_that_is_no_number_leaves_the_state_before_it(splits, settings, monkeypatch, tmp_path):
+    calm = train(settings(), splits, tmp_path / "calm")
+    loss = Classify.loss
+
+    def spoilt(self, inputs):
+        calls.append(1)
+        return loss(self, inputs) * (math.nan if len(calls) == 7 else 1)
+
+    calls = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Classify, "loss", spoilt)
+        with pytest.raises(TrainingError, match=r"At step 7 \(epoch 1\) the loss is nan .* The batch was rows \d+, "):
+            train(settings(save_steps=2), splits, tmp_path / "checkpoint")
+    states = sorted(path.name for path in (tmp_path / "checkpoint.unfinished").glob("state-*"))
+    assert states == ["state-4", "state-6"]
+    assert train(settings(save_steps=2), splits, tmp_path / "checkpoint")["history"] == calm["history"]
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]"])
+def test_what_run_lies_there_must_be_told(splits, settings, stop, monkeypatch, tmp_path, content):
+    stop(3)
+    with pytest.raises(StoppedError):
+        train(settings(), splits, tmp_path / "checkpoint")
+    file = tmp_path / "checkpoint.unfinished" / "run.json"
+    file.unlink() if content is None else file.write_text(content)
+    with pytest.raises(UsageError, match=r"checkpoint\.unfinished is damaged: its run\.json .* --overwrite"):
+        train(settings(), splits, tmp_path / "checkpoint")
 
 
 def test_memory_that_ran_out_says_what_to_lower(splits, settings, monkeypatch, tmp_path):

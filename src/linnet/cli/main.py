@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from linnet.cli import distil, evaluate, explain, export, keys, optimize, prepare, run, score, serve, train, tune
-from linnet.errors import LinnetError, UsageError
+from linnet.errors import LinnetError, StorageError, UsageError
 
 COMMANDS = {
     "run": run,
@@ -50,14 +50,20 @@ def _add_debugging(parser: argparse.ArgumentParser, default: bool | str) -> None
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; give the exit code."""
+    code = 0
     try:
         try:
-            return _run(argv)
+            code = _run(argv)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has gone
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has gone
+            return 0
+        if not code:
+            print(f"linnet: The standard output can't be written: {error.strerror}. Make room.", file=sys.stderr)
+        return code or StorageError.exit_code
+    return code
 
 
 def _run(argv: Sequence[str] | None) -> int:

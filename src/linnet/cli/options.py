@@ -28,7 +28,7 @@ FLAGS = {
     "data.sample": ("--sample", int, "N", "rows to train and validate on; 0 for all"),
     "data.validation_size": ("--validation-size", float, "SIZE", "share below 1, or number of rows"),
     "data.test_size": ("--test-size", float, "SIZE", "share below 1, or number of rows"),
-    "model.name_or_path": ("--model", str, "ENCODER", "a model hub id, a folder, 'linnet-mini' or 'scratch'"),
+    "model.name_or_path": ("--model", str, "ENCODER", "a model hub id, a folder, 'linnet-mini', 'scratch' or 'auto'"),
     "train.num_train_epochs": ("--num-train-epochs", int, "N", "epochs at most"),
     "tune.n_trials": ("--n-trials", int, "N", "trials of the study in all"),
     "tune.timeout": ("--timeout", int, "SECONDS", "begin no trial after so long; 0 for no limit"),

@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="begin anew, though unfinished work lies there")
     names = ("text_column", "format", "encoding", "prefix", "probabilities")
-    add_config_options(parser, *(f"score.{name}" for name in names), "predict.num_threads")
+    runs = ("engine", "variant", "num_threads")
+    add_config_options(parser, *(f"score.{name}" for name in names), *(f"predict.{name}" for name in runs))
 
 
 def main(arguments: argparse.Namespace) -> None:

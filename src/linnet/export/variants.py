@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import DEFAULT_ENGINE, FLOAT32
-from linnet.errors import BundleError, LinnetError, MissingExtraError, ModelError
+from linnet.errors import BundleError, LinnetError, MissingExtraError, ModelError, StorageError
 from linnet.export.gate import Answers, Gate
 from linnet.export.quantize import Batch, dynamic, most_hurt_first, static
+from linnet.files import disk_errors
 from linnet.predict.batching import pad, token_budget_batches
 from linnet.predict.engine import installed
 from linnet.predict.plan import MAX_BATCH_TOKENS, Plan
@@ -102,6 +103,8 @@ class Trial:
             if ready and variant in QUANTIZED:
                 self.gate.check_rows()
                 left = self._quantize(variant, file)
+        except StorageError:  # tells nothing of the variant
+            raise
         except LinnetError as error:
             yield from (_refused(variant, engine, str(error)) for engine in ready)
             return
@@ -118,7 +121,8 @@ class Trial:
         for share in LEFT_OUT:
             left = order[: ceil(share * len(order))]
             try:
-                QUANTIZED[variant](source, file, left, batches)
+                with disk_errors(file):
+                    QUANTIZED[variant](source, file, left, batches)
             except LinnetError:
                 raise
             except Exception as error:  # whatever these tools make of a graph that they don't know

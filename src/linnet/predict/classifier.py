@@ -109,9 +109,8 @@ class Classifier:
             raise LabelError(f"There is no label {label!r:.60}. The model knows {', '.join(self.labels):.300}.")
         cleaned = self.codec.clean(text)
         (encoded,) = self.codec.encode([cleaned])
-        stage = self.model.answering(encoded)
+        stage, logits = self.model.answering(encoded)
         encoding, places = stage.trace(cleaned)
-        logits = stage.logits([encoding.ids])
         chosen = int(logits[0].argmax()) if label is None else self.labels.index(label)
         words = words_of(cleaned, places)
 

@@ -34,10 +34,14 @@ class OpenVinoEngine:
         if not path.is_file():
             raise BundleError(f"{path} can't be read: no such file.")
         core = _core()
-        if PRECISIONS[precision] not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        try:
+            able, name = (core.get_property("CPU", key) for key in ("OPTIMIZATION_CAPABILITIES", "FULL_DEVICE_NAME"))
+        except RuntimeError as error:
+            raise _unusable(error) from error
+        if PRECISIONS[precision] not in able:
             raise BundleError(
-                f"This processor ({core.get_property('CPU', 'FULL_DEVICE_NAME')}) doesn't compute in {precision}, so "
-                f"{path} is not run in it. Choose another variant."
+                f"This processor ({name}) doesn't compute in {precision}, so {path} is not run in it. "
+                "Choose another variant."
             )
         self.num_threads = num_threads or available_cores()
         settings = {
@@ -95,10 +99,16 @@ def _core() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError("openvino", "openvino") from error
     except ImportError as error:
-        raise BundleError(
-            f"OpenVINO is installed, but can't be loaded here: {error}. Choose another engine."
-        ) from error
-    return openvino.Core()
+        raise _unusable(error) from error
+    try:
+        return openvino.Core()
+    except RuntimeError as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: Exception) -> BundleError:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return BundleError(f"OpenVINO is installed, but can't be used here: {reason}. Choose another engine.")
 
 
 def _check_names(path: Path, model: Any) -> None:

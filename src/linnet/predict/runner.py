@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.errors import BundleError
 from linnet.predict.batching import pad, token_budget_batches
 from linnet.predict.engine import open_engine
 from linnet.predict.plan import Plan
@@ -34,7 +35,13 @@ class Runner:
         self.plan, self._pad_id = plan, pad_id
         self._engine = open_engine(path, plan)
         self._pool = ThreadPoolExecutor(plan.num_sessions, "linnet-session")
-        self.classes: int = self._engine.run(*pad([[largest_id]], pad_id)).shape[-1]
+        shape = self._engine.run(*pad([[largest_id]], pad_id)).shape
+        if len(shape) != 2 or shape[0] != 1:
+            raise BundleError(
+                f"{path} answers one text with numbers of the shape {shape}; expected (1, labels). It is no model that "
+                "classifies texts."
+            )
+        self.classes: int = shape[1]
 
     def logits(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Logits of shape (n, classes) of the token ids of n texts; none of nothing.

@@ -82,9 +82,9 @@ class Stage:
         """The tokens of a clean text, and where each stands in it."""
         return self._tokenizer.trace(text)
 
-    def answering(self, encodings: Encodings) -> "Stage":
-        """The model that answers an encoded text: this one."""
-        return self
+    def answering(self, encodings: Encodings) -> "tuple[Stage, NDArray[np.float32]]":
+        """The model that answers an encoded text, this one, and its logits (1, labels)."""
+        return self, self.logits([encodings[0].ids])
 
 
 class Cascade:
@@ -128,9 +128,11 @@ class Cascade:
             logits[rest], truncated[rest] = full.logits, full.truncated
         return Answered(logits, truncated, sure)
 
-    def answering(self, encodings: Encodings) -> Stage:
-        """The model that answers an encoded text."""
-        return self._fast if self([encodings]).fast[0] else self._full
+    def answering(self, encodings: Encodings) -> tuple[Stage, NDArray[np.float32]]:
+        """The model that answers an encoded text, and its own logits (1, labels)."""
+        stage, logits = self._fast.answering(encodings[1:])
+        sure = sureness(logits, self._settings.temperature) >= self._settings.threshold
+        return (stage, logits) if sure[0] else self._full.answering(encodings)
 
 
 Model = Stage | Cascade

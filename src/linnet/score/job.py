@@ -4,13 +4,14 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 from linnet.config import Config
 from linnet.errors import DataError, TextError
+from linnet.files import disk_errors
 from linnet.predict import Classifier, load
 from linnet.progress import Task, progress
 from linnet.score.columns import Answer, Column, added_columns, values
@@ -67,7 +68,7 @@ def score(config: Config, bundle: Path, path: Path, out: Path, *, overwrite: boo
     """
     source = Source.find(path, config.score.format)
     target = Target.find(out, source)
-    classifier = load(bundle, num_threads=config.predict.num_threads, max_batch_tokens=config.predict.max_batch_tokens)
+    classifier = load(bundle, **config.predict.model_dump())
     columns = added_columns(classifier.bundle.manifest, config.score)
     with source.open() as (stream, beneath):
         table = open_table(source, stream, target, config.score, columns, classifier.labels)
@@ -93,8 +94,8 @@ class _Job:
 
     def stream(self, to: IO[bytes]) -> Scored:
         """Write to an open stream."""
-        to.write(self._table.head())
-        with self._progress() as task:
+        with self._progress() as task, disk_errors(Path("the standard output")):
+            to.write(self._table.head())
             for part in self._table.parts(self._table.start):
                 to.write(self._answer(part, task))
                 to.flush()
@@ -116,7 +117,8 @@ class _Job:
                     raise DataError(
                         f"{self._source.path} was changed while it was scored. Score it again, --overwrite."
                     )
-                whole = self._table.finish(work.rows, work.whole())
+                with disk_errors(target.path):
+                    whole = self._table.finish(work.rows, work.whole())
                 if (written := self._table.count(whole)) != self._counts["rows"]:
                     raise AssertionError(f"{self._counts['rows']} rows were read and {written} written to {whole}")
                 work.put(whole)
@@ -165,7 +167,7 @@ class _Job:
             "format": self._source.format,
             "compression": target.compression,
             "score": self._config.score.model_dump(mode="json"),
-            "predict": self._config.predict.model_dump(mode="json"),
+            "plan": asdict(self._classifier.plan),
         }
 
     def _stat(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from linnet.score.columns import Column, check_free
 from linnet.score.rows import Row, not_decoded, open_lines, read_lines, written_lines
 
 WHITE = b" \t\r\n"
-HEAD_LINES = 1000
+HEAD_LINES, HEAD_BYTES = 1000, 8_000_000  # that the keys are looked for in, whichever is less
 LINE = "line"  # the key of a line that is no object
 
 
@@ -40,7 +40,11 @@ class JsonLines:
         self._columns = columns
         self.head, lines = open_lines(stream, path)
         self.start = len(self.head)
-        first = list(islice(lines, HEAD_LINES))
+        first, read = [], 0
+        for line in islice(lines, HEAD_LINES):
+            first.append(line)
+            if (read := read + len(line)) >= HEAD_BYTES:
+                break
         self._lines: Iterator[bytes] = chain(first, lines)
         objects = [value for value, _ in map(self._parse, first) if value is not None]
         if first and not objects:

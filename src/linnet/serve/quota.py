@@ -160,7 +160,7 @@ class Quotas:
             return texts if kept["day"] == self._day.isoformat() else {}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
             logger.warning("%s can't be read (%r): the keys' texts of today begin at 0", path, error)
             return {}
 

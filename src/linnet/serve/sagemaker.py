@@ -186,13 +186,17 @@ def _content_type(request: Request) -> tuple[str, bool]:
     parsed = Message()
     parsed["content-type"] = sent
     media_type = FORMATS.get(parsed.get_content_type())
-    if media_type is None or parsed.get_content_charset("utf-8") not in CHARSETS:
+    try:
+        charset, header = parsed.get_content_charset("utf-8"), parsed.get_param("header")
+    except (TypeError, ValueError):  # continued parameters (RFC 2231) that can't be put together
+        charset, header = "", ""
+    if media_type is None or charset not in CHARSETS:
         raise Refusal(
             415,
             "unsupported_media_type",
             f"Expected a body of {JSON}, {JSON_LINES} or {CSV} in UTF-8; got {sent[:100]!r}. Send such a Content-Type.",
         )
-    return media_type, media_type == CSV and parsed.get_param("header") == "present"
+    return media_type, media_type == CSV and header == "present"
 
 
 def _answer_type(accept: str, own: str) -> str:

@@ -55,8 +55,7 @@ def distil(config: Config, teacher: Path, splits: Path, directory: Path, overwri
     check_replaceable(directory, RECORD)
     material = read_material(config.model, splits)
     learn, validate = material.train, material.validation
-    settings = config.predict
-    master = load(teacher, num_threads=settings.num_threads, max_batch_tokens=settings.max_batch_tokens)
+    master = load(teacher, **config.predict.model_dump())
     for split in (learn, validate):
         check_rows(split)
     _check_kind(master, learn, splits)

@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from linnet.errors import UsageError
 from linnet.files import canonical_json, digest, whole_directory, write_text
 from linnet.train.encoder import quiet
 from linnet.train.loop import Epoch, Loop, State, best_of
@@ -69,8 +70,19 @@ class Unfinished:
         if not self._states():
             shutil.rmtree(self.events, ignore_errors=True)  # of a run that went no way
         else:
-            check_same(self.path, json.loads((self.path / RUN).read_text(encoding="utf-8")), self._identity)
+            check_same(self.path, self._identity_there(), self._identity)
         write_text(self.path / RUN, canonical_json(self._identity))
+
+    def _identity_there(self) -> dict[str, Any]:
+        try:
+            there = json.loads((self.path / RUN).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            there = None
+        if isinstance(there, dict):
+            return there
+        raise UsageError(
+            f"{self.path} is damaged: its {RUN} doesn't tell what run lies there. Begin anew with --overwrite."
+        )
 
     def save(self, loop: Loop, states: list[dict[str, Any]]) -> None:
         """Write the loop's state, and remove those beyond the limit.
@@ -188,5 +200,5 @@ def _read(path: Path, check: bool = True) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
         return record if not check or record["sha256"] == digest(path / TENSORS) else None
-    except (OSError, ValueError, KeyError, SafetensorError):
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None

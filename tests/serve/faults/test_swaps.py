@@ -1,11 +1,14 @@
 """Models are put in the place of others under load: no request fails, and each answer is that of the model it names."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 
 import pytest
+
+from linnet.bundle import Bundle, write_manifest
 
 from .load import Load, until
 
@@ -45,17 +48,15 @@ def broken_proof(folder):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code", "sentence"),
+    "spoil",
     [
-        (broken_proof, "bundle", "proof.json"),
-        (lambda folder: (folder / PROOF).unlink(), "", "proof.json"),
-        (lambda folder: (folder / "model.onnx").write_bytes(b"other"), "", "model.onnx"),
-        (shutil.rmtree, "", "no folder"),
+        broken_proof,
+        lambda folder: (folder / PROOF).unlink(),
+        lambda folder: (folder / "model.onnx").write_bytes(b"other"),
+        shutil.rmtree,
     ],
 )
-def test_a_bundle_that_does_not_hold_leaves_the_old_one_at_work(
-    server, bundle, expected, tmp_path, spoil, code, sentence
-):
+def test_a_bundle_that_does_not_hold_leaves_the_old_one_at_work(server, bundle, expected, tmp_path, spoil):
     shutil.copytree(bundle, tmp_path / "bad")
     spoil(tmp_path / "bad")
 
@@ -65,6 +66,37 @@ def test_a_bundle_that_does_not_hold_leaves_the_old_one_at_work(
         assert reply.status == 422, reply
         message = reply.json()["error"]["message"]
         assert str(tmp_path / "bad") in message and message.endswith("."), message
+        assert server.workers == workers
+
+    tally = asyncio.run(Load(server.port, expected).during(swap()))
+    assert not tally.failed and len(tally.digests) == 1
+
+
+def failed_proof(folder, reseal):
+    reseal(folder)
+    proof = json.loads((folder / PROOF).read_text())
+    proof["checks"]["parity"]["passed"] = False
+    (folder / PROOF).write_text(json.dumps(proof))
+
+
+def broken_graph(folder, reseal):
+    reseal(folder)
+    (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:5000])
+
+
+@pytest.mark.parametrize(("spoil", "code"), [(failed_proof, "failed_proof"), (broken_graph, "broken_bundle")])
+def test_sealed_but_bad_it_leaves_the_old_one_at_work(server, other, expected, tmp_path, reseal, spoil, code):
+    folder = tmp_path / "bad"
+    spoil(folder, reseal)
+    fields = Bundle.read(folder).manifest.model_dump(exclude={"format", "files", "digest"})
+    write_manifest(folder, **fields)
+
+    async def swap():
+        workers = server.workers
+        # The champion is good, and its workers have begun when the challenger turns out not to be.
+        arms = {"champion": {"bundle": str(other)}, "challenger": {"bundle": str(folder), "share": 0.5}}
+        for reply in (await server.swap(champion=folder), await server.swap(**arms)):
+            assert (reply.status, reply.json()["error"]["code"]) == (422, code), reply
         assert server.workers == workers
 
     tally = asyncio.run(Load(server.port, expected).during(swap()))
