@@ -52,6 +52,7 @@ def test_it_judges_rows_that_the_run_has_not_seen_and_then_more_of_them(tmp_path
     assert not texts["test"] & (texts["train"] | texts["validation"])
 
 
+@pytest.mark.slow
 def test_without_a_run_it_says_what_it_needs(tmp_path):
     done = run(tmp_path)
     assert done.returncode != 0

@@ -36,6 +36,7 @@ def test_it_judges_before_and_after_and_what_is_asked_for(tmp_path, checkpoint, 
     assert str(tmp_path) not in json.dumps(results)
 
 
+@pytest.mark.slow
 def test_without_a_run_it_says_what_it_needs(tmp_path):
     done = run(tmp_path)
     assert done.returncode != 0

@@ -20,6 +20,8 @@ from linnet.predict.openvino_engine import OpenVinoEngine
 from linnet.predict.plan import Plan
 from linnet.predict.runner import Runner
 
+from ..processor import computes_in_bfloat16
+
 INPUTS = ("input_ids", "attention_mask")
 
 
@@ -119,6 +121,7 @@ def test_more_tokens_than_the_graph_reads(model: Path) -> None:
         OnnxEngine(model).run(ids, ids)
 
 
+@pytest.mark.skipif(not computes_in_bfloat16(), reason="this processor doesn't compute in bfloat16")
 def test_bfloat16_is_nearly_the_same(model: Path) -> None:
     rows = rows_of_every_length(np.random.default_rng(2))
     exact, rough = (Runner(model, Plan("openvino", variant, 1), 0, 5).logits(rows) for variant in ("fp32", "bf16"))

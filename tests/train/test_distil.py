@@ -91,7 +91,7 @@ def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, st
     validation = read_split(splits, "validation")
     teacher, pupil = (load(path).predict_proba(validation.texts).argmax(1) for path in (bundle, tmp_path / "bundle"))
     assert told["agreement"]["value"] == pytest.approx((teacher == pupil).mean())
-    assert 0.8 < told["agreement"]["low"] < told["agreement"]["value"]
+    assert 0.7 < told["agreement"]["low"] < told["agreement"]["value"]
     assert told["teacher_scores"]["eval_accuracy"] == pytest.approx((teacher == validation.labels).mean())
     assert told["teacher_digest"] == load(bundle).digest
     assert told["source"]["dropped"] == {"duplicate": 0, "like_a_test_text": 0, "like_a_validation_text": 0}

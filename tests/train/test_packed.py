@@ -105,15 +105,15 @@ def test_dropout_is_there_in_training_alone_and_its_mean_is_that_of_transformers
         calm = reference.eval()(input_ids=input_ids, attention_mask=attention_mask).logits
         torch.testing.assert_close(network(batch, False), calm, atol=1e-5, rtol=1e-4)
         reference.train()
-        ours = torch.stack([network(batch, True) for _ in range(3000)])
+        ours = torch.stack([network(batch, True) for _ in range(1000)])
         theirs = torch.stack(
-            [reference(input_ids=input_ids, attention_mask=attention_mask).logits for _ in range(3000)]
+            [reference(input_ids=input_ids, attention_mask=attention_mask).logits for _ in range(1000)]
         )
     for moment in (ours.mean(0), ours.std(0)), (theirs.mean(0), theirs.std(0)):
         assert moment[1].min() > 0.01
-    noise = theirs.std(0) / 3000**0.5
+    noise = theirs.std(0) / 1000**0.5
     assert ((ours.mean(0) - theirs.mean(0)).abs() < 6 * noise).all()
-    torch.testing.assert_close(ours.std(0), theirs.std(0), rtol=0.12, atol=0)
+    torch.testing.assert_close(ours.std(0), theirs.std(0), rtol=0.16, atol=0)
 
 
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6), width=st.integers(1, 3))

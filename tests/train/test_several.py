@@ -63,7 +63,7 @@ UNDISTURBED = 0, [None, None]
     ("kind", "disturbed"),
     [
         ("packed", [(signal.SIGTERM, [None, 7]), (signal.SIGINT, [20, None]), (signal.SIGKILL, [30, 30])]),
-        ("padded", [(signal.SIGKILL, [LAST, LAST])]),
+        pytest.param("padded", [(signal.SIGKILL, [LAST, LAST])], marks=pytest.mark.slow),
     ],
 )
 def test_two_processes_stop_together_and_go_on_to_the_same_bytes(splits, settings, tmp_path, kind, disturbed):

@@ -84,7 +84,7 @@ def broken_graph(folder, reseal):
     (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:5000])
 
 
-@pytest.mark.parametrize(("spoil", "code"), [(failed_proof, "failed_proof"), (broken_graph, "broken_bundle")])
+@pytest.mark.parametrize(("spoil", "code"), [(failed_proof, "failed_proof"), (broken_graph, "bad_bundle")])
 def test_sealed_but_bad_it_leaves_the_old_one_at_work(server, other, expected, tmp_path, reseal, spoil, code):
     folder = tmp_path / "bad"
     spoil(folder, reseal)
