@@ -97,7 +97,7 @@ class Trial:
         ready = [engine for engine in ENGINES[variant] if installed(engine)]
         for engine in ENGINES[variant]:
             if engine not in ready:
-                yield _refused(variant, engine, str(MissingExtraError(engine, engine)))
+                yield self._refused(variant, engine, MissingExtraError(engine, engine))
         left: list[str] = []
         try:
             if ready and variant in QUANTIZED:
@@ -106,7 +106,7 @@ class Trial:
         except StorageError:  # tells nothing of the variant
             raise
         except LinnetError as error:
-            yield from (_refused(variant, engine, str(error)) for engine in ready)
+            yield from (self._refused(variant, engine, error) for engine in ready)
             return
         for engine in ready:
             yield self._try(file, Plan(engine, variant, self.num_threads)) | {"left_in_float32": left}
@@ -158,12 +158,17 @@ class Trial:
         try:
             runner = self._open(file, plan)
             logits = _logits(runner, self.validation, f"judge {plan.variant} in {plan.engine}")
+            if not np.isfinite(logits).all():
+                raise BundleError("answers something that is no number")
         except BundleError as error:
-            return _refused(plan.variant, plan.engine, str(error))
-        if not np.isfinite(logits).all():
-            return _refused(plan.variant, plan.engine, "answers something that is no number")
+            return self._refused(plan.variant, plan.engine, error)
         entry = {"variant": plan.variant, "engine": plan.engine, **self.gate.judge(self.answers(logits))}
         return entry | self._witness(runner, entry["max_logit_difference"]) if entry["accepted"] else entry
+
+    def _refused(self, variant: str, engine: str, error: LinnetError) -> dict[str, Any]:
+        """The entry of one that is left out; the folder, which goes when the bundle stands, is not named."""
+        reason = str(error).replace(f"{self.folder}/", "").rstrip(".")
+        return {"variant": variant, "engine": engine, "accepted": False, "reason": reason}
 
     def _witness(self, runner: Runner, shift: float) -> dict[str, Any]:
         """What it answers to the witnesses, and how far off that may be elsewhere: half of what the gate has seen."""
@@ -178,7 +183,3 @@ def _logits(runner: Runner, rows: TokenIds, description: str) -> NDArray[np.floa
             parts.append(runner.logits(rows[start : start + TEXTS_A_STEP]))
             task.advance(len(parts[-1]))
     return np.concatenate(parts)
-
-
-def _refused(variant: str, engine: str, reason: str) -> dict[str, Any]:
-    return {"variant": variant, "engine": engine, "accepted": False, "reason": reason.rstrip(".")}
