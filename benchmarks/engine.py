@@ -279,19 +279,22 @@ def _accuracy(place: Path, splits: Path, rows: int | None) -> list[dict[str, Any
             logits = linnet.load(bundle, engine=engine, variant=variant).logits(texts)
         right = logits.argmax(axis=1) == labels
         exact = right if exact is None else exact  # float32 in ONNX Runtime is the first
-        agreement = Agreement.count(exact, right)
-        drop = paired_difference(agreement, LEVEL)
-        entry = {
-            "variant": variant,
-            "engine": engine,
-            "rows": len(texts),
-            "accuracy": float(right.mean()),
-            "drop": {"value": drop.value, "low": drop.low, "high": drop.high},
-            "largest_drop": largest_drop(agreement, LEVEL),
-        }
+        entry = {"variant": variant, "engine": engine, **cost(exact, right)}
         print(entry, file=sys.stderr, flush=True)
         found.append(entry)
     return found
+
+
+def cost(exact: NDArray[np.bool_], right: NDArray[np.bool_]) -> dict[str, Any]:
+    """What being right on some rows (n,), instead of what float32 is right on (n,), costs."""
+    agreement = Agreement.count(exact, right)
+    drop = paired_difference(agreement, LEVEL)
+    return {
+        "rows": len(right),
+        "accuracy": float(right.mean()),
+        "drop": {"value": drop.value, "low": drop.low, "high": drop.high},
+        "largest_drop": largest_drop(agreement, LEVEL),
+    }
 
 
 def _show(results: dict[str, Any]) -> None:

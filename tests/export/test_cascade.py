@@ -1,5 +1,6 @@
 """A smaller model answers what it is sure of, where that is shown to cost little; else there is no cascade."""
 
+import importlib.util
 import json
 import shutil
 from collections import Counter
@@ -174,6 +175,24 @@ def test_explaining_costs_at_most_twenty_answers_of_a_model(cascade, tmp_path, t
     asked = classifier.model._full if threshold else classifier.model._fast
     assert rows[asked] == ASKED
     assert rows.total() == ASKED + bool(threshold)
+
+
+@pytest.mark.slow
+def test_the_benchmark_times_and_judges(cascade, bundle, splits, tmp_path, monkeypatch, capsys):
+    benchmarks = Path(__file__).parents[2] / "benchmarks"
+    monkeypatch.syspath_prepend(benchmarks)
+    spec = importlib.util.spec_from_file_location("cascade_benchmark", benchmarks / "cascade.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    shutil.copytree(bundle, tmp_path / "alone")
+    flags = ("--texts", "40", "--rounds", "2", "--budget", "0", "--splits", str(splits))
+    places = ("--alone", str(tmp_path / "alone"), "--cascade", str(cascade), "--out", str(tmp_path / "cascade.json"))
+    module.main([*flags, *places])
+    results = json.loads((tmp_path / "cascade.json").read_text())
+    assert results["speed_up"] > 0 and 0 <= results["left_to_the_small_model"] <= 1
+    exact, *others = results["accuracy"]
+    assert exact["drop"]["value"] == 0 and [each["model"] for each in others] == ["alone", "cascade"]
+    assert "times as fast" in capsys.readouterr().out
 
 
 def test_the_model_that_answered_is_explained(cascade):
