@@ -99,9 +99,7 @@ def _show(results: dict[str, Any]) -> None:
         cells = f"{100 * row['accuracy']:.2f} %", f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
         table.add_row(row["model"], speed, *cells, f"{100 * row['largest_drop']:.2f}")
     Console().print(table)
-    print(
-        f"The cascade is {results['speed_up']:.2f} times as fast as the model alone: {json.dumps(results['plan'])}."
-    )
+    print(f"The cascade is {results['speed_up']:.2f} times as fast as the model alone: {json.dumps(results['plan'])}.")
     print(f"The small model answers {100 * results['left_to_the_small_model']:.1f} % of the texts timed.")
 
 
