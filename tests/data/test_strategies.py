@@ -234,3 +234,26 @@ def test_an_error_in_a_file_of_its_own_names_the_file(tmp_path):
     with pytest.raises(DataError, match=r"Test file .*t\.csv: .* the label 'perhaps'"):
         prepared(path, tmp_path / "out", test_file=str(test), labels=["no", "yes"])
     assert not (tmp_path / "out").exists()
+
+
+def test_splits_are_files_of_their_own_for_other_rows(tmp_path):
+    rows, more = labelled(400, seed=1), labelled(300, seed=2)
+    prepared(write(tmp_path / "a.csv", rows), tmp_path / "first")
+    given = {f"{name}_file": str(tmp_path / "first" / f"{name}.parquet") for name in ("validation", "test")}
+    card = prepared(write(tmp_path / "b.csv", rows + more), tmp_path / "second", **given)
+    first, second = texts(tmp_path / "first"), texts(tmp_path / "second")
+    assert (second["validation"], second["test"]) == (first["validation"], first["test"])
+    assert second["train"] == first["train"] | {text for text, _ in more}
+    assert read_split(tmp_path / "second", "test").label_names == ("no", "yes")
+    assert accounted(card)
+
+
+def test_the_labels_of_a_split_of_several_are_read_by_name(tmp_path):
+    several = [(f"text {number}", ("a", "b", "a,b")[number % 3]) for number in range(90)]
+    prepared(write(tmp_path / "a.csv", several), tmp_path / "first", label_separator=",")
+    prepared(str(tmp_path / "first" / "train.parquet"), tmp_path / "second", label_separator=",")
+    again = read_split(tmp_path / "second", "train")
+    assert again.label_names == ("a", "b")
+    known = dict(several)
+    for text, labels in zip(again.texts, again.labels, strict=True):
+        assert ",".join(name for name, applies in zip(again.label_names, labels, strict=True) if applies) == known[text]

@@ -1,5 +1,6 @@
-"""Rows out of Parquet."""
+"""Rows out of Parquet; of a split that `linnet prepare` wrote with the labels' names, not their ids."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +12,7 @@ from linnet.data.read.table import Row, Table, column_names
 from linnet.errors import DataError
 
 BATCH_ROWS = 16_384
+METADATA = b"linnet"  # under which the schema of a split says what its labels are; see linnet.data.split.files
 # Arrow tells of damage by its own errors, of bytes that don't unpack by OSError, of letters that aren't by ValueError.
 DAMAGE = (pa.ArrowException, OSError, ValueError)
 
@@ -34,14 +36,33 @@ def read_parquet(stream: IO[bytes], path: Path) -> Table:
 
 
 def _rows(file: pq.ParquetFile, path: Path) -> Iterator[Row]:
-    number = 0
+    number, names = 0, _label_names(file)
     try:
         for batch in file.iter_batches(BATCH_ROWS):
-            for values in zip(*map(_values, batch.columns), strict=True):
+            columns = list(map(_values, batch.columns))
+            if names:
+                place = batch.schema.get_field_index("label")
+                columns[place] = [_named(label, names) for label in columns[place]]
+            for values in zip(*columns, strict=True):
                 number += 1
                 yield number, values
     except DAMAGE as error:
         raise DataError(f"{path}, after row {number}: {_said(error)}. Write the file again.") from error
+
+
+def _label_names(file: pq.ParquetFile) -> list[str]:
+    """Label names by id of a split; of any other file none."""
+    try:
+        names: list[str] = json.loads((file.schema_arrow.metadata or {})[METADATA])["labels"]
+        return names
+    except (KeyError, ValueError, TypeError):
+        return []
+
+
+def _named(label: Any, names: list[str]) -> Any:
+    if isinstance(label, list):
+        return [_named(one, names) for one in label]
+    return names[label] if isinstance(label, int) and 0 <= label < len(names) else label
 
 
 def _values(column: pa.Array) -> list[Any]:

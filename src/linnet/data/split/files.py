@@ -21,11 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from linnet.data.read.parquet import METADATA
 from linnet.data.split.assign import NAMES
 from linnet.errors import DataError, LabelError, UsageError
 
 FORMAT = 2
-METADATA = b"linnet"
 ROW_GROUP = 65_536
 
 
