@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.split.files import METADATA, SplitWriter, read_split
+from linnet.data.read.parquet import METADATA
+from linnet.data.split.files import SplitWriter, read_split
 from linnet.errors import DataError, LabelError
 
 NAMES = ("anger", "joy", "fear")
