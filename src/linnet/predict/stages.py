@@ -14,6 +14,9 @@ from linnet.predict.plan import Plan
 from linnet.predict.runner import Runner
 from linnet.text import Encoding, Place, Tokenizer
 
+# Of the smaller model's batches at least: what a call costs by itself is much beside its few operations.
+FAST_BATCH_TOKENS = 1024
+
 # Of one text: by the model's tokenizer, and of a cascade by the smaller model's after it.
 Encodings = tuple[Encoding, ...]
 
@@ -95,7 +98,7 @@ class Cascade:
         settings: The manifest's.
         full: The full model.
         tokenizer: The smaller model's.
-        plan: How that is run; the smaller one has as many threads.
+        plan: How that is run; the smaller one has as many threads, and its own batches.
         labels: Names of the logits, of both.
 
     Raises:
@@ -111,7 +114,8 @@ class Cascade:
         plan: Plan,
         labels: Sequence[str],
     ):
-        plan = replace(plan, engine=bundle.DEFAULT_ENGINE, variant=bundle.FLOAT32)
+        tokens = max(plan.max_batch_tokens, FAST_BATCH_TOKENS)
+        plan = replace(plan, engine=bundle.DEFAULT_ENGINE, variant=bundle.FLOAT32, max_batch_tokens=tokens)
         # As `scale` does it, for what is answered is divided by the full model's temperature.
         temperature = full.temperature / settings.scale
         self._fast = Stage(folder / settings.model, tokenizer, temperature, plan, labels)
