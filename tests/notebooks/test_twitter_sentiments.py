@@ -11,7 +11,7 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "twitter_sentiments.ipynb"
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of jupyter_client's own
 def test_notebook_runs(tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient")
-    monkeypatch.setenv("SAMPLE", "600")
+    monkeypatch.setenv("SAMPLE", "1200")
     monkeypatch.setenv("WORK", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
