@@ -135,8 +135,14 @@ class Classifier:
         parts = [Answered.nothing(len(self.labels))]
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             cleaned = self._clean(texts[start : start + TEXTS_AT_ONCE], start)
-            parts.append(self.model(self.codec.encode(cleaned)))
+            parts.append(self._ask(cleaned))
         return Answered.join(parts)
+
+    def _ask(self, cleaned: Sequence[str]) -> Answered:
+        if not isinstance(self.model, Cascade):
+            return self.model(self.codec.encode(cleaned))
+        full, fast = self.codec.tokenizers  # the full model's reads only what is left to it
+        return self.model.ask(fast.encode(cleaned), lambda rest: full.encode([cleaned[i] for i in rest]))
 
     def _clean(self, texts: Sequence[str], first: int) -> list[str]:
         cleaned = []

@@ -1,6 +1,6 @@
 """Token ids in, logits out: by one model, or by two of which the smaller is asked first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -123,13 +123,22 @@ class Cascade:
 
     def __call__(self, texts: Sequence[Encodings]) -> Answered:
         """Answer encoded texts."""
-        found = self._fast([encodings[1:] for encodings in texts])
+        return self.ask([encodings[1] for encodings in texts], lambda rest: [texts[i][0] for i in rest])
+
+    def ask(self, fast: Sequence[Encoding], full: Callable[[list[int]], Sequence[Encoding]]) -> Answered:
+        """Answer texts of which the smaller model has the encodings; the full one's are asked for where it is not sure.
+
+        Args:
+            fast: Of n texts, by the smaller model's tokenizer.
+            full: Gives those of some of them, by the full model's.
+        """
+        found = self._fast([(encoding,) for encoding in fast])
         logits, truncated = found.logits * np.float32(self._settings.scale), found.truncated
         sure = sureness(found.logits, self._settings.temperature) >= self._settings.threshold
         rest = np.flatnonzero(~sure).tolist()
         if rest:
-            full = self._full([texts[i] for i in rest])
-            logits[rest], truncated[rest] = full.logits, full.truncated
+            others = self._full([(encoding,) for encoding in full(rest)])
+            logits[rest], truncated[rest] = others.logits, others.truncated
         return Answered(logits, truncated, sure)
 
     def answering(self, encodings: Encodings) -> tuple[Stage, NDArray[np.float32]]:
