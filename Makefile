@@ -15,7 +15,7 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/pip install --quiet -r requirements.txt
 	@touch $(READY)
 
-demo: $(READY)  ## the main job, offline: generated tweets to a served classifier
+demo: $(READY)  ## the main job: generated tweets to a served classifier
 	$(BIN)/python scripts/demo.py
 
 test: $(READY)  ## the tests
