@@ -31,10 +31,10 @@ NESTED_AMPERSAND = re.compile(r"&(?:amp;)+")
 # No character has a number of nine digits, and int(), which html.unescape calls, refuses 4,300 of them.
 OVERLONG_NUMBER = re.compile(r"&#[0-9]{9,};?")
 MAX_UNESCAPES = 8
+UNASSIGNED = "\U000e1fff"  # which no vocabulary has
 # Normalising sorts each run of marks in quadratic time, so a run is cut where the Stream-Safe Text Format
 # of UAX #15 would break it. The pattern finds more than marks (emoji, say); `_cut_marks` tells them apart.
 MAX_MARKS = 30
-UNASSIGNED = "\U000e1fff"  # which no vocabulary has
 MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_MARKS + 1},}}")
 
 

@@ -82,7 +82,8 @@ def _collect(collector: Collector, settings: DataConfig, split: int) -> Opened:
     except DataError as error:
         if split == MAIN:
             raise
-        raise type(error)(f"{NAMES[split].capitalize()} file {settings.source}: {error}") from error
+        error.args = (f"{NAMES[split].capitalize()} file {settings.source}: {error}",)  # of whatever kind it is
+        raise
     return opened
 
 

@@ -94,11 +94,10 @@ class _Job:
 
     def stream(self, to: IO[bytes]) -> Scored:
         """Write to an open stream."""
-        with self._progress() as task, disk_errors(Path("the standard output")):
-            to.write(self._table.head())
+        _send(to, self._table.head())
+        with self._progress() as task:
             for part in self._table.parts(self._table.start):
-                to.write(self._answer(part, task))
-                to.flush()
+                _send(to, self._answer(part, task))
         return self._scored(0)
 
     def write(self, target: Target, overwrite: bool) -> Scored:
@@ -179,6 +178,12 @@ class _Job:
         reasons = {name.removeprefix(UNSCORED): n for name, n in counts.most_common() if name.startswith(UNSCORED)}
         named = ("rows", "scored", "truncated", "abstained", "unlabelled")
         return Scored(**{name: counts[name] for name in named}, reasons=reasons, resumed=resumed)
+
+
+def _send(to: IO[bytes], data: bytes) -> None:
+    with disk_errors(Path("the standard output")):
+        to.write(data)
+        to.flush()
 
 
 def answer(classifier: Classifier, part: Part) -> list[Answer]:
