@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 from linnet import bundle
 from linnet.errors import BundleError
 from linnet.predict.answers import softmax
-from linnet.predict.plan import Plan
+from linnet.predict.plan import MAX_BATCH_TOKENS, Plan
 from linnet.predict.runner import Runner
 from linnet.text import Encoding, Place, Tokenizer
-
-# Of the smaller model's batches at least: what a call costs by itself is much beside its few operations.
-FAST_BATCH_TOKENS = 1024
 
 # Of one text: by the model's tokenizer, and of a cascade by the smaller model's after it.
 Encodings = tuple[Encoding, ...]
@@ -114,7 +111,8 @@ class Cascade:
         plan: Plan,
         labels: Sequence[str],
     ):
-        tokens = max(plan.max_batch_tokens, FAST_BATCH_TOKENS)
+        # What a call costs by itself is much beside a small model's few operations.
+        tokens = max(plan.max_batch_tokens, MAX_BATCH_TOKENS)
         plan = replace(plan, engine=bundle.DEFAULT_ENGINE, variant=bundle.FLOAT32, max_batch_tokens=tokens)
         # As `scale` does it, for what is answered is divided by the full model's temperature.
         temperature = full.temperature / settings.scale
