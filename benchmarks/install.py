@@ -25,7 +25,7 @@ from rich.table import Table
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from linnet.bundle import CARD, PROOF, REFERENCE, TOKENIZER, write_manifest
+from linnet.bundle import CARD, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
 from linnet.export.graph import write_graph
 from linnet.files import canonical_json, write_text
 from linnet.lineage import lineage
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         bundle = make_bundle(Path(folder) / "bundle")
         found = measure(python, bundle, arguments.rounds)
         size = sum(packages.values())
-        model = (bundle / "model.onnx").stat().st_size / 1e6
+        model = Bundle.read(bundle).model_bytes() / 1e6
     results = {"site_packages_mb": size, **found, "packages_mb": packages, "model_mb": model, "limits": LIMITS}
     results |= {"cores": os.cpu_count(), "rounds": arguments.rounds, "lineage": lineage()}
     write_text(arguments.out, canonical_json(results))

@@ -2,6 +2,7 @@
 
     bundle/
       model.onnx       the graph in float32: input_ids, attention_mask -> logits
+      model.onnx.data  its large weights, of which an engine copies nothing when it starts; so of every graph
       model.*.onnx     the same in other precisions, such as model.int8-dynamic.onnx
       tokenizer.json   text to ids
       fast.onnx        of a cascade, the graph that is asked first
@@ -30,8 +31,9 @@ from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
 from linnet.mask import Personal
 
-# 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows float32 alone.
-FORMAT = 4
+# 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows float32 alone; 4 keeps
+# all weights in the graphs.
+FORMAT = 5
 MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD, HOST = (
     "manifest.json",
     "proof.json",
@@ -40,6 +42,7 @@ MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD, HOST = (
     "README.md",
     "host.json",
 )
+WEIGHTS = ".data"  # after the name of a graph, the file of its large weights
 FLOAT32 = "fp32"  # the precision that every bundle has
 DEFAULT_ENGINE = "onnxruntime"
 REQUIRED_FILES = {PROOF, REFERENCE, TOKENIZER, CARD}
@@ -244,6 +247,11 @@ class Bundle:
                 f"{', '.join(engines[variant])}. Its {PROOF} says why; or export it where {engine} is installed."
             )
         return self.path / self.manifest.models[variant]
+
+    def model_bytes(self) -> int:
+        """Size of the graph in float32 with all its weights."""
+        name, files = self.manifest.models[FLOAT32], self.manifest.files
+        return sum(files[part].bytes for part in (name, name + WEIGHTS) if part in files)
 
     def verify(self) -> "Bundle":
         """Check every file against the manifest, and the proof; give the bundle back.

@@ -7,25 +7,22 @@ takes linear time on any text, and masking a masked text changes nothing.
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Literal
 
 Personal = Literal["email", "phone", "handle"]
 
-# A mark left behind would join the replacement in normal form C ("@user" and a caron make "@useř"), so marks
-# count as part of the word they follow. The planes above hold selectors alone, which join nothing.
-MARK = "".join(mark for mark in map(chr, range(0x300, 0x1F000)) if unicodedata.category(mark).startswith("M"))
-WORD = rf"\w{MARK}"
-
+# In these patterns WORD stands for what a word is made of: see `_compiled`.
 # The look-behind and the possessive quantifiers see to it that no run of characters is read more than twice.
 # Addresses that touch are taken as one, as nothing would tell where the next one starts.
-ADDRESS = rf"[{WORD}.%+-]++@(?:[{WORD}-]++\.)+[^\W\d_][{WORD}-]++"
-EMAIL = re.compile(rf"(?<![{WORD}.%+-])(?:{ADDRESS})++")
-HANDLE = re.compile(rf"(?<![{WORD}])@\w[{WORD}]*+")
+ADDRESS = r"[WORD.%+-]++@(?:[WORD-]++\.)+[^\W\d_][WORD-]++"
+EMAIL = rf"(?<![WORD.%+-])(?:{ADDRESS})++"
+HANDLE = r"(?<![WORD])@\w[WORD]*+"
 
 # Digits in groups, as long as they go on; a comma or colon between two digits makes it a price or a time.
 DIGITS = re.compile(r"\+?\(?[0-9]++(?:(?:[ .()/-]{1,3}+|[,:])[0-9]++)*+")
-BEFORE = re.compile(rf"(?<=[{WORD}@#$€£¥/=])")
-AFTER = re.compile(rf"[{WORD}@%€£°]")
+BEFORE = r"(?<=[WORD@#$€£¥/=])"
+AFTER = r"[WORD@%€£°]"
 LONGEST = 32  # characters of a telephone number with all its separators
 FEWEST_DIGITS, MOST_DIGITS = 7, 15  # of ITU-T E.164, and of a local number
 NO_PHONE = re.compile(
@@ -54,10 +51,22 @@ def mask(text: str, kinds: Sequence[str]) -> str:
     return text
 
 
+@cache
+def _word() -> str:
+    # A mark left behind would join the replacement in normal form C ("@user" and a caron make "@useř"), so marks
+    # count as part of the word they follow. The planes above hold selectors alone, which join nothing.
+    return r"\w" + "".join(mark for mark in map(chr, range(0x300, 0x1F000)) if unicodedata.category(mark)[0] == "M")
+
+
+@cache  # and not at the import, as to find all marks would be a twentieth of what a service takes to start
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace("WORD", _word()))
+
+
 def _phones(run: re.Match[str]) -> str:
     """A run of digits with its telephone numbers replaced: it is one as a whole, or some of its pieces are."""
     text = run.string
-    free = not BEFORE.match(text, run.start()), not AFTER.match(text, run.end())
+    free = not _compiled(BEFORE).match(text, run.start()), not _compiled(AFTER).match(text, run.end())
     if _is_phone(run[0]) and all(free):
         return "<phone>"
     pieces = run[0].split(" ")
@@ -102,7 +111,7 @@ def _is_phone(run: str) -> bool:
 
 # In the order in which they are replaced: an address holds what looks like a handle, and a handle may hold digits.
 PERSONAL: dict[str, Callable[[str], str]] = {
-    "email": lambda text: EMAIL.sub("<email>", text) if "@" in text else text,
-    "handle": lambda text: HANDLE.sub("@user", text) if "@" in text else text,
+    "email": lambda text: _compiled(EMAIL).sub("<email>", text) if "@" in text else text,
+    "handle": lambda text: _compiled(HANDLE).sub("@user", text) if "@" in text else text,
     "phone": lambda text: DIGITS.sub(_phones, text),
 }

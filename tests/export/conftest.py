@@ -1,14 +1,16 @@
 """Exports without their slowest part."""
 
-import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 from linnet.export import stage
+from linnet.export.model_file import write_model
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> None:
     """Takes the session's graph of the same checkpoint instead of exporting it each time, which takes seconds."""
-    monkeypatch.setattr(stage, "write_graph", lambda model, path, opset: shutil.copy(bundle / "model.onnx", path))
+    graph = bundle / "model.onnx"
+    monkeypatch.setattr(stage, "write_graph", lambda model, path, opset: write_model(onnx.load(graph), path))

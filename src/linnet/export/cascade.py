@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from linnet.bundle import Bundle, Cascade
@@ -24,6 +25,7 @@ from linnet.data import Split
 from linnet.errors import LabelError, UsageError
 from linnet.evaluate.intervals import Agreement, largest_drop
 from linnet.export import proof
+from linnet.export.model_file import write_model
 from linnet.predict import Classifier
 from linnet.predict.plan import Choice, Plan
 from linnet.predict.stages import sureness
@@ -163,7 +165,7 @@ class Front:
 
     def copy(self, folder: Path) -> None:
         """Put the smaller model into the bundle that is being made."""
-        shutil.copyfile(self._classifier.bundle.model_path(), folder / MODEL)
+        write_model(onnx.load(self._classifier.bundle.model_path()), folder / MODEL)
         shutil.copyfile(self._classifier.bundle.tokenizer_path, folder / TOKENIZER)
 
     def compare(self, full: Classifier, cascade: Classifier, detail: str) -> dict[str, Any]:

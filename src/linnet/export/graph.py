@@ -1,4 +1,4 @@
-"""A torch model as one self-contained ONNX file: input_ids, attention_mask -> logits, any batch, any length."""
+"""A torch model as an ONNX model: input_ids, attention_mask -> logits, any batch, any length."""
 
 import io
 import logging
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from linnet.errors import ModelError
 from linnet.export.first_token import only_first_token
+from linnet.export.model_file import write_model
 
 LARGEST = 2**31 - 2**20  # bytes; protobuf ends at 2 GB, and the graph needs some beside its weights
 # What the exporter says of its own doings; each is torch's to mend and changes nothing in the graph.
@@ -38,7 +39,8 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
 
     Args:
         model: In evaluation mode; takes int64 `input_ids` and `attention_mask` of shape (batch, sequence).
-        path: The file to write. Its weights lie in it, and nothing of this machine's paths does.
+        path: The file to write, and beside it the large weights (`linnet.export.model_file`). Nothing of this
+            machine's paths lies in either.
         opset: Version of ONNX's operators.
 
     Raises:
@@ -74,7 +76,7 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
     except (torch.onnx.OnnxExporterError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         reason = str(error.__cause__ or error).strip().partition("\n")[0]  # pages of advice to torch's authors follow
         raise ModelError(f"torch can't export this {type(model).__name__} to ONNX opset {opset}: {reason}") from error
-    path.write_bytes(graph.SerializeToString(deterministic=True))
+    write_model(graph, path)
 
 
 @contextmanager

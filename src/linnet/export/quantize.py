@@ -21,6 +21,7 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from linnet.errors import MissingExtraError
+from linnet.export.model_file import write_model
 from linnet.predict.onnx_engine import INPUTS
 
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]  # input_ids and attention_mask, both (rows, length)
@@ -46,6 +47,7 @@ def dynamic(source: Path, target: Path, leave_out: Sequence[str], _: Sequence[Ba
             weight_type=QuantType.QInt8,
             nodes_to_exclude=list(leave_out),
         )
+    write_model(onnx.load(target), target)
 
 
 def static(source: Path, target: Path, leave_out: Sequence[str], batches: Sequence[Batch]) -> None:
@@ -76,7 +78,7 @@ def static(source: Path, target: Path, leave_out: Sequence[str], batches: Sequen
             subset_size=len(batches),
             ignored_scope=nncf.IgnoredScope(names=list(leave_out)) if leave_out else None,
         )
-    target.write_bytes(quantized.SerializeToString(deterministic=True))
+    write_model(quantized, target)
 
 
 def most_hurt_first(source: Path, batches: Sequence[Batch]) -> list[str]:

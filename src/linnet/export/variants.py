@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from linnet.bundle import DEFAULT_ENGINE, FLOAT32
 from linnet.errors import BundleError, LinnetError, MissingExtraError, ModelError, StorageError
 from linnet.export.gate import Answers, Gate
+from linnet.export.model_file import remove_model
 from linnet.export.quantize import Batch, dynamic, most_hurt_first, static
 from linnet.files import disk_errors
 from linnet.predict.batching import pad, token_budget_batches
@@ -90,7 +91,7 @@ class Trial:
                 made.models[variant] = file.name
                 made.engines[variant] = made.engines.get(variant, []) + accepted
             elif variant in QUANTIZED:
-                file.unlink(missing_ok=True)
+                remove_model(file)
         return made
 
     def _try_engines(self, variant: str, file: Path) -> Iterator[dict[str, Any]]:

@@ -41,8 +41,10 @@ def open_engine(path: Path, plan: Plan) -> Engine:
 
     Raises:
         MissingExtraError: The engine is not installed.
-        BundleError: There is no such engine, or it can't load the graph.
+        BundleError: There is no such engine, or no such file, or it can't load the graph.
     """
+    if not path.is_file():
+        raise BundleError(f"{path} can't be read: no such file.")
     num_threads = plan.num_threads or max(1, available_cores() // plan.num_sessions)
     if plan.engine == "openvino":
         return OpenVinoEngine(path, num_threads, plan.num_sessions, PRECISION.get(plan.variant, "f32"))

@@ -31,8 +31,6 @@ class OpenVinoEngine:
     """
 
     def __init__(self, path: Path, num_threads: int = 0, num_sessions: int = 1, precision: str = "f32"):
-        if not path.is_file():
-            raise BundleError(f"{path} can't be read: no such file.")
         core = _core()
         try:
             able, name = (core.get_property("CPU", key) for key in ("OPTIMIZATION_CAPABILITIES", "FULL_DEVICE_NAME"))
@@ -51,8 +49,7 @@ class OpenVinoEngine:
             "ENABLE_CPU_PINNING": False,  # the cores are shared with the rest of the service
         }
         try:
-            # By its path: weights outside of the file are then looked for in its folder, and refused elsewhere.
-            model = core.read_model(path)
+            model = core.read_model(path)  # by its path, as weights may lie beside it
             _check_names(path, model)
             compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:

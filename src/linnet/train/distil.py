@@ -67,7 +67,7 @@ def distil(config: Config, teacher: Path, splits: Path, directory: Path, overwri
         answers = ask(master, texts + validate.texts, kept, stopped, group)
         facts = {
             "teacher_name": master.name,
-            "teacher_bytes": master.bundle.model_path().stat().st_size,
+            "teacher_bytes": master.bundle.model_bytes(),
             "teacher_trained_elsewhere": trained_elsewhere(splits, master.bundle.manifest),
             "rows": {"train": len(learn), "texts": len(others.texts)},
             "source": others.facts,
