@@ -31,8 +31,8 @@ from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
 from linnet.mask import Personal
 
-# 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows float32 alone; 4 keeps
-# all weights in the graphs.
+# 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows float32 alone; in 4
+# all weights lie in the graphs.
 FORMAT = 5
 MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD, HOST = (
     "manifest.json",

@@ -24,7 +24,8 @@ class OnnxEngine:
         num_threads: Threads of one `run`; 0: one for each core this process may use.
 
     Raises:
-        BundleError: The file can't be loaded, weights lie outside of its folder, or its inputs and output are not those expected.
+        BundleError: The file can't be loaded, weights lie outside of its folder, or its inputs and output are not
+            those expected.
     """
 
     def __init__(self, path: Path, num_threads: int = 0):
