@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(json.dumps(_run_one(*arguments.one, texts=arguments.texts)))
         return
     splits = arguments.splits or arguments.run / "splits"
-    results: dict[str, Any] = {"cores": os.cpu_count(), "texts": arguments.texts, "shapes": {}, "lineage": lineage()}
+    results = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.is_file() else {"shapes": {}}
     with tempfile.TemporaryDirectory() as folder:
         for shape in arguments.shapes:
             place = (
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             results["shapes"][shape] = _measure(place, splits, arguments)
             if shape == "run":
                 results["accuracy"] = _accuracy(place, splits, arguments.judged)
-    write_text(arguments.out, canonical_json(results))
+            write_text(arguments.out, canonical_json(results))  # now, as the next may fail
     _show(results)
 
 
@@ -86,7 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, metavar="DIR", help="a run of Linnet's, with checkpoint and bundle")
     parser.add_argument("--splits", type=Path, metavar="DIR", help="other splits than the run's own")
-    parser.add_argument("--shapes", nargs="+", choices=("run", "base"), default=["run", "base"], help="which models")
+    parser.add_argument(
+        "--shapes",
+        nargs="+",
+        choices=("run", "base"),
+        default=["run", "base"],
+        help="which models (both); FILE keeps the others",
+    )
     parser.add_argument("--texts", type=int, default=1024, metavar="N", help="texts timed in each run (1,024)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each, in turns (5)")
     parser.add_argument("--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)")
@@ -149,7 +155,8 @@ def _measure(place: Path, splits: Path, arguments: argparse.Namespace) -> dict[s
     chosen = _choices(place / "bundle", arguments.budget)
     names = [*PEERS, *chosen]
     rounds = [{name: _ask(arguments, name, place, splits) for name in names} for _ in range(arguments.rounds)]
-    return {"plans": chosen, "rounds": rounds, "peak": _ask(arguments, "peak", place, splits)}
+    facts = {"cores": os.cpu_count(), "texts": arguments.texts, "lineage": lineage()}
+    return {"plans": chosen, "rounds": rounds, "peak": _ask(arguments, "peak", place, splits), **facts}
 
 
 def _choices(bundle: Path, budget: float) -> dict[str, Any]:
@@ -300,7 +307,7 @@ def cost(exact: NDArray[np.bool_], right: NDArray[np.bool_]) -> dict[str, Any]:
 def _show(results: dict[str, Any]) -> None:
     for shape, found in results["shapes"].items():
         rounds, plans = found["rounds"], found["plans"]
-        title = f"{shape}: {results['cores']} cores, {results['texts']:,} texts, medians of {len(rounds)} rounds"
+        title = f"{shape}: {found['cores']} cores, {found['texts']:,} texts, medians of {len(rounds)} rounds"
         table = Table(title=title, title_justify="left")
         for header in ("", "texts a second", *(f"times {name}" for name in PEERS), "share of peak"):
             table.add_column(header, justify="right" if header else "left")

@@ -1,10 +1,12 @@
 """Tiny real things: a tokenizer of a few words, a one-layer DistilBERT, a small labelled file."""
 
 import csv
+import fcntl
 import json
 import os
 import random
 import resource
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +19,8 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches out
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models gain nothing from threads, and threads fight over few cores
+
+Once = Callable[[str, Callable[[Path], Any]], Path]
 
 WORDS = "good bad day film love hate the a is was not very so my i it this and rain sun".split()
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -75,6 +79,26 @@ def files_of_at_most() -> Callable[[int], AbstractContextManager[None]]:
             signal.signal(signal.SIGXFSZ, handler)
 
     return limited
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes a folder, by its name, once for all processes that test at the same time."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def once(name: str, make: Callable[[Path], Any]) -> Path:
+        folder, making = root / name / "it", root / name / "making"
+        folder.parent.mkdir(exist_ok=True)
+        with (root / name / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                shutil.rmtree(making, ignore_errors=True)
+                make(making)
+                making.rename(folder)
+        return folder
+
+    return once
 
 
 @pytest.fixture(scope="session")
@@ -195,35 +219,30 @@ def unlabelled_tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tone_checkpoint(tone_splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tone_checkpoint(tone_splits: Path, once: Once) -> Path:
     """A small encoder, trained by Linnet on the tones from nothing."""
     from linnet.config import load_config
     from linnet.train import train
 
-    directory = tmp_path_factory.mktemp("tones") / "checkpoint"
     recipe = {"learning_rate": 1e-3, "num_train_epochs": 8, "metric_for_best_model": "eval_f1"}
     overrides = {"model.name_or_path": "scratch", "model.max_length": 64, "train.early_stopping_patience": 8}
-    train(load_config(overrides=overrides | {f"train.{k}": v for k, v in recipe.items()}), tone_splits, directory)
-    return directory
+    config = load_config(overrides=overrides | {f"train.{k}": v for k, v in recipe.items()})
+    return once("tone_checkpoint", lambda directory: train(config, tone_splits, directory))
 
 
 @pytest.fixture(scope="session")
-def tone_bundle(tone_checkpoint: Path, tone_splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tone_bundle(tone_checkpoint: Path, tone_splits: Path, once: Once) -> Path:
     """The tones' checkpoint as a proven bundle."""
     from linnet.config import load_config
     from linnet.export import export
 
-    directory = tmp_path_factory.mktemp("tones") / "bundle"
-    overrides = {"model.max_length": 64, "run.name": "tones", "evaluate.bootstrap_resamples": 300}
-    export(load_config(overrides=overrides), tone_checkpoint, tone_splits, directory)
-    return directory
+    config = load_config(overrides={"model.max_length": 64, "run.name": "tones", "evaluate.bootstrap_resamples": 300})
+    return once("tone_bundle", lambda directory: export(config, tone_checkpoint, tone_splits, directory))
 
 
 @pytest.fixture(scope="session")
 def checkpoint(encoder: Path, splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The encoder fine-tuned on the splits in a few seconds, in Hugging Face layout, without a training.json."""
-    import shutil
-
     import numpy as np
     import torch
     from transformers import DistilBertForSequenceClassification
@@ -256,11 +275,10 @@ def checkpoint(encoder: Path, splits: Path, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def bundle(checkpoint: Path, splits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(checkpoint: Path, splits: Path, once: Once) -> Path:
     """The checkpoint as a proven bundle. Tests that change one copy it first."""
     from linnet.config import load_config
     from linnet.export import export
 
-    directory = tmp_path_factory.mktemp("exported") / "bundle"
-    export(load_config(overrides={"model.max_length": 64, "run.name": "tiny"}), checkpoint, splits, directory)
-    return directory
+    config = load_config(overrides={"model.max_length": 64, "run.name": "tiny"})
+    return once("bundle", lambda directory: export(config, checkpoint, splits, directory))

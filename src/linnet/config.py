@@ -218,6 +218,7 @@ class ServeConfig(Section):
     max_queue_tokens: Positive
     max_wait_seconds: float = Field(gt=0, allow_inf_nan=False)
     timeout_seconds: float = Field(gt=0, le=3600)
+    max_connections: Positive
     client_timeout_seconds: float = Field(gt=0, le=3600)
     worker_timeout_seconds: float = Field(gt=0, le=3600)
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig]

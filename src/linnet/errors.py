@@ -156,6 +156,14 @@ class StorageError(LinnetError):
     code = "storage_failed"
 
 
+class OutOfMemoryError(LinnetError):
+    """The system gave no more memory."""
+
+    exit_code = 9
+    http_status = 503
+    code = "out_of_memory"
+
+
 class ServiceError(LinnetError):
     """A service that was asked refused, failed or can't be reached.
 

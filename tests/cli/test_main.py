@@ -10,7 +10,7 @@ import pytest
 
 from linnet import __version__
 from linnet.cli.main import COMMANDS, build_parser, main
-from linnet.errors import BundleError, LinnetError, UsageError
+from linnet.errors import BundleError, LinnetError, OutOfMemoryError, UsageError
 
 LINNET = [sys.executable, "-m", "linnet.cli.main"]
 HEAVY = {"torch", "transformers", "numpy", "onnxruntime", "tokenizers", "fastapi", "pydantic", "rich", "sklearn"}
@@ -106,6 +106,14 @@ def test_a_defect_shows_its_traceback_and_asks_for_a_report(failing, capsys):
     shown = capsys.readouterr().err
     assert "ZeroDivisionError: division by zero" in shown
     assert shown.endswith("linnet: this is a defect of Linnet. Please report it with the lines above.\n")
+
+
+def test_memory_that_ran_out_is_no_defect(failing, capsys):
+    failing(MemoryError())
+    assert main(["serve", "x"]) == OutOfMemoryError.exit_code == 9
+    assert capsys.readouterr().err.startswith("linnet: Memory ran out; files that were not finished were not written.")
+    assert main(["serve", "x", "--debug"]) == 9
+    assert "MemoryError" in capsys.readouterr().err
 
 
 def test_an_interruption_exits_as_shells_have_it(failing, capsys):

@@ -1,12 +1,16 @@
 """Requests that come at once, that wait, that leave: each gets its own answer, or none is computed."""
 
+import functools
+
 import anyio
 import httpx2
 import pytest
 
 from linnet.config import ArmConfig
+from linnet.serve.app import create_app
 from linnet.serve.failures import Refusal
 from linnet.serve.service import Service
+from linnet.serve.workers import Full
 
 
 def client_of(app) -> httpx2.AsyncClient:
@@ -89,6 +93,68 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(bundle, config
             assert all(one.answer for one in found if not isinstance(one, Refusal))
         finally:
             await service.stop()
+
+    anyio.run(run)
+
+
+def test_a_full_service_refuses_before_it_reads_the_body(bundle, config):
+    small = config.model_copy(update={"serve": config.serve.model_copy(update={"max_queue_tokens": 10})})
+    service = Service(small, str(bundle))
+    app = create_app(service)
+
+    async def receive():
+        raise AssertionError("the body was read")
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def run():
+        async with app.router.lifespan_context(app), client_of(app) as client, anyio.create_task_group() as tasks:
+            (arm,) = service.arms
+            (worker,) = arm.pool._workers.values()
+            worker.process.send_signal(19)
+            for _ in range(3):  # one with the worker, and two that fill the queue
+                tasks.start_soon(functools.partial(client.post, "/v1/predict", json={"texts": ["good good good"]}))
+                await anyio.sleep(0.1)
+            for path in ("/v1/predict", "/v1/explain", "/invocations"):
+                sent.clear()
+                scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": []}
+                await app(scope, receive, send)
+                assert sent[0]["status"] == 429
+                assert int(dict(sent[0]["headers"])[b"retry-after"]) >= 1
+            assert (await client.get("/healthz")).status_code == 200
+            worker.process.send_signal(18)
+
+    anyio.run(run)
+
+
+def test_there_is_room_while_one_model_that_answers_has_some(bundle, config, reseal, tmp_path):
+    other = reseal(tmp_path / "other", name="other")
+    arms = {
+        "other": ArmConfig(bundle=str(other), share=0.5),
+        "aside": ArmConfig(bundle=str(other), share=1.0, shadow=True),
+    }
+    service = Service(config.model_copy(update={"serve": config.serve.model_copy(update={"arms": arms})}), str(bundle))
+
+    async def run():
+        with pytest.raises(Refusal, match="not started"):
+            service.check_room()
+        async with service.running():
+
+            def full(name):
+                def check():
+                    raise Full(3.0)
+
+                service.arms.named(name).pool.check = check
+
+            full("champion")
+            service.check_room()
+            full("other")
+            with pytest.raises(Refusal) as caught:  # though the shadow has room
+                service.check_room()
+            assert (caught.value.status_code, caught.value.headers) == (429, {"Retry-After": "4"})
 
     anyio.run(run)
 

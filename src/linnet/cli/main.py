@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from linnet.cli import distil, evaluate, explain, export, keys, optimize, prepare, run, score, serve, train, tune
-from linnet.errors import LinnetError, StorageError, UsageError
+from linnet.errors import LinnetError, OutOfMemoryError, StorageError, UsageError
 
 COMMANDS = {
     "run": run,
@@ -84,9 +84,20 @@ def _run(argv: Sequence[str] | None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         raise
+    except MemoryError as error:
+        return _report(_memory_error(error), arguments)
     except Exception as error:
         return _report(error, arguments)
     return 0
+
+
+def _memory_error(error: MemoryError) -> OutOfMemoryError:
+    known = OutOfMemoryError(
+        "Memory ran out; files that were not finished were not written. Take fewer rows (data.sample), end what else "
+        "runs here, or take a machine with more memory."
+    )
+    known.__cause__, known.__traceback__ = error, error.__traceback__
+    return known
 
 
 def _report(error: Exception, arguments: argparse.Namespace) -> int:

@@ -60,7 +60,8 @@ def create_app(
             yield
 
     def around(app: ASGIApp) -> ASGIApp:
-        app = LimitBody(Direct(app, DIRECT | sagemaker.DIRECT), service.settings.max_body_bytes)
+        app = Direct(app, DIRECT | sagemaker.DIRECT, service.check_room)
+        app = LimitBody(app, service.settings.max_body_bytes)
         if keys:
             app = Access(app, keys, quotas)
         app = CatchDefects(app)

@@ -19,17 +19,19 @@ class Connection(HttpToolsProtocol):
     """Uvicorn's connection, which by itself waits for a request without end, and for a head of any size.
 
     A request must have come whole, body included, so many seconds after the connection was made or its first byte came;
-    an answer must be taken within as many. There is one timer, for that costs a request nothing.
+    an answer must be taken within as many. There is one timer, for that costs a request nothing. A connection too many
+    is told so, and closed.
 
     Args:
         seconds: The time a client has.
+        most: Connections there may be at once.
         observe: Is told of each request that is refused here; see `IdentifyRequests`.
         options: Uvicorn's own.
     """
 
-    def __init__(self, *, seconds: float, observe: Observe, **options: Any):
+    def __init__(self, *, seconds: float, most: int, observe: Observe, **options: Any):
         super().__init__(**options)
-        self._seconds, self._observe = seconds, observe
+        self._seconds, self._most, self._observe = seconds, most, observe
         self._timer: asyncio.TimerHandle | None = None
         self._reading_since: float | None = None  # a request is under way, or its first byte is waited for
         self._writing_since: float | None = None  # the client doesn't take what is sent to it
@@ -41,6 +43,9 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._reading_since = self.loop.time()
         self._look_after(self._seconds)
+        if len(self.connections) > self._most:
+            message = f"Expected at most {self._most:,} connections at once; there are more. Share them, or try again."
+            self._refuse(429, "too_many_connections", message, "retry-after: 1\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
@@ -119,7 +124,7 @@ class Connection(HttpToolsProtocol):
             message = f"Expected a whole request within {self._seconds:g} s; it did not come. Send it faster."
             self._refuse(408, "request_too_slow", message)
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def _refuse(self, status: int, code: str, message: str, header: str = "") -> None:
         """Answer a request that is not whole, and so never came to the app, and end the connection."""
         identity = new_id()
         waited = self.loop.time() - (self._reading_since or self.loop.time())
@@ -130,7 +135,7 @@ class Connection(HttpToolsProtocol):
             body = json.dumps({"error": error}).encode()
             head = (
                 f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
-                f"content-length: {len(body)}\r\n{HEADER.lower()}: {identity}\r\nconnection: close\r\n\r\n"
+                f"content-length: {len(body)}\r\n{HEADER.lower()}: {identity}\r\n{header}connection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
         self.transport.close()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from fastapi import Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from linnet.serve.failures import answer_failure
+from linnet.serve.failures import Refusal, answer_failure, refused
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -16,10 +16,11 @@ class Direct:
     Args:
         app: The framework's application, which describes these routes too.
         endpoints: The path of a route that takes POST, to what answers it.
+        check: Raises a refusal where no endpoint could do more than refuse, which spares reading the request.
     """
 
-    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint]):
-        self._app, self._endpoints = app, endpoints
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint], check: Callable[[], None]):
+        self._app, self._endpoints, self._check = app, endpoints, check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
@@ -28,6 +29,11 @@ class Direct:
             await self._app(scope, receive, send)
             return
         scope["state"]["route"] = scope["path"]
+        try:
+            self._check()
+        except Refusal as refusal:
+            await refused(scope, refusal)(scope, receive, send)
+            return
         request = Request(scope, receive, send)
         try:
             response = await endpoint(request)

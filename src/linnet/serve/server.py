@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import logging.config
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from linnet.serve.tracing import start_tracing
 # Orchestrators kill after 30, of which the workers and the prediction log get 8.
 GRACE_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that it is they who close
+OTHER_FILES = 64  # than connections, that the process has open: workers, the prediction log, libraries
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 logger = logging.getLogger("linnet.serve")
 say = partial(print, flush=True)  # a script that reads the line through a pipe waits for it
@@ -84,14 +86,19 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
         logging.config.dictConfig(log_config)
         spans, service = start_tracing(), Service(config, str(bundle))
         app = create_app(service, keys, quotas, spans)
-        observe, seconds = app.state.watch.metrics.observe_request, config.serve.client_timeout_seconds
+        connection = partial(
+            Connection,
+            seconds=config.serve.client_timeout_seconds,
+            most=_connections(config.serve.max_connections),
+            observe=app.state.watch.metrics.observe_request,
+        )
         settings = uvicorn.Config(
             app,
             log_config=log_config,
             access_log=False,  # it would log paths; `linnet.serve` logs routes
             server_header=False,
             proxy_headers=False,
-            http=partial(Connection, seconds=seconds, observe=observe),  # type: ignore[arg-type]
+            http=connection,  # type: ignore[arg-type]
             ws="none",
             lifespan="off",  # it is begun before the server, so that what can't be served ends it in a sentence
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -146,6 +153,25 @@ async def _read_anew(service: Service) -> None:
         logger.error("SIGHUP: the models at work go on, as others can't be used: %s", error)
     else:
         logger.info("SIGHUP: at work are %s", ", ".join(f"{arm.name} {arm.pool.bundle.digest[:12]}" for arm in arms))
+
+
+def _connections(asked: int) -> int:
+    """So many connections as are asked for, or as the limit of open files leaves, which is raised as far as may be."""
+    needed, (limit, highest) = asked + OTHER_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return asked
+    if limit < needed:
+        limit = needed if highest == resource.RLIM_INFINITY else min(needed, highest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, highest))
+    if limit < needed:
+        logger.warning(
+            "at most %d connections are taken at once, as the system lets a process open %d files (ulimit -n); "
+            "serve.max_connections asks for %d",
+            limit - OTHER_FILES,
+            limit,
+            asked,
+        )
+    return min(asked, limit - OTHER_FILES)
 
 
 @contextmanager

@@ -254,6 +254,21 @@ class Service:
             if arm.role != "shadow" and arm.pool.unready:
                 raise Refusal(503, "not_ready", arm.pool.unready, headers={"Retry-After": "1"})
 
+    def check_room(self) -> None:
+        """Pass if there is room for a text of some model whose answers are returned.
+
+        Raises:
+            Refusal: The service has not started, or there is none.
+        """
+        refusals = []
+        for arm in self.arms:
+            if arm.role != "shadow":
+                try:
+                    return self._check_room(arm)
+                except Refusal as refusal:
+                    refusals.append(refusal)
+        raise refusals[0]
+
     def check_count(self, texts: int) -> None:
         """Pass if a request has as many texts as one may have.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from linnet.data import Split
 from linnet.errors import DataError, LabelError
+from linnet.progress import progress
 from linnet.text import Tokenizer
 from linnet.train.functions import Layout
 
@@ -93,8 +94,13 @@ def check_rows(split: Split) -> None:
         raise DataError(f"The {split.name} split holds no rows. Prepare it from more.")
 
 
-def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
+def encode(split: Split, tokenizer: Tokenizer, shown: bool = True) -> Encoded:
     """Tokenise a split.
+
+    Args:
+        split: The split.
+        tokenizer: The model's.
+        shown: Whether progress is shown.
 
     Raises:
         DataError: The split holds no rows.
@@ -108,11 +114,13 @@ def encode(split: Split, tokenizer: Tokenizer) -> Encoded:
             f"for 0 to {len(split.label_names) - 1} alone. Run `linnet prepare` again."
         )
     parts, lengths, truncated = [], [0], 0
-    for start in range(0, len(split), TEXTS_AT_ONCE):
-        encodings = tokenizer.encode(split.texts[start : start + TEXTS_AT_ONCE])
-        parts += [np.asarray(encoding.ids, np.int32) for encoding in encodings]
-        lengths += [len(encoding.ids) for encoding in encodings]
-        truncated += sum(encoding.truncated for encoding in encodings)
+    with progress(f"encode {split.name}", len(split), "texts", shown=shown) as task:
+        for start in range(0, len(split), TEXTS_AT_ONCE):
+            encodings = tokenizer.encode(split.texts[start : start + TEXTS_AT_ONCE])
+            parts += [np.asarray(encoding.ids, np.int32) for encoding in encodings]
+            lengths += [len(encoding.ids) for encoding in encodings]
+            truncated += sum(encoding.truncated for encoding in encodings)
+            task.advance(len(encodings))
     return Encoded(split.name, np.concatenate(parts), np.cumsum(lengths, dtype=np.int64), split.labels, truncated)
 
 

@@ -241,7 +241,8 @@ def make_loop(config: Config, material: Material, encoder: Encoder, group: Group
     tokenizer = encoder.tokenizer(config.model.max_length)
     model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, _dropouts(settings)).to(device())
     precision = choose_precision(settings.bf16, model.config.hidden_size, device())
-    encoded = [encode(split, tokenizer) for split in (lesson.split if lesson else learn, material.validation)]
+    splits = lesson.split if lesson else learn, material.validation
+    encoded = [encode(split, tokenizer, group.first) for split in splits]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
     seed = settings.seed + group.rank  # the processes of a run drop different things, though they began with one head
     if not group.first:

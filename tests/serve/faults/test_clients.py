@@ -3,13 +3,16 @@
 import asyncio
 import json
 import random
+import resource
 import signal
 import socket
 import struct
 
 import pytest
 
-from .conftest import with_signal
+from linnet.serve.server import _connections as connections_of
+
+from .conftest import serving, with_signal
 from .load import LOST, Client, Load, read_reply, until
 
 BODY = json.dumps({"texts": ["good day"] * 3}).encode()
@@ -66,6 +69,54 @@ def test_a_request_that_does_not_come_whole_in_time_is_refused(server, expected,
         assert await counted(server, 408) == before + 30
 
     asyncio.run(run())
+
+
+def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(bundle, expected):
+    async def run(server):
+        load = Load(server.port, expected)
+        held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+        async with asyncio.timeout(20):
+            for _ in range(5):
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                reply = await read_reply(reader)
+                assert (reply.status, reply.code, reply.headers["retry-after"]) == (429, "too_many_connections", "1")
+                assert await reader.read() == b""
+                writer.close()
+            held.pop()[1].close()
+            await until(answers(server.port))
+        tally = await load.during(asyncio.sleep(0.3), connections=1)
+        assert tally.answered and not tally.failed
+        for _, writer in held:
+            writer.close()
+
+    with serving(bundle, serve__max_connections=3) as server:
+        asyncio.run(run(server))
+
+
+def answers(port):
+    async def asked():
+        client = Client(port)
+        try:
+            return (await client.ask("GET", "/healthz")).status == 200
+        finally:
+            client.close()
+
+    return asked
+
+
+def test_the_limit_of_open_files_is_raised_for_connections_or_leaves_fewer(monkeypatch, caplog):
+    limits = 100, 1000
+    monkeypatch.setattr(resource, "getrlimit", lambda which: limits)
+    raised = []
+    monkeypatch.setattr(resource, "setrlimit", lambda which, pair: raised.append(pair))
+    assert connections_of(30) == 30 and not raised
+    assert connections_of(500) == 500 and raised == [(564, 1000)] and not caplog.records
+    assert connections_of(5000) == 936 and raised[1:] == [(1000, 1000)]
+    assert "at most 936 connections" in caplog.text
+    limits = 100, resource.RLIM_INFINITY
+    assert connections_of(5000) == 5000 and raised[2:] == [(5064, resource.RLIM_INFINITY)]
+    limits = resource.RLIM_INFINITY, resource.RLIM_INFINITY
+    assert connections_of(5000) == 5000 and len(raised) == 3
 
 
 async def counted(server, status):
