@@ -25,8 +25,8 @@ def in_loop(test):
     return asyncio.run(run())
 
 
-@given(lengths=lengths, budget=st.integers(1, 700), gone=st.sets(st.integers(0, 59)))
-def test_every_job_is_taken_once_the_oldest_first_and_within_the_budget(lengths, budget, gone):
+@given(lengths=lengths, budget=st.integers(1, 700), gone=st.sets(st.integers(0, 59)), workers=st.integers(1, 5))
+def test_every_job_is_taken_once_the_oldest_first_and_within_the_budget(lengths, budget, gone, workers):
     def test():
         queue = Queue(10**9, 1e9, budget)
         jobs = [Job(length) for length in lengths]
@@ -37,7 +37,7 @@ def test_every_job_is_taken_once_the_oldest_first_and_within_the_budget(lengths,
         taken = []
         while len(taken) < len(alive):
             oldest = next(job for job in alive if job not in taken)
-            batch = queue._batch() if queue.check() is None else []
+            batch = queue._batch(workers) if queue.check() is None else []
             assert oldest in batch
             assert len(batch) == 1 or len(batch) * max(job.tokens for job in batch) <= budget
             taken += batch
@@ -101,10 +101,47 @@ def test_what_has_waited_too_long_shows_that_nobody_takes():
         queue.put([Job(1)])
         clock.now = 1.9
         queue.put([Job(1)])
-        clock.now = 2.1
-        assert queue.age == pytest.approx(2.1)
-        with pytest.raises(Full):
+        clock.now = 3.9
+        queue.put([Job(1)])
+        clock.now = 4.1  # twice as long as what comes may have to wait
+        assert queue.age == pytest.approx(4.1)
+        with pytest.raises(Full) as full:
             queue.put([Job(1)])
+        assert full.value.retry_after == pytest.approx(2.05)
+
+    in_loop(test)
+
+
+def test_a_queue_that_was_filled_at_once_lets_in_as_much_as_is_computed():
+    def test():
+        clock = Clock()
+        queue = Queue(10**9, 2.0, 100, clock)
+        queue.computed([Job(100)], 0.1, workers=1)  # 1,000 tokens a second
+        queue.put([Job(10) for _ in range(200)])
+        for _ in range(60):
+            batch = queue._batch(1)
+            seconds = len(batch) / 100
+            clock.now += seconds
+            queue.computed(batch, seconds, workers=1)
+            with pytest.raises(Full):
+                while True:
+                    queue.put([Job(10)])
+            assert 195 <= len(queue) <= 205  # also while the first 200 wait
+
+    in_loop(test)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "workers", "taken"), [(20, 1, 10), (20, 2, 10), (12, 2, 6), (12, 3, 4), (4, 3, 4), (6, 1, 6), (1, 5, 1)]
+)
+def test_a_batch_leaves_the_other_workers_their_share(waiting, workers, taken):
+    def test():
+        queue = Queue(10**9, 1e9, 100)
+        queue.put([Job(10) for _ in range(waiting)])
+        sizes = []
+        while len(queue):
+            sizes.append(len(queue._batch(workers)))
+        assert sizes[0] == taken
 
     in_loop(test)
 
@@ -114,8 +151,8 @@ def test_what_goes_alone_is_taken_alone():
         queue = Queue(10**9, 1e9, 512)
         jobs = [Job(5), Job(100, message={"explain": "a"}), Job(6)]
         queue.put(jobs)
-        assert queue._batch() == [jobs[0], jobs[2]]
-        assert queue._batch() == [jobs[1]]
+        assert queue._batch(1) == [jobs[0], jobs[2]]
+        assert queue._batch(1) == [jobs[1]]
 
     in_loop(test)
 

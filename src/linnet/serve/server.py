@@ -1,6 +1,7 @@
 """The process: bind, load, announce, run until told to stop, drain, end well."""
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import logging.config
@@ -136,6 +137,8 @@ async def _serve(
         async with app.router.lifespan_context(app):
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
+            gc.collect()
+            gc.freeze()  # what is there now stays, and looking through it again would hold all requests up
             bundle = service.arms.champion.pool.bundle
             line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {_url(listener)}"
             await Server(settings, address, lambda: announce(line)).serve(sockets=[listener])

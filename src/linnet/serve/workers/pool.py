@@ -213,7 +213,7 @@ class Pool:
 
     async def _feed(self, worker: Worker) -> None:
         while True:
-            jobs = await self.queue.take()
+            jobs = await self.queue.take(max(len(self._workers), 1))
             try:
                 await self._compute(worker, jobs)
             except BaseException:

@@ -12,6 +12,10 @@ from linnet.predict.batching import BATCH_COST, FEW, token_budget_batches
 from linnet.predict.stages import Encodings
 
 SMOOTHING = 0.1  # the weight of the latest batch in the speed that waits are estimated by
+# Times the wait that is estimated the oldest may really have waited. At 1, a queue that was filled at once would let nothing
+# in until it is empty.
+LATE = 2
+FEWEST = 3 * BATCH_COST  # tokens that a batch may have in any case: fewer cost mostly what a batch costs by itself
 TELLING = 4  # times what a batch costs by itself its tokens must be, to tell how fast batches are
 
 
@@ -105,8 +109,9 @@ class Queue:
             Full: There is none.
         """
         self._forget()
-        if self._jobs and (self.tokens + tokens > self._max_tokens or max(self.wait, self.age) > self._max_wait):
-            raise Full(max(self.wait, self.age))
+        wait = max(self.wait, self.age / LATE)
+        if self._jobs and (self.tokens + tokens > self._max_tokens or wait > self._max_wait):
+            raise Full(wait)
 
     def put(self, jobs: Sequence[Job]) -> None:
         """Let jobs wait, all or none of them.
@@ -123,15 +128,15 @@ class Queue:
         self.tokens += tokens
         self._filled.set()
 
-    async def take(self) -> list[Job]:
+    async def take(self, workers: int = 1) -> list[Job]:
         """The next batch, once there is one: the oldest job and what is most like it in length, in the order of age.
 
-        Whoever takes it says `computed` when it is.
+        It leaves the others of so many workers their share of what waits. Whoever takes it says `computed` when it is.
         """
         while True:
             self._forget()
             if self._jobs:
-                batch = self._batch()
+                batch = self._batch(workers)
                 self.computing += len(batch)
                 return batch
             self._filled.clear()
@@ -162,19 +167,20 @@ class Queue:
         while self._jobs and self._jobs[0].done.done():
             self.tokens -= self._jobs.popleft().tokens
 
-    def _batch(self) -> list[Job]:
+    def _batch(self, workers: int) -> list[Job]:
         oldest = self._jobs[0]
         waiting = [job for job in self._jobs if not job.done.done()]
-        chosen = {oldest} if oldest.message is not None else set(self._like(oldest, waiting))
+        chosen = {oldest} if oldest.message is not None else set(self._like(oldest, waiting, workers))
         self._jobs = deque(job for job in waiting if job not in chosen)
         self.tokens = sum(job.tokens for job in self._jobs)
         return [job for job in waiting if job in chosen]
 
-    def _like(self, oldest: Job, waiting: Sequence[Job]) -> list[Job]:
+    def _like(self, oldest: Job, waiting: Sequence[Job], workers: int) -> list[Job]:
         """The batch that a job is in where what waits is split at the least cost; of many the nearest in length."""
         texts = [job for job in waiting if job.message is None]
         if len(texts) > FEW:
             texts = sorted(texts, key=lambda job: abs(job.tokens - oldest.tokens))[:FEW]  # stable: it is the first
         place = texts.index(oldest)
-        batches = token_budget_batches([job.tokens for job in texts], self._max_batch_tokens)
+        share = max(sum(job.tokens for job in texts) // workers, FEWEST)
+        batches = token_budget_batches([job.tokens for job in texts], min(share, self._max_batch_tokens))
         return next([texts[i] for i in batch] for batch in batches if place in batch)
