@@ -31,6 +31,7 @@ check: $(READY)  ## lint and type-check
 
 bench: $(READY)  ## the benchmarks: make bench DATA=FILE MODEL=ENCODER
 	@test -n "$(DATA)" -a -n "$(MODEL)" || { echo "Usage: make bench DATA=FILE MODEL=ENCODER"; exit 2; }
+	@command -v wrk >/dev/null || { echo "The service's benchmark needs wrk: apt-get install wrk"; exit 2; }
 	$(BIN)/pip install --quiet -r requirements-bench.txt
 	$(BIN)/python benchmarks/accuracy.py --data "$(DATA)" --model "$(MODEL)"
 	$(BIN)/python benchmarks/prepare.py --data "$(DATA)"

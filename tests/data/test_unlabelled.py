@@ -47,7 +47,7 @@ def written(path, content):
         ("a.csv", '"0","9","Mon","NO_QUERY","me","one text"\n"4","9","Mon","NO_QUERY","you","another"\n', {}),
         ("a.txt", "__label__x one text\n__label__y __label__x another\n", {}),
         ("texts", "one text\nanother", {}),
-        ("a.txt.gz", gzip.compress(b"one text\nanother\n"), {}),
+        ("a.txt.gz", gzip.compress(b"one text\nanother\n", mtime=0), {}),
         ("a.txt", "one text\nanother\n".encode("utf-8-sig"), {}),
         ("a.csv", "text,label\none text,0\nanother,\n", {"label_column": "nowhere"}),
     ],

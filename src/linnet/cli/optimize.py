@@ -53,7 +53,7 @@ def show(found: dict[str, Any]) -> None:
         table.add_row(row["variant"], row["engine"], *numbers, *speed, style="bold" if best else None)
     Console().print(table)
     for left in found["left_out"]:
-        print(f"Left out: {left['variant']} in {left['engine']}: {left['reason']}.")
+        print(f"Left out: {left['variant']} in {left['engine']}: {left['reason'].rstrip('.')}.")
     print(
         f"Fastest for {found['goal']}: {' '.join(f'{key}={value}' for key, value in found['plan'].items())}, "
         f"{found['speedup']:.2f} times float32 in ONNX Runtime with its defaults; {found['padding']:.1%} padding."

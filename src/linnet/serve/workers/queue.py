@@ -12,8 +12,8 @@ from linnet.predict.batching import BATCH_COST, FEW, token_budget_batches
 from linnet.predict.stages import Encodings
 
 SMOOTHING = 0.1  # the weight of the latest batch in the speed that waits are estimated by
-# Times the wait that is estimated the oldest may really have waited. At 1, a queue that was filled at once would let nothing
-# in until it is empty.
+# Times the wait that is estimated the oldest may really have waited. At 1, a queue that was filled at once would let
+# nothing in until it is empty.
 LATE = 2
 FEWEST = 3 * BATCH_COST  # tokens that a batch may have in any case: fewer cost mostly what a batch costs by itself
 TELLING = 4  # times what a batch costs by itself its tokens must be, to tell how fast batches are
