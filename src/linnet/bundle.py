@@ -2,7 +2,7 @@
 
     bundle/
       model.onnx       the graph in float32: input_ids, attention_mask -> logits
-      model.onnx.data  its large weights, of which an engine copies nothing when it starts; so of every graph
+      model.onnx.data  its large weights, which an engine maps into memory; so of every graph
       model.*.onnx     the same in other precisions, such as model.int8-dynamic.onnx
       tokenizer.json   text to ids
       fast.onnx        of a cascade, the graph that is asked first
@@ -20,6 +20,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -252,6 +253,16 @@ class Bundle:
         """Size of the graph in float32 with all its weights."""
         name, files = self.manifest.models[FLOAT32], self.manifest.files
         return sum(files[part].bytes for part in (name, name + WEIGHTS) if part in files)
+
+    def stamps(self) -> dict[str, tuple[int, int, int]]:
+        """Of each file of weights that is there: its inode, its bytes, and when it was written to last, in ns."""
+        found = {}
+        for name in self.manifest.files:
+            if name.endswith(WEIGHTS):
+                with suppress(FileNotFoundError):
+                    stat = (self.path / name).stat()
+                    found[name] = stat.st_ino, stat.st_size, stat.st_mtime_ns
+        return found
 
     def verify(self) -> "Bundle":
         """Check every file against the manifest, and the proof; give the bundle back.

@@ -14,7 +14,7 @@
     ├── TrainingError           exit 6   HTTP 500   training can't go on
     │   └── StoppedError        exit 130 HTTP 500   training was asked to stop, and can be gone on with
     ├── StorageError            exit 7   HTTP 507   the disk refused a write
-    ├── OutOfMemoryError        exit 9   HTTP 503   the system gave no more memory
+    ├── OutOfMemoryError        exit 9   HTTP 500   the system gave no more memory
     └── ServiceError            exit 8   HTTP 502   a service that was asked did not answer
 
 A message says what was expected, what came, and what to do next. An error that is not in this tree
@@ -158,10 +158,9 @@ class StorageError(LinnetError):
 
 
 class OutOfMemoryError(LinnetError):
-    """The system gave no more memory."""
+    """The system gave Python no more memory; of an engine it is a `BundleError`, while training a `TrainingError`."""
 
     exit_code = 9
-    http_status = 503
     code = "out_of_memory"
 
 

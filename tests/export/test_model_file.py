@@ -59,7 +59,17 @@ def test_engines_answer_as_if_they_lay_in_it(written, tmp_path, name):
     np.testing.assert_array_equal(parts.run(IDS, np.ones_like(IDS)), whole.run(IDS, np.ones_like(IDS)))
 
 
-def test_they_are_mapped_and_not_copied(written):
+def test_a_file_of_that_name_in_the_current_folder_is_not_theirs(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("m.onnx.data").write_bytes(b"another's")
+    write_model(model(), tmp_path / "m.onnx")
+    assert Path("m.onnx.data").read_bytes() == b"another's"
+    engine = open_engine(tmp_path / "m.onnx", Plan())
+    np.testing.assert_allclose(engine.run(IDS, np.ones_like(IDS)), TABLE[IDS].sum(axis=1), rtol=1e-5)
+
+
+def test_tables_are_mapped(written):
     engine = open_engine(written, Plan())
     assert str(written.with_name("m.onnx.data")) in Path("/proc/self/maps").read_text()
     assert engine.run(IDS, np.ones_like(IDS)).shape == (1, TABLE.shape[1])

@@ -132,7 +132,8 @@ def test_a_queue_that_was_filled_at_once_lets_in_as_much_as_is_computed():
 
 
 @pytest.mark.parametrize(
-    ("waiting", "workers", "taken"), [(20, 1, 10), (20, 2, 10), (12, 2, 6), (12, 3, 4), (4, 3, 4), (6, 1, 6), (1, 5, 1)]
+    ("waiting", "workers", "taken"),
+    [(20, 1, 10), (20, 2, 10), (12, 2, 6), (12, 3, 4), (4, 3, 4), (6, 1, 6), (1, 5, 1)],
 )
 def test_a_batch_leaves_the_other_workers_their_share(waiting, workers, taken):
     def test():
@@ -142,6 +143,16 @@ def test_a_batch_leaves_the_other_workers_their_share(waiting, workers, taken):
         while len(queue):
             sizes.append(len(queue._batch(workers)))
         assert sizes[0] == taken
+
+    in_loop(test)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_where_much_waits_batches_are_as_full_for_many_workers(workers):
+    def test():
+        queue = Queue(10**9, 1e9, 512)
+        queue.put([Job(10) for _ in range(1000)])
+        assert len(queue._batch(workers)) == 26  # of the 128 that a batch is chosen of
 
     in_loop(test)
 

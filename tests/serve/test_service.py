@@ -1,6 +1,7 @@
 """Requests that come at once, that wait, that leave: each gets its own answer, or none is computed."""
 
 import functools
+import shutil
 
 import anyio
 import httpx2
@@ -115,9 +116,12 @@ def test_a_full_service_refuses_before_it_reads_the_body(bundle, config):
             (arm,) = service.arms
             (worker,) = arm.pool._workers.values()
             worker.process.send_signal(19)
-            for _ in range(3):  # one with the worker, and two that fill the queue
-                tasks.start_soon(functools.partial(client.post, "/v1/predict", json={"texts": ["good good good"]}))
-                await anyio.sleep(0.1)
+            ask = functools.partial(client.post, "/v1/predict", json={"texts": ["good good good"]})
+            with anyio.fail_after(20):
+                for waiting in (0, 1, 2):  # one with the worker, and two that fill the queue
+                    tasks.start_soon(ask)
+                    while (arm.pool.queue.computing, len(arm.pool.queue)) != (1, waiting):
+                        await anyio.sleep(0.01)
             for path in ("/v1/predict", "/v1/explain", "/invocations"):
                 sent.clear()
                 scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": []}
@@ -155,6 +159,33 @@ def test_there_is_room_while_one_model_that_answers_has_some(bundle, config, res
             with pytest.raises(Refusal) as caught:  # though the shadow has room
                 service.check_room()
             assert (caught.value.status_code, caught.value.headers) == (429, {"Retry-After": "4"})
+
+    anyio.run(run)
+
+
+def test_weights_that_are_written_to_while_they_are_served_are_told(bundle, config, tmp_path):
+    here, weights = tmp_path / "here", tmp_path / "here" / "model.onnx.data"
+    shutil.copytree(bundle, here)
+    service = Service(config, str(here))
+
+    async def run():
+        async with service.running():
+            first = service.arms.champion.pool
+            shutil.copytree(here, tmp_path / "new")
+            here.rename(tmp_path / "old")
+            (tmp_path / "new").rename(here)
+            service.check_ready()  # another folder in its place changes nothing of what is mapped
+            await service.swap()
+            assert service.arms.champion.pool is first
+        async with service.running():
+            first = service.arms.champion.pool
+            weights.write_bytes(weights.read_bytes())
+            with pytest.raises(Refusal, match=r"The weights of .*here were written to while they are served") as caught:
+                service.check_ready()
+            assert (caught.value.status_code, caught.value.code) == (503, "not_ready")
+            await service.swap()
+            assert service.arms.champion.pool is not first
+            service.check_ready()
 
     anyio.run(run)
 

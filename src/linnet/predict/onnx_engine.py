@@ -38,7 +38,7 @@ class OnnxEngine:
         options.log_severity_level = FATAL
         try:
             self._session = onnxruntime.InferenceSession(
-                path,  # and not its bytes: weights that lie beside it are mapped into memory, which copies nothing
+                path,  # and not its bytes: weights that lie beside it are mapped into memory
                 sess_options=options,
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=SLOWER,

@@ -15,7 +15,7 @@ from linnet.serve.direct import Direct
 from linnet.serve.failures import CatchDefects, handle_failures
 from linnet.serve.identity import IdentifyRequests
 from linnet.serve.keys import Keys
-from linnet.serve.limits import LimitBody
+from linnet.serve.limits import LimitBody, RefuseSurplus
 from linnet.serve.quota import Quotas
 from linnet.serve.routes import DIRECT, router
 from linnet.serve.schemas import ExplainRequest, FeedbackRequest, PredictRequest, SwapRequest
@@ -64,7 +64,7 @@ def create_app(
         app = LimitBody(app, service.settings.max_body_bytes)
         if keys:
             app = Access(app, keys, quotas)
-        app = CatchDefects(app)
+        app = CatchDefects(RefuseSurplus(app))
         if spans:
             app = spans.around(app)
         # The outermost, so that every failure has an id to name.

@@ -139,7 +139,8 @@ async def open_arms(
         ProofError: A bundle's proof is missing or failed.
     """
     check_arms(settings)
-    at_work = {(arm.name, arm.pool.bundle.digest, arm.pool.bundle.path): arm.pool for arm in known}
+    kept = [arm for arm in known if not arm.pool.changed]
+    at_work = {(arm.name, arm.pool.bundle.digest, arm.pool.bundle.path): arm.pool for arm in kept}
     bundles = {name: await asyncio.to_thread(_verified, Path(arm.bundle)) for name, arm in settings.items()}
     check_labels([*(arm.pool.bundle for arm in known), *bundles.values()])
     made: list[Pool] = []

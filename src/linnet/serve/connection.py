@@ -9,8 +9,10 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from linnet.serve.identity import HEADER, NO_ROUTE, Observe, new_id
+from linnet.serve.limits import SURPLUS
 
 MAX_HEAD_BYTES = 65_536
+SPARE = 64  # connections too many that are still listened to, for probes and so that the others are told
 
 logger = logging.getLogger("linnet.serve")
 
@@ -19,8 +21,8 @@ class Connection(HttpToolsProtocol):
     """Uvicorn's connection, which by itself waits for a request without end, and for a head of any size.
 
     A request must have come whole, body included, so many seconds after the connection was made or its first byte came;
-    an answer must be taken within as many. There is one timer, for that costs a request nothing. A connection too many
-    is told so, and closed.
+    an answer must be taken within as many. There is one timer, for that costs a request nothing. Requests on a
+    connection too many are marked so, for `RefuseSurplus`, and it is closed after the first; many more are cut off.
 
     Args:
         seconds: The time a client has.
@@ -36,6 +38,7 @@ class Connection(HttpToolsProtocol):
         self._reading_since: float | None = None  # a request is under way, or its first byte is waited for
         self._writing_since: float | None = None  # the client doesn't take what is sent to it
         self._in_head, self._head_bytes = True, 0
+        self._surplus = False
         self._answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -43,9 +46,10 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._reading_since = self.loop.time()
         self._look_after(self._seconds)
-        if len(self.connections) > self._most:
-            message = f"Expected at most {self._most:,} connections at once; there are more. Share them, or try again."
-            self._refuse(429, "too_many_connections", message, "retry-after: 1\r\n")
+        too_many = len(self.connections) - self._most
+        self._surplus = too_many > 0
+        if too_many > SPARE:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
@@ -93,6 +97,9 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
+        if self._surplus:
+            cycle.scope["state"][SURPLUS] = self._most
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
 
     def _mark_left(self) -> None:
@@ -124,7 +131,7 @@ class Connection(HttpToolsProtocol):
             message = f"Expected a whole request within {self._seconds:g} s; it did not come. Send it faster."
             self._refuse(408, "request_too_slow", message)
 
-    def _refuse(self, status: int, code: str, message: str, header: str = "") -> None:
+    def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer a request that is not whole, and so never came to the app, and end the connection."""
         identity = new_id()
         waited = self.loop.time() - (self._reading_since or self.loop.time())
@@ -135,7 +142,7 @@ class Connection(HttpToolsProtocol):
             body = json.dumps({"error": error}).encode()
             head = (
                 f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
-                f"content-length: {len(body)}\r\n{HEADER.lower()}: {identity}\r\n{header}connection: close\r\n\r\n"
+                f"content-length: {len(body)}\r\n{HEADER.lower()}: {identity}\r\nconnection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
         self.transport.close()

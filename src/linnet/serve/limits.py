@@ -3,7 +3,36 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from linnet.serve.failures import CLIENT_LEFT, Refusal
+from linnet.serve.failures import CLIENT_LEFT, Refusal, refused
+
+SURPLUS = "surplus"  # in the state of a request on a connection too many: how many there may be
+PROBES = {"/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/metrics"}
+
+
+class RefuseSurplus:
+    """ASGI middleware: refuses requests on connections too many with 429, but for those by which a service is watched.
+
+    The body is read first and thrown away: where a connection is closed before, its client may not see the answer.
+
+    Args:
+        app: What other requests are passed on to.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        most = scope["state"].get(SURPLUS) if scope["type"] == "http" else None
+        if most is None or scope["path"] in PROBES:
+            await self._app(scope, receive, send)
+            return
+        while (await receive()).get("more_body", False):
+            pass
+        message = f"Expected at most {most:,} connections at once; there are more. Share them, or try again."
+        headers = {"Retry-After": "1", "Connection": "close"}
+        refusal = Refusal(429, "too_many_connections", message, headers=headers)
+        await refused(scope, refusal)(scope, receive, send)
 
 
 class LimitBody:

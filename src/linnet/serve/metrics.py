@@ -25,7 +25,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from linnet.predict import Prediction
 from linnet.serve.failures import CLIENT_LEFT
 
-SHED = "overloaded"  # the code of what is refused as the queue is full
+SHED = {"overloaded", "too_many_connections"}  # codes of what is refused as there is too much
 NO_LABEL = "(none)"
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -177,7 +177,7 @@ class Metrics:
             code: The failure's code, where it failed.
         """
         status = status or CLIENT_LEFT[0]
-        outcome = "shed" if code == SHED else "answered" if status < 400 else "failed"
+        outcome = "shed" if code in SHED else "answered" if status < 400 else "failed"
         self._requests[route, outcome, str(status)].inc()
         self._request_seconds[route, outcome].observe(seconds)
 

@@ -20,7 +20,7 @@ from linnet.config import Config
 from linnet.errors import LinnetError, UsageError
 from linnet.serve.access import keys_for
 from linnet.serve.app import create_app
-from linnet.serve.connection import Connection
+from linnet.serve.connection import SPARE, Connection
 from linnet.serve.failures import Refusal
 from linnet.serve.logs import logging_config
 from linnet.serve.quota import Quotas
@@ -30,7 +30,7 @@ from linnet.serve.tracing import start_tracing
 # Orchestrators kill after 30, of which the workers and the prediction log get 8.
 GRACE_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that it is they who close
-OTHER_FILES = 64  # than connections, that the process has open: workers, the prediction log, libraries
+OTHER_FILES = 64 + SPARE  # than connections, that the process has open: workers, the prediction log, libraries
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 logger = logging.getLogger("linnet.serve")
 say = partial(print, flush=True)  # a script that reads the line through a pipe waits for it
@@ -159,13 +159,22 @@ async def _read_anew(service: Service) -> None:
 
 
 def _connections(asked: int) -> int:
-    """So many connections as are asked for, or as the limit of open files leaves, which is raised as far as may be."""
+    """So many connections as are asked for, or as the limit of open files leaves, which is raised as far as may be.
+
+    Raises:
+        UsageError: It leaves none.
+    """
     needed, (limit, highest) = asked + OTHER_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return asked
     if limit < needed:
         limit = needed if highest == resource.RLIM_INFINITY else min(needed, highest)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, highest))
+    if limit <= OTHER_FILES:
+        raise UsageError(
+            f"The system lets a process open {limit} files; the service needs {OTHER_FILES} beside its connections: "
+            "raise the limit (ulimit -n)."
+        )
     if limit < needed:
         logger.warning(
             "at most %d connections are taken at once, as the system lets a process open %d files (ulimit -n); "

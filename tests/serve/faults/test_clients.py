@@ -10,6 +10,9 @@ import struct
 
 import pytest
 
+from linnet.errors import UsageError
+from linnet.serve.connection import SPARE
+from linnet.serve.server import OTHER_FILES
 from linnet.serve.server import _connections as connections_of
 
 from .conftest import serving, with_signal
@@ -76,11 +79,24 @@ def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(bundle,
         load = Load(server.port, expected)
         held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
         async with asyncio.timeout(20):
-            for _ in range(5):
+            for size in (0, 100, 64_000, 900_000) * 5:
                 reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
                 reply = await read_reply(reader)
                 assert (reply.status, reply.code, reply.headers["retry-after"]) == (429, "too_many_connections", "1")
                 assert await reader.read() == b""
+                writer.close()
+            watching = Client(server.port)
+            for path in ("/healthz", "/readyz", "/metrics"):
+                reply = await watching.ask("GET", path)
+                watching.close()
+                assert reply.status == 200
+                watching = Client(server.port)
+            assert 'outcome="shed",route="(no route)",status="429"} 20.0' in reply.body.decode()
+            more = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(SPARE + 20)]
+            cut = await asyncio.gather(*(left_alone(reader) for reader, _ in more))
+            assert not all(cut) and any(cut)
+            for _, writer in more:
                 writer.close()
             held.pop()[1].close()
             await until(answers(server.port))
@@ -91,6 +107,17 @@ def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(bundle,
 
     with serving(bundle, serve__max_connections=3) as server:
         asyncio.run(run(server))
+
+
+async def left_alone(reader):
+    """Whether a connection is still open after a moment."""
+    try:
+        async with asyncio.timeout(0.5):
+            return await reader.read(1) != b""
+    except TimeoutError:
+        return True
+    except ConnectionResetError:
+        return False
 
 
 def answers(port):
@@ -105,18 +132,21 @@ def answers(port):
 
 
 def test_the_limit_of_open_files_is_raised_for_connections_or_leaves_fewer(monkeypatch, caplog):
-    limits = 100, 1000
+    limits = 200, 1000
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits)
     raised = []
     monkeypatch.setattr(resource, "setrlimit", lambda which, pair: raised.append(pair))
     assert connections_of(30) == 30 and not raised
-    assert connections_of(500) == 500 and raised == [(564, 1000)] and not caplog.records
-    assert connections_of(5000) == 936 and raised[1:] == [(1000, 1000)]
-    assert "at most 936 connections" in caplog.text
+    assert connections_of(500) == 500 and raised == [(500 + OTHER_FILES, 1000)] and not caplog.records
+    assert connections_of(5000) == 1000 - OTHER_FILES and raised[1:] == [(1000, 1000)]
+    assert f"at most {1000 - OTHER_FILES} connections" in caplog.text
     limits = 100, resource.RLIM_INFINITY
-    assert connections_of(5000) == 5000 and raised[2:] == [(5064, resource.RLIM_INFINITY)]
+    assert connections_of(5000) == 5000 and raised[2:] == [(5000 + OTHER_FILES, resource.RLIM_INFINITY)]
+    limits = 60, 60
+    with pytest.raises(UsageError, match="lets a process open 60 files"):
+        connections_of(5000)
     limits = resource.RLIM_INFINITY, resource.RLIM_INFINITY
-    assert connections_of(5000) == 5000 and len(raised) == 3
+    assert connections_of(5000) == 5000 and len(raised) <= 4
 
 
 async def counted(server, status):

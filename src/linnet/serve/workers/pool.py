@@ -76,6 +76,7 @@ class Pool:
         self._reply_seconds = settings.worker_timeout_seconds
         self._workers: dict[int, Worker] = {}
         self._down: dict[int, str] = {}
+        self._stamps = bundle.stamps()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -118,8 +119,19 @@ class Pool:
         return [worker.process.pid for worker in self._workers.values()]
 
     @property
+    def changed(self) -> bool:
+        """Whether weights that the workers map were written to: they then answer what no proven model would."""
+        now = self.bundle.stamps()
+        return any(name in now and now[name] != was and now[name][0] == was[0] for name, was in self._stamps.items())
+
+    @property
     def unready(self) -> str | None:
-        """Why not all workers can answer; None if they can."""
+        """Why not all workers can answer as they should; None if they can."""
+        if self.changed:
+            return (
+                f"The weights of {self.bundle.path} were written to while they are served. Put the bundle into a new "
+                "folder and that to work (POST /admin/models), or start the service again."
+            )
         if not self._down:
             return None
         total, reason = self.choice.plan.num_sessions, next(iter(self._down.values()))

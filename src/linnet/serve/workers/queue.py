@@ -178,9 +178,9 @@ class Queue:
     def _like(self, oldest: Job, waiting: Sequence[Job], workers: int) -> list[Job]:
         """The batch that a job is in where what waits is split at the least cost; of many the nearest in length."""
         texts = [job for job in waiting if job.message is None]
+        share = max(sum(job.tokens for job in texts) // workers, FEWEST)
         if len(texts) > FEW:
             texts = sorted(texts, key=lambda job: abs(job.tokens - oldest.tokens))[:FEW]  # stable: it is the first
         place = texts.index(oldest)
-        share = max(sum(job.tokens for job in texts) // workers, FEWEST)
         batches = token_budget_batches([job.tokens for job in texts], min(share, self._max_batch_tokens))
         return next([texts[i] for i in batch] for batch in batches if place in batch)
