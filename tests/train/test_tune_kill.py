@@ -30,40 +30,49 @@ torch.set_num_threads(1)
 # What is imported when it is first used, so that no child has to.
 optuna.create_study(storage="sqlite://")
 plots.importance({"learning_rate": 1.0})
-here, splits, overrides = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-draw, kills = random.Random(int(sys.argv[4])), {"step": 0, "file": 0, "sql": 0}
+root, splits, overrides = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 config = load_config(overrides=overrides)
 FILES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym"}
 LONGEST = {"step": 40, "file": 150, "sql": 150}
-while True:
-    kind = draw.choice(sorted(LONGEST))
-    left = draw.randint(1, LONGEST[kind])
-    pid = os.fork()
-    if not pid:
 
-        def count(event):
-            global left
-            left -= event == kind
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
 
-        step = Loop._step
+def child(here, kind, left):
+    def count(event):
+        nonlocal left
+        left -= event == kind
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        def counted(self, rows):
-            count("step")
-            return step(self, rows)
+    step = Loop._step
 
-        Loop._step = counted
-        event.listen(Engine, "after_cursor_execute", lambda *_: count("sql"))
-        sys.addaudithook(lambda name, _: count("file") if name in FILES else None)
-        tune(config, splits, here / "study")
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    if not status:
-        break
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
-    kills[kind] += 1
-print(json.dumps(kills))
+    def counted(self, rows):
+        count("step")
+        return step(self, rows)
+
+    Loop._step = counted
+    event.listen(Engine, "after_cursor_execute", lambda *_: count("sql"))
+    sys.addaudithook(lambda name, _: count("file") if name in FILES else None)
+    tune(config, splits, here / "study")
+    os._exit(0)
+
+
+kills = studies = 0
+while kills < int(sys.argv[4]):
+    here, draw = root / str(studies), random.Random(studies)
+    here.mkdir()
+    while True:
+        kind = draw.choice(sorted(LONGEST))
+        left = draw.randint(1, LONGEST[kind])
+        pid = os.fork()
+        if not pid:
+            child(here, kind, left)
+        _, status = os.waitpid(pid, 0)
+        if not status:
+            break
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+        kills += 1
+    studies += 1
+print(studies)
 """
 
 
@@ -85,17 +94,13 @@ def test_killed_at_random_it_is_the_study_of_an_undisturbed_process(few, encoder
     overrides |= {"tune.n_startup_trials": 2, "tune.learning_rate": [1e-4, 1e9], "tune.num_train_epochs": [1, 3]}
     calm = tune(load_config(overrides=overrides), few, tmp_path / "calm")
     assert calm["states"]["complete"] and calm["states"]["pruned"] + calm["states"]["failed"]
-    kills, seed = {}, 0
-    while sum(kills.values()) < least:
-        here = tmp_path / str(seed)
-        here.mkdir()
-        command = [sys.executable, "-c", SCRIPT, here, few, json.dumps(overrides), str(seed)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
-        assert done.returncode == 0, done.stderr
-        for kind, number in json.loads(done.stdout).items():
-            kills[kind] = kills.get(kind, 0) + number
-        seed += 1
+    (tmp_path / "killed").mkdir()
+    command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", few, json.dumps(overrides), str(least)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment)
+    assert done.returncode == 0, done.stderr
+    for study in range(int(done.stdout)):
+        here = tmp_path / "killed" / str(study)
         results = json.loads((here / "study" / "study.json").read_text())
         for trial in [*results["trials"], *calm["trials"]]:
             trial.pop("seconds", None)

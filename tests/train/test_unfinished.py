@@ -29,40 +29,50 @@ from linnet.config import load_config
 from linnet.train import train
 
 torch.set_num_threads(1)
-here, splits, overrides = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-draw, kills = random.Random(int(sys.argv[4])), 0
+root, splits, overrides = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 config = load_config(overrides=overrides)
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym"}
-while True:
-    after_steps, at_event = draw.choice([(draw.randint(1, 14), None), (draw.randint(1, 14), draw.randint(1, 25))])
-    pid = os.fork()
-    if not pid:
-        from linnet.train.loop import Loop
 
-        step, seen = Loop._step, [0, 0]
 
-        def kill_in_time(self, rows):
-            seen[0] += 1
-            if seen[0] == after_steps and at_event is None:
+def child(here, after_steps, at_event):
+    from linnet.train.loop import Loop
+
+    step, seen = Loop._step, [0, 0]
+
+    def kill_in_time(self, rows):
+        seen[0] += 1
+        if seen[0] == after_steps and at_event is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(self, rows)
+
+    def hook(name, arguments):
+        if at_event and seen[0] >= after_steps and name in EVENTS:
+            seen[1] += 1
+            if seen[1] == at_event:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return step(self, rows)
 
-        def hook(name, arguments):
-            if at_event and seen[0] >= after_steps and name in EVENTS:
-                seen[1] += 1
-                if seen[1] == at_event:
-                    os.kill(os.getpid(), signal.SIGKILL)
+    Loop._step = kill_in_time
+    sys.addaudithook(hook)
+    train(config, splits, here / "checkpoint")
+    os._exit(0)
 
-        Loop._step = kill_in_time
-        sys.addaudithook(hook)
-        train(config, splits, here / "checkpoint")
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    if not status:
-        break
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
-    kills += 1
-print(kills)
+
+kills = runs = 0
+while kills < int(sys.argv[4]):
+    here, draw = root / str(runs), random.Random(runs)
+    here.mkdir()
+    while True:
+        after_steps, at_event = draw.choice([(draw.randint(1, 14), None), (draw.randint(1, 14), draw.randint(1, 25))])
+        pid = os.fork()
+        if not pid:
+            child(here, after_steps, at_event)
+        _, status = os.waitpid(pid, 0)
+        if not status:
+            break
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+        kills += 1
+    runs += 1
+print(runs)
 """
 
 
@@ -76,16 +86,13 @@ def overrides(encoder):
 def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(splits, overrides, settings, tmp_path):
     record = train(settings(**{key.removeprefix("train."): value for key, value in overrides.items()
                                if key.startswith("train.")}), splits, tmp_path / "calm")  # fmt: skip
-    kills, seed = 0, 0
-    while kills < 20:
-        here = tmp_path / str(seed)
-        here.mkdir()
-        command = [sys.executable, "-c", SCRIPT, here, splits, json.dumps(overrides), str(seed)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
-        assert done.returncode == 0, done.stderr
-        kills += int(done.stdout)
-        seed += 1
+    (tmp_path / "killed").mkdir()
+    command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", splits, json.dumps(overrides), "20"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
+    assert done.returncode == 0, done.stderr
+    for run in range(int(done.stdout)):
+        here = tmp_path / "killed" / str(run)
         assert [entry.name for entry in here.iterdir()] == ["checkpoint"]
         for name in ("model.safetensors", "config.json", "tokenizer.json"):
             assert (here / "checkpoint" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
