@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,9 +29,11 @@ from linnet.train.processes import Group
 # As in test_unfinished.py, but killed at any of its file operations, so that many a kill meets the teacher's answers.
 SCRIPT = r"""
 import json, os, random, signal, sys
+from functools import partial
 from pathlib import Path
 
 import torch
+from forks import fork_until_done
 
 from linnet.config import load_config
 from linnet.train import answers, distil
@@ -40,27 +43,27 @@ answers.TEXTS_AT_ONCE = 64
 here, teacher, splits, overrides = *map(Path, sys.argv[1:4]), json.loads(sys.argv[4])
 draw, killed = random.Random(int(sys.argv[5])), {"asking": 0, "learning": 0}
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym"}
-while True:
-    at_event = draw.randint(1, 40 if killed["asking"] < 3 else 250)
-    pid = os.fork()
-    if not pid:
-        seen = 0
 
-        def hook(name, arguments):
-            global seen
-            if name in EVENTS and str(here) in str(arguments):
-                seen += 1
-                if seen == at_event:
-                    os.kill(os.getpid(), signal.SIGKILL)
 
-        sys.addaudithook(hook)
-        distil(load_config(overrides=overrides), teacher, splits, here / "student")
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    if not status:
-        break
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+def child(at_event):
+    seen = 0
+
+    def hook(name, arguments):
+        nonlocal seen
+        if name in EVENTS and str(here) in str(arguments):
+            seen += 1
+            if seen == at_event:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    distil(load_config(overrides=overrides), teacher, splits, here / "student")
+
+
+def count():
     killed["learning" if list(here.glob("student.unfinished/state-*")) else "asking"] += 1
+
+
+fork_until_done(lambda: partial(child, draw.randint(1, 40 if killed["asking"] < 3 else 250)), count)
 print(json.dumps(killed))
 """
 
@@ -293,7 +296,7 @@ def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(bundle, split
     record = distil(load_config(overrides=overrides), bundle, splits, tmp_path / "calm")
     (tmp_path / "killed").mkdir()
     command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", bundle, splits, json.dumps(overrides), "1"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert done.returncode == 0, done.stderr
     assert min(json.loads(done.stdout).values()) >= 1, done.stdout

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +16,12 @@ from linnet.train.tune import tune
 # of training, at a file operation or after a statement of SQL, drawn at random, and the next one goes on.
 SCRIPT = r"""
 import json, os, random, signal, sys
+from functools import partial
 from pathlib import Path
 
 import optuna
 import torch
+from forks import fork_until_done
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -53,24 +56,18 @@ def child(here, kind, left):
     event.listen(Engine, "after_cursor_execute", lambda *_: count("sql"))
     sys.addaudithook(lambda name, _: count("file") if name in FILES else None)
     tune(config, splits, here / "study")
-    os._exit(0)
 
 
 kills = studies = 0
 while kills < int(sys.argv[4]):
     here, draw = root / str(studies), random.Random(studies)
     here.mkdir()
-    while True:
+
+    def draw_child():
         kind = draw.choice(sorted(LONGEST))
-        left = draw.randint(1, LONGEST[kind])
-        pid = os.fork()
-        if not pid:
-            child(here, kind, left)
-        _, status = os.waitpid(pid, 0)
-        if not status:
-            break
-        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
-        kills += 1
+        return partial(child, here, kind, draw.randint(1, LONGEST[kind]))
+
+    kills += fork_until_done(draw_child)
     studies += 1
 print(studies)
 """
@@ -96,7 +93,7 @@ def test_killed_at_random_it_is_the_study_of_an_undisturbed_process(few, encoder
     assert calm["states"]["complete"] and calm["states"]["pruned"] + calm["states"]["failed"]
     (tmp_path / "killed").mkdir()
     command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", few, json.dumps(overrides), str(least)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment)
     assert done.returncode == 0, done.stderr
     for study in range(int(done.stdout)):

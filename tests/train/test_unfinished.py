@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +22,11 @@ from linnet.train.unfinished import Unfinished
 # or at one of its file operations, drawn at random, and the next one goes on; until one comes to the end.
 SCRIPT = r"""
 import json, os, random, signal, sys
+from functools import partial
 from pathlib import Path
 
 import torch
+from forks import fork_until_done
 
 from linnet.config import load_config
 from linnet.train import train
@@ -54,23 +57,18 @@ def child(here, after_steps, at_event):
     Loop._step = kill_in_time
     sys.addaudithook(hook)
     train(config, splits, here / "checkpoint")
-    os._exit(0)
 
 
 kills = runs = 0
 while kills < int(sys.argv[4]):
     here, draw = root / str(runs), random.Random(runs)
     here.mkdir()
-    while True:
-        after_steps, at_event = draw.choice([(draw.randint(1, 14), None), (draw.randint(1, 14), draw.randint(1, 25))])
-        pid = os.fork()
-        if not pid:
-            child(here, after_steps, at_event)
-        _, status = os.waitpid(pid, 0)
-        if not status:
-            break
-        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
-        kills += 1
+
+    def draw_child():
+        options = [(draw.randint(1, 14), None), (draw.randint(1, 14), draw.randint(1, 25))]
+        return partial(child, here, *draw.choice(options))
+
+    kills += fork_until_done(draw_child)
     runs += 1
 print(runs)
 """
@@ -88,7 +86,7 @@ def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(splits, overr
                                if key.startswith("train.")}), splits, tmp_path / "calm")  # fmt: skip
     (tmp_path / "killed").mkdir()
     command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", splits, json.dumps(overrides), "20"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert done.returncode == 0, done.stderr
     for run in range(int(done.stdout)):

@@ -16,10 +16,8 @@ from linnet.serve.keys import Key, Keys
 from linnet.serve.keys import Scope as KeyScope
 from linnet.serve.quota import Quotas
 
-FREE = (
-    "/", "/docs", "/openapi.json", "/healthz", "/readyz",
-    "/ping", "/execution-parameters", "/v2/health/live", "/v2/health/ready",
-)  # fmt: skip
+PROBES = ("/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready")
+FREE = ("/", "/docs", "/openapi.json", "/execution-parameters", *PROBES)
 NEEDED: dict[str, KeyScope] = {
     "/v1/predict": "predict",
     "/v1/explain": "predict",

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from fastapi import Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from linnet.serve.failures import Refusal, answer_failure, refused
+from linnet.serve.failures import answer_failure
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -29,13 +29,9 @@ class Direct:
             await self._app(scope, receive, send)
             return
         scope["state"]["route"] = scope["path"]
-        try:
-            self._check()
-        except Refusal as refusal:
-            await refused(scope, refusal)(scope, receive, send)
-            return
         request = Request(scope, receive, send)
         try:
+            self._check()
             response = await endpoint(request)
         except Exception as error:
             response = await answer_failure(request, error)

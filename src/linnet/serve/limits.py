@@ -1,12 +1,13 @@
-"""How large a request may be. What is too large is refused before it is read, or as soon as it shows."""
+"""How large a request may be, and what becomes of one on a connection too many."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from linnet.serve.access import PROBES
 from linnet.serve.failures import CLIENT_LEFT, Refusal, refused
 
 SURPLUS = "surplus"  # in the state of a request on a connection too many: how many there may be
-PROBES = {"/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/metrics"}
+WATCHED_BY = {*PROBES, "/metrics"}
 
 
 class RefuseSurplus:
@@ -24,7 +25,7 @@ class RefuseSurplus:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
         most = scope["state"].get(SURPLUS) if scope["type"] == "http" else None
-        if most is None or scope["path"] in PROBES:
+        if most is None or scope["path"] in WATCHED_BY:
             await self._app(scope, receive, send)
             return
         while (await receive()).get("more_body", False):

@@ -118,7 +118,7 @@ class Metrics:
         self._requests = _counter(
             registry,
             "linnet_requests",
-            "Requests by route (a template), outcome (answered, failed, or shed as the queue was full) and status; "
+            "Requests by route (a template), outcome (answered, failed, or shed as there was too much) and status; "
             "499: the client left before its answer.",
             "route outcome status",
         )

@@ -225,7 +225,7 @@ class Pool:
 
     async def _feed(self, worker: Worker) -> None:
         while True:
-            jobs = await self.queue.take(max(len(self._workers), 1))
+            jobs = await self.queue.take(len(self._workers))
             try:
                 await self._compute(worker, jobs)
             except BaseException:
