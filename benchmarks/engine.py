@@ -118,9 +118,12 @@ def make_base(run: Path, splits: Path, folder: Path) -> Path:
     bundle, checkpoint = place / "bundle", place / "checkpoint"
     bundle.mkdir(parents=True)
     torch.manual_seed(0)
-    AutoModelForSequenceClassification.from_config(DistilBertConfig()).save_pretrained(checkpoint)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(run / "checkpoint" / name, checkpoint / name)
+    names = {0: "negative", 1: "positive"}  # without which infinity takes it for a reranker
+    AutoModelForSequenceClassification.from_config(DistilBertConfig(id2label=names)).save_pretrained(checkpoint)
+    shutil.copy(run / "checkpoint" / "tokenizer.json", checkpoint / "tokenizer.json")
+    settings = json.loads((run / "checkpoint" / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings["model_input_names"] = ["input_ids", "attention_mask"]  # older transformers give others too, and fail
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     trained = load_checkpoint(checkpoint, MAX_LENGTH)
     write_graph(trained.model, bundle / "model.onnx", 20)
     ids = [row.ids for row in trained.tokenizer.encode(read_split(splits, "train").texts[:CALIBRATION])]

@@ -40,11 +40,39 @@ RESULTS = HERE / "results" / "serve.json"
 CONNECTIONS = 32, 64
 DEADLINE = 10.0  # serve.timeout_seconds
 ONE = '{"text": TEXT}'
-# A package to import, what Python runs, and a body.
+INFINITY = "from infinity_emb.cli import cli; cli()"
+V2 = '{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [TEXT]}]}'
+# A package to import, what Python runs, the route, and a body.
 PEERS = {
-    "fastapi": ("fastapi", ["-m", "uvicorn", "fastapi_pipeline:app", "--port", "PORT"], ONE),
-    "litserve": ("litserve", ["litserve_batch.py", "PORT"], ONE),
-    "bentoml": ("bentoml", ["-m", "bentoml", "serve", "bentoml_batch:Classify", "--port", "PORT"], '{"text": [TEXT]}'),
+    "fastapi": ("fastapi", ["-m", "uvicorn", "fastapi_pipeline:app", "--port", "PORT"], "/predict", ONE),
+    "litserve": ("litserve", ["litserve_batch.py", "PORT"], "/predict", ONE),
+    "bentoml": (
+        "bentoml",
+        ["-m", "bentoml", "serve", "bentoml_batch:Classify", "--port", "PORT"],
+        "/predict",
+        '{"text": [TEXT]}',
+    ),
+    "ray": ("ray", ["ray_batch.py", "PORT"], "/predict", ONE),
+    "mlserver": ("mlserver", ["mlserver_batch.py", "PORT"], "/v2/models/classify/infer", V2),
+    "infinity": (
+        "infinity_emb",
+        [
+            "-c",
+            INFINITY,
+            "v2",
+            "--model-id",
+            "MODEL",
+            "--engine",
+            "torch",
+            "--device",
+            "cpu",
+            "--no-bettertransformer",
+            "--port",
+            "PORT",
+        ],
+        "/classify",
+        '{"input": [TEXT]}',
+    ),
 }
 RATES = 0.7, 2.0, 10.0
 # wrk runs this; it tells what became of the requests as JSON, on its last line.
@@ -97,23 +125,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each, in turns (3)")
     parser.add_argument("--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="beside which (all)")
-    parser.add_argument("--peers-python", default=sys.executable, metavar="PYTHON", help="has the peers installed")
+    parser.add_argument(
+        "--peers-python", nargs="+", default=[sys.executable], metavar="PYTHON", help="each has some peers installed"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
     parser.add_argument("--engine", type=Path, help=argparse.SUPPRESS)
     return parser
 
 
-def _servers(place: Path, peers: Sequence[str], python: str) -> dict[str, tuple[list[str], str, str]]:
+def _servers(place: Path, peers: Sequence[str], pythons: Sequence[str]) -> dict[str, tuple[list[str], str, str]]:
     """Name to the command, the route, and the body; PORT and TEXT stand for the port and a text, quoted as JSON."""
     os.environ["MODEL"] = str(place / "checkpoint")
     linnet_serves = [sys.executable, "-m", "linnet.cli.main", "serve", str(place / "bundle"), "--port", "PORT"]
     found = {"linnet": (linnet_serves, "/v1/predict", '{"texts": [TEXT]}')}
     for name in peers:
-        module, arguments, body = PEERS[name]
-        if subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0:
-            found[name] = ([python, *arguments], "/predict", body)
+        module, arguments, route, body = PEERS[name]
+        able = [
+            one
+            for one in pythons
+            if not subprocess.run([one, "-c", f"import {module}"], capture_output=True).returncode
+        ]
+        if able:
+            command = [part.replace("MODEL", str(place / "checkpoint")) for part in arguments]
+            found[name] = ([able[0], *command], route, body)
         else:
-            print(f"{name} is not installed for {python}, and left out", file=sys.stderr)
+            print(f"{name} is not installed for {', '.join(pythons)}, and left out", file=sys.stderr)
     return found
 
 
@@ -128,7 +164,7 @@ def _serving(server: tuple[list[str], str, str], text: str) -> Iterator[tuple[st
             cwd=log if "linnet.cli.main" in command else HERE / "peers",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"BENTOML_DO_NOT_TRACK": "True"},
+            env=os.environ | {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"},
         )
         try:
             url, deadline = f"http://127.0.0.1:{port}{route}", time.monotonic() + 120
