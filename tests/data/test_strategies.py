@@ -9,6 +9,7 @@ import pytest
 
 from linnet.config import load_config
 from linnet.data import prepare, read_split
+from linnet.data.clean.collect import Collector
 from linnet.data.split.files import NAMES
 from linnet.errors import DataError
 
@@ -90,8 +91,9 @@ def test_files_of_their_own_stay_whole_and_nothing_like_them_is_trained_on(tmp_p
     assert accounted(card)
 
 
-def test_a_test_file_of_other_columns_is_refused(tmp_path):
-    path, other = write(tmp_path / "a.csv", labelled(50)), write(tmp_path / "t.csv", labelled(9), ("text", "class"))
+def test_a_test_file_of_other_columns_is_refused_before_a_row_is_read(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.csv", labelled(50))
+    monkeypatch.setattr(Collector, "collect", lambda *_: pytest.fail("a row was read"))
     rows = [(*row, "x") for row in labelled(9)]
     other = write(tmp_path / "t.csv", rows, ("text", "label", "more"))
     with pytest.raises(DataError, match=r"different columns: 'text', 'label', 'more' here, 'text', 'label' in"):

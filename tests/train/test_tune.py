@@ -148,6 +148,31 @@ def test_a_trial_that_fails_is_told_and_the_study_goes_on(few, config, tmp_path)
     assert "Lower train.learning_rate" in (tmp_path / "study" / "study.html").read_text()
 
 
+def test_a_trial_that_is_killed_at_the_same_place_each_time_is_given_up(few, config, monkeypatch, tmp_path):
+    class Killed(BaseException):
+        """Nobody catches it, and it leaves on disk what a kill leaves."""
+
+    inner, killed = Loop._step, 0
+
+    def step(self, rows):
+        nonlocal killed
+        if self.state.step == 7 and killed <= stage.ATTEMPTS:
+            killed += 1
+            raise Killed
+        return inner(self, rows)
+
+    monkeypatch.setattr(Loop, "_step", step)
+    asked = config(tune__n_trials=2, train__save_steps=5)
+    for _ in range(1 + stage.ATTEMPTS):  # once from the beginning, then from step 5
+        with pytest.raises(Killed):
+            tune(asked, few, tmp_path / "study")
+    results = tune(asked, few, tmp_path / "study")
+    first, second = results["trials"]
+    assert first["state"] == "failed" and "ended 10 times after step 5 and left no word" in first["reason"]
+    assert "16 texts to a batch" in first["reason"]
+    assert second["state"] == "complete"
+
+
 def test_without_a_complete_trial_there_is_no_best_toml(few, config, tmp_path):
     asked = config(train__learning_rate=1e30, tune__learning_rate=[1e30, 1e30], tune__n_trials=2)
     results = tune(asked, few, tmp_path / "study")

@@ -1,7 +1,7 @@
 """The stage itself: a raw file becomes three splits and a card that accounts for every row."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,7 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
     with whole_directory(directory, holds=card.NAME, only=WRITTEN) as folder:
         columns = [column for column in (settings.split_by, settings.group_column) if column]
         collector = Collector(settings, folder / STAGING, columns)
-        files = [
-            (split, _collect(collector, settings.model_copy(update={"source": file}), split))
-            for split, file in _files(settings)
-        ]
+        files = _collect(collector, settings)
         return _finish(collector, files, config, directory, folder)
 
 
@@ -69,22 +66,33 @@ def _files(settings: DataConfig) -> Iterator[tuple[int, str]]:
         yield TEST, settings.test_file
 
 
-def _collect(collector: Collector, settings: DataConfig, split: int) -> Opened:
+def _collect(collector: Collector, settings: DataConfig) -> list[tuple[int, Opened]]:
+    """Read all files. First all are looked at: a wrong column of the last is told before the first is read."""
+    with ExitStack() as stack:
+        files = []
+        for split, file in _files(settings):
+            with _named(split, file):
+                opened = stack.enter_context(open_table(settings.model_copy(update={"source": file})))
+                collector.expect(opened.table)
+            files.append((split, file, opened))
+        for split, file, opened in files:
+            with _named(split, file), progress(f"prepare {Path(file).name}", opened.size, "bytes") as task:
+                done = 0
+                for _ in collector.collect(opened.table):
+                    task.advance(opened.position() - done)
+                    done = opened.position()
+        return [(split, opened) for split, _, opened in files]
+
+
+@contextmanager
+def _named(split: int, file: str) -> Iterator[None]:
+    """Have errors say which of the files they are of."""
     try:
-        with (
-            open_table(settings) as opened,
-            progress(f"prepare {Path(settings.source).name}", opened.size, "bytes") as task,
-        ):
-            done = 0
-            for _ in collector.collect(opened.table):
-                task.advance(opened.position() - done)
-                done = opened.position()
+        yield
     except DataError as error:
-        if split == MAIN:
-            raise
-        error.args = (f"{NAMES[split].capitalize()} file {settings.source}: {error}",)  # of whatever kind it is
+        if split != MAIN:
+            error.args = (f"{NAMES[split].capitalize()} file {file}: {error}",)  # of whatever kind it is
         raise
-    return opened
 
 
 def _finish(

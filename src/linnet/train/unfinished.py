@@ -152,7 +152,16 @@ class Unfinished:
 
     def _states(self) -> list[Path]:
         """Folders of states, the last first."""
-        return sorted(self.path.glob("state-*"), key=lambda path: -int(path.name.removeprefix("state-")))
+        return sorted(self.path.glob("state-*"), key=_step, reverse=True)
+
+
+def reached(directory: Path) -> int:
+    """The step after which the run of a folder last wrote its state; 0 if it never did."""
+    return max(map(_step, beside(directory).glob("state-*")), default=0)
+
+
+def _step(state: Path) -> int:
+    return int(state.name.removeprefix("state-"))
 
 
 def random_states(loop: Loop) -> dict[str, Any]:

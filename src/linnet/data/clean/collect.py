@@ -97,17 +97,45 @@ class Collector:
             self._corrections = Corrections.read(Path(settings.corrections), settings.mask)
         self._helper: Helper | None = None
         self._helpers = ExitStack()
+        self._origin = -1  # the table that is read, by its number
         self._rows_in = self._repaired = 0
         self._dropped: Counter[str] = Counter()
 
-    def collect(self, table: Table) -> Iterator[int]:
-        """Read all rows of a table; yields how many have been read in all, every now and then.
+    def expect(self, table: Table) -> None:
+        """Look at a table's columns before any row is read.
 
         Raises:
-            DataError: Its columns are not those of the tables before it, or a column asked for is not there.
+            DataError: They are not those of the tables before it, or a column asked for is not there.
+        """
+        names = split_names(table.columns, *self._asked_for(table))
+        if not self._tables:
+            self._names = names
+            self._places = {column: find_column(table.columns, column, "split") for column in self._kept}
+            self._labels = Labels(self._settings, table.dialect.get("shape"))
+            self.staging = Staging(self._directory, names)
+            self._near = NearDuplicates(self._directory.with_suffix(".near"))
+            self._arrays = Arrays(self._directory.with_suffix(".arrays"))
+        elif sorted(names) != sorted(self._names):
+            raise DataError(
+                f"The files have different columns: {', '.join(map(repr, names))} here, "
+                f"{', '.join(map(repr, self._names))} in {self._settings.source}. Give them the same columns."
+            )
+        self._tables.append(table)
+
+    def _asked_for(self, table: Table) -> tuple[int, int]:
+        """Positions of the text and of the label."""
+        return find_columns(table.columns, self._settings.text_column, self._settings.label_column)
+
+    def collect(self, table: Table) -> Iterator[int]:
+        """Read all rows of a table, the first expected first; yields how many have been read in all, every now and then.
+
+        Raises:
             LabelError: A label nobody asked for.
         """
-        text, label, order = self._take_up(table)
+        text, label = self._asked_for(table)
+        names = split_names(table.columns, text, label)
+        order = [names.index(name) for name in self._names]
+        self._origin += 1
         with self._helpers, ThreadPoolExecutor(max_workers=1) as pool:
             self._helper = None
             ahead: deque[Future[None]] = deque()
@@ -161,25 +189,6 @@ class Collector:
             corrections=self._corrections.summary(),
         )
 
-    def _take_up(self, table: Table) -> tuple[int, int, list[int]]:
-        """Positions of the text and of the label in a table, and of each column in the order of the first table."""
-        text, label = find_columns(table.columns, self._settings.text_column, self._settings.label_column)
-        names = split_names(table.columns, text, label)
-        if not self._tables:
-            self._names = names
-            self._places = {column: find_column(table.columns, column, "split") for column in self._kept}
-            self._labels = Labels(self._settings, table.dialect.get("shape"))
-            self.staging = Staging(self._directory, names)
-            self._near = NearDuplicates(self._directory.with_suffix(".near"))
-            self._arrays = Arrays(self._directory.with_suffix(".arrays"))
-        elif sorted(names) != sorted(self._names):
-            raise DataError(
-                f"The files have different columns: {', '.join(map(repr, names))} here, "
-                f"{', '.join(map(repr, self._names))} in {self._settings.source}. Give them the same columns."
-            )
-        self._tables.append(table)
-        return text, label, [names.index(name) for name in self._names]
-
     def _label(self, chunk: Chunk, text: int, label: int) -> tuple[list[list[Any]], list[int]]:
         """The rows that the corrections leave, with their labels as the splits call them, and the labels' codes."""
         columns, numbers, labels = chunk.columns, chunk.numbers, self._labels
@@ -228,7 +237,7 @@ class Collector:
             "text": hashes.text,
             "normal": hashes.normal,
             "row": digests(_joined(arrays)),
-            "origin": np.full(len(texts), len(self._tables) - 1, dtype=np.int8),
+            "origin": np.full(len(texts), self._origin, dtype=np.int8),
         }
         for name, values in numbers.items():
             self._arrays.append(name, values)

@@ -22,10 +22,12 @@ from linnet.train.train import NOT_IN_RESULT, Material, fitted, read_material, s
 from linnet.train.tune.results import write_results
 from linnet.train.tune.space import recipe, search_space, with_parameters
 from linnet.train.tune.study import Direction, Study
-from linnet.train.unfinished import Unfinished
+from linnet.train.unfinished import Unfinished, reached
 
 # Settings of a study that may change while it lasts.
 NOT_IN_STUDY = {"n_trials", "timeout"}
+# So often a trial may be begun from one state. What is killed at the same place each time will be killed there again.
+ATTEMPTS = 10
 
 
 def tune(
@@ -105,7 +107,14 @@ def _begin(config: Config, material: Material) -> tuple[dict[str, Any], bool]:
 
 def _run(study: Study, trial: FrozenTrial, config: Config, material: Material, stopped: threading.Event) -> None:
     """Train a trial to its end, whatever that is; asked to stop, it is left as it is, to be gone on with."""
-    metric = config.train.metric_for_best_model
+    metric, step = config.train.metric_for_best_model, reached(study.place(trial))
+    if study.begin(trial, step) > ATTEMPTS:
+        reason = (
+            f"Its process ended {ATTEMPTS} times after step {step} and left no word, as one does that the system kills "
+            f"when memory runs out. It had {config.train.per_device_train_batch_size} texts to a batch: search fewer."
+        )
+        study.finish(trial, TrialState.FAIL, reason=reason)
+        return
 
     def on_epoch(loop: Loop, unfinished: Unfinished) -> None:
         epoch = loop.state.history[-1]

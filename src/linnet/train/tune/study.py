@@ -42,7 +42,7 @@ Direction = Literal["minimize", "maximize"]
 DATABASE, LOCK, NAME = "study.db", ".lock", "linnet"
 BUSY_SECONDS = 60.0  # how long SQLite waits for another process to be done with the file
 ENOUGH = 10  # complete trials, for a word on which parameter matters
-IDENTITY, BF16, SECONDS, REASON = "identity", "bf16", "seconds", "reason"  # user attributes
+IDENTITY, BF16, SECONDS, REASON, BEGUN = "identity", "bf16", "seconds", "reason", "begun"  # user attributes
 
 
 class Study:
@@ -172,6 +172,14 @@ class Study:
         draft = optuna.create_study(direction=self.direction, sampler=_sampler(self._settings, seed))
         draft.add_trials(trials)
         return draft.ask(self._space).params
+
+    def begin(self, trial: FrozenTrial, step: int) -> int:
+        """Keep that a trial is begun, or gone on with, after a step; gives how often it was after that very step."""
+        with self.alone():
+            former, times = self._storage.get_trial(trial._trial_id).user_attrs.get(BEGUN, (step, 0))
+            times = times + 1 if former == step else 1
+            self._storage.set_trial_user_attr(trial._trial_id, BEGUN, (step, times))
+            return times
 
     def report(self, trial: FrozenTrial, epoch: int, value: float) -> bool:
         """Keep what an epoch came to; gives whether the trial isn't worth going on with. The first trial always is."""
