@@ -127,7 +127,7 @@ class Collector:
         return find_columns(table.columns, self._settings.text_column, self._settings.label_column)
 
     def collect(self, table: Table) -> Iterator[int]:
-        """Read all rows of a table, the first expected first; yields how many have been read in all, every now and then.
+        """Read all rows of a table, the first expected first; yields how many have been read, every now and then.
 
         Raises:
             LabelError: A label nobody asked for.
