@@ -37,7 +37,8 @@ def test_every_job_is_taken_once_the_oldest_first_and_within_the_budget(lengths,
         taken = []
         while len(taken) < len(alive):
             oldest = next(job for job in alive if job not in taken)
-            batch = queue._batch(workers) if queue.check() is None else []
+            queue.check()
+            batch = queue._batch(workers)
             assert oldest in batch
             assert len(batch) == 1 or len(batch) * max(job.tokens for job in batch) <= budget
             taken += batch
@@ -136,25 +137,22 @@ def test_a_queue_that_was_filled_at_once_lets_in_as_much_as_is_computed():
     [(20, 1, 10), (20, 2, 10), (12, 2, 6), (12, 3, 4), (4, 3, 4), (6, 1, 6), (1, 5, 1)],
 )
 def test_a_batch_leaves_the_other_workers_their_share(waiting, workers, taken):
-    def test():
+    async def test():
         queue = Queue(10**9, 1e9, 100)
         queue.put([Job(10) for _ in range(waiting)])
-        sizes = []
-        while len(queue):
-            sizes.append(len(queue._batch(workers)))
-        assert sizes[0] == taken
+        assert len(await queue.take(workers)) == taken
 
-    in_loop(test)
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
 def test_where_much_waits_batches_are_as_full_for_many_workers(workers):
-    def test():
+    async def test():
         queue = Queue(10**9, 1e9, 512)
         queue.put([Job(10) for _ in range(1000)])
-        assert len(queue._batch(workers)) == 26  # of the 128 that a batch is chosen of
+        assert len(await queue.take(workers)) == 26  # of the 128 that a batch is chosen of
 
-    in_loop(test)
+    asyncio.run(test())
 
 
 def test_what_goes_alone_is_taken_alone():
