@@ -1,6 +1,10 @@
 """How much does a service answer, beside those that people write, and what does it do when more comes than it can?
 
-    python benchmarks/serve.py --run runs/accuracy [--peers-python PYTHON]     # wrk has to be installed
+    python benchmarks/serve.py --run runs/accuracy [--peers-python PYTHON ...]     # wrk has to be installed
+
+FastAPI and LitServe are in requirements-bench.txt; the other peers want other versions of what Linnet has, so each has
+an environment of its own, which --peers-python names: pip install torch transformers and one of bentoml, ray[serve],
+mlserver, or infinity-emb[server,torch] with click<8.2.
 
 All servers answer with one model of DistilBERT-base's shape (random weights), started in turn on this machine and asked
 the same tweets, one a request, by wrk. Each peer is written as its own documentation has it (benchmarks/peers), in
@@ -42,7 +46,7 @@ DEADLINE = 10.0  # serve.timeout_seconds
 ONE = '{"text": TEXT}'
 INFINITY = "from infinity_emb.cli import cli; cli()"
 V2 = '{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [TEXT]}]}'
-# A package to import, what Python runs, the route, and a body.
+# A distribution, what Python runs, the route, and a body.
 PEERS = {
     "fastapi": ("fastapi", ["-m", "uvicorn", "fastapi_pipeline:app", "--port", "PORT"], "/predict", ONE),
     "litserve": ("litserve", ["litserve_batch.py", "PORT"], "/predict", ONE),
@@ -55,7 +59,7 @@ PEERS = {
     "ray": ("ray", ["ray_batch.py", "PORT"], "/predict", ONE),
     "mlserver": ("mlserver", ["mlserver_batch.py", "PORT"], "/v2/models/classify/infer", V2),
     "infinity": (
-        "infinity_emb",
+        "infinity-emb",
         [
             "-c",
             INFINITY,
@@ -105,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = optimize(place / "bundle", "throughput", arguments.budget)
         results["plan"] = found["plan"]
         texts = read_split(splits, "test").texts[:4000]
-        servers = _servers(place, arguments.peers, arguments.peers_python)
+        servers, results["peers"] = _servers(place, arguments.peers, arguments.peers_python)
         results["rounds"] = [
             {name: _closed(servers[name], name, texts, arguments.seconds) for name in servers}
             | {"engine": _in_process(place, splits)}
@@ -133,24 +137,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _servers(place: Path, peers: Sequence[str], pythons: Sequence[str]) -> dict[str, tuple[list[str], str, str]]:
-    """Name to the command, the route, and the body; PORT and TEXT stand for the port and a text, quoted as JSON."""
+def _servers(
+    place: Path, peers: Sequence[str], pythons: Sequence[str]
+) -> tuple[dict[str, tuple[list[str], str, str]], dict[str, str]]:
+    """Name to the command, the route, and the body; PORT and TEXT stand for the port and a text, quoted as JSON.
+
+    Peers' versions are beside them.
+    """
     os.environ["MODEL"] = str(place / "checkpoint")
     linnet_serves = [sys.executable, "-m", "linnet.cli.main", "serve", str(place / "bundle"), "--port", "PORT"]
     found = {"linnet": (linnet_serves, "/v1/predict", '{"texts": [TEXT]}')}
+    versions = {}
     for name in peers:
-        module, arguments, route, body = PEERS[name]
-        able = [
-            one
-            for one in pythons
-            if not subprocess.run([one, "-c", f"import {module}"], capture_output=True).returncode
-        ]
-        if able:
-            command = [part.replace("MODEL", str(place / "checkpoint")) for part in arguments]
-            found[name] = ([able[0], *command], route, body)
+        distribution, arguments, route, body = PEERS[name]
+        ask = f"from importlib.metadata import version; print(version({distribution!r}))"
+        for python in pythons:
+            asked = subprocess.run([python, "-c", ask], capture_output=True, text=True)
+            if asked.returncode == 0:
+                command = [part.replace("MODEL", str(place / "checkpoint")) for part in arguments]
+                found[name], versions[name] = ([python, *command], route, body), asked.stdout.strip()
+                break
         else:
             print(f"{name} is not installed for {', '.join(pythons)}, and left out", file=sys.stderr)
-    return found
+    return found, versions
 
 
 @contextmanager
