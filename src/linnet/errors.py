@@ -158,7 +158,7 @@ class StorageError(LinnetError):
 
 
 class OutOfMemoryError(LinnetError):
-    """The system gave Python no more memory; of an engine it is a `BundleError`, while training a `TrainingError`."""
+    """The system gave no more memory; while training it is a `TrainingError`, which says what to lower."""
 
     exit_code = 9
     code = "out_of_memory"

@@ -169,6 +169,41 @@ def test_openvino_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> No
         OpenVinoEngine(model)
 
 
+# One process an engine: what it may have in memory can't be raised again, and is known only once all is loaded.
+EXHAUSTED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from linnet.errors import OutOfMemoryError
+from linnet.predict.engine import open_engine
+from linnet.predict.plan import Plan
+
+engine = open_engine(Path(sys.argv[2]), Plan(engine=sys.argv[1], num_threads=1))
+some, many = np.full((20_000, 2), 5), np.full((20_000, 64), 7)  # as many rows: the former answer would pass for one
+former = engine.run(some, np.ones_like(some))
+mask = np.ones_like(many)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, resource.RLIM_INFINITY))
+try:
+    engine.run(many, mask)
+except OutOfMemoryError as error:
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    print(error, flush=True)
+    try:
+        assert (engine.run(some, np.ones_like(some)) == former).all()
+    except OutOfMemoryError:  # OpenVINO does not get over it
+        engine = open_engine(Path(sys.argv[2]), Plan(engine=sys.argv[1], num_threads=1))
+        assert (engine.run(some, np.ones_like(some)) == former).all()
+"""
+
+
+def test_memory_that_runs_out_is_told_and_the_former_answer_is_not_given_again(model: Path, name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", EXHAUSTED, name, model], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Memory ran out while ")
+    assert "computed 20,000 rows of 64 tokens. Lower predict.max_batch_tokens" in done.stdout
+
+
 def test_an_engine_that_nobody_knows(model: Path) -> None:
     with pytest.raises(BundleError, match=r"Expected one of the engines onnxruntime, openvino; got 'tensorrt'"):
         load("tensorrt", model)

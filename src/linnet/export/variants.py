@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import DEFAULT_ENGINE, FLOAT32
-from linnet.errors import BundleError, LinnetError, MissingExtraError, ModelError, StorageError
+from linnet.errors import BundleError, LinnetError, MissingExtraError, ModelError, OutOfMemoryError, StorageError
 from linnet.export.gate import Answers, Gate
 from linnet.export.model_file import remove_model
 from linnet.export.quantize import Batch, dynamic, most_hurt_first, static
@@ -161,7 +161,7 @@ class Trial:
             logits = _logits(runner, self.validation, f"judge {plan.variant} in {plan.engine}")
             if not np.isfinite(logits).all():
                 raise BundleError("answers something that is no number")
-        except BundleError as error:
+        except (BundleError, OutOfMemoryError) as error:
             return self._refused(plan.variant, plan.engine, error)
         entry = {"variant": plan.variant, "engine": plan.engine, **self.gate.judge(self.answers(logits))}
         return entry | self._witness(runner, entry["max_logit_difference"]) if entry["accepted"] else entry

@@ -32,6 +32,7 @@ class Engine(Protocol):
 
         Raises:
             BundleError: The graph can't take them.
+            OutOfMemoryError: Memory ran out.
         """
         ...
 
@@ -42,6 +43,7 @@ def open_engine(path: Path, plan: Plan) -> Engine:
     Raises:
         MissingExtraError: The engine is not installed.
         BundleError: There is no such engine, or no such file, or it can't load the graph.
+        OutOfMemoryError: Memory ran out.
     """
     if not path.is_file():
         raise BundleError(f"{path} can't be read: no such file.")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from linnet.errors import BundleError
 from linnet.predict.host import available_cores
+from linnet.predict.memory import computing, exhausted, memory_error
 
 INPUTS = ["input_ids", "attention_mask"]
 OUTPUT = "logits"
@@ -26,6 +27,7 @@ class OnnxEngine:
     Raises:
         BundleError: The file can't be loaded, weights lie outside of its folder, or its inputs and output are not
             those expected.
+        OutOfMemoryError: Memory ran out.
     """
 
     def __init__(self, path: Path, num_threads: int = 0):
@@ -44,6 +46,8 @@ class OnnxEngine:
                 disabled_optimizers=SLOWER,
             )
         except Exception as error:  # the classes of onnxruntime have no common base but Exception
+            if exhausted(error):
+                raise memory_error("ONNX Runtime", f"loaded {path}") from error
             raise BundleError(f"Expected an ONNX model in {path}, but ONNX Runtime refuses it: {error}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if {item.name for item in inputs} != set(INPUTS) or OUTPUT not in {item.name for item in outputs}:
@@ -59,11 +63,14 @@ class OnnxEngine:
 
         Raises:
             BundleError: The graph can't take them: an id that it has no embedding for, or more tokens than it reads.
+            OutOfMemoryError: Memory ran out.
         """
         feed = dict(zip(INPUTS, (input_ids, attention_mask), strict=True))
         try:
             logits: NDArray[np.float32] = self._session.run([OUTPUT], feed)[0]
         except Exception as error:  # as above
+            if exhausted(error):
+                raise memory_error("ONNX Runtime", computing(input_ids)) from error
             raise BundleError(
                 f"{self._path} refuses token ids up to {input_ids.max(initial=0):,} in rows of {input_ids.shape[1]:,}: "
                 f"{error}"

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from linnet.errors import BundleError, MissingExtraError
 from linnet.predict.host import available_cores
+from linnet.predict.memory import computing, exhausted, memory_error
 from linnet.predict.onnx_engine import INPUTS, OUTPUT
 
 PRECISIONS = {"f32": "FP32", "bf16": "BF16"}  # what is computed in, and what OpenVINO calls a CPU's being able to
+UNANSWERED = np.uint32(0x7FC0_11E7)  # as a float32 no number, and none that a computation ends in
 
 
 class OpenVinoEngine:
@@ -28,6 +30,7 @@ class OpenVinoEngine:
         MissingExtraError: OpenVINO is not installed.
         BundleError: The file can't be loaded, its inputs and output are not those expected, or this processor can't
             compute in the precision.
+        OutOfMemoryError: Memory ran out.
     """
 
     def __init__(self, path: Path, num_threads: int = 0, num_sessions: int = 1, precision: str = "f32"):
@@ -53,6 +56,8 @@ class OpenVinoEngine:
             _check_names(path, model)
             compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
+            if exhausted(error):
+                raise memory_error("OpenVINO", f"loaded {path}") from error
             reason = " ".join(str(error).split())
             raise BundleError(f"Expected an ONNX model in {path}, but OpenVINO refuses it: {reason}") from error
         self._path, self._vocabulary = path, _vocabulary(model)
@@ -65,18 +70,25 @@ class OpenVinoEngine:
 
         Raises:
             BundleError: The graph can't take them: an id that it has no embedding for, or more tokens than it reads.
+            OutOfMemoryError: Memory ran out; the model has to be loaded anew before it answers again.
         """
         # OpenVINO reads on past the end of its tables, and answers with whatever lies there.
         if max(input_ids.max(initial=0), -1 - input_ids.min(initial=0)) >= self._vocabulary:
             raise self._refusal(input_ids, f"it knows {self._vocabulary:,} tokens")
         request = self._requests.get()
         try:
+            # Where memory runs out OpenVINO raises nothing, then and ever after, and leaves the former answer there.
+            request.get_tensor(OUTPUT).data.view(np.uint32)[...] = UNANSWERED
             request.infer(dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))
             logits: NDArray[np.float32] = request.get_tensor(OUTPUT).data.copy()
         except RuntimeError as error:
+            if exhausted(error):
+                raise memory_error("OpenVINO", computing(input_ids)) from error
             raise self._refusal(input_ids, " ".join(str(error).split())) from error
         finally:
             self._requests.put(request)
+        if logits.size < len(input_ids) or (logits.view(np.uint32) == UNANSWERED).any():
+            raise memory_error("OpenVINO", computing(input_ids))
         return logits
 
     def _refusal(self, input_ids: NDArray[np.int64], reason: str) -> BundleError:

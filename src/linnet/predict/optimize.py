@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from linnet.bundle import FLOAT32, Bundle
-from linnet.errors import BundleError
+from linnet.errors import BundleError, OutOfMemoryError
 from linnet.predict.batching import padding_share
 from linnet.predict.engine import installed
 from linnet.predict.host import available_cores, this_host
@@ -152,7 +152,7 @@ class Search:
                     if not installed(engine):
                         raise BundleError(f"{engine} is not installed here")
                     self._check_witnesses(variant, engine, witnesses)
-                except BundleError as error:
+                except (BundleError, OutOfMemoryError) as error:
                     if (variant, engine) == (FLOAT32, "onnxruntime"):
                         raise
                     self.left_out.append({"variant": variant, "engine": engine, "reason": str(error)})
