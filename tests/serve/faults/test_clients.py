@@ -93,6 +93,11 @@ def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(bundle,
                 assert reply.status == 200
                 watching = Client(server.port)
             assert 'outcome="shed",route="(no route)",status="429"} 20.0' in reply.body.decode()
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await read_reply(reader)).status == 200
+            assert await reader.read() == b""  # not kept for another request
+            writer.close()
             more = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(SPARE + 20)]
             cut = await asyncio.gather(*(left_alone(reader) for reader, _ in more))
             assert not all(cut) and any(cut)
