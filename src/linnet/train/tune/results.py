@@ -28,13 +28,14 @@ STATES = {
 }
 
 
-def write_results(study: Study, config: Config, material: Material) -> dict[str, Any]:
+def write_results(study: Study, config: Config, material: Material, *, page: bool = True) -> dict[str, Any]:
     """Write how a study stands, and remove what its finished trials left on disk.
 
     Args:
         study: The study.
         config: The settings that it was asked for with.
         material: What its trials learn from.
+        page: Whether study.html is drawn anew, too, which takes a second or two.
 
     Returns:
         The content of study.json.
@@ -49,7 +50,8 @@ def write_results(study: Study, config: Config, material: Material) -> dict[str,
         write_text(folder / "study.json", canonical_json(results))
         if results["best"]:
             with_parameters(config, results["best"]["parameters"]).save(folder / "best.toml")
-        write_text(folder / "study.html", render("study.html", study=results, figures=_figures(results)))
+        if page:
+            write_text(folder / "study.html", render("study.html", study=results, figures=_figures(results)))
     return results
 
 

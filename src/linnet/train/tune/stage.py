@@ -28,6 +28,7 @@ from linnet.train.unfinished import Unfinished, reached
 NOT_IN_STUDY = {"n_trials", "timeout"}
 # So often a trial may be begun from one state. What is killed at the same place each time will be killed there again.
 ATTEMPTS = 10
+PAGE_SECONDS = 30.0  # between two drawings of study.html, which hold up trials and other processes
 
 
 def tune(
@@ -68,16 +69,22 @@ def tune(
         # A damaged state costs a trial time and no more, so one of them on disk is enough.
         trained = config.train.model_copy(update={"bf16": study.bf16, "save_total_limit": 1})
         trials = config.model_copy(update={"train": trained})
-        results = write_results(study, config, material)
-        while not config.tune.timeout or time.monotonic() - began < config.tune.timeout:
-            with study.claim() as trial:
-                if trial is None:
-                    break
-                _run(study, trial, with_parameters(trials, trial.params), material, stopped)
+        write_results(study, config, material)
+        drawn = time.monotonic()
+        try:
+            while not config.tune.timeout or time.monotonic() - began < config.tune.timeout:
+                with study.claim() as trial:
+                    if trial is None:
+                        break
+                    _run(study, trial, with_parameters(trials, trial.params), material, stopped)
+                page = time.monotonic() - drawn > PAGE_SECONDS
+                results = write_results(study, config, material, page=page)
+                drawn = time.monotonic() if page else drawn
+                on_trial(results["trials"][trial.number])
+                if stopped.is_set():
+                    raise StoppedError(f"Stopped after trial {trial.number}. The same command goes on from there.")
+        finally:
             results = write_results(study, config, material)
-            on_trial(results["trials"][trial.number])
-            if stopped.is_set():
-                raise StoppedError(f"Stopped after trial {trial.number}. The same command goes on from there.")
     return results
 
 
