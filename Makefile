@@ -19,7 +19,7 @@ demo: $(READY)  ## the main job: generated tweets to a served classifier
 	$(BIN)/python scripts/demo.py
 
 test: $(READY)  ## the tests
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: $(READY)  ## the slow ones and those on real data too (LINNET_DATA, LINNET_ENCODER)
 	$(BIN)/pytest -m ''

@@ -48,19 +48,31 @@ def sliced(path: Path) -> list[str]:
     return [node.name for node in onnx.load(path).graph.node if node.name.endswith("_first_token")]
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_the_answers_stay_and_the_last_layer_shrinks(tmp_path, name, monkeypatch):
+@pytest.fixture(scope="module", params=MODELS)
+def graphs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, Path]:
+    """A model, and a folder of its graph, short.onnx, and of the one it was made of, long.onnx."""
+    folder = tmp_path_factory.mktemp("graphs")
+
+    def both(long: onnx.ModelProto) -> None:
+        onnx.save(long, folder / "long.onnx")
+        only_first_token(long)
+
     torch.manual_seed(0)
-    model = MODELS[name]().eval()
-    write_graph(model, tmp_path / "short.onnx", 20)
-    monkeypatch.setattr("linnet.export.graph.only_first_token", lambda graph: None)
-    write_graph(model, tmp_path / "long.onnx", 20)
-    assert len(sliced(tmp_path / "short.onnx")) == 2  # what attention gives, and what goes past it
-    assert sliced(tmp_path / "long.onnx") == []
+    model = MODELS[request.param]().eval()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("linnet.export.graph.only_first_token", both)
+        write_graph(model, folder / "short.onnx", 20)
+    return model, folder
+
+
+def test_the_answers_stay_and_the_last_layer_shrinks(graphs):
+    model, folder = graphs
+    assert len(sliced(folder / "short.onnx")) == 2  # what attention gives, and what goes past it
+    assert sliced(folder / "long.onnx") == []
     draw = np.random.default_rng(0)
     batch = pad([draw.integers(50, size=length).tolist() for length in (1, 2, 9, 32)], 0)
     for engine in ("onnxruntime", "openvino"):
-        short, long = (open_engine(tmp_path / f"{kind}.onnx", Plan(engine)).run(*batch) for kind in ("short", "long"))
+        short, long = (open_engine(folder / f"{kind}.onnx", Plan(engine)).run(*batch) for kind in ("short", "long"))
         np.testing.assert_allclose(short, long, atol=1e-6)
     with torch.inference_mode():
         expected = model(*map(torch.from_numpy, batch)).logits.numpy()
@@ -73,10 +85,9 @@ def test_a_head_that_reads_all_tokens_gets_them(tmp_path):
     assert sliced(tmp_path / "mean.onnx") == []
 
 
-def test_a_hidden_state_that_is_an_output_too_stays_whole(tmp_path):
-    torch.manual_seed(0)
-    write_graph(MODELS["DistilBERT"]().eval(), tmp_path / "m.onnx", 20)
-    graph = onnx.load(tmp_path / "m.onnx").graph
+def test_a_hidden_state_that_is_an_output_too_stays_whole(graphs):
+    _, folder = graphs
+    graph = onnx.load(folder / "long.onnx").graph
     selection = next(node for node in graph.node if node.op_type == "Gather" and "layer_norm" in node.input[0])
     graph.output.add().name = selection.input[0]
     before = [node.name for node in graph.node]

@@ -94,15 +94,16 @@ def test_it_is_one_file_without_paths(exported):
     assert str(Path(graph.__file__).parents[3]).encode() not in content
 
 
-def test_the_same_weights_give_the_same_bytes(exported, tmp_path):
+@pytest.mark.parametrize(
+    "exported",
+    ["distilbert", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bert", "roberta"))],
+    indirect=True,
+)
+def test_the_same_weights_give_the_same_bytes_in_silence(exported, tmp_path, capfd):
     model, path = exported
+    filters = list(warnings.filters)
     graph.write_graph(model, tmp_path / "again.onnx", OPSET)
     assert (tmp_path / "again.onnx").read_bytes() == path.read_bytes()
-
-
-def test_the_exporter_is_silent_and_leaves_warnings_as_they_were(tmp_path, capfd):
-    filters = list(warnings.filters)
-    graph.write_graph(make_model("distilbert"), tmp_path / "model.onnx", OPSET)
     assert capfd.readouterr() == ("", "")
     assert warnings.filters == filters
 
@@ -134,7 +135,7 @@ def test_a_model_that_torch_cannot_export(tmp_path, capfd):
 
 
 def test_an_opset_that_torch_does_not_know(tmp_path):
-    with pytest.raises(ModelError, match="opset 999"):
+    with pytest.raises(ModelError, match=r"no ONNX opset 999: the onnx that is installed knows up to \d\d\."):
         graph.write_graph(make_model("distilbert"), tmp_path / "model.onnx", 999)
     assert list(tmp_path.iterdir()) == []
 

@@ -46,6 +46,8 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
     Raises:
         ModelError: torch can't export the model, the graph is invalid, or it is too large for one file.
     """
+    if opset > (newest := onnx.defs.onnx_opset_version()):
+        raise ModelError(f"There is no ONNX opset {opset}: the onnx that is installed knows up to {newest}.")
     size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     if size > LARGEST:
         raise ModelError(
