@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import binomtest, bootstrap, norm
+from scipy.special import ndtri
+from scipy.stats import binomtest, bootstrap
 
 from linnet.evaluate.metrics import wilson_interval
 
@@ -140,7 +141,7 @@ def largest_drop(agreement: Agreement, confidence_level: float) -> float:
         confidence_level: How often the true drop is below the limit, such as 0.95.
     """
     rows = agreement.both + agreement.only_first + agreement.only_second + agreement.neither
-    critical = float(norm.ppf(confidence_level))
+    critical = float(ndtri(confidence_level))
     low = (agreement.only_first - agreement.only_second) / rows
     if _drop_score(agreement.only_first, agreement.only_second, rows, 1.0) < critical:
         return 1.0
@@ -162,7 +163,7 @@ def rows_to_show(agreement: Agreement, margin: float, confidence_level: float) -
     lost, won = agreement.only_first / rows, agreement.only_second / rows
     if lost - won >= margin:
         return None
-    critical, needed = float(norm.ppf(confidence_level)), 1
+    critical, needed = float(ndtri(confidence_level)), 1
     while _drop_score(lost * needed, won * needed, needed, margin) < critical:
         needed *= 2
     fewer = needed // 2
@@ -178,7 +179,7 @@ def most_disagreement(rows: int, margin: float, confidence_level: float) -> floa
 
     With more it is above the margin more often than not.
     """
-    return float(rows * (margin / norm.ppf(confidence_level)) ** 2)
+    return float(rows * (margin / ndtri(confidence_level)) ** 2)
 
 
 def mcnemar_p(agreement: Agreement) -> float:

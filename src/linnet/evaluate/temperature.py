@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 FEWEST = 50  # rows
 LOWEST, HIGHEST = 0.1, 10.0
@@ -89,7 +88,7 @@ def log_loss(logits: Floats, labels: NDArray[Any]) -> float:
     logits = logits.astype(np.float64)
     if labels.ndim == 2:
         return float(np.logaddexp(0, np.where(labels, -logits, logits)).mean())
-    return float((logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]).mean())
+    return float((np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(labels)), labels]).mean())
 
 
 def _mistakes(logits: Floats, labels: NDArray[Any]) -> NDArray[np.bool_]:
