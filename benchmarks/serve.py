@@ -59,7 +59,7 @@ PEERS = {
     "ray": ("ray", ["ray_batch.py", "PORT"], "/predict", ONE),
     "mlserver": ("mlserver", ["mlserver_batch.py", "PORT"], "/v2/models/classify/infer", V2),
     "infinity": (
-        "infinity-emb",
+        "infinity_emb",
         [
             "-c",
             INFINITY,
@@ -150,12 +150,12 @@ def _servers(
     versions = {}
     for name in peers:
         distribution, arguments, route, body = PEERS[name]
-        ask = f"from importlib.metadata import version; print(version({distribution!r}))"
+        ask = f"import {distribution}; from importlib.metadata import version; print(version({distribution!r}))"
         for python in pythons:
             asked = subprocess.run([python, "-c", ask], capture_output=True, text=True)
             if asked.returncode == 0:
                 command = [part.replace("MODEL", str(place / "checkpoint")) for part in arguments]
-                found[name], versions[name] = ([python, *command], route, body), asked.stdout.strip()
+                found[name], versions[name] = ([python, *command], route, body), asked.stdout.split()[-1]
                 break
         else:
             print(f"{name} is not installed for {', '.join(pythons)}, and left out", file=sys.stderr)

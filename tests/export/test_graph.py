@@ -134,7 +134,7 @@ def test_a_model_that_torch_cannot_export(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_opset_that_torch_does_not_know(tmp_path):
+def test_an_opset_that_onnx_does_not_know(tmp_path):
     with pytest.raises(ModelError, match=r"no ONNX opset 999: the onnx that is installed knows up to \d\d\."):
         graph.write_graph(make_model("distilbert"), tmp_path / "model.onnx", 999)
     assert list(tmp_path.iterdir()) == []

@@ -204,6 +204,39 @@ def test_memory_that_runs_out_is_told_and_the_former_answer_is_not_given_again(m
     assert "computed 20,000 rows of 64 tokens. Lower predict.max_batch_tokens" in done.stdout
 
 
+LOADED = """
+import resource, sys
+from pathlib import Path
+from linnet.errors import OutOfMemoryError
+from linnet.predict.engine import open_engine
+from linnet.predict.plan import Plan
+
+plan = Plan(engine=sys.argv[1], num_threads=1)
+open_engine(Path(sys.argv[2]), plan)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+for room in (1, 16, 64):
+    resource.setrlimit(resource.RLIMIT_AS, (used + room * 2**20, resource.RLIM_INFINITY))
+    try:
+        open_engine(Path(sys.argv[3]), plan)
+    except OutOfMemoryError as error:
+        print(error)
+"""
+
+
+def test_memory_that_runs_out_while_a_model_is_loaded_is_told(model: Path, tmp_path: Path, name: str) -> None:
+    weights = numpy_helper.from_array(np.ones((50, 2**20), np.float32), "table")
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
+        helper.make_node("ReduceSum", ["rows", "axis"], ["logits"], keepdims=0),
+    ]
+    axis = numpy_helper.from_array(np.array([1]), "axis")
+    write_model(tmp_path / "large.onnx", nodes, [weights, axis])
+    command = [sys.executable, "-c", LOADED, name, model, tmp_path / "large.onnx"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"loaded {tmp_path / 'large.onnx'}. Lower predict.max_batch_tokens") == 3
+
+
 def test_an_engine_that_nobody_knows(model: Path) -> None:
     with pytest.raises(BundleError, match=r"Expected one of the engines onnxruntime, openvino; got 'tensorrt'"):
         load("tensorrt", model)

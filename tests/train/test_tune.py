@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import signal
 import sqlite3
 from contextlib import closing
@@ -16,9 +17,10 @@ from linnet.errors import ConfigError, StoppedError, StorageError, UsageError
 from linnet.train import train
 from linnet.train.classify import Classify
 from linnet.train.loop import Loop
-from linnet.train.tune import plots, stage, tune
+from linnet.train.tune import plots, results, stage, tune
 from linnet.train.tune.space import search_space
 from linnet.train.tune.study import Study
+from linnet.train.unfinished import Unfinished
 
 RESULTS = {".lock", "study.db", "study.json", "study.html", "best.toml"}
 
@@ -150,7 +152,7 @@ def test_a_trial_that_fails_is_told_and_the_study_goes_on(few, config, tmp_path)
 
 def test_a_trial_that_is_killed_at_the_same_place_each_time_is_given_up(few, config, monkeypatch, tmp_path):
     class Killed(BaseException):
-        """Nobody catches it, and it leaves on disk what a kill leaves."""
+        """Nobody catches it, so that the trial is left as a kill leaves it."""
 
     inner, killed = Loop._step, 0
 
@@ -171,6 +173,30 @@ def test_a_trial_that_is_killed_at_the_same_place_each_time_is_given_up(few, con
     assert first["state"] == "failed" and "ended 10 times after step 5 and left no word" in first["reason"]
     assert "16 texts to a batch" in first["reason"]
     assert second["state"] == "complete"
+
+
+def test_a_trial_that_left_word_each_time_is_not_given_up(few, config, monkeypatch, tmp_path):
+    full, write = list(range(2 * stage.ATTEMPTS)), Unfinished.save
+
+    def save(self, *arguments):
+        if full:
+            full.pop()
+            raise StorageError("The disk is full.")
+        write(self, *arguments)
+
+    monkeypatch.setattr(Unfinished, "save", save)
+    asked = config(tune__n_trials=1, train__save_steps=5)
+    while full:
+        with pytest.raises(StorageError):
+            tune(asked, few, tmp_path / "study")
+    assert tune(asked, few, tmp_path / "study")["states"]["complete"] == 1
+
+
+def test_a_finished_study_is_drawn_once(calm, few, config, monkeypatch, tmp_path):
+    study, drawn = shutil.copytree(calm[0], tmp_path / "study"), []
+    monkeypatch.setattr(results, "render", lambda *_, **values: drawn.append(values) or "")
+    tune(config(), few, study)
+    assert len(drawn) == 1
 
 
 def test_without_a_complete_trial_there_is_no_best_toml(few, config, tmp_path):

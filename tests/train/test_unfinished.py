@@ -185,6 +185,17 @@ def test_a_damaged_state_is_passed_over(splits, settings, stop, tmp_path, damage
     assert train(settings(), splits, tmp_path / "checkpoint")["history"] == calm["history"]
 
 
+def test_a_damaged_state_takes_no_place(splits, settings, stop, tmp_path):
+    stop(9)
+    with pytest.raises(StoppedError):
+        train(settings(save_total_limit=1), splits, tmp_path / "checkpoint")
+    (tmp_path / "checkpoint.unfinished" / "state-10" / "state.json").unlink()
+    stop(5)
+    with pytest.raises(StoppedError):
+        train(settings(save_total_limit=1), splits, tmp_path / "checkpoint")
+    assert [path.name for path in (tmp_path / "checkpoint.unfinished").glob("state-*")] == ["state-6"]
+
+
 @pytest.mark.parametrize("name", ["save", "save_best"])
 def test_a_full_disk_is_a_sentence_and_the_former_state_stands(
     splits, settings, monkeypatch, tmp_path, name, files_of_at_most

@@ -44,7 +44,8 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
         opset: Version of ONNX's operators.
 
     Raises:
-        ModelError: torch can't export the model, the graph is invalid, or it is too large for one file.
+        ModelError: There is no such opset, torch can't export the model, the graph is invalid, or it is too large for
+            one file.
     """
     if opset > (newest := onnx.defs.onnx_opset_version()):
         raise ModelError(f"There is no ONNX opset {opset}: the onnx that is installed knows up to {newest}.")

@@ -5,12 +5,12 @@ from numpy.typing import NDArray
 
 from linnet.errors import OutOfMemoryError
 
-EXHAUSTED = "bad_alloc", "Failed to allocate memory"
+EXHAUSTED = "bad_alloc", "Failed to allocate", "Cannot allocate memory"
 
 
 def exhausted(error: Exception) -> bool:
     """Whether it is for memory that an engine failed."""
-    return any(words in str(error) for words in EXHAUSTED)
+    return isinstance(error, MemoryError) or any(words in str(error) for words in EXHAUSTED)
 
 
 def computing(input_ids: NDArray[np.int64]) -> str:

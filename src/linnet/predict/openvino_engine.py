@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.errors import BundleError, MissingExtraError
+from linnet.errors import BundleError, MissingExtraError, OutOfMemoryError
 from linnet.predict.host import available_cores
 from linnet.predict.memory import computing, exhausted, memory_error
 from linnet.predict.onnx_engine import INPUTS, OUTPUT
@@ -55,12 +55,13 @@ class OpenVinoEngine:
             model = core.read_model(path)  # by its path, as weights may lie beside it
             _check_names(path, model)
             compiled = core.compile_model(model, "CPU", settings)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if exhausted(error):
                 raise memory_error("OpenVINO", f"loaded {path}") from error
             reason = " ".join(str(error).split())
             raise BundleError(f"Expected an ONNX model in {path}, but OpenVINO refuses it: {reason}") from error
         self._path, self._vocabulary = path, _vocabulary(model)
+        self._exhausted = False
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(num_sessions):
             self._requests.put(compiled.create_infer_request())
@@ -75,19 +76,22 @@ class OpenVinoEngine:
         # OpenVINO reads on past the end of its tables, and answers with whatever lies there.
         if max(input_ids.max(initial=0), -1 - input_ids.min(initial=0)) >= self._vocabulary:
             raise self._refusal(input_ids, f"it knows {self._vocabulary:,} tokens")
+        if self._exhausted:
+            raise OutOfMemoryError("Memory ran out before, which OpenVINO does not get over. Load the model again.")
         request = self._requests.get()
         try:
             # Where memory runs out OpenVINO raises nothing, then and ever after, and leaves the former answer there.
             request.get_tensor(OUTPUT).data.view(np.uint32)[...] = UNANSWERED
             request.infer(dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))
             logits: NDArray[np.float32] = request.get_tensor(OUTPUT).data.copy()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if exhausted(error):
                 raise memory_error("OpenVINO", computing(input_ids)) from error
             raise self._refusal(input_ids, " ".join(str(error).split())) from error
         finally:
             self._requests.put(request)
         if logits.size < len(input_ids) or (logits.view(np.uint32) == UNANSWERED).any():
+            self._exhausted = True
             raise memory_error("OpenVINO", computing(input_ids))
         return logits
 
@@ -127,6 +131,8 @@ def _check_names(path: Path, model: Any) -> None:
             f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of {', '.join(inputs)} to "
             f"{', '.join(outputs)}."
         )
+    if (kind := model.output(OUTPUT).get_element_type().to_string()) != "f32":
+        raise BundleError(f"Expected {OUTPUT} in float32 of {path}; got {kind}.")
 
 
 def _vocabulary(model: Any) -> int:

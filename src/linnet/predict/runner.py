@@ -29,6 +29,7 @@ class Runner:
     Raises:
         MissingExtraError: The engine is not installed.
         BundleError: The graph can't be loaded, or can't take the largest id.
+        OutOfMemoryError: Memory ran out.
     """
 
     def __init__(self, path: Path, plan: Plan, pad_id: int, largest_id: int):
@@ -48,6 +49,7 @@ class Runner:
 
         Raises:
             BundleError: The graph can't take them.
+        OutOfMemoryError: Memory ran out.
         """
         logits = np.empty((len(rows), self.classes), np.float32)
 

@@ -56,6 +56,7 @@ class Stage:
     Raises:
         MissingExtraError: The engine is not installed.
         BundleError: The graph can't be loaded, or it doesn't belong to the tokenizer or the labels.
+        OutOfMemoryError: Memory ran out.
     """
 
     def __init__(self, graph: Path, tokenizer: Tokenizer, temperature: float, plan: Plan, labels: Sequence[str]):
@@ -100,6 +101,7 @@ class Cascade:
 
     Raises:
         BundleError: The smaller model can't be loaded.
+        OutOfMemoryError: Memory ran out.
     """
 
     def __init__(

@@ -104,7 +104,9 @@ class Unfinished:
                 "random": states,
             }
             write_text(folder / STATE, canonical_json(record))
-        for path in self._states()[self._limit :]:
+        paths = self._states()
+        damaged = [path for path in paths if _step(path) > loop.state.step]  # else they were gone on with
+        for path in [*damaged, *paths[len(damaged) :][self._limit :]]:
             shutil.rmtree(path, ignore_errors=True)
 
     def restore(self, loop: Loop) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from linnet.errors import BundleError, LinnetError
+from linnet.errors import BundleError, LinnetError, OutOfMemoryError
 from linnet.predict import Classifier, load
 from linnet.predict.stages import Answered, Encodings
 from linnet.text import Encoding
@@ -60,13 +60,14 @@ def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         BundleError: The model can't answer even a plain text any more.
+        OutOfMemoryError: So it is, for want of memory.
     """
     if "explain" in message:
         try:
             return {"explanation": asdict(classifier.explain(message["explain"], message["label"]))}
-        except LinnetError as error:
-            return {"error": {"code": error.code, "message": str(error)}}
-        except Exception:  # whatever the engine raises
+        except Exception as error:  # whatever the engine raises
+            if isinstance(error, LinnetError) and not isinstance(error, OutOfMemoryError):
+                return {"error": {"code": error.code, "message": str(error)}}
             logger.exception("the model failed at explaining a text")
             warm_up(classifier)
             return {"error": {"code": MODEL_FAILED, "message": "The model failed at this text. Send another."}}
@@ -90,6 +91,7 @@ def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[Answered, di
 
     Raises:
         BundleError: The model can't answer even a plain text any more.
+        OutOfMemoryError: So it is, for want of memory.
     """
     try:
         answered = classifier.model(texts)
@@ -113,6 +115,7 @@ def warm_up(classifier: Classifier) -> None:
 
     Raises:
         BundleError: The model answers with something that is no probability.
+        OutOfMemoryError: Memory ran out.
     """
     try:
         works = all(math.isfinite(answer.probability) for answer in classifier.predict(WARM_UP_TEXTS))

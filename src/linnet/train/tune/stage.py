@@ -69,22 +69,22 @@ def tune(
         # A damaged state costs a trial time and no more, so one of them on disk is enough.
         trained = config.train.model_copy(update={"bf16": study.bf16, "save_total_limit": 1})
         trials = config.model_copy(update={"train": trained})
-        write_results(study, config, material)
-        drawn = time.monotonic()
+        results, drawn, stale = write_results(study, config, material), time.monotonic(), False
         try:
             while not config.tune.timeout or time.monotonic() - began < config.tune.timeout:
                 with study.claim() as trial:
                     if trial is None:
                         break
                     _run(study, trial, with_parameters(trials, trial.params), material, stopped)
-                page = time.monotonic() - drawn > PAGE_SECONDS
-                results = write_results(study, config, material, page=page)
-                drawn = time.monotonic() if page else drawn
+                stale = time.monotonic() - drawn <= PAGE_SECONDS
+                results = write_results(study, config, material, page=not stale)
+                drawn = drawn if stale else time.monotonic()
                 on_trial(results["trials"][trial.number])
                 if stopped.is_set():
                     raise StoppedError(f"Stopped after trial {trial.number}. The same command goes on from there.")
         finally:
-            results = write_results(study, config, material)
+            if stale:
+                results = write_results(study, config, material)
     return results
 
 
@@ -114,14 +114,20 @@ def _begin(config: Config, material: Material) -> tuple[dict[str, Any], bool]:
 
 def _run(study: Study, trial: FrozenTrial, config: Config, material: Material, stopped: threading.Event) -> None:
     """Train a trial to its end, whatever that is; asked to stop, it is left as it is, to be gone on with."""
-    metric, step = config.train.metric_for_best_model, reached(study.place(trial))
-    if study.begin(trial, step) > ATTEMPTS:
+    step = reached(study.place(trial))
+    with study.begun(trial, step) as times:
+        if times <= ATTEMPTS:
+            _train(study, trial, config, material, stopped)
+            return
         reason = (
             f"Its process ended {ATTEMPTS} times after step {step} and left no word, as one does that the system kills "
             f"when memory runs out. It had {config.train.per_device_train_batch_size} texts to a batch: search fewer."
         )
         study.finish(trial, TrialState.FAIL, reason=reason)
-        return
+
+
+def _train(study: Study, trial: FrozenTrial, config: Config, material: Material, stopped: threading.Event) -> None:
+    metric = config.train.metric_for_best_model
 
     def on_epoch(loop: Loop, unfinished: Unfinished) -> None:
         epoch = loop.state.history[-1]

@@ -173,11 +173,23 @@ class Study:
         draft.add_trials(trials)
         return draft.ask(self._space).params
 
-    def begin(self, trial: FrozenTrial, step: int) -> int:
-        """Keep that a trial is begun, or gone on with, after a step; gives how often it was after that very step."""
+    @contextmanager
+    def begun(self, trial: FrozenTrial, step: int) -> Iterator[int]:
+        """Keep that a trial is begun, or gone on with, after a step, unless the block is left with an error.
+
+        Gives how often that was kept of this very step: so often, and one less, the process ended in the block.
+        """
+        times = self._count(trial, step, 1)
+        try:
+            yield times
+        except Exception:
+            self._count(trial, step, -1)
+            raise
+
+    def _count(self, trial: FrozenTrial, step: int, more: int) -> int:
         with self.alone():
             former, times = self._storage.get_trial(trial._trial_id).user_attrs.get(BEGUN, (step, 0))
-            times = times + 1 if former == step else 1
+            times = more + (times if former == step else 0)
             self._storage.set_trial_user_attr(trial._trial_id, BEGUN, (step, times))
             return times
 
