@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from linnet.evaluate.intervals import (
     Agreement,
@@ -47,6 +48,12 @@ def test_mean_bootstrap_covers():
 def test_mean_bootstrap_needs_two_rows():
     with pytest.raises(ValueError, match="two rows"):
         bootstrap_mean(np.array([1.0]), 0.95, 100, 0)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (0, 7), (3, 3), (12, 5), (40, 61), (49_000, 51_000)])
+def test_mcnemar_is_the_exact_sign_test(first, second):
+    expected = binomtest(first, first + second).pvalue if first + second else 1.0
+    assert mcnemar_p(Agreement(10, first, second, 10)) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("cells", [(0.7, 0.1, 0.06, 0.14), (0.9, 0.02, 0.02, 0.06)])

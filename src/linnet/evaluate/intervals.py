@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import ndtri
-from scipy.stats import binomtest, bootstrap
+from scipy.special import bdtr, ndtri
+from scipy.stats import bootstrap
 
 from linnet.evaluate.metrics import wilson_interval
 
@@ -188,7 +188,8 @@ def mcnemar_p(agreement: Agreement) -> float:
     Source: McNemar 1947, Note on the Sampling Error of the Difference between Correlated Proportions.
     """
     disagreements = agreement.only_first + agreement.only_second
-    return float(binomtest(agreement.only_first, disagreements).pvalue) if disagreements else 1.0
+    fewer = min(agreement.only_first, disagreements - agreement.only_first)
+    return min(1.0, 2 * float(bdtr(fewer, disagreements, 0.5)))
 
 
 def percentile(value: float, resampled: NDArray[np.float64], confidence_level: float) -> Estimate:

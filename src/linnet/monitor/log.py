@@ -233,6 +233,7 @@ class PredictionLog:
 
     def _answer(self, store: Store, asked: list[Asked]) -> None:
         known = store.judge([feedback for feedback, _, _ in asked])
+        self._recover(store)  # before those who asked go on
         with self._changed:
             for _ in asked:
                 self._asked.popleft()
