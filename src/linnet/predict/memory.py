@@ -1,16 +1,19 @@
-"""Memory that an engine runs out of, which C++ says in words alone."""
+"""Memory that an engine, or torch, runs out of: C++ says so in words alone."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linnet.errors import OutOfMemoryError
 
-EXHAUSTED = "bad_alloc", "Failed to allocate", "Cannot allocate memory"
+EXHAUSTED = (
+    *("bad_alloc", "failed to allocate", "cannot allocate memory"),  # ONNX Runtime, OpenVINO
+    *("can't allocate memory", "not enough memory", "out of memory"),  # torch
+)
 
 
 def exhausted(error: Exception) -> bool:
-    """Whether it is for memory that an engine failed."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in EXHAUSTED)
+    """Whether something failed for want of memory."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in EXHAUSTED)
 
 
 def computing(input_ids: NDArray[np.int64]) -> str:

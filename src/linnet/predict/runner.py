@@ -49,7 +49,7 @@ class Runner:
 
         Raises:
             BundleError: The graph can't take them.
-        OutOfMemoryError: Memory ran out.
+            OutOfMemoryError: Memory ran out.
         """
         logits = np.empty((len(rows), self.classes), np.float32)
 

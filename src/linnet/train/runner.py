@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import torch
-
 from linnet.config import TrainConfig
 from linnet.errors import StoppedError, TrainingError
+from linnet.predict.memory import exhausted
 from linnet.progress import Task, progress
 from linnet.train.events import Events, events
 from linnet.train.loop import Epoch, Loop
 from linnet.train.unfinished import Unfinished, random_states, set_random_states
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
-EXHAUSTED = "can't allocate memory", "not enough memory", "out of memory"
 
 
 def run(
@@ -140,8 +138,7 @@ def memory_errors(settings: TrainConfig) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not exhausted and not any(words in str(error) for words in EXHAUSTED):
+        if not exhausted(error):
             raise
         raise TrainingError(
             "Memory ran out. Lower train.per_device_train_batch_size (now "
