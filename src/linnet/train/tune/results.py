@@ -5,6 +5,7 @@ is luck.
 """
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from linnet.train.tune.space import search_space, with_parameters
 from linnet.train.tune.study import REASON, SECONDS, Study
 
 FORMAT = 1
+PAGE_SECONDS = 30.0  # between two drawings of study.html
 STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -28,31 +30,50 @@ STATES = {
 }
 
 
-def write_results(study: Study, config: Config, material: Material, *, page: bool = True) -> dict[str, Any]:
-    """Write how a study stands, and remove what its finished trials left on disk.
+class Results:
+    """The files that say how a study stands.
+
+    Drawing study.html takes a second or two, which holds up trials and other processes: it is drawn at first, then at
+    most every half a minute, and when this is closed.
 
     Args:
         study: The study.
         config: The settings that it was asked for with.
         material: What its trials learn from.
-        page: Whether study.html is drawn anew, too, which takes a second or two.
-
-    Returns:
-        The content of study.json.
-
-    Raises:
-        StorageError: The disk refused.
     """
-    with study.alone():  # or a slower process would put an older state over a newer one
-        study.tidy()
-        results = _results(study, config, material)
-        folder: Path = study.directory
-        write_text(folder / "study.json", canonical_json(results))
-        if results["best"]:
-            with_parameters(config, results["best"]["parameters"]).save(folder / "best.toml")
-        if page:
-            write_text(folder / "study.html", render("study.html", study=results, figures=_figures(results)))
-    return results
+
+    def __init__(self, study: Study, config: Config, material: Material):
+        self._study, self._config, self._material = study, config, material
+        self._drawn, self._stale = -math.inf, False
+
+    def write(self) -> dict[str, Any]:
+        """Write how the study stands, and remove what its finished trials left on disk; gives study.json's content.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        folder: Path = self._study.directory
+        with self._study.alone():  # or a slower process would put an older state over a newer one
+            self._study.tidy()
+            results = _results(self._study, self._config, self._material)
+            write_text(folder / "study.json", canonical_json(results))
+            if results["best"]:
+                with_parameters(self._config, results["best"]["parameters"]).save(folder / "best.toml")
+            self._stale = time.monotonic() - self._drawn < PAGE_SECONDS
+            if not self._stale:
+                write_text(folder / "study.html", render("study.html", study=results, figures=_figures(results)))
+                self._drawn = time.monotonic()
+        return results
+
+    def close(self) -> None:
+        """Draw what was not drawn yet.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        if self._stale:
+            self._drawn = -math.inf
+            self.write()
 
 
 def _results(study: Study, config: Config, material: Material) -> dict[str, Any]:

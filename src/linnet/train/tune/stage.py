@@ -19,7 +19,7 @@ from linnet.train.precision import choose_precision
 from linnet.train.processes import device, started
 from linnet.train.runner import stop_signals
 from linnet.train.train import NOT_IN_RESULT, Material, fitted, read_material, seeded, split_digests
-from linnet.train.tune.results import write_results
+from linnet.train.tune.results import Results
 from linnet.train.tune.space import recipe, search_space, with_parameters
 from linnet.train.tune.study import Direction, Study
 from linnet.train.unfinished import Unfinished, reached
@@ -28,7 +28,6 @@ from linnet.train.unfinished import Unfinished, reached
 NOT_IN_STUDY = {"n_trials", "timeout"}
 # So often a trial may be begun from one state. What is killed at the same place each time will be killed there again.
 ATTEMPTS = 10
-PAGE_SECONDS = 30.0  # between two drawings of study.html, which hold up trials and other processes
 
 
 def tune(
@@ -69,23 +68,18 @@ def tune(
         # A damaged state costs a trial time and no more, so one of them on disk is enough.
         trained = config.train.model_copy(update={"bf16": study.bf16, "save_total_limit": 1})
         trials = config.model_copy(update={"train": trained})
-        results, drawn, stale = write_results(study, config, material), time.monotonic(), False
-        try:
+        with closing(Results(study, config, material)) as results:
+            found = results.write()
             while not config.tune.timeout or time.monotonic() - began < config.tune.timeout:
                 with study.claim() as trial:
                     if trial is None:
                         break
                     _run(study, trial, with_parameters(trials, trial.params), material, stopped)
-                stale = time.monotonic() - drawn <= PAGE_SECONDS
-                results = write_results(study, config, material, page=not stale)
-                drawn = drawn if stale else time.monotonic()
-                on_trial(results["trials"][trial.number])
+                found = results.write()
+                on_trial(found["trials"][trial.number])
                 if stopped.is_set():
                     raise StoppedError(f"Stopped after trial {trial.number}. The same command goes on from there.")
-        finally:
-            if stale:
-                results = write_results(study, config, material)
-    return results
+    return found
 
 
 def _open(config: Config, material: Material, directory: Path) -> Study:
