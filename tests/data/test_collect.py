@@ -20,8 +20,7 @@ def collect(
     config: DataConfig = load_config(None, {f"data.{key}": value for key, value in settings.items()}).data
     collector = Collector(config, directory / "staging")
     table = Table(columns, iter(enumerate(rows, start=1)), {})
-    collector.expect(table)
-    for _ in collector.collect(table):
+    for _ in collector.collect(collector.expect(table)):
         pass
     result: Collected = collector.result()
     staged = [row for table in collector.staging.read() for row in table.to_pylist()]

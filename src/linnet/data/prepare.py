@@ -73,15 +73,15 @@ def _collect(collector: Collector, settings: DataConfig) -> list[tuple[int, Open
         for split, file in _files(settings):
             with _named(split, file):
                 opened = stack.enter_context(open_table(settings.model_copy(update={"source": file})))
-                collector.expect(opened.table)
-            files.append((split, file, opened))
-        for split, file, opened in files:
+                number = collector.expect(opened.table)
+            files.append((split, file, opened, number))
+        for split, file, opened, number in files:
             with _named(split, file), progress(f"prepare {Path(file).name}", opened.size, "bytes") as task:
                 done = 0
-                for _ in collector.collect(opened.table):
+                for _ in collector.collect(number):
                     task.advance(opened.position() - done)
                     done = opened.position()
-        return [(split, opened) for split, _, opened in files]
+        return [(split, opened) for split, _, opened, _ in files]
 
 
 @contextmanager

@@ -97,12 +97,11 @@ class Collector:
             self._corrections = Corrections.read(Path(settings.corrections), settings.mask)
         self._helper: Helper | None = None
         self._helpers = ExitStack()
-        self._origin = -1  # the table that is read, by its number
         self._rows_in = self._repaired = 0
         self._dropped: Counter[str] = Counter()
 
-    def expect(self, table: Table) -> None:
-        """Look at a table's columns before any row is read.
+    def expect(self, table: Table) -> int:
+        """Look at a table's columns before any row is read; gives the table's number.
 
         Raises:
             DataError: They are not those of the tables before it, or a column asked for is not there.
@@ -121,21 +120,22 @@ class Collector:
                 f"{', '.join(map(repr, self._names))} in {self._settings.source}. Give them the same columns."
             )
         self._tables.append(table)
+        return len(self._tables) - 1
 
     def _asked_for(self, table: Table) -> tuple[int, int]:
         """Positions of the text and of the label."""
         return find_columns(table.columns, self._settings.text_column, self._settings.label_column)
 
-    def collect(self, table: Table) -> Iterator[int]:
-        """Read all rows of a table, the first expected first; yields how many have been read, every now and then.
+    def collect(self, number: int) -> Iterator[int]:
+        """Read all rows of a table, by its number; yields how many have been read in all, every now and then.
 
         Raises:
             LabelError: A label nobody asked for.
         """
+        table = self._tables[number]
         text, label = self._asked_for(table)
         names = split_names(table.columns, text, label)
         order = [names.index(name) for name in self._names]
-        self._origin += 1
         with self._helpers, ThreadPoolExecutor(max_workers=1) as pool:
             self._helper = None
             ahead: deque[Future[None]] = deque()
@@ -146,7 +146,7 @@ class Collector:
                 self._repaired += chunk.repaired
                 columns, codes = self._label(chunk, text, label)
                 if codes:
-                    ahead.append(pool.submit(self._stage, [columns[place] for place in order], codes))
+                    ahead.append(pool.submit(self._stage, [columns[place] for place in order], codes, number))
                 while len(ahead) > CHUNKS_AHEAD:
                     ahead.popleft().result()
                 yield self._rows_in
@@ -226,7 +226,7 @@ class Collector:
             self._helpers.callback(self._helper.stop)
         return self._helper.hash_texts(texts) if self._helper else hash_texts(texts, self._settings.seed)
 
-    def _stage(self, columns: list[list[Any]], codes: list[int]) -> None:
+    def _stage(self, columns: list[list[Any]], codes: list[int], origin: int) -> None:
         texts = columns[self._names.index("text")]
         hashes = self._hash(texts)
         self._near.add(hashes.sketches)
@@ -237,7 +237,7 @@ class Collector:
             "text": hashes.text,
             "normal": hashes.normal,
             "row": digests(_joined(arrays)),
-            "origin": np.full(len(texts), self._origin, dtype=np.int8),
+            "origin": np.full(len(texts), origin, dtype=np.int8),
         }
         for name, values in numbers.items():
             self._arrays.append(name, values)
