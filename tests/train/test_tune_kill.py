@@ -15,13 +15,13 @@ from linnet.train.tune import tune
 # A fresh process that has imported the package, so that it can fork one child a trial. A child kills itself at a step
 # of training, at a file operation or after a statement of SQL, drawn at random, and the next one goes on.
 SCRIPT = r"""
-import json, os, random, signal, sys
+import json, os, signal, sys
 from functools import partial
 from pathlib import Path
 
 import optuna
 import torch
-from forks import fork_until_done
+from forks import kill_at_least
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -58,18 +58,12 @@ def child(here, kind, left):
     tune(config, splits, here / "study")
 
 
-kills = studies = 0
-while kills < int(sys.argv[4]):
-    here, draw = root / str(studies), random.Random(studies)
-    here.mkdir()
+def draw_child(here, draw):
+    kind = draw.choice(sorted(LONGEST))
+    return partial(child, here, kind, draw.randint(1, LONGEST[kind]))
 
-    def draw_child():
-        kind = draw.choice(sorted(LONGEST))
-        return partial(child, here, kind, draw.randint(1, LONGEST[kind]))
 
-    kills += fork_until_done(draw_child)
-    studies += 1
-print(studies)
+print(kill_at_least(int(sys.argv[4]), root, draw_child))
 """
 
 

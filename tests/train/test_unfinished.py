@@ -21,12 +21,12 @@ from linnet.train.unfinished import Unfinished
 # A fresh process that has imported the package, so that it can fork one child a trial. A child kills itself at a step
 # or at one of its file operations, drawn at random, and the next one goes on; until one comes to the end.
 SCRIPT = r"""
-import json, os, random, signal, sys
+import json, os, signal, sys
 from functools import partial
 from pathlib import Path
 
 import torch
-from forks import fork_until_done
+from forks import kill_at_least
 
 from linnet.config import load_config
 from linnet.train import train
@@ -59,18 +59,12 @@ def child(here, after_steps, at_event):
     train(config, splits, here / "checkpoint")
 
 
-kills = runs = 0
-while kills < int(sys.argv[4]):
-    here, draw = root / str(runs), random.Random(runs)
-    here.mkdir()
+def draw_child(here, draw):
+    options = [(draw.randint(1, 14), None), (draw.randint(1, 14), draw.randint(1, 25))]
+    return partial(child, here, *draw.choice(options))
 
-    def draw_child():
-        options = [(draw.randint(1, 14), None), (draw.randint(1, 14), draw.randint(1, 25))]
-        return partial(child, here, *draw.choice(options))
 
-    kills += fork_until_done(draw_child)
-    runs += 1
-print(runs)
+print(kill_at_least(int(sys.argv[4]), root, draw_child))
 """
 
 
