@@ -225,7 +225,10 @@ for room in (1, 16, 64):
 """
 
 
-def test_memory_that_runs_out_while_a_model_is_loaded_is_told(model: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+def test_memory_that_runs_out_while_a_model_is_loaded_is_told(
+    model: Path, tmp_path: Path, name: str, beside: bool
+) -> None:
     weights = numpy_helper.from_array(np.ones((50, 2**20), np.float32), "table")
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
@@ -233,6 +236,9 @@ def test_memory_that_runs_out_while_a_model_is_loaded_is_told(model: Path, tmp_p
     ]
     axis = numpy_helper.from_array(np.array([1]), "axis")
     write_model(tmp_path / "large.onnx", nodes, [weights, axis])
+    if beside:
+        content = onnx.load(tmp_path / "large.onnx")
+        onnx.save(content, tmp_path / "large.onnx", save_as_external_data=True, location="large.onnx.data")
     command = [sys.executable, "-c", LOADED, name, model, tmp_path / "large.onnx"]
     done = subprocess.run(command, capture_output=True, text=True)
     if name == "openvino" and done.returncode < 0:
