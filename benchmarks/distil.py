@@ -110,7 +110,7 @@ def _student(arguments: argparse.Namespace, shape: str, name: str, settings: dic
 
     def learn(out: Path) -> Any:
         if name == "distilled":
-            return distil(config, run / f"{TEACHER}-bundle", splits, out)
+            return distil(config, [run / f"{TEACHER}-bundle"], splits, out)
         return train(config, splits, out)
 
     return _bundle(config, run, f"{shape}-{name.replace(' ', '-')}", splits, learn)

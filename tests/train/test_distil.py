@@ -6,17 +6,23 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from torch.nn.functional import cross_entropy, log_softmax, logsigmoid
 
 from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import BundleError, DataError, LabelError, ProofError, StoppedError, UsageError
 from linnet.export import export
+from linnet.predict import answers as answered
 from linnet.predict import load, sigmoid, softmax
 from linnet.predict.classifier import Classifier
 from linnet.train import answers, distil, train
@@ -25,6 +31,7 @@ from linnet.train.encoder import find_encoder, load_classifier
 from linnet.train.lesson import Distil, Lesson
 from linnet.train.network import Padded
 from linnet.train.processes import Group
+from linnet.train.teachers import Teachers
 
 # As in test_unfinished.py, but killed at any of its file operations, so that many a kill meets the teacher's answers.
 SCRIPT = r"""
@@ -56,7 +63,7 @@ def child(at_event):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
-    distil(load_config(overrides=overrides), teacher, splits, here / "student")
+    distil(load_config(overrides=overrides), [teacher], splits, here / "student")
 
 
 def count():
@@ -84,7 +91,7 @@ def student(overrides):
 
 
 def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, student, tmp_path):
-    record = distil(student(distil__texts=str(unlabelled)), bundle, splits, tmp_path / "student")
+    record = distil(student(distil__texts=str(unlabelled)), [bundle], splits, tmp_path / "student")
     told = record["distil"]
     assert json.loads((tmp_path / "student" / "training.json").read_text()) == record
     assert [entry.name for entry in tmp_path.iterdir()] == ["student"]
@@ -96,23 +103,82 @@ def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, st
     assert told["agreement"]["value"] == pytest.approx((teacher == pupil).mean())
     assert 0.7 < told["agreement"]["low"] < told["agreement"]["value"]
     assert told["teacher_scores"]["eval_accuracy"] == pytest.approx((teacher == validation.labels).mean())
-    assert told["teacher_digest"] == load(bundle).digest
+    assert told["teacher_digests"] == [load(bundle).digest]
     assert told["source"]["dropped"] == {"duplicate": 0, "like_a_test_text": 0, "like_a_validation_text": 0}
     assert told["source"]["rows_in"] == told["source"]["rows_used"] == 500
     assert record["rows"]["train"] == sum(told["rows"].values()) == len(read_split(splits, "train")) + 500
 
 
+def test_several_teachers_teach_the_mean_of_what_they_serve(bundle, splits, unlabelled, student, tmp_path):
+    other = tmp_path / "other"
+    train(student(train__seed=7), splits, tmp_path / "checkpoint")
+    export(load_config(overrides={"model.max_length": 64, "run.name": "other"}), tmp_path / "checkpoint", splits, other)
+    validation, learnt, task = read_split(splits, "validation"), [], Lesson.task
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lesson, "task", lambda self, *rest: (learnt.append(self.split), task(self, *rest))[1])
+        told = distil(student(distil__texts=str(unlabelled)), [bundle, other], splits, tmp_path / "student")["distil"]
+    teachers = [load(bundle), load(other)]
+    mean = np.mean([teacher.predict_proba(learnt[0].texts) for teacher in teachers], axis=0)
+    np.testing.assert_allclose(learnt[0].labels, mean, atol=1e-6)
+    assert [teacher["name"] for teacher in told["teachers"]] == ["tiny", "other"]
+    assert told["teacher_digests"] == [teacher.digest for teacher in teachers]
+    together = np.mean([teacher.predict_proba(validation.texts) for teacher in teachers], axis=0)
+    right = (together.argmax(1) == validation.labels).mean()
+    assert told["teacher_scores"]["eval_accuracy"] == pytest.approx(right)
+    nll = -np.log(together[np.arange(len(validation)), validation.labels]).mean()
+    assert told["teacher_scores"]["eval_loss"] == pytest.approx(nll, abs=1e-5)
+    export(load_config(overrides={"model.max_length": 64}), tmp_path / "student", splits, tmp_path / "made")
+    card = (tmp_path / "made" / "README.md").read_text()
+    assert f"taught by `tiny` ({teachers[0].digest}) and `other` ({teachers[1].digest})" in card
+
+
+def test_a_teacher_named_twice_or_none_is_refused(bundle, splits, student, tmp_path):
+    shutil.copytree(bundle, tmp_path / "again")
+    with pytest.raises(UsageError, match=r"The teachers .* and .*again are one bundle\. Name each once"):
+        distil(student(), [bundle, tmp_path / "again"], splits, tmp_path / "student")
+    with pytest.raises(UsageError, match="Expected a bundle that teaches, or several; got none"):
+        distil(student(), [], splits, tmp_path / "student")
+    assert not (tmp_path / "student.unfinished").exists()
+
+
+@given(
+    logits=arrays(np.float32, (3, 5, 4), elements=st.floats(-60, 60, width=32)),
+    temperatures=st.tuples(*[st.floats(0.2, 5)] * 3),
+    own=arrays(np.float64, (5, 4), elements=st.floats(0, 1)),
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_of_several_teachers_it_is_the_mean_and_of_their_labels_what_half_give(several, logits, temperatures, own):
+    def teacher(temperature, threshold):
+        manifest = SimpleNamespace(temperature=temperature)
+        decide = partial(answered.decide, thresholds=[threshold] * 4, multi_label=several)
+        return SimpleNamespace(multi_label=several, bundle=SimpleNamespace(manifest=manifest), decide=decide)
+
+    thresholds = 0.3, 0.5, 0.7
+    teachers = Teachers([teacher(*pair) for pair in zip(temperatures, thresholds, strict=True)])
+    answer = sigmoid if several else softmax
+    served = [answer(part / own) for part, own in zip(logits.astype(np.float64), temperatures, strict=True)]
+    np.testing.assert_allclose(answer(teachers.logits(logits)), np.mean(served, axis=0), atol=1e-9)
+    half = [answer(part / own / 2) for part, own in zip(logits.astype(np.float64), temperatures, strict=True)]
+    np.testing.assert_allclose(answer(teachers.logits(logits, 2.0)), np.mean(half, axis=0), atol=1e-9)
+    same = teachers.agree(logits, own)
+    if several:
+        votes = sum((part >= least).astype(int) for part, least in zip(served, thresholds, strict=True))
+        np.testing.assert_array_equal(same, (votes >= 2) == (own >= 0.5))
+    else:
+        np.testing.assert_array_equal(same, teachers.logits(logits).argmax(1) == own.argmax(1))
+
+
 def test_without_a_file_the_train_texts_are_learnt_without_their_labels(bundle, splits, student, tmp_path):
     shutil.copytree(splits, tmp_path / "splits")
-    truth = distil(student(), bundle, tmp_path / "splits", tmp_path / "one")
+    truth = distil(student(), [bundle], tmp_path / "splits", tmp_path / "one")
     assert truth["distil"]["source"] == {}
     train_split = tmp_path / "splits" / "train.parquet"
     shutil.copy(train_split, tmp_path / "kept.parquet")
     _flip_labels(train_split)
-    distil(student(), bundle, tmp_path / "splits", tmp_path / "two")
+    distil(student(), [bundle], tmp_path / "splits", tmp_path / "two")
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
     assert weights[0] == weights[1]
-    told = distil(student(distil__alpha=1.0), bundle, tmp_path / "splits", tmp_path / "three")
+    told = distil(student(distil__alpha=1.0), [bundle], tmp_path / "splits", tmp_path / "three")
     assert told["history"][-1]["eval_accuracy"] < 0.5 < truth["history"][-1]["eval_accuracy"]
 
 
@@ -126,7 +192,7 @@ def _flip_labels(path):
 
 
 def test_learnt_from_labels_alone_it_is_training(bundle, splits, student, tmp_path):
-    taught = distil(student(distil__alpha=1.0, distil__temperature=3.0), bundle, splits, tmp_path / "one")
+    taught = distil(student(distil__alpha=1.0, distil__temperature=3.0), [bundle], splits, tmp_path / "one")
     plain = train(student(), splits, tmp_path / "two")
     for one, two in zip(taught["history"], plain["history"], strict=True):
         assert one["train_loss"] == pytest.approx(two["train_loss"], abs=1e-3)
@@ -155,7 +221,7 @@ def test_the_loss_is_the_papers(
     labelled = type(known)("train", texts[:24], known.labels[:24], known.label_names, known.multi_label, known.mask)
     config = student(distil__temperature=temperature, distil__alpha=alpha, train__label_smoothing_factor=0.1)
     logits = teacher.logits(texts)
-    lesson = Lesson(teacher, config.distil, labelled, texts, logits, logits, {})
+    lesson = Lesson(Teachers([teacher]), config.distil, labelled, texts, [logits], [logits], {})
     encoded = encode(lesson.split, tokenizer)
     network = still(encoder, known.label_names, tokenizer, several)
     task = lesson.task(network, config.train, encode(known, tokenizer), None)
@@ -194,7 +260,7 @@ def test_several_labels_a_text_are_learnt_too_and_masked(tone_bundle, tone_split
         overrides={"model.name_or_path": "scratch", "model.max_length": 64, "distil.texts": str(unlabelled_tones)}
         | {f"train.{key}": value for key, value in recipe.items()}
     )
-    record = distil(config, tone_bundle, tone_splits, tmp_path / "student")
+    record = distil(config, [tone_bundle], tone_splits, tmp_path / "student")
     assert record["problem_type"] == "multi_label_classification"
     assert record["mask"] == ["email", "handle"]
     assert record["distil"]["agreement"]["value"] > 0.9
@@ -210,7 +276,7 @@ def test_no_text_like_a_held_out_one_is_learnt(bundle, splits, student, tmp_path
     (tmp_path / "texts.txt").write_text("\n".join(lines))
     learnt, task = [], Lesson.task
     monkeypatch.setattr(Lesson, "task", lambda self, *rest: (learnt.extend(self.texts), task(self, *rest))[1])
-    record = distil(student(distil__texts=str(tmp_path / "texts.txt")), bundle, splits, tmp_path / "student")
+    record = distil(student(distil__texts=str(tmp_path / "texts.txt")), [bundle], splits, tmp_path / "student")
     source = record["distil"]["source"]
     assert source["dropped"]["like_a_validation_text"] == len(held["validation"])
     assert source["dropped"]["like_a_test_text"] == len(held["test"])
@@ -236,7 +302,7 @@ HOSTILE = [
 def test_hostile_texts_are_counted_or_learnt(bundle, splits, student, tmp_path):
     file = tmp_path / "texts.jsonl"
     file.write_text("".join(json.dumps({"text": value}) + "\n" for value in HOSTILE) + "\n")
-    record = distil(student(distil__texts=str(file)), bundle, splits, tmp_path / "student")
+    record = distil(student(distil__texts=str(file)), [bundle], splits, tmp_path / "student")
     source = record["distil"]["source"]
     assert source["rows_in"] == len(HOSTILE) + 1 == source["rows_used"] + sum(source["dropped"].values())
     reasons = {reason: count for reason, count in source["dropped"].items() if count}
@@ -248,7 +314,7 @@ def test_hostile_texts_are_counted_or_learnt(bundle, splits, student, tmp_path):
 def test_a_file_without_a_text_is_refused(bundle, splits, student, tmp_path, content):
     (tmp_path / "texts.txt").write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=r"is empty: 0 bytes|holds no text to learn from: of its 2 rows none is left"):
-        distil(student(distil__texts=str(tmp_path / "texts.txt")), bundle, splits, tmp_path / "student")
+        distil(student(distil__texts=str(tmp_path / "texts.txt")), [bundle], splits, tmp_path / "student")
     assert not (tmp_path / "student.unfinished").exists()
 
 
@@ -258,13 +324,13 @@ def test_a_teacher_of_other_labels_or_another_kind_is_refused(
     names = {name: ["positive", "negative"] for name in ("train", "validation", "test")}
     turned = write_splits(tmp_path / "turned", names, {name: [("a", 0), ("b", 1)] for name in names})
     with pytest.raises(LabelError, match=r"are positive, negative; those of the teacher .* are negative, positive"):
-        distil(student(), bundle, turned, tmp_path / "student")
+        distil(student(), [bundle], turned, tmp_path / "student")
     with pytest.raises(LabelError, match="Expected the same in the same order"):
-        distil(student(), tone_bundle, splits, tmp_path / "student")
+        distil(student(), [tone_bundle], splits, tmp_path / "student")
     single = {name: ["praise", "blame", "weather", "film"] for name in names}
     flat = write_splits(tmp_path / "flat", single, {name: [("a", 0), ("b", 1)] for name in names})
     with pytest.raises(LabelError, match=r"has one label a text, but the teacher .* gives any number of labels a text"):
-        distil(student(), tone_bundle, flat, tmp_path / "student")
+        distil(student(), [tone_bundle], flat, tmp_path / "student")
     assert not (tmp_path / "student.unfinished").exists()
 
 
@@ -277,23 +343,23 @@ def test_a_teacher_that_masks_other_data_is_refused(tone_bundle, tone_splits, st
         content = json.loads(table.schema.metadata[b"linnet"]) | {"mask": []}
         pq.write_table(table.replace_schema_metadata({b"linnet": json.dumps(content)}), path)
     with pytest.raises(DataError, match=r"nothing is masked, but the teacher .* masks email, handle"):
-        distil(student(), tone_bundle, tmp_path / "splits", tmp_path / "student")
+        distil(student(), [tone_bundle], tmp_path / "splits", tmp_path / "student")
 
 
 def test_a_broken_teacher_is_refused(bundle, checkpoint, splits, student, tmp_path):
     with pytest.raises(BundleError, match=r"is not a bundle: it holds no manifest\.json"):
-        distil(student(), checkpoint, splits, tmp_path / "student")
+        distil(student(), [checkpoint], splits, tmp_path / "student")
     shutil.copytree(bundle, tmp_path / "changed")
     with (tmp_path / "changed" / "model.onnx").open("ab") as file:
         file.write(b"!")
     with pytest.raises(BundleError, match="was changed since it was written"):
-        distil(student(), tmp_path / "changed", splits, tmp_path / "student")
+        distil(student(), [tmp_path / "changed"], splits, tmp_path / "student")
     assert not (tmp_path / "student.unfinished").exists()
 
 
 def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(bundle, splits, unlabelled, overrides, tmp_path):
     overrides |= {"distil.texts": str(unlabelled), "distil.alpha": 0.5, "train.save_steps": 10, "train.dropout": 0.1}
-    record = distil(load_config(overrides=overrides), bundle, splits, tmp_path / "calm")
+    record = distil(load_config(overrides=overrides), [bundle], splits, tmp_path / "calm")
     (tmp_path / "killed").mkdir()
     command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", bundle, splits, json.dumps(overrides), "1"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
@@ -327,16 +393,16 @@ def test_asked_to_stop_it_keeps_what_was_answered(bundle, splits, unlabelled, st
 
     monkeypatch.setattr(answers, "_write", stop)
     with pytest.raises(StoppedError, match=r"is saved in .*student\.unfinished/teacher\. The same command goes on"):
-        distil(config, bundle, splits, tmp_path / "student")
+        distil(config, [bundle], splits, tmp_path / "student")
     assert len(asked) == 3
-    distil(config, bundle, splits, tmp_path / "student")
+    distil(config, [bundle], splits, tmp_path / "student")
     texts = len(read_split(splits, "train")) + 500 + len(read_split(splits, "validation"))
     assert sum(asked) == texts
 
 
 def test_answers_that_are_kept_teach_another_student(bundle, splits, student, asked, tmp_path):
     kept = str(tmp_path / "answers")
-    first = distil(student(distil__answers=kept), bundle, splits, tmp_path / "one")
+    first = distil(student(distil__answers=kept), [bundle], splits, tmp_path / "one")
     assert len(asked) == len(list((tmp_path / "answers").iterdir())) > 2
     files = sorted((tmp_path / "answers").iterdir())
     files[0].write_bytes(files[0].read_bytes()[:-50])
@@ -345,12 +411,12 @@ def test_answers_that_are_kept_teach_another_student(bundle, splits, student, as
     content[200] ^= 1
     files[2].write_bytes(content)
     asked.clear()
-    again = distil(student(distil__answers=kept), bundle, splits, tmp_path / "two")
+    again = distil(student(distil__answers=kept), [bundle], splits, tmp_path / "two")
     assert len(asked) == 3  # the damaged ones
     assert again["distil"] == first["distil"]
     assert again["history"] == first["history"]
     asked.clear()
-    warm = distil(student(distil__answers=kept, distil__temperature=4.0), bundle, splits, tmp_path / "three")
+    warm = distil(student(distil__answers=kept, distil__temperature=4.0), [bundle], splits, tmp_path / "three")
     assert asked == []
     assert warm["history"] != first["history"]
 
@@ -367,9 +433,9 @@ def test_another_lesson_is_another_run(bundle, splits, student, monkeypatch, tmp
 
     monkeypatch.setattr(Loop, "_step", stop)
     with pytest.raises(StoppedError, match=r"Stopped after step 5"):
-        distil(student(), bundle, splits, tmp_path / "student")
+        distil(student(), [bundle], splits, tmp_path / "student")
     with pytest.raises(UsageError, match=r"another one:\n  distil\.temperature  was 1\.0, is now 2\.0"):
-        distil(student(distil__temperature=2.0), bundle, splits, tmp_path / "student")
+        distil(student(distil__temperature=2.0), [bundle], splits, tmp_path / "student")
     with pytest.raises(UsageError, match=r"distil\.alpha  was 0\.0, is now None"):
         train(student(), splits, tmp_path / "student")
 
@@ -401,9 +467,17 @@ def test_the_students_probabilities_are_those_that_the_teacher_serves(
         teacher, known = load(path), read_split(folder, "train")
         logits = teacher.logits(known.texts)
         config = student(distil__temperature=1.0).distil
-        lesson = Lesson(teacher, config, known, known.texts, logits, logits, {})
+        lesson = Lesson(Teachers([teacher]), config, known, known.texts, [logits], [logits], {})
         np.testing.assert_allclose(lesson.split.labels, teacher.predict_proba(known.texts), atol=1e-6)
-        softer = Lesson(teacher, config.model_copy(update={"temperature": 5.0}), known, known.texts, logits, logits, {})
+        softer = Lesson(
+            Teachers([teacher]),
+            config.model_copy(update={"temperature": 5.0}),
+            known,
+            known.texts,
+            [logits],
+            [logits],
+            {},
+        )
         expected = answer(logits / teacher.bundle.manifest.temperature / 5.0)
         np.testing.assert_allclose(softer.split.labels, expected, atol=1e-6)
 
@@ -419,14 +493,14 @@ def test_a_failed_proof_is_refused(bundle, splits, student, tmp_path):
     fields = {key: value for key, value in manifest.items() if key not in ("format", "files", "digest")}
     write_manifest(tmp_path / "failed", **fields)
     with pytest.raises(ProofError, match="the check 'parity' failed"):
-        distil(student(), tmp_path / "failed", splits, tmp_path / "student")
+        distil(student(), [tmp_path / "failed"], splits, tmp_path / "student")
 
 
 def test_a_folder_that_cannot_be_is_refused(bundle, splits, student, write_splits, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"No folder can be made at .*file/answers"):
-        distil(student(distil__answers=str(tmp_path / "file" / "answers")), bundle, splits, tmp_path / "student")
+        distil(student(distil__answers=str(tmp_path / "file" / "answers")), [bundle], splits, tmp_path / "student")
     names = {name: ["negative", "positive"] for name in ("train", "validation", "test")}
     empty = write_splits(tmp_path / "empty", names, {"train": [("a", 0)], "validation": [], "test": []})
     with pytest.raises(DataError, match="The validation split holds no rows"):
-        distil(student(), bundle, empty, tmp_path / "student")
+        distil(student(), [bundle], empty, tmp_path / "student")

@@ -1,4 +1,4 @@
-"""Teach a small student what a bundle answers, on the train split's texts and on any texts without labels."""
+"""Teach a student what a bundle answers, or several together, on the train split's texts and on any without labels."""
 
 import argparse
 from pathlib import Path
@@ -7,12 +7,18 @@ from typing import Any
 from linnet.cli import train
 from linnet.cli.options import add_config_options, config_from
 
-SUMMARY = "bundle and texts to the checkpoint of a smaller model"
+SUMMARY = "bundles and texts to the checkpoint of one model that answers like them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("teacher", type=Path, help="the bundle that answers")
+    parser.add_argument(
+        "teachers",
+        type=Path,
+        nargs="+",
+        metavar="teacher",
+        help="the bundle that answers; of several the mean is learnt",
+    )
     parser.add_argument("--splits", type=Path, default=Path("splits"), metavar="DIR", help="splits (default: splits)")
     parser.add_argument(
         "--out", type=Path, default=Path("student"), metavar="DIR", help="the student's checkpoint (default: student)"
@@ -33,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
     import linnet.train
 
     record = linnet.train.distil(
-        config_from(arguments), arguments.teacher, arguments.splits, arguments.out, overwrite=arguments.overwrite
+        config_from(arguments), arguments.teachers, arguments.splits, arguments.out, overwrite=arguments.overwrite
     )
     if linnet.train.speaks():
         show(record, arguments.out)
@@ -49,16 +55,21 @@ def show(record: dict[str, Any], directory: Path) -> None:
             f"{source['name']}: {source['rows_in']:,} rows in = {source['rows_used']:,} used + "
             f"{sum(source['dropped'].values()):,} dropped{f' ({dropped})' if dropped else ''}."
         )
-    print(f"The teacher answered {rows['train']:,} texts of the train split and {rows['texts']:,} others.")
-    if told["teacher_trained_elsewhere"]:
-        print("The teacher was trained on other splits than these: it may have seen some of the rows held out here.")
+    teachers, scores = told["teachers"], told["teacher_scores"]
+    names = " and ".join(teacher["name"] for teacher in teachers)
+    print(f"Taught by {names}: {rows['train']:,} texts of the train split and {rows['texts']:,} others.")
+    for teacher in teachers:
+        if teacher["trained_elsewhere"]:
+            print(
+                f"{teacher['name']} was trained on other splits than these: it may have seen some of the rows held out "
+                "here."
+            )
     train.show(record, directory)
-    size, teachers = 4 * record["parameters"], told["teacher_bytes"]  # float32
-    print(f"Its weights take {size / 1e6:,.1f} MB, {size / teachers:.0%} of its teacher's {teachers / 1e6:,.1f} MB.")
-    agreement, teacher = told["agreement"], told["teacher_scores"]
-    student = record["history"][record["best_epoch"] - 1]
+    size, all_bytes = 4 * record["parameters"], sum(teacher["bytes"] for teacher in teachers)  # float32
+    print(f"Its weights take {size / 1e6:,.1f} MB, {size / all_bytes:.0%} of its teachers' {all_bytes / 1e6:,.1f} MB.")
+    agreement, student = told["agreement"], record["history"][record["best_epoch"] - 1]
     print(
-        f"On the validation texts it agrees with its teacher in {100 * agreement['value']:.2f} % "
-        f"({100 * agreement['low']:.2f} to {100 * agreement['high']:.2f} %); the teacher's accuracy there is "
-        f"{100 * teacher['eval_accuracy']:.2f} %, the student's {100 * student['eval_accuracy']:.2f} %."
+        f"On the validation texts it agrees with what it was taught in {100 * agreement['value']:.2f} % "
+        f"({100 * agreement['low']:.2f} to {100 * agreement['high']:.2f} %); the accuracy of that is "
+        f"{100 * scores['eval_accuracy']:.2f} %, the student's {100 * student['eval_accuracy']:.2f} %."
     )

@@ -121,10 +121,12 @@ def _taught(distil: Mapping[str, Any] | None) -> str:
     if not distil:
         return ""
     agreement, rows = distil["agreement"], distil["rows"]
+    named = zip(distil["teachers"], distil["teacher_digests"], strict=True)
+    teachers = " and ".join(f"`{teacher['name']}` ({digest})" for teacher, digest in named)
     return (
-        f"\n\nIt was taught by `{distil['teacher_name']}` ({distil['teacher_digest']}), which answered "
-        f"{rows['train']:,} training texts and {rows['texts']:,} texts without labels. It agrees with its teacher on "
-        f"{agreement['value']:.1%} of the validation rows, and what the teacher gets wrong it learnt too."
+        f"\n\nIt was taught by {teachers}, asked for {rows['train']:,} training texts and {rows['texts']:,} texts "
+        f"without labels. It agrees with what it was taught on {agreement['value']:.1%} of the validation rows, and "
+        "what is wrong there it learnt too."
     )
 
 

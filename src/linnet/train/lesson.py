@@ -1,4 +1,4 @@
-"""Learning what a teacher answers, beside the labels that are known."""
+"""Learning what teachers answer, beside the labels that are known."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from linnet.config import DistilConfig, TrainConfig
 from linnet.data import Split
 from linnet.evaluate.intervals import proportion
-from linnet.predict import Classifier, to_probabilities
+from linnet.predict import to_probabilities
 from linnet.train.batches import Batch, Encoded
 from linnet.train.classify import Classify
 from linnet.train.network import Network
+from linnet.train.teachers import Teachers
 
 
 class Distil(Classify):
@@ -68,28 +69,28 @@ class Lesson:
     """What a student learns, and from whom.
 
     Attributes:
-        teacher: A loaded bundle.
+        teachers: Who teaches.
         settings: Temperature and share of the labels.
         known: The train split.
         texts: All texts to learn from; those of the train split are the first of them.
-        answers: The teacher's logits of these texts, float32 (n, C).
-        validation: Its logits of the validation texts, float32 (m, C).
-        facts: Of the texts that are not the train split's, and of the teacher, for the record.
+        answers: Each teacher's logits of these texts, float32 (n, C).
+        validation: Each one's logits of the validation texts, float32 (m, C).
+        facts: Of the texts that are not the train split's, and of the teachers, for the record.
     """
 
-    teacher: Classifier
+    teachers: Teachers
     settings: DistilConfig
     known: Split
     texts: list[str]
-    answers: NDArray[np.float32]
-    validation: NDArray[np.float32]
+    answers: Sequence[NDArray[np.float32]]
+    validation: Sequence[NDArray[np.float32]]
     facts: dict[str, Any]
 
     @cached_property
     def split(self) -> Split:
-        """The texts, with what the teacher answers for labels: probabilities, float32 (n, C)."""
-        temperature = self.teacher.bundle.manifest.temperature * self.settings.temperature
-        softened = to_probabilities(self.answers, temperature, self.teacher.multi_label)
+        """The texts, with what the teachers answer for labels: probabilities, float32 (n, C)."""
+        logits = self.teachers.logits(self.answers, self.settings.temperature)
+        softened = to_probabilities(logits, 1.0, self.teachers.multi_label)
         return replace(self.known, texts=self.texts, labels=softened.astype(np.float32))
 
     def task(
@@ -102,25 +103,22 @@ class Lesson:
     def identity(self) -> dict[str, Any]:
         """Everything that the student depends on, beside its recipe."""
         texts = hashlib.sha256("\n".join(self.texts).encode()).hexdigest()
-        answers = hashlib.sha256(self.answers.tobytes()).hexdigest()
+        answers = hashlib.sha256(b"".join(part.tobytes() for part in self.answers)).hexdigest()
         settings = self.settings.model_dump(mode="json", include={"temperature", "alpha"})
-        return settings | {"teacher_digest": self.teacher.digest, "texts_sha256": texts, "answers_sha256": answers}
+        digests = {"teacher_digests": self.teachers.digests, "texts_sha256": texts, "answers_sha256": answers}
+        return settings | digests
 
     def record(self, best: Classify, confidence_level: float) -> dict[str, Any]:
-        """What training.json says of the lesson, with what teacher and student make of the validation texts.
+        """What training.json says of the lesson, with what teachers and student make of the validation texts.
 
         Args:
             best: The student's best epoch.
             confidence_level: Of the interval of the agreement: the share of texts with the same likeliest label; of
-                several labels a text the share of all yes and no that are the same by the teacher's thresholds.
+                several labels a text the share of all yes and no that are the same by the teachers' thresholds.
         """
-        own, several = self.teacher.bundle.manifest.temperature, self.teacher.multi_label
-        answers = (
-            to_probabilities(self.validation, own, several),
-            to_probabilities(best.logits(best.validation), 1.0, several),
-        )
-        same = np.equal(*(self.teacher.decide(found) if several else found.argmax(axis=1) for found in answers))
-        scores = best.score(self.validation / np.float32(own))
+        own = to_probabilities(best.logits(best.validation), 1.0, self.teachers.multi_label)
+        same = self.teachers.agree(self.validation, own)
+        scores = best.score(self.teachers.logits(self.validation).astype(np.float32))
         outcome = {
             "agreement": asdict(proportion(int(same.sum()), same.size, confidence_level)),
             "teacher_scores": {f"eval_{name}": value for name, value in asdict(scores).items()},

@@ -1,0 +1,151 @@
+"""Who teaches: a bundle, or several whose probabilities are averaged.
+
+What several models know together one can learn (Bucila et al. 2006; Hinton et al. 2015, arXiv:1503.02531, section 1):
+it is then as good as all of them, nearly, and costs what one costs. Knows nothing of the student.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.config import PredictConfig
+from linnet.data import Split
+from linnet.errors import DataError, LabelError, UsageError
+from linnet.evaluate.rows import trained_elsewhere
+from linnet.predict import Classifier, load, to_probabilities
+from linnet.train.answers import ask
+from linnet.train.processes import Group
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """Loaded bundles of the same labels and the same kind, one or several.
+
+    Attributes:
+        classifiers: The bundles.
+    """
+
+    classifiers: Sequence[Classifier]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text has any number of labels."""
+        return self.classifiers[0].multi_label
+
+    @property
+    def digests(self) -> list[str]:
+        """The SHA-256 of each bundle."""
+        return [teacher.digest for teacher in self.classifiers]
+
+    def ask(
+        self, texts: Sequence[str], folder: Path, stopped: threading.Event, group: Group
+    ) -> list[NDArray[np.float32]]:
+        """Each one's logits of texts, float32 (n, labels); what is kept and raised is as in `answers.ask`."""
+        return [ask(teacher, texts, folder, stopped, group) for teacher in self.classifiers]
+
+    def logits(self, answers: Sequence[NDArray[np.float32]], temperature: float = 1.0) -> NDArray[np.float64]:
+        """Logits of the mean of the probabilities that the teachers serve, float64 (n, labels).
+
+        Args:
+            answers: Each one's logits, float32 (n, labels).
+            temperature: What they are divided by, beside each one's own temperature.
+        """
+        own = self._temperatures()
+        scaled = [part.astype(np.float64) / (own[i] * temperature) for i, part in enumerate(answers)]
+        if self.multi_label:
+            yes, no = (np.logaddexp.reduce([-np.logaddexp(0, sign * part) for part in scaled]) for sign in (-1, 1))
+            return np.asarray(yes - no)
+        return np.asarray(np.logaddexp.reduce([_log_softmax(part) for part in scaled]) - np.log(len(scaled)))
+
+    def agree(self, answers: Sequence[NDArray[np.float32]], own: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Where a student says what the teachers say.
+
+        Args:
+            answers: Each teacher's logits, float32 (n, labels).
+            own: The student's probabilities, float64 (n, labels).
+
+        Returns:
+            Whether the likeliest label is the same, bool (n,); of several labels a text whether each is given by both,
+            or by neither, bool (n, labels). A label is given where half of the teachers' thresholds are reached.
+        """
+        if not self.multi_label:
+            return np.equal(self.logits(answers).argmax(axis=1), own.argmax(axis=1))
+        served = [to_probabilities(*pair, True) for pair in zip(answers, self._temperatures(), strict=True)]
+        return np.equal(self._given(served), self._given([own] * len(served)))
+
+    def _given(self, probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
+        by_each = [teacher.decide(part) for teacher, part in zip(self.classifiers, probabilities, strict=True)]
+        return np.asarray(2 * np.sum(by_each, axis=0) >= len(by_each))
+
+    def facts(self, splits: Path) -> list[dict[str, Any]]:
+        """Of each its `name`, its `bytes`, and whether it was `trained_elsewhere` than on these splits."""
+        return [
+            {
+                "name": teacher.name,
+                "bytes": teacher.bundle.model_bytes(),
+                "trained_elsewhere": trained_elsewhere(splits, teacher.bundle.manifest),
+            }
+            for teacher in self.classifiers
+        ]
+
+    def _temperatures(self) -> list[float]:
+        return [teacher.bundle.manifest.temperature for teacher in self.classifiers]
+
+
+def load_teachers(paths: Sequence[Path], settings: PredictConfig, learn: Split, splits: Path) -> Teachers:
+    """Load the bundles that are to teach.
+
+    Args:
+        paths: Their folders.
+        settings: How they are run.
+        learn: The train split.
+        splits: Its folder.
+
+    Raises:
+        UsageError: There is none, or one is named twice.
+        BundleError: One can't be used.
+        ProofError: The proof of one is missing or failed.
+        LabelError: The split's labels are not theirs.
+        DataError: Other personal data are masked in the split.
+    """
+    if not paths:
+        raise UsageError("Expected a bundle that teaches, or several; got none.")
+    classifiers = [load(path, **settings.model_dump()) for path in paths]
+    seen: dict[str, Path] = {}
+    for teacher in classifiers:
+        _check_kind(teacher, learn, splits)
+        path = teacher.bundle.path
+        if teacher.digest in seen:
+            raise UsageError(f"The teachers {seen[teacher.digest]} and {path} are one bundle. Name each once.")
+        seen[teacher.digest] = path
+    return Teachers(classifiers)
+
+
+def _check_kind(teacher: Classifier, learn: Split, splits: Path) -> None:
+    path, manifest = teacher.bundle.path, teacher.bundle.manifest
+    if learn.label_names != manifest.labels:
+        raise LabelError(
+            f"The labels of {splits} are {', '.join(learn.label_names)}; those of the teacher {path} are "
+            f"{', '.join(manifest.labels)}. Expected the same in the same order: distil with splits of the "
+            "teacher's labels."
+        )
+    if learn.multi_label != manifest.multi_label:
+        kinds = ["one label a text", "any number of labels a text"]
+        raise LabelError(
+            f"{splits} has {kinds[learn.multi_label]}, but the teacher {path} gives {kinds[manifest.multi_label]}. "
+            "Distil with splits of the teacher's kind."
+        )
+    if set(learn.mask) != set(manifest.mask):
+        raise DataError(
+            f"In the texts of {splits} {', '.join(learn.mask) or 'nothing'} is masked, but the teacher {path} masks "
+            f"{', '.join(manifest.mask) or 'nothing'}. Prepare the splits again with data.mask as the teacher has it."
+        )
+
+
+def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(logits - np.logaddexp.reduce(logits, axis=1)[:, None])
