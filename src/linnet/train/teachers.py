@@ -74,7 +74,7 @@ class Teachers:
             or by neither, bool (n, labels). A label is given where half of the teachers' thresholds are reached.
         """
         if not self.multi_label:
-            return np.equal(self.logits(answers).argmax(axis=1), own.argmax(axis=1))
+            return np.asarray(self.logits(answers).argmax(axis=1) == own.argmax(axis=1))
         served = [to_probabilities(*pair, True) for pair in zip(answers, self._temperatures(), strict=True)]
         return np.equal(self._given(served), self._given([own] * len(served)))
 
