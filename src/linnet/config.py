@@ -144,6 +144,7 @@ class DistilConfig(Section):
     answers: str
     temperature: float = Field(gt=0)
     alpha: Rate
+    leave_out: Rate
 
 
 class ExportConfig(Section):

@@ -132,6 +132,22 @@ def test_several_teachers_teach_the_mean_of_what_they_serve(bundle, splits, unla
     assert f"taught by `tiny` ({teachers[0].digest}) and `other` ({teachers[1].digest})" in card
 
 
+def test_what_tells_is_left_out_of_the_files_texts_alone(bundle, splits, unlabelled, student, tmp_path):
+    learnt, task = [], Lesson.task
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lesson, "task", lambda self, *rest: (learnt.append(self), task(self, *rest))[1])
+        config = student(distil__texts=str(unlabelled), distil__leave_out=0.5)
+        told = distil(config, [bundle], splits, tmp_path / "student")["distil"]
+    known, others, teacher = read_split(splits, "train").texts, unlabelled.read_text().splitlines(), load(bundle)
+    texts = learnt[0].texts
+    assert texts[: len(known)] == known
+    changed = [new != old for new, old in zip(texts[len(known) :], others, strict=True)]
+    assert 0.2 < np.mean(changed) < 0.6
+    assert told["left_out"]["texts"] == sum(changed) <= told["left_out"]["left_out"]
+    answers = teacher.predict_proba([*known, *others])  # to what the teacher read
+    np.testing.assert_allclose(learnt[0].split.labels, answers, atol=1e-6)
+
+
 def test_a_teacher_named_twice_or_none_is_refused(bundle, splits, student, tmp_path):
     shutil.copytree(bundle, tmp_path / "again")
     with pytest.raises(UsageError, match=r"The teachers .* and .*again are one bundle\. Name each once"):
@@ -358,7 +374,8 @@ def test_a_broken_teacher_is_refused(bundle, checkpoint, splits, student, tmp_pa
 
 
 def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(bundle, splits, unlabelled, overrides, tmp_path):
-    overrides |= {"distil.texts": str(unlabelled), "distil.alpha": 0.5, "train.save_steps": 10, "train.dropout": 0.1}
+    overrides |= {"distil.texts": str(unlabelled), "distil.alpha": 0.5, "distil.leave_out": 0.5}
+    overrides |= {"train.save_steps": 10, "train.dropout": 0.1}
     record = distil(load_config(overrides=overrides), [bundle], splits, tmp_path / "calm")
     (tmp_path / "killed").mkdir()
     command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", bundle, splits, json.dumps(overrides), "1"]

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from linnet.config import Config
 from linnet.data import Split, Unlabelled, read_split, read_unlabelled
 from linnet.files import check_replaceable
@@ -14,6 +16,7 @@ from linnet.train.lesson import Lesson
 from linnet.train.processes import process_group
 from linnet.train.runner import stop_signals
 from linnet.train.teachers import load_teachers
+from linnet.train.telling import leave_out, telling_words
 from linnet.train.train import fit, read_material
 
 ANSWERS = "teacher"
@@ -72,8 +75,20 @@ def distil(
             "source": others.facts,
         }
         learnt, judged = [part[: len(texts)] for part in answers], [part[len(texts) :] for part in answers]
-        lesson = Lesson(masters, config.distil, learn, texts, learnt, judged, facts)
+        lesson = _with_less(Lesson(masters, config.distil, learn, texts, learnt, judged, facts), config)
         return fit(config, replace(material, lesson=lesson), directory, stopped, group, overwrite)
+
+
+def _with_less(lesson: Lesson, config: Config) -> Lesson:
+    """The lesson, in which the texts of the file may lack words that the teachers read."""
+    share, known = config.distil.leave_out, len(lesson.known)
+    if not share:
+        return lesson
+    words = telling_words(lesson.texts, lesson.split.labels, lesson.teachers.multi_label)
+    generator = np.random.default_rng(config.train.seed)
+    others, facts = leave_out(lesson.texts[known:], words, share, generator)
+    texts = lesson.texts[:known] + others
+    return replace(lesson, texts=texts, facts=lesson.facts | {"left_out": facts})
 
 
 def _texts(config: Config, learn: Split, held_out: list[Split]) -> Unlabelled:
