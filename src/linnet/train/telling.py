@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 WORD = re.compile(r"@?\w+(?:['’]\w+)*|[^\w\s]+")
@@ -30,16 +29,19 @@ def telling_words(texts: Sequence[str], probabilities: NDArray[np.floating], mul
         probabilities: What was answered to them, float (n, labels).
         multi_label: Whether a text has any number of labels.
     """
-    words = [sorted({word.lower() for word in WORD.findall(text)}) for text in texts]
-    rows = np.repeat(np.arange(len(words)), [len(found) for found in words])
-    encoded = pa.array([word for found in words for word in found], pa.string()).dictionary_encode()
-    places = encoded.indices.to_numpy()
-    counts = np.bincount(places, minlength=len(encoded.dictionary))
+    numbers: dict[str, int] = {}
+    places, lengths = [], []
+    for text in texts:
+        words = {word.lower() for word in WORD.findall(text)}
+        places += [numbers.setdefault(word, len(numbers)) for word in words]
+        lengths.append(len(words))
+    rows = np.repeat(np.arange(len(texts)), lengths)
+    counts = np.bincount(places, minlength=len(numbers))
     columns = np.asarray(probabilities, np.float64).T
-    sums = np.stack([np.bincount(places, column[rows], minlength=len(counts)) for column in columns], axis=1)
-    apart = _divergence(sums / np.maximum(counts, 1)[:, None], columns.mean(axis=1), multi_label)
-    telling = np.flatnonzero((counts >= FEWEST_TEXTS) & (apart >= LEAST))
-    return set(encoded.dictionary.take(pa.array(telling)).to_pylist())
+    sums = np.stack([np.bincount(places, column[rows], minlength=len(numbers)) for column in columns], axis=1)
+    apart = _divergence(sums / counts[:, None], columns.mean(axis=1), multi_label)
+    telling = (counts >= FEWEST_TEXTS) & (apart >= LEAST)
+    return {word for word, number in numbers.items() if telling[number]}
 
 
 def leave_out(
