@@ -4,7 +4,7 @@
 
 fine-tunes ENCODER and linnet-mini on the train split; teaches linnet-mini what both answer to texts of FILE, whose
 labels are not looked at, and fine-tunes it on the train split again; and teaches ENCODER what the two encoders then
-answer together. Each is exported and judged through the bundle on the same test rows, beside the mean of what the
+answer together. In half of these texts the student does not get to see most of the words that the answers hang on. Each is exported and judged through the bundle on the same test rows, beside the mean of what the
 teachers answer. A stage whose folder stands in the run is kept.
 """
 
@@ -36,7 +36,7 @@ MINI = "linnet-mini"
 LABELS = {"train.num_train_epochs": 2, "train.learning_rate": 5e-5}
 MINI_LABELS = {"train.num_train_epochs": 3, "train.learning_rate": 1e-4}
 TAUGHT = {"train.num_train_epochs": 1, "train.per_device_train_batch_size": 32, "train.warmup_ratio": 0.05}
-SHARE = {"distil.alpha": 0.5}  # of the train split's own labels
+LESSON = {"distil.alpha": 0.5, "distil.leave_out": 0.5}
 ENCODER, SMALL, AGAIN, BEST = "encoder", "mini", "mini-taught", "encoder-taught"
 NAMES = {
     ENCODER: "the encoder, on the labels",
@@ -85,7 +85,7 @@ def _bundles(arguments: argparse.Namespace) -> dict[str, Path]:
         return _bundle(config, run, splits, name, lambda out: train(config, splits, out))
 
     def taught(name: str, teachers: list[Path], settings: dict[str, Any]) -> tuple[Config, Path]:
-        config = _config(arguments, TAUGHT | SHARE | texts | settings | {"run.name": name})
+        config = _config(arguments, TAUGHT | LESSON | texts | settings | {"run.name": name})
         checkpoint = run / name
         if not checkpoint.is_dir():
             distil(config, teachers, splits, checkpoint)
