@@ -4,8 +4,9 @@
 
 fine-tunes ENCODER and linnet-mini on the train split; teaches linnet-mini what both answer to texts of FILE, whose
 labels are not looked at, and fine-tunes it on the train split again; and teaches ENCODER what the two encoders then
-answer together. In half of these texts the student does not get to see most of the words that the answers hang on. Each is exported and judged through the bundle on the same test rows, beside the mean of what the
-teachers answer. A stage whose folder stands in the run is kept.
+answer together. In half of these texts the student does not get to see most of the words that the answers hang on.
+Each is exported and judged through the bundle on the same test rows, beside the mean of what the teachers answer. A
+stage whose folder stands in the run is kept.
 """
 
 import argparse
