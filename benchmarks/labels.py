@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     bundles = _bundles(arguments)
     test = read_split(arguments.splits, "test")
     rows = slice(0, arguments.rows)
-    answers = {name: load(bundle).predict_proba(test.texts[rows]) for name, bundle in bundles.items()}
+    plan = _config(arguments, {}).predict.model_dump()
+    answers = {name: load(bundle, **plan).predict_proba(test.texts[rows]) for name, bundle in bundles.items()}
     results = _results(arguments, answers, np.asarray(test.labels[rows]))
     write_text(arguments.out, canonical_json(results))
     _show(results)
@@ -135,6 +136,7 @@ def _results(
         "confidence_level": level,
         "rows": len(labels),
         "sample": arguments.sample,
+        "predict": _config(arguments, {}).predict.model_dump(mode="json"),
         "train_sha256": digest(arguments.splits / "train.parquet"),
         "checkpoints": {name: _record(arguments.run / name) for name in (*NAMES, f"{AGAIN}-before")},
         "lineage": lineage(),
