@@ -4,7 +4,7 @@
 
 fine-tunes ENCODER and linnet-mini on the train split; teaches linnet-mini what both answer to texts of FILE, whose
 labels are not looked at, and fine-tunes it on the train split again; and teaches ENCODER what the two encoders then
-answer together. In half of these texts the student does not get to see most of the words that the answers hang on.
+answer together. In all or half of these texts the student does not get to see most of the words that answers hang on.
 Each is exported and judged through the bundle on the same test rows, beside the mean of what the teachers answer. A
 stage whose folder stands in the run is kept.
 """
@@ -37,7 +37,7 @@ MINI = "linnet-mini"
 LABELS = {"train.num_train_epochs": 2, "train.learning_rate": 5e-5}
 MINI_LABELS = {"train.num_train_epochs": 3, "train.learning_rate": 1e-4}
 TAUGHT = {"train.num_train_epochs": 1, "train.per_device_train_batch_size": 32, "train.warmup_ratio": 0.05}
-LESSON = {"distil.alpha": 0.5, "distil.leave_out": 0.5}
+LESSON = {"distil.alpha": 0.5}
 ENCODER, SMALL, AGAIN, BEST = "encoder", "mini", "mini-taught", "encoder-taught"
 NAMES = {
     ENCODER: "the encoder, on the labels",
@@ -94,10 +94,11 @@ def _bundles(arguments: argparse.Namespace) -> dict[str, Path]:
         return config, checkpoint
 
     bundles = {ENCODER: labelled(ENCODER, LABELS | encoder), SMALL: labelled(SMALL, MINI_LABELS | mini)}
-    rate = {"train.learning_rate": 2e-4}
-    _, between = taught(f"{AGAIN}-before", [bundles[ENCODER], bundles[SMALL]], rate | mini)
+    recipe = {"train.learning_rate": 2e-4, "distil.leave_out": 1.0}
+    _, between = taught(f"{AGAIN}-before", [bundles[ENCODER], bundles[SMALL]], recipe | mini)
     bundles[AGAIN] = labelled(AGAIN, MINI_LABELS | {"model.name_or_path": str(between)})
-    config, _ = taught(BEST, [bundles[name] for name in TEACHERS], {"train.learning_rate": 1e-4} | encoder)
+    recipe = {"train.learning_rate": 1e-4, "distil.leave_out": 0.5}
+    config, _ = taught(BEST, [bundles[name] for name in TEACHERS], recipe | encoder)
     bundles[BEST] = _bundle(config, run, splits, BEST)
     return bundles
 
