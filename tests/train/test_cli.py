@@ -55,7 +55,7 @@ def test_distil_prints_what_was_learnt_from_and_how_like_its_teacher_it_is(
     printed = capsys.readouterr().out
     told = json.loads((out / "training.json").read_text())["distil"]
     assert "texts.txt: 500 rows in = 300 used + 200 dropped (not_drawn 200)." in printed
-    assert f"Taught by tiny: {told['rows']['train']:,} texts of the train split and 300 others." in printed
+    assert f"Taught by {bundle}: {told['rows']['train']:,} texts of the train split and 300 others." in printed
     assert f"agrees with what it was taught in {100 * told['agreement']['value']:.2f} %" in printed
     assert "other splits" not in printed
     assert f"Final model: {out}" in printed
@@ -68,7 +68,7 @@ def test_distil_says_that_the_teacher_may_have_seen_the_rows(bundle, encoder, sp
     pq.write_table(table.slice(100), train)
     command = ["distil", str(bundle), "--splits", str(tmp_path / "splits"), "--out", str(tmp_path / "student")]
     assert main([*command, "--model", str(encoder), "--set", "model.max_length=64", "--num-train-epochs", "1"]) == 0
-    assert "tiny was trained on other splits than these" in capsys.readouterr().out
+    assert f"{bundle} was trained on other splits than these" in capsys.readouterr().out
 
 
 def test_distil_without_a_teacher(splits, tmp_path, capsys):

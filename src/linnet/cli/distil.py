@@ -1,6 +1,7 @@
 """Teach a student what a bundle answers, or several together, on the train split's texts and on any without labels."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,10 @@ def main(arguments: argparse.Namespace) -> None:
         config_from(arguments), arguments.teachers, arguments.splits, arguments.out, overwrite=arguments.overwrite
     )
     if linnet.train.speaks():
-        show(record, arguments.out)
+        show(record, arguments.teachers, arguments.out)
 
 
-def show(record: dict[str, Any], directory: Path) -> None:
+def show(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> None:
     """Print what was learnt from, how training went, and how far the student is like its teacher."""
     told = record["distil"]
     source, rows = told["source"], told["rows"]
@@ -55,21 +56,22 @@ def show(record: dict[str, Any], directory: Path) -> None:
             f"{source['name']}: {source['rows_in']:,} rows in = {source['rows_used']:,} used + "
             f"{sum(source['dropped'].values()):,} dropped{f' ({dropped})' if dropped else ''}."
         )
-    teachers, scores = told["teachers"], told["teacher_scores"]
-    names = " and ".join(teacher["name"] for teacher in teachers)
+    names = ", ".join(map(str, teachers))
     print(f"Taught by {names}: {rows['train']:,} texts of the train split and {rows['texts']:,} others.")
-    for teacher in teachers:
-        if teacher["trained_elsewhere"]:
-            print(
-                f"{teacher['name']} was trained on other splits than these: it may have seen some of the rows held out "
-                "here."
-            )
+    if left_out := told["left_out"]:
+        print(
+            f"{left_out['telling_words']:,} words tell the label; {left_out['words']:,} of them were left out of "
+            f"{left_out['texts']:,} texts."
+        )
+    for teacher, facts in zip(teachers, told["teachers"], strict=True):
+        if facts["trained_elsewhere"]:
+            print(f"{teacher} was trained on other splits than these: it may have seen some of the rows held out here.")
     train.show(record, directory)
-    size, all_bytes = 4 * record["parameters"], sum(teacher["bytes"] for teacher in teachers)  # float32
+    size, all_bytes = 4 * record["parameters"], sum(teacher["bytes"] for teacher in told["teachers"])  # float32
     print(f"Its weights take {size / 1e6:,.1f} MB, {size / all_bytes:.0%} of its teachers' {all_bytes / 1e6:,.1f} MB.")
     agreement, student = told["agreement"], record["history"][record["best_epoch"] - 1]
     print(
         f"On the validation texts it agrees with what it was taught in {100 * agreement['value']:.2f} % "
         f"({100 * agreement['low']:.2f} to {100 * agreement['high']:.2f} %); the accuracy of that is "
-        f"{100 * scores['eval_accuracy']:.2f} %, the student's {100 * student['eval_accuracy']:.2f} %."
+        f"{100 * told['teacher_scores']['eval_accuracy']:.2f} %, the student's {100 * student['eval_accuracy']:.2f} %."
     )

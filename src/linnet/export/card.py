@@ -122,11 +122,13 @@ def _taught(distil: Mapping[str, Any] | None) -> str:
         return ""
     agreement, rows = distil["agreement"], distil["rows"]
     named = zip(distil["teachers"], distil["teacher_digests"], strict=True)
-    teachers = " and ".join(f"`{teacher['name']}` ({digest})" for teacher, digest in named)
+    teachers = ", ".join(f"`{teacher['name']}` ({digest})" for teacher, digest in named)
+    less = distil["left_out"]
+    without = f" ({less['words']:,} telling words left out of {less['texts']:,} of them)" if less else ""
     return (
         f"\n\nIt was taught by {teachers}, asked for {rows['train']:,} training texts and {rows['texts']:,} texts "
-        f"without labels. It agrees with what it was taught on {agreement['value']:.1%} of the validation rows, and "
-        "what is wrong there it learnt too."
+        f"without labels{without}. It agrees with what it was taught on {agreement['value']:.1%} of the validation "
+        "rows, and what is wrong there it learnt too."
     )
 
 

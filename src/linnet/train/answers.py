@@ -50,7 +50,7 @@ def ask(
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(f"No folder can be made at {folder}: {error.strerror}. Choose another.") from None
-    with progress(f"ask {teacher.name}", len(texts), "texts") as task:
+    with progress(f"ask {teacher.bundle.path}", len(texts), "texts") as task:
         for number in range(group.rank, len(parts), group.size):
             if stopped.is_set():
                 raise StoppedError(

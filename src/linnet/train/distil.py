@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linnet.config import Config
 from linnet.data import Split, Unlabelled, read_split, read_unlabelled
+from linnet.errors import UsageError
 from linnet.files import check_replaceable
+from linnet.predict import to_probabilities
 from linnet.train.batches import check_rows
 from linnet.train.checkpoint import RECORD
 from linnet.train.lesson import Lesson
 from linnet.train.processes import process_group
 from linnet.train.runner import stop_signals
-from linnet.train.teachers import load_teachers
+from linnet.train.teachers import Teachers, load_teachers
 from linnet.train.telling import leave_out, telling_words
 from linnet.train.train import fit, read_material
 
@@ -43,7 +46,7 @@ def distil(
         overwrite: Begin anew, though an unfinished run lies there; what was answered still counts.
 
     Returns:
-        The training record, as in training.json; its `distil` tells of the teacher, the texts and the agreement.
+        The training record, as in training.json; its `distil` tells of the teachers, the texts and the agreement.
 
     Raises:
         BundleError: A teacher can't be used.
@@ -53,7 +56,8 @@ def distil(
         ModelError: The student can't be had or used.
         TrainingError: The loss is no finite number, or memory ran out.
         StoppedError: The process was asked to stop; what was done is on disk.
-        UsageError: An unfinished run of other settings lies there, or no teacher is named, or one twice.
+        UsageError: An unfinished run of other settings lies there; no teacher is named, or one twice; or words are to
+            be left out of no file.
         StorageError: The disk refused a write.
     """
     splits, directory = Path(splits), Path(directory)
@@ -75,24 +79,32 @@ def distil(
             "source": others.facts,
         }
         learnt, judged = [part[: len(texts)] for part in answers], [part[len(texts) :] for part in answers]
-        lesson = _with_less(Lesson(masters, config.distil, learn, texts, learnt, judged, facts), config)
+        read, left_out = _read(config, masters, texts, len(learn), learnt)
+        facts |= {"left_out": left_out}
+        lesson = Lesson(masters, config.distil, learn, texts, read, learnt, judged, facts)
         return fit(config, replace(material, lesson=lesson), directory, stopped, group, overwrite)
 
 
-def _with_less(lesson: Lesson, config: Config) -> Lesson:
-    """The lesson, in which the texts of the file may lack words that the teachers read."""
-    share, known = config.distil.leave_out, len(lesson.known)
+def _read(
+    config: Config, teachers: Teachers, texts: list[str], known: int, answers: Sequence[NDArray[np.float32]]
+) -> tuple[list[str], dict[str, Any]]:
+    """What the student reads of the texts, of which so many are the train split's, and what was left out."""
+    share = config.distil.leave_out
     if not share:
-        return lesson
-    words = telling_words(lesson.texts, lesson.split.labels, lesson.teachers.multi_label)
-    generator = np.random.default_rng(config.train.seed)
-    others, facts = leave_out(lesson.texts[known:], words, share, generator)
-    texts = lesson.texts[:known] + others
-    return replace(lesson, texts=texts, facts=lesson.facts | {"left_out": facts})
+        return texts, {}
+    served = to_probabilities(teachers.logits(answers), 1.0, teachers.multi_label)
+    words = telling_words(texts, served, teachers.multi_label)
+    others, facts = leave_out(texts[known:], words, share, np.random.default_rng(config.train.seed))
+    return texts[:known] + others, facts
 
 
 def _texts(config: Config, learn: Split, held_out: list[Split]) -> Unlabelled:
     source = config.distil.texts
+    if not source and config.distil.leave_out:
+        raise UsageError(
+            f"distil.leave_out is {config.distil.leave_out}, but there is no file to leave words out of. Name one as "
+            "distil.texts; the train split's texts stay whole."
+        )
     if not source:
         return Unlabelled([], {})
     settings = config.data.model_copy(update={"source": source})

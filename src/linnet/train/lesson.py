@@ -72,7 +72,8 @@ class Lesson:
         teachers: Who teaches.
         settings: Temperature and share of the labels.
         known: The train split.
-        texts: All texts to learn from; those of the train split are the first of them.
+        texts: All texts that the teachers answered; those of the train split are the first of them.
+        read: What the student reads of each.
         answers: Each teacher's logits of these texts, float32 (n, C).
         validation: Each one's logits of the validation texts, float32 (m, C).
         facts: Of the texts that are not the train split's, and of the teachers, for the record.
@@ -82,16 +83,17 @@ class Lesson:
     settings: DistilConfig
     known: Split
     texts: list[str]
+    read: list[str]
     answers: Sequence[NDArray[np.float32]]
     validation: Sequence[NDArray[np.float32]]
     facts: dict[str, Any]
 
     @cached_property
     def split(self) -> Split:
-        """The texts, with what the teachers answer for labels: probabilities, float32 (n, C)."""
+        """What is read, with what the teachers answer for labels: probabilities, float32 (n, C)."""
         logits = self.teachers.logits(self.answers, self.settings.temperature)
         softened = to_probabilities(logits, 1.0, self.teachers.multi_label)
-        return replace(self.known, texts=self.texts, labels=softened.astype(np.float32))
+        return replace(self.known, texts=self.read, labels=softened.astype(np.float32))
 
     def task(
         self, network: Network, settings: TrainConfig, validation: Encoded, class_weights: Sequence[float] | None
@@ -102,9 +104,9 @@ class Lesson:
     @property
     def identity(self) -> dict[str, Any]:
         """Everything that the student depends on, beside its recipe."""
-        texts = hashlib.sha256("\n".join(self.texts).encode()).hexdigest()
+        texts = hashlib.sha256("\n".join(self.read).encode()).hexdigest()
         answers = hashlib.sha256(b"".join(part.tobytes() for part in self.answers)).hexdigest()
-        settings = self.settings.model_dump(mode="json", include={"temperature", "alpha"})
+        settings = self.settings.model_dump(mode="json", include={"temperature", "alpha", "leave_out"})
         digests = {"teacher_digests": self.teachers.digests, "texts_sha256": texts, "answers_sha256": answers}
         return settings | digests
 

@@ -17,7 +17,7 @@ from linnet.config import PredictConfig
 from linnet.data import Split
 from linnet.errors import DataError, LabelError, UsageError
 from linnet.evaluate.rows import trained_elsewhere
-from linnet.predict import Classifier, load, to_probabilities
+from linnet.predict import Classifier, load, sigmoid
 from linnet.train.answers import ask
 from linnet.train.processes import Group
 
@@ -63,7 +63,7 @@ class Teachers:
         return np.asarray(np.logaddexp.reduce([_log_softmax(part) for part in scaled]) - np.log(len(scaled)))
 
     def agree(self, answers: Sequence[NDArray[np.float32]], own: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Where a student says what the teachers say.
+        """Where a student says what it was taught: the mean of what the teachers serve.
 
         Args:
             answers: Each teacher's logits, float32 (n, labels).
@@ -73,13 +73,13 @@ class Teachers:
             Whether the likeliest label is the same, bool (n,); of several labels a text whether each is given by both,
             or by neither, bool (n, labels). A label is given where half of the teachers' thresholds are reached.
         """
+        taught = self.logits(answers)
         if not self.multi_label:
-            return np.asarray(self.logits(answers).argmax(axis=1) == own.argmax(axis=1))
-        served = [to_probabilities(*pair, True) for pair in zip(answers, self._temperatures(), strict=True)]
-        return np.equal(self._given(served), self._given([own] * len(served)))
+            return np.asarray(taught.argmax(axis=1) == own.argmax(axis=1))
+        return np.asarray(self._given(sigmoid(taught)) == self._given(own))
 
-    def _given(self, probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
-        by_each = [teacher.decide(part) for teacher, part in zip(self.classifiers, probabilities, strict=True)]
+    def _given(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+        by_each = [teacher.decide(probabilities) for teacher in self.classifiers]
         return np.asarray(2 * np.sum(by_each, axis=0) >= len(by_each))
 
     def facts(self, splits: Path) -> list[dict[str, Any]]:
