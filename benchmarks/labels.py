@@ -24,7 +24,7 @@ from rich.table import Table
 
 from linnet.config import Config, load_config
 from linnet.data import read_split
-from linnet.errors import LinnetError
+from linnet.errors import LinnetError, UsageError
 from linnet.evaluate.intervals import Agreement, paired_difference, proportion
 from linnet.export import export
 from linnet.files import canonical_json, digest, write_text
@@ -89,7 +89,7 @@ def _bundles(arguments: argparse.Namespace) -> dict[str, Path]:
     def taught(name: str, teachers: list[Path], settings: dict[str, Any]) -> tuple[Config, Path]:
         config = _config(arguments, TAUGHT | LESSON | texts | settings | {"run.name": name})
         checkpoint = run / name
-        if not checkpoint.is_dir():
+        if not _stands(checkpoint, config):
             distil(config, teachers, splits, checkpoint)
         return config, checkpoint
 
@@ -109,11 +109,27 @@ def _config(arguments: argparse.Namespace, settings: dict[str, Any]) -> Config:
 
 def _bundle(config: Config, run: Path, splits: Path, name: str, learn: Callable[[Path], Any] | None = None) -> Path:
     checkpoint, bundle = run / name, run / f"{name}-bundle"
-    if learn and not checkpoint.is_dir():
+    if learn and not _stands(checkpoint, config):
         learn(checkpoint)
     if not bundle.is_dir():
         export(config, checkpoint, splits, bundle)
     return bundle
+
+
+def _stands(checkpoint: Path, config: Config) -> bool:
+    """Whether a checkpoint stands in the run; one of other settings is refused."""
+    if not checkpoint.is_dir():
+        return False
+    made, asked = _training(checkpoint)["settings"], config.model_dump(mode="json")
+    other = [name for name in ("model", "train", "distil") if made[name] != asked[name]]
+    if other:
+        raise UsageError(f"{checkpoint} was made with other settings of {', '.join(other)}. Choose another --run.")
+    return True
+
+
+def _training(checkpoint: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((checkpoint / "training.json").read_text(encoding="utf-8"))
+    return record
 
 
 def _results(
@@ -136,7 +152,7 @@ def _results(
         "models": lines,
         "confidence_level": level,
         "rows": len(labels),
-        "sample": arguments.sample,
+        "texts": _training(arguments.run / BEST)["distil"]["rows"]["texts"],
         "predict": _config(arguments, {}).predict.model_dump(mode="json"),
         "train_sha256": digest(arguments.splits / "train.parquet"),
         "checkpoints": {name: _record(arguments.run / name) for name in (*NAMES, f"{AGAIN}-before")},
@@ -145,13 +161,13 @@ def _results(
 
 
 def _record(checkpoint: Path) -> dict[str, Any]:
-    record = json.loads((checkpoint / "training.json").read_text(encoding="utf-8"))
+    record = _training(checkpoint)
     kept = {key: record.get(key) for key in ("distil", "history", "rows", "precision", "seed", "train_runtime")}
     return kept | {"recipe": record["settings"]["train"]}
 
 
 def _show(results: dict[str, Any]) -> None:
-    title = f"{results['rows']:,} test rows; the same labels, and {results['sample']:,} texts without"
+    title = f"{results['rows']:,} test rows; the same labels, and {results['texts']:,} texts without"
     table = Table(title=title, title_justify="left")
     for header in ("model", "accuracy", "interval", "points more than the encoder", "interval"):
         table.add_column(header, justify="left" if header == "model" else "right")

@@ -51,11 +51,14 @@ def test_distil_prints_what_was_learnt_from_and_how_like_its_teacher_it_is(
     out = tmp_path / "student"
     command = ["distil", str(bundle), "--splits", str(splits), "--texts", str(unlabelled), "--out", str(out)]
     recipe = ["--set", "model.max_length=64", "--set", "train.learning_rate=2e-2", "--num-train-epochs", "1"]
-    assert main([*command, "--model", str(encoder), *recipe, "--num-threads", "1", "--set", "distil.sample=300"]) == 0
+    recipe += ["--num-threads", "1", "--set", "distil.sample=300", "--set", "distil.leave_out=0.5"]
+    assert main([*command, "--model", str(encoder), *recipe]) == 0
     printed = capsys.readouterr().out
     told = json.loads((out / "training.json").read_text())["distil"]
     assert "texts.txt: 500 rows in = 300 used + 200 dropped (not_drawn 200)." in printed
     assert f"Taught by {bundle}: {told['rows']['train']:,} texts of the train split and 300 others." in printed
+    less = told["left_out"]
+    assert f"{less['words']:,} of them were left out of {less['texts']:,} texts." in printed
     assert f"agrees with what it was taught in {100 * told['agreement']['value']:.2f} %" in printed
     assert "other splits" not in printed
     assert f"Final model: {out}" in printed
@@ -69,6 +72,12 @@ def test_distil_says_that_the_teacher_may_have_seen_the_rows(bundle, encoder, sp
     command = ["distil", str(bundle), "--splits", str(tmp_path / "splits"), "--out", str(tmp_path / "student")]
     assert main([*command, "--model", str(encoder), "--set", "model.max_length=64", "--num-train-epochs", "1"]) == 0
     assert f"{bundle} was trained on other splits than these" in capsys.readouterr().out
+
+
+def test_distil_takes_several_teachers(bundle, splits, tmp_path, capsys):
+    command = ["distil", str(bundle), str(bundle), "--splits", str(splits), "--out", str(tmp_path / "student")]
+    assert main([*command, "--model", "scratch"]) == 2
+    assert f"The teachers {bundle} and {bundle} are one bundle. Name each once." in capsys.readouterr().err
 
 
 def test_distil_without_a_teacher(splits, tmp_path, capsys):

@@ -22,9 +22,23 @@ def test_it_compares_the_same_labels_with_and_without_other_texts(tmp_path, spli
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text())
-    assert len(results["models"]) == 5
-    assert results["models"][0]["gained"]["value"] == 0
-    assert results["checkpoints"]["encoder-taught"]["distil"]["rows"]["texts"] == 300
-    assert len(results["checkpoints"]["encoder-taught"]["distil"]["teachers"]) == 2
+    encoder, *others = results["models"]
+    assert [line["model"][:11] for line in others] == ["linnet-mini", "linnet-mini", "the encoder", "the mean of"]
+    for line in others:
+        assert line["gained"]["value"] == pytest.approx(line["accuracy"]["value"] - encoder["accuracy"]["value"])
+    made = results["checkpoints"]
+    assert made["encoder"]["distil"] is None
+    assert {name: len(made[name]["distil"]["teachers"]) for name in ("mini-taught-before", "encoder-taught")} == {
+        "mini-taught-before": 2,
+        "encoder-taught": 2,
+    }
+    assert (
+        made["encoder-taught"]["distil"]["left_out"]["texts"]
+        < made["mini-taught-before"]["distil"]["left_out"]["texts"]
+    )
+    assert results["texts"] == 300
     assert "the same labels, and 300 texts without" in done.stdout
     assert str(tmp_path) not in json.dumps({key: results[key] for key in results if key != "lineage"})
+    other = subprocess.run([*command, "--sample", "200"], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert other.returncode == 1
+    assert "was made with other settings of distil. Choose another --run." in other.stderr

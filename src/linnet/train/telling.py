@@ -52,7 +52,7 @@ def telling_words(texts: Sequence[str], probabilities: NDArray[np.floating], mul
 
 
 def _chi_squared(freedom: int, chance: float) -> float:
-    """What a chi-squared variable exceeds by that chance (Wilson and Hilferty 1931); up to a fifth too high for few degrees."""
+    """What a chi-squared variable exceeds by that chance (Wilson and Hilferty 1931); up to a fifth more."""
     width = 2 / (9 * freedom)
     return float(freedom * (1 - width + NormalDist().inv_cdf(1 - chance) * width**0.5) ** 3)
 
