@@ -31,16 +31,16 @@ def test_words_that_answers_hang_on_are_found_and_no_others():
 @pytest.mark.parametrize("labels", [2, 6, 20])
 @pytest.mark.parametrize("several", [False, True])
 def test_words_that_answers_do_not_hang_on_tell_in_one_run_of_many(labels, several):
-    """The chance that any of 500 words tells is a hundredth; answers as sure as can be vary most."""
+    """The chance that any of 200 words tells is a hundredth; answers as sure as can be vary most."""
     generator, found = np.random.default_rng(2), 0
-    for _ in range(20):
-        texts = [" ".join(row) for row in generator.integers(0, 500, (1500, 20)).astype(str)]
+    for _ in range(8):
+        texts = [" ".join(row) for row in generator.integers(0, 200, (600, 12)).astype(str)]
         if several:
-            answers = (generator.random((1500, labels)) < 0.3).astype(float)
+            answers = (generator.random((600, labels)) < 0.3).astype(float)
         else:
-            answers = np.eye(labels)[generator.integers(0, labels, 1500)]
+            answers = np.eye(labels)[generator.integers(0, labels, 600)]
         found += bool(telling_words(texts, answers, several))
-    assert found <= 2
+    assert found <= 1
 
 
 def test_a_word_of_few_texts_tells_nothing():
