@@ -50,6 +50,14 @@ def test_a_word_of_few_texts_tells_nothing():
     assert telling_words(texts_of(told, generator), np.stack([1 - yes, yes], axis=1), multi_label=False) == set()
 
 
+def test_a_word_that_tells_little_stays_however_many_texts_hold_it():
+    generator = np.random.default_rng(6)
+    told = np.array(["up", "down"] * 4000)
+    for apart, found in ((0.05, set()), (0.3, {"up", "down"})):
+        yes = np.where(told == "up", 0.5 + apart, 0.5 - apart)
+        assert telling_words(texts_of(told, generator), np.stack([1 - yes, yes], axis=1), multi_label=False) == found
+
+
 def test_of_several_labels_each_counts_and_so_does_its_absence():
     generator = np.random.default_rng(3)
     told = np.array(["praise", "rain", "nothing"] * 300)

@@ -60,7 +60,7 @@ class Teachers:
         if self.multi_label:
             yes, no = (np.logaddexp.reduce([-np.logaddexp(0, sign * part) for part in scaled]) for sign in (-1, 1))
             return np.asarray(yes - no)
-        return np.asarray(np.logaddexp.reduce([_log_softmax(part) for part in scaled]) - np.log(len(scaled)))
+        return np.asarray(np.logaddexp.reduce([_log_softmax(part) for part in scaled]))  # but for a constant
 
     def agree(self, answers: Sequence[NDArray[np.float32]], own: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Where a student says what it was taught: the mean of what the teachers serve.
