@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 
 from linnet.config import Config, load_config
 from linnet.data import Split, read_split
-from linnet.errors import LinnetError
+from linnet.errors import LinnetError, UsageError
 from linnet.evaluate.baselines import MAX_ITERATIONS, WORDS, words_of
 from linnet.evaluate.intervals import Agreement, paired_difference, proportion
 from linnet.export import export
@@ -36,7 +36,6 @@ from linnet.lineage import lineage
 from linnet.predict import load
 from linnet.train import distil, train
 
-RESULTS = Path(__file__).parent / "results" / "distil.json"
 TEACHER = "teacher"
 RECIPE = {"train.learning_rate": 5e-5, "train.num_train_epochs": 2}
 STUDENT = {"train.learning_rate": 1e-3, "train.per_device_train_batch_size": 32, "train.early_stopping_patience": 9}
@@ -60,32 +59,44 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--splits", type=Path, required=True, metavar="DIR", help="what `linnet prepare` wrote")
-    parser.add_argument("--texts", required=True, metavar="FILE", help="texts without labels")
-    parser.add_argument("--model", required=True, metavar="ENCODER", help="the teacher's encoder")
-    parser.add_argument("--sample", type=int, default=100_000, metavar="N", help="texts of FILE (100,000)")
+    add_arguments(parser, "distil", rows=20_000)
     parser.add_argument(
         "--students", nargs="+", default=["2x128"], metavar="LxW", help="layers and width of each (2x128)"
     )
     parser.add_argument("--epochs", type=int, default=3, metavar="N", help="epochs of the distilled students (3)")
-    parser.add_argument("--rows", type=int, default=20_000, metavar="N", help="test rows to judge on (20,000)")
     parser.add_argument("--timed", type=int, default=2_000, metavar="N", help="texts of each timing (2,000)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="timings of each, in turns (5)")
     parser.add_argument("--num-threads", type=int, default=0, metavar="N", help="of the engine; 0 for one a core")
-    parser.add_argument("--run", type=Path, default=Path("runs/distil"), metavar="DIR", help="the run's folder")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str, rows: int) -> None:
+    """Declare what a benchmark needs that trains several models from the same splits and other texts.
+
+    Args:
+        parser: Of the benchmark.
+        name: The benchmark's, for its folder and its figures.
+        rows: Test rows to judge on, unless told.
+    """
+    parser.add_argument("--splits", type=Path, required=True, metavar="DIR", help="what `linnet prepare` wrote")
+    parser.add_argument("--texts", required=True, metavar="FILE", help="texts without labels")
+    parser.add_argument("--model", required=True, metavar="ENCODER", help="a folder in Hugging Face layout")
+    parser.add_argument("--sample", type=int, default=100_000, metavar="N", help="texts of FILE (100,000)")
+    parser.add_argument("--rows", type=int, default=rows, metavar="N", help=f"test rows to judge on ({rows:,})")
+    parser.add_argument("--run", type=Path, default=Path("runs", name), metavar="DIR", help="the run's folder")
+    out = Path(__file__).parent / "results" / f"{name}.json"
+    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help="the figures, as JSON")
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting of all"
     )
-    return parser
 
 
 def _models(arguments: argparse.Namespace) -> dict[str, Answer]:
     """Everything that is compared, trained where its folder does not stand yet."""
     run, splits = arguments.run, arguments.splits
     engine = {"predict.num_threads": arguments.num_threads}
-    config = _config(arguments, RECIPE | engine | {"model.name_or_path": arguments.model})
-    models = {TEACHER: _bundle(config, run, TEACHER, splits, lambda out: train(config, splits, out))}
+    config = settings_of(arguments, RECIPE | engine | {"model.name_or_path": arguments.model})
+    bundles = {TEACHER: make_bundle(config, run, splits, TEACHER, lambda out: train(config, splits, out))}
     taught = {
         "distil.texts": arguments.texts,
         "distil.sample": arguments.sample,
@@ -95,34 +106,58 @@ def _models(arguments: argparse.Namespace) -> dict[str, Answer]:
         layers, width = map(int, shape.split("x"))
         size = {"model.name_or_path": "scratch", "model.num_hidden_layers": layers, "model.hidden_size": width}
         for name, more in {"labels alone": {}, "distilled": {"train.num_train_epochs": arguments.epochs}}.items():
-            models[f"{shape}, {name}"] = _student(arguments, shape, name, STUDENT | size | engine | taught | more)
-    models[WORDS] = _linear(read_split(splits, "train"))
-    return models
+            bundles[f"{shape}, {name}"] = _student(arguments, shape, name, STUDENT | size | engine | taught | more)
+    models: dict[str, Answer] = {
+        name: load(bundle, num_threads=config.predict.num_threads).predict_proba for name, bundle in bundles.items()
+    }
+    return models | {WORDS: _linear(read_split(splits, "train"))}
 
 
-def _config(arguments: argparse.Namespace, settings: dict[str, Any]) -> Config:
+def settings_of(arguments: argparse.Namespace, settings: dict[str, Any]) -> Config:
+    """These settings, and over them those of `--set`."""
     return load_config(None, [*(f"{name}={json.dumps(value)}" for name, value in settings.items()), *arguments.set])
 
 
-def _student(arguments: argparse.Namespace, shape: str, name: str, settings: dict[str, Any]) -> Answer:
+def _student(arguments: argparse.Namespace, shape: str, name: str, settings: dict[str, Any]) -> Path:
     run, splits = arguments.run, arguments.splits
-    config = _config(arguments, {"train.num_train_epochs": 8} | settings)
+    config = settings_of(arguments, {"train.num_train_epochs": 8} | settings)
 
     def learn(out: Path) -> Any:
         if name == "distilled":
             return distil(config, [run / f"{TEACHER}-bundle"], splits, out)
         return train(config, splits, out)
 
-    return _bundle(config, run, f"{shape}-{name.replace(' ', '-')}", splits, learn)
+    return make_bundle(config, run, splits, f"{shape}-{name.replace(' ', '-')}", learn)
 
 
-def _bundle(config: Config, run: Path, name: str, splits: Path, learn: Callable[[Path], Any]) -> Answer:
+def make_bundle(config: Config, run: Path, splits: Path, name: str, learn: Callable[[Path], Any]) -> Path:
+    """The bundle of a model, trained and exported unless it stands in the run's folder."""
     checkpoint, bundle = run / name, run / f"{name}-bundle"
-    if not checkpoint.is_dir():
-        learn(checkpoint)
+    make_checkpoint(config, checkpoint, learn)
     if not bundle.is_dir():
         export(config, checkpoint, splits, bundle)
-    return load(bundle, num_threads=config.predict.num_threads).predict_proba
+    return bundle
+
+
+def make_checkpoint(config: Config, checkpoint: Path, learn: Callable[[Path], Any]) -> None:
+    """Train a model, unless its checkpoint stands in the run's folder.
+
+    Raises:
+        UsageError: One of other settings stands there.
+    """
+    if not checkpoint.is_dir():
+        learn(checkpoint)
+        return
+    made, asked = training(checkpoint)["settings"], config.model_dump(mode="json")
+    other = [name for name in ("model", "train", "distil") if made[name] != asked[name]]
+    if other:
+        raise UsageError(f"{checkpoint} was made with other settings of {', '.join(other)}. Choose another --run.")
+
+
+def training(checkpoint: Path) -> dict[str, Any]:
+    """The record of how a checkpoint was trained."""
+    record: dict[str, Any] = json.loads((checkpoint / "training.json").read_text(encoding="utf-8"))
+    return record
 
 
 def _linear(split: Split) -> Answer:
@@ -183,7 +218,7 @@ def _results(
 
 
 def _record(checkpoint: Path) -> dict[str, Any]:
-    record = json.loads((checkpoint / "training.json").read_text(encoding="utf-8"))
+    record = training(checkpoint)
     kept = {key: record[key] for key in ("distil", "history", "parameters", "train_runtime")}
     return kept | {"recipe": record["settings"]["train"], "model": record["settings"]["model"]}
 

@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def show(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> None:
-    """Print what was learnt from, how training went, and how far the student is like its teacher."""
+    """Print what was learnt from, how training went, and how far the student is like its teachers."""
     told = record["distil"]
     source, rows = told["source"], told["rows"]
     if source:
