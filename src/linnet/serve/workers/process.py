@@ -135,7 +135,3 @@ def _load(order: dict[str, Any]) -> Classifier:
         )
     warm_up(classifier)
     return classifier
-
-
-if __name__ == "__main__":
-    main()

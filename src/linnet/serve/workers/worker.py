@@ -9,7 +9,8 @@ from typing import Any
 
 from linnet.errors import BundleError
 
-PROGRAM = [sys.executable, "-m", "linnet.serve.workers.process"]
+# Not by `-m`: the package imports that module, of which there would be two then, and a warning.
+PROGRAM = [sys.executable, "-c", "from linnet.serve.workers.process import main; main()"]
 START_SECONDS = 300.0  # after which a worker that starts hangs
 LINE_BYTES = 1 << 28  # of one reply
 
