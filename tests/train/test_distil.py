@@ -1,6 +1,7 @@
 """A student learns what a bundle answers, from texts that nobody labelled, and from none that it is judged on."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -47,8 +48,9 @@ from linnet.train import answers, distil
 
 torch.set_num_threads(1)
 answers.TEXTS_AT_ONCE = 64
-here, teacher, splits, overrides = *map(Path, sys.argv[1:4]), json.loads(sys.argv[4])
-draw, killed = random.Random(int(sys.argv[5])), {"asking": 0, "learning": 0}
+here, splits, overrides, parts = *map(Path, sys.argv[1:3]), json.loads(sys.argv[3]), int(sys.argv[4])
+teachers = list(map(Path, sys.argv[5:]))
+draw, killed = random.Random(1), {"asking the first": 0, "asking the second": 0, "learning": 0}
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym"}
 
 
@@ -63,16 +65,35 @@ def child(at_event):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
-    distil(load_config(overrides=overrides), [teacher], splits, here / "student")
+    distil(load_config(overrides=overrides), teachers, splits, here / "student")
 
 
 def count():
-    killed["learning" if list(here.glob("student.unfinished/state-*")) else "asking"] += 1
+    answered = len(list(here.glob("student.unfinished/teacher/*.npz")))
+    asking = "asking the first" if answered < parts else "asking the second"
+    killed["learning" if list(here.glob("student.unfinished/state-*")) else asking] += 1
 
 
-fork_until_done(lambda: partial(child, draw.randint(1, 40 if killed["asking"] < 3 else 250)), count)
+def at_event():
+    return draw.randint(1, 40 if killed["asking the second"] < 3 else 250)
+
+
+fork_until_done(lambda: partial(child, at_event()), count)
 print(json.dumps(killed))
 """
+
+
+@pytest.fixture(scope="module")
+def other(encoder, splits, tmp_path_factory):
+    """A bundle as `bundle` is, of another seed."""
+    directory = tmp_path_factory.mktemp("other")
+    settings = {"model.name_or_path": str(encoder), "model.max_length": 64, "run.name": "other"}
+    config = load_config(
+        overrides=settings | {"train.learning_rate": 2e-2, "train.num_train_epochs": 2, "train.seed": 7}
+    )
+    train(config, splits, directory / "checkpoint")
+    export(config, directory / "checkpoint", splits, directory / "bundle")
+    return directory / "bundle"
 
 
 @pytest.fixture
@@ -109,10 +130,7 @@ def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, st
     assert record["rows"]["train"] == sum(told["rows"].values()) == len(read_split(splits, "train")) + 500
 
 
-def test_several_teachers_teach_the_mean_of_what_they_serve(bundle, splits, unlabelled, student, tmp_path):
-    other = tmp_path / "other"
-    train(student(train__seed=7), splits, tmp_path / "checkpoint")
-    export(load_config(overrides={"model.max_length": 64, "run.name": "other"}), tmp_path / "checkpoint", splits, other)
+def test_several_teachers_teach_the_mean_of_what_they_serve(bundle, other, splits, unlabelled, student, tmp_path):
     validation, learnt, task = read_split(splits, "validation"), [], Lesson.task
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lesson, "task", lambda self, *rest: (learnt.append(self.split), task(self, *rest))[1])
@@ -388,12 +406,16 @@ def test_a_broken_teacher_is_refused(bundle, checkpoint, splits, student, tmp_pa
     assert not (tmp_path / "student.unfinished").exists()
 
 
-def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(bundle, splits, unlabelled, overrides, tmp_path):
+def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(
+    bundle, other, splits, unlabelled, overrides, tmp_path
+):
     overrides |= {"distil.texts": str(unlabelled), "distil.alpha": 0.5, "distil.leave_out": 0.5}
     overrides |= {"train.save_steps": 10, "train.dropout": 0.1}
-    record = distil(load_config(overrides=overrides), [bundle], splits, tmp_path / "calm")
+    record = distil(load_config(overrides=overrides), [bundle, other], splits, tmp_path / "calm")
     (tmp_path / "killed").mkdir()
-    command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", bundle, splits, json.dumps(overrides), "1"]
+    parts = sum(math.ceil(rows / 64) for rows in record["rows"].values())  # that each teacher answers
+    told = [tmp_path / "killed", splits, json.dumps(overrides), str(parts), bundle, other]
+    command = [sys.executable, "-c", SCRIPT, *told]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert done.returncode == 0, done.stderr

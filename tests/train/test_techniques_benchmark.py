@@ -1,0 +1,143 @@
+"""benchmarks/techniques.py: what it adds to a run is what it says, and it compares runs as a person would run it."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from linnet.config import load_config
+from linnet.train.batches import Batch, Encoded
+from linnet.train.functions import Layout
+from linnet.train.packed import Packed
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "techniques.py"
+LENGTHS = [3, 5, 4]
+VALIDATION = Encoded("validation", np.zeros(2, np.int32), np.array([0, 2]), np.array([0]), 0)
+
+
+@pytest.fixture(scope="module")
+def techniques():
+    spec = importlib.util.spec_from_file_location("techniques_benchmark", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.fixture
+def model(encoder):
+    torch.manual_seed(3)
+    return AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2, dtype=torch.float32)
+
+
+def network_of(kind, model):
+    return kind(model, torch.float32, np.arange(model.config.vocab_size), 0)
+
+
+def a_batch(lengths=LENGTHS):
+    ids = torch.arange(sum(lengths)) % 7
+    labels = torch.arange(len(lengths)) % 2
+    return Batch(np.arange(len(lengths)), ids, Layout(np.array(lengths), torch.device("cpu")), labels)
+
+
+def test_the_mean_of_all_tokens_is_what_the_head_reads(techniques, model):
+    batch = a_batch()
+    model.eval()
+    input_ids, mask = batch.padded(0)
+    with torch.no_grad():
+        states = model.distilbert(input_ids=input_ids, attention_mask=mask).last_hidden_state
+        mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        expected = model.classifier(torch.relu(model.pre_classifier(mean)))
+        found = network_of(techniques.MeanPooled, model)(batch, False)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(found, network_of(Packed, model)(batch, False), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["RDrop", "Consistent"])
+def test_readings_that_do_not_differ_cost_what_one_does(techniques, model, kind, monkeypatch):
+    monkeypatch.setattr(techniques, "DELETED", 0.0)
+    network, settings = network_of(Packed, model), load_config(None).train
+    network.rate = network.attention_rate = model.config.seq_classif_dropout = 0.0
+    batch = a_batch()
+    plain, twice = (
+        cls(network, settings, VALIDATION).loss(batch) for cls in (techniques.Classify, getattr(techniques, kind))
+    )
+    torch.testing.assert_close(twice, plain)
+
+
+def test_readings_that_differ_cost_more(techniques, model):
+    network, settings = network_of(Packed, model), load_config(None).train
+    network.rate = network.attention_rate = model.config.seq_classif_dropout = 0.5
+    task, batch = techniques.RDrop(network, settings, VALIDATION), a_batch([9] * 40)
+    doubled = techniques._one_after_the_other(batch, batch)
+    state = network.masks.state
+    loss = task.loss(batch)
+    network.masks.state = state
+    told = task._loss(network(doubled, True), doubled.labels) / 2
+    assert loss > told
+
+
+def test_the_second_reading_keeps_first_and_last_and_lacks_some(techniques, model):
+    batch = a_batch([2, 3, 40, 2])
+    torch.manual_seed(0)
+    again = techniques.Consistent(network_of(Packed, model), load_config(None).train, VALIDATION).again(batch)
+    lengths = again.layout.lengths
+    assert lengths[0] == lengths[3] == 2
+    assert 30 <= lengths[2] < 40
+    assert lengths.sum() == len(again.ids)
+    starts, ends = np.cumsum(lengths) - lengths, np.cumsum(lengths) - 1
+    before = batch.layout.lengths
+    assert torch.equal(again.ids[starts], batch.ids[np.cumsum(before) - before])
+    assert torch.equal(again.ids[ends], batch.ids[np.cumsum(before) - 1])
+
+
+def test_a_step_is_smaller_the_lower_the_layer(techniques, model):
+    network = network_of(Packed, model)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    optimizer = techniques.LayerWise(network.weights, 0.0)
+    for buffer in network.weights.buffers:
+        buffer.grad.fill_(1.0)
+    optimizer.step(1e-2, torch.tensor(1.0))
+    layers, decay = model.config.num_hidden_layers, techniques.LAYER_DECAY
+    moved = {name: (before[name] - value).abs() for name, value in model.named_parameters()}
+    expected = {"distilbert.embeddings.word_embeddings.weight": decay ** (layers + 1), "classifier.bias": 1.0}
+    for layer in range(layers):
+        expected[f"distilbert.transformer.layer.{layer}.ffn.lin1.weight"] = decay ** (layers - layer)
+    for name, share in expected.items():
+        torch.testing.assert_close(moved[name], torch.full_like(moved[name], 1e-2 * share), rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_it_compares_the_seeds_and_keeps_what_was_run(tmp_path, splits):
+    command = [sys.executable, SCRIPT, "--splits", splits, "--model", "linnet-mini", "--rows", "40", "--seeds", "2"]
+    command += ["--run", tmp_path / "run", "--out", tmp_path / "results.json"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def run(*names):
+        told = [*command, "--techniques", *names]
+        done = subprocess.run(told, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done, json.loads((tmp_path / "results.json").read_text())
+
+    run("plain", "consistency")
+    done, results = run("plain", "layer-wise")
+    assert "seed" in done.stdout
+    assert "plain, seed 1" not in done.stdout  # it was kept
+    lines = {line["technique"]: line for line in results["lines"]}
+    assert set(lines) == {"plain", "averaged", "consistency", "layer-wise"}
+    for name, line in lines.items():
+        assert len(line["accuracy"]) == 2
+        if name != "plain":
+            gains = np.subtract(line["accuracy"], lines["plain"]["accuracy"])
+            assert line["gains"] == pytest.approx(gains)
+            assert line["gain"]["value"] == pytest.approx(gains.mean())
+            assert line["gain"]["low"] <= line["gain"]["value"] <= line["gain"]["high"]
