@@ -2,10 +2,10 @@
 
     python benchmarks/techniques.py --splits SPLITS --model ENCODER
 
-fine-tunes ENCODER on the train split by one recipe, plainly and with one technique more each time, from several seeds
-(of the head, the order and dropout), and judges the weights it ends with on the same test rows. What `linnet train` has
-a setting for is set; the others live here alone, as long as they don't pay. Gains are over the plain run of the same
-seed. Runs whose figures stand in the run's folder are kept, so more seeds or techniques add to what is there.
+fine-tunes ENCODER on the train split by one recipe, plainly and with one technique at a time, from several seeds (of
+the head, the order and dropout), and judges the weights it ends with on the same test rows. What `linnet train` has a
+setting for is set; the others live here alone, as long as they don't pay. A gain is over the plain run of the same
+seed. Runs that stand in the run's folder are kept, so more seeds or techniques add to what is there.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,23 +29,30 @@ from rich.table import Table
 from scipy.stats import t
 from torch.nn.functional import kl_div
 
-from linnet.config import load_config
+from linnet.config import TrainConfig, load_config
 from linnet.data import read_split
+from linnet.errors import LinnetError, UsageError
 from linnet.files import canonical_json, digest, write_text
 from linnet.lineage import lineage
 from linnet.train.batches import Batch, Encoded, encode
 from linnet.train.classify import Classify
-from linnet.train.encoder import find_encoder, load_classifier
+from linnet.train.encoder import find_encoder, load_classifier, read_config
 from linnet.train.functions import Layout
 from linnet.train.loop import Loop
 from linnet.train.optimizer import AdamW
-from linnet.train.packed import Packed
+from linnet.train.packed import Packed, fits
 from linnet.train.precision import choose_precision
+from linnet.train.train import NOT_IN_RESULT
 
 RESULTS = Path(__file__).parent / "results" / "techniques.json"
-RECIPE = {"train.num_train_epochs": 2, "train.learning_rate": 5e-5}
+RECIPE = {
+    "train.num_train_epochs": 2,
+    "train.learning_rate": 5e-5,
+    "train.early_stopping_patience": 9,
+    "train.class_weight": "none",
+}
 PLAIN, AVERAGED = "plain", "averaged"
-LAYER_DECAY, WEIGHT, DELETED, LEVEL = 0.8, 1.0, 0.1, 0.95
+LAYER_DECAY, WEIGHT, DELETED, LEVEL = 0.9, 1.0, 0.1, 0.95
 
 
 class MeanPooled(Packed):
@@ -65,7 +72,7 @@ class RDrop(Classify):
     """Two readings of each text, with other dropout, are drawn together (Liang et al. 2021, arXiv:2106.14448)."""
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Sum of the texts' losses, the mean of both readings' each."""
+        """Sum over the texts of both readings' mean loss and of how far they are apart."""
         logits = self.network(_one_after_the_other(batch, self.again(batch)), True)
         ones, others = logits.log_softmax(1).split(len(batch))
         apart = _divergence(ones, others) + _divergence(others, ones)
@@ -78,7 +85,7 @@ class RDrop(Classify):
 
 
 class Consistent(RDrop):
-    """The second reading lacks some of the tokens (the random deletion of Wei and Zou 2019, EDA, arXiv:1901.11196)."""
+    """The second reading lacks some tokens, as words in the random deletion of Wei and Zou 2019, arXiv:1901.11196."""
 
     def again(self, batch: Batch) -> Batch:
         """The batch without some tokens; every text keeps its first and its last, which are no words."""
@@ -111,7 +118,7 @@ class LayerWise(AdamW):
         for name, value in self.weights.model.named_parameters():
             share = shares[value.untyped_storage().data_ptr()]
             start = value.storage_offset()
-            share[start : start + value.numel()] = LAYER_DECAY ** (layers + 1 - _depth(name, layers))
+            share[start : start + value.numel()] = LAYER_DECAY ** (layers - _depth(name, layers))
         return list(shares.values())
 
 
@@ -153,13 +160,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     arguments = _parser().parse_args(argv)
     if arguments.one:
-        _run_one(arguments, *arguments.one)
+        name, seed = arguments.one
+        _run_one(arguments, name, int(seed))
         return
     arguments.run.mkdir(parents=True, exist_ok=True)
-    pairs = [(name, str(seed)) for seed in range(1, arguments.seeds + 1) for name in arguments.techniques]
+    sources = _sources(arguments)
+    names = list(dict.fromkeys([PLAIN, *arguments.techniques]))
+    pairs = [(name, seed) for seed in range(1, arguments.seeds + 1) for name in names]
+    missing = [pair for pair in pairs if not _made(arguments, *pair, sources)]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(lambda pair: _ask(arguments, *pair), pairs))
-    results = _results(arguments)
+        list(pool.map(lambda pair: _ask(arguments, *pair, sources["precision"]), missing))
+    results = _results(arguments, sources)
     write_text(arguments.out, canonical_json(results))
     _show(results)
 
@@ -174,37 +185,87 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time, which share the cores (1)")
     parser.add_argument("--run", type=Path, default=Path("runs/techniques"), metavar="DIR", help="the run's folder")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
+    parser.add_argument("--bf16", default="auto", choices=("auto", "true", "false"), help="compute in bfloat16 (auto)")
     parser.add_argument("--one", nargs=2, metavar=("TECHNIQUE", "SEED"), help=argparse.SUPPRESS)
     return parser
 
 
-def _ask(arguments: argparse.Namespace, name: str, seed: str) -> None:
-    if (arguments.run / f"{name}-{seed}.json").is_file():
-        return
-    options = ("splits", "model", "rows", "run", "jobs")
-    told = [part for option in options for part in (f"--{option}", str(getattr(arguments, option)))]
-    subprocess.run([sys.executable, __file__, *told, "--one", name, seed], check=True)
-
-
-def _run_one(arguments: argparse.Namespace, name: str, seed: str) -> None:
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // arguments.jobs))
-    technique = TECHNIQUES[name]
-    settings = load_config(None, RECIPE | technique.settings | {"train.seed": int(seed)}).train
-    loop, judged, precision = _make(arguments, technique, settings)
-    sums, started = _Mean(loop), time.perf_counter()
-    while loop.stop_reason is None:
-        print(f"{name}, seed {seed}: {loop.run_epoch(sums.on_step)}", flush=True)
-    seconds = time.perf_counter() - started
-    found = {"precision": precision, "seconds": seconds, "rows": len(judged), "settings": settings.model_dump()}
-    _keep(arguments, name, seed, found, loop.task, judged)
-    if name == PLAIN:
-        sums.apply()
-        _keep(arguments, AVERAGED, seed, found, loop.task, judged)
-
-
-def _make(arguments: argparse.Namespace, technique: Technique, settings: Any) -> tuple[Loop, Encoded, str]:
+def _sources(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All that runs have in common."""
     encoder = find_encoder(arguments.model)
-    tokenizer = encoder.tokenizer(load_config(None).model.max_length)
+    bf16 = arguments.bf16 if arguments.bf16 == "auto" else arguments.bf16 == "true"
+    return {
+        "encoder": encoder.identity() | {"name": encoder.folder.name},
+        "max_length": load_config(None).model.max_length,
+        "precision": choose_precision(bf16, read_config(encoder).hidden_size, torch.device("cpu")).name,
+        "rows": arguments.rows,
+        "splits": {file.name: digest(file) for file in sorted(arguments.splits.glob("*.parquet"))},
+    }
+
+
+def _settings(name: str, seed: int) -> TrainConfig:
+    return load_config(None, RECIPE | TECHNIQUES[name].settings | {"train.seed": seed}).train
+
+
+def _identity(name: str, seed: int, sources: dict[str, Any]) -> dict[str, Any]:
+    """All that a run's figures depend on; numbers of a technique that are no settings stand in its words."""
+    settings = _settings(name, seed).model_dump(mode="json", exclude=NOT_IN_RESULT)
+    return sources | {"technique": TECHNIQUES[name].words, "train": settings}
+
+
+def _ask(arguments: argparse.Namespace, name: str, seed: int, precision: str) -> None:
+    """Have a run made in a process of its own; it does not measure the precision anew, beside the others."""
+    bf16 = str(precision == "bf16").lower()
+    told = ["--splits", arguments.splits, "--model", arguments.model, "--rows", arguments.rows, "--run", arguments.run]
+    told += ["--jobs", arguments.jobs, "--bf16", bf16, "--one", name, seed]
+    subprocess.run([sys.executable, __file__, *map(str, told)], check=True)
+
+
+def _made(arguments: argparse.Namespace, name: str, seed: int, sources: dict[str, Any]) -> dict[str, Any] | None:
+    """What stands of a run."""
+    file = arguments.run / f"{name}-{seed}.json"
+    if not file.is_file():
+        return None
+    made: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    asked = _identity(PLAIN if name == AVERAGED else name, seed, sources)
+    other = [key for key, value in asked.items() if made["identity"][key] != value]
+    if other:
+        raise UsageError(f"{file} was made with other {', '.join(other)}. Choose another --run.")
+    return made
+
+
+def _run_one(arguments: argparse.Namespace, name: str, seed: int) -> None:
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // arguments.jobs))
+    sources = _sources(arguments)
+    loop, judged = _make(arguments, TECHNIQUES[name], _settings(name, seed), sources)
+    mean, started = Mean(loop) if name == PLAIN else None, time.perf_counter()
+    while loop.stop_reason is None:
+        epoch = loop.run_epoch(mean.on_step if mean else lambda texts, loss: None)
+        print(f"{name}, seed {seed}: {epoch}", flush=True)
+    found = {
+        "identity": _identity(name, seed, sources),
+        "seconds": time.perf_counter() - started,
+        "history": [asdict(epoch) for epoch in loop.state.history],
+        "lineage": lineage(),
+    }
+    accuracies = {name: _accuracy(loop.task, judged)}
+    if mean:
+        mean.apply()
+        accuracies = {AVERAGED: _accuracy(loop.task, judged)} | accuracies  # the plain run's is written last
+    for of, accuracy in accuracies.items():
+        write_text(arguments.run / f"{of}-{seed}.json", canonical_json(found | {"accuracy": accuracy}))
+        print(f"{of}, seed {seed}: {accuracy:.2%}", flush=True)
+
+
+def _accuracy(task: Classify, judged: Encoded) -> float:
+    return float((task.logits(judged).argmax(axis=1) == judged.labels).mean())
+
+
+def _make(
+    arguments: argparse.Namespace, technique: Technique, settings: TrainConfig, sources: dict[str, Any]
+) -> tuple[Loop, Encoded]:
+    encoder = find_encoder(arguments.model)
+    tokenizer = encoder.tokenizer(sources["max_length"])
     splits = [read_split(arguments.splits, name) for name in ("train", "validation", "test")]
     test, rows = splits[2], slice(0, arguments.rows)
     splits[2] = replace(test, texts=test.texts[rows], labels=test.labels[rows])
@@ -214,16 +275,21 @@ def _make(arguments: argparse.Namespace, technique: Technique, settings: Any) ->
     rates = {name: getattr(settings, name) for name in ("dropout", "attention_dropout")}
     dropouts = {name: rate for name, rate in rates.items() if rate != "encoder"}
     torch.manual_seed(settings.seed)
-    model = load_classifier(encoder, splits[0].label_names, tokenizer, dropouts=dropouts)
-    precision = choose_precision(settings.bf16, model.config.hidden_size, torch.device("cpu"))
-    network = technique.network(model, precision.dtype, known, settings.seed)
+    model = load_classifier(encoder, test.label_names, tokenizer, dropouts=dropouts)
+    if test.multi_label or not fits(model):
+        raise UsageError("Expected splits of one label a text, and an encoder that is trained without padding.")
+    dtype = torch.bfloat16 if sources["precision"] == "bf16" else torch.float32
+    network = technique.network(model, dtype, known, settings.seed)
     loop = Loop(technique.task(network, settings, validate), settings, learn)
     loop.optimizer = technique.optimizer(loop.weights, settings.weight_decay)
-    return loop, judged, precision.name
+    return loop, judged
 
 
-class _Mean:
-    """The mean of the weights after each step of the last epoch (Izmailov et al. 2018, arXiv:1803.05407)."""
+class Mean:
+    """The mean of the weights after each step of the last epoch.
+
+    What stochastic weight averaging does (Izmailov et al. 2018, arXiv:1803.05407), but at the recipe's falling rate.
+    """
 
     def __init__(self, loop: Loop):
         self.loop, self.count = loop, 0
@@ -231,49 +297,38 @@ class _Mean:
         self.sums = [torch.zeros_like(buffer.master) for buffer in self.buffers]
 
     def on_step(self, texts: int, loss: float) -> None:
+        """Add the weights, if it is the last epoch."""
         if self.loop.state.step > self.loop.steps - self.loop.steps_per_epoch:
             self.count += 1
             for total, buffer in zip(self.sums, self.buffers, strict=True):
                 total += buffer.master
 
     def apply(self) -> None:
+        """Put the mean in the place of the weights."""
         for total, buffer in zip(self.sums, self.buffers, strict=True):
             buffer.master.copy_(total / self.count)
             buffer.copy.copy_(buffer.master)
 
 
-def _keep(
-    arguments: argparse.Namespace, name: str, seed: str, found: dict[str, Any], task: Classify, judged: Encoded
-) -> None:
-    right = task.logits(judged).argmax(axis=1) == judged.labels
-    sources = {"train_sha256": digest(arguments.splits / "train.parquet"), "encoder": Path(arguments.model).name}
-    told = found | sources | {"accuracy": float(right.mean())}
-    write_text(arguments.run / f"{name}-{seed}.json", canonical_json(told))
-    print(f"{name}, seed {seed}: {right.mean():.2%}", flush=True)
-
-
-def _results(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Of the techniques that have all seeds."""
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for name in WORDS:
-        files = [arguments.run / f"{name}-{seed}.json" for seed in range(1, arguments.seeds + 1)]
-        if all(file.is_file() for file in files):
-            runs[name] = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    lines = []
-    for name, found in runs.items():
-        accuracy = [run["accuracy"] for run in found]
-        line = {"technique": name, "accuracy": accuracy, "seconds": [run["seconds"] for run in found]}
+def _results(arguments: argparse.Namespace, sources: dict[str, Any]) -> dict[str, Any]:
+    """Of the techniques that have a run of each seed."""
+    lines: list[dict[str, Any]] = []
+    for name in [PLAIN, AVERAGED, *(name for name in TECHNIQUES if name != PLAIN)]:
+        runs = [_made(arguments, name, seed, sources) for seed in range(1, arguments.seeds + 1)]
+        found = [run for run in runs if run]
+        if len(found) < len(runs):
+            continue
+        line: dict[str, Any] = {"technique": name, "words": WORDS[name]}
+        line |= {key: [run[key] for run in found] for key in ("accuracy", "seconds", "history", "lineage")}
         if name != PLAIN:
-            gains = [value - plain["accuracy"] for value, plain in zip(accuracy, runs[PLAIN], strict=True)]
+            gains = [own - plain for own, plain in zip(line["accuracy"], lines[0]["accuracy"], strict=True)]
             line |= {"gains": gains, "gain": _interval(gains)}
         lines.append(line)
-    plain = runs[PLAIN][0]
-    kept = {key: plain[key] for key in ("precision", "rows", "settings", "train_sha256", "encoder")}
-    return kept | {"lines": lines, "seeds": arguments.seeds, "confidence_level": LEVEL, "lineage": lineage()}
+    return sources | {"lines": lines, "recipe": RECIPE, "seeds": arguments.seeds, "confidence_level": LEVEL}
 
 
 def _interval(gains: list[float]) -> dict[str, float]:
-    """Their mean, with Student's interval: of another seed's run, on these rows."""
+    """Their mean with Student's interval, for chance in the runs; that of the rows, which all share, is not in it."""
     mean, count = statistics.mean(gains), len(gains)
     if count == 1:
         return {"value": mean}
@@ -286,16 +341,13 @@ def _show(results: dict[str, Any]) -> None:
     table = Table(title=title, title_justify="left")
     for header in ("", "accuracy of each seed", "mean", "points gained", f"{LEVEL:.0%} interval", "time"):
         table.add_column(header, justify="right" if header else "left")
-    lines = {line["technique"]: line for line in results["lines"]}
-    for name, line in lines.items():
+    plain = statistics.mean(results["lines"][0]["seconds"])
+    for line in results["lines"]:
         each = " ".join(f"{100 * value:.2f}" for value in line["accuracy"])
-        longer = statistics.mean(line["seconds"]) / statistics.mean(lines[PLAIN]["seconds"])
-        cells = [each, f"{100 * statistics.mean(line['accuracy']):.2f} %", "", "", f"{longer:.1f}x"]
-        if name != PLAIN:
-            gain = line["gain"]
-            cells[2] = f"{100 * gain['value']:+.2f}"
-            cells[3] = f"{100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}" if "low" in gain else ""
-        table.add_row(WORDS[name], *cells)
+        gain = {end: f"{100 * value:+.2f}" for end, value in line.get("gain", {}).items()}
+        ends = f"{gain['low']} to {gain['high']}" if "low" in gain else ""
+        cells = (each, f"{100 * statistics.mean(line['accuracy']):.2f} %", gain.get("value", ""), ends)
+        table.add_row(line["words"], *cells, f"{statistics.mean(line['seconds']) / plain:.1f}x")
     Console().print(table)
 
 
@@ -310,13 +362,16 @@ def _divergence(expected: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
 
 
 def _depth(name: str, layers: int) -> int:
-    """How many layers are below or of a weight: 0 for embeddings, one more than there are for the head's."""
+    """The number of a weight's layer, from 1; 0 of embeddings, and the head's is that of the last."""
     parts = name.split(".")
     if "embeddings" in parts:
         return 0
     numbers = [int(part) for part in parts if part.isdigit()]
-    return numbers[0] + 1 if numbers else layers + 1
+    return numbers[0] + 1 if numbers else layers
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except LinnetError as error:
+        sys.exit(f"techniques: {error}")

@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, DistilBertConfig
 
 from linnet.config import load_config
 from linnet.train.batches import Batch, Encoded
@@ -73,16 +74,23 @@ def test_readings_that_do_not_differ_cost_what_one_does(techniques, model, kind,
     torch.testing.assert_close(twice, plain)
 
 
-def test_readings_that_differ_cost_more(techniques, model):
+def test_readings_that_differ_cost_half_of_how_far_they_are_apart(techniques, model):
     network, settings = network_of(Packed, model), load_config(None).train
     network.rate = network.attention_rate = model.config.seq_classif_dropout = 0.5
-    task, batch = techniques.RDrop(network, settings, VALIDATION), a_batch([9] * 40)
-    doubled = techniques._one_after_the_other(batch, batch)
+    task, batch = techniques.RDrop(network, settings, VALIDATION), a_batch([9] * 8)
     state = network.masks.state
     loss = task.loss(batch)
     network.masks.state = state
-    told = task._loss(network(doubled, True), doubled.labels) / 2
-    assert loss > told
+    doubled = Batch(
+        np.arange(16), batch.ids.repeat(2), Layout(np.full(16, 9), batch.ids.device), batch.labels.repeat(2)
+    )
+    ones, others = network(doubled, True).double().softmax(1).split(8)
+    rows = torch.arange(8)
+    told = -(ones[rows, batch.labels].log() + others[rows, batch.labels].log())
+    apart = ((ones - others) * (ones / others).log()).sum(1)  # both divergences
+    paper = told + techniques.WEIGHT * apart / 2  # of a text; the mean of two readings is half of it
+    assert apart.min() > 0
+    torch.testing.assert_close(loss.double(), paper.sum() / 2, rtol=1e-4, atol=1e-5)
 
 
 def test_the_second_reading_keeps_first_and_last_and_lacks_some(techniques, model):
@@ -99,20 +107,43 @@ def test_the_second_reading_keeps_first_and_last_and_lacks_some(techniques, mode
     assert torch.equal(again.ids[ends], batch.ids[np.cumsum(before) - 1])
 
 
-def test_a_step_is_smaller_the_lower_the_layer(techniques, model):
-    network = network_of(Packed, model)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_step_is_smaller_the_lower_the_layer(techniques, model, dtype):
+    deep = DistilBertConfig(vocab_size=32, dim=16, hidden_dim=32, n_heads=2, n_layers=3, max_position_embeddings=16)
+    model = AutoModelForSequenceClassification.from_config(deep)
+    weights = Packed(model, dtype, np.arange(32), 0).weights
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    optimizer = techniques.LayerWise(network.weights, 0.0)
-    for buffer in network.weights.buffers:
+    for buffer in weights.buffers:
         buffer.grad.fill_(1.0)
-    optimizer.step(1e-2, torch.tensor(1.0))
-    layers, decay = model.config.num_hidden_layers, techniques.LAYER_DECAY
-    moved = {name: (before[name] - value).abs() for name, value in model.named_parameters()}
-    expected = {"distilbert.embeddings.word_embeddings.weight": decay ** (layers + 1), "classifier.bias": 1.0}
-    for layer in range(layers):
-        expected[f"distilbert.transformer.layer.{layer}.ffn.lin1.weight"] = decay ** (layers - layer)
+    techniques.LayerWise(weights, 0.1).step(1e-2, torch.tensor(1.0))
+    decay = techniques.LAYER_DECAY
+    expected = {
+        "distilbert.embeddings.word_embeddings.weight": decay**3,
+        "distilbert.transformer.layer.0.ffn.lin1.weight": decay**2,
+        "distilbert.transformer.layer.1.attention.q_lin.weight": decay,
+        "distilbert.transformer.layer.2.ffn.lin2.weight": 1.0,
+        "classifier.weight": 1.0,
+    }
+    after = dict(model.named_parameters())
     for name, share in expected.items():
-        torch.testing.assert_close(moved[name], torch.full_like(moved[name], 1e-2 * share), rtol=1e-2, atol=1e-6)
+        step = share * 1e-2 * (1 + 0.1 * before[name])  # Adam's first, and the decay's
+        torch.testing.assert_close(before[name] - after[name], step, rtol=1e-3, atol=1e-6)
+    for buffer in weights.buffers:
+        assert torch.equal(buffer.copy, buffer.master.to(buffer.copy.dtype))
+
+
+def test_the_mean_is_of_the_last_epochs_weights(techniques, model):
+    weights = Packed(model, torch.bfloat16, np.arange(model.config.vocab_size), 0).weights
+    loop = SimpleNamespace(weights=weights, steps=6, steps_per_epoch=3, state=SimpleNamespace(step=0))
+    mean = techniques.Mean(loop)
+    for loop.state.step in range(1, 7):
+        for buffer in weights.buffers:
+            buffer.master.fill_(2.0**loop.state.step)
+        mean.on_step(16, 0.5)
+    mean.apply()
+    for buffer in weights.buffers:
+        assert torch.equal(buffer.master, torch.full_like(buffer.master, (16 + 32 + 64) / 3))
+        assert torch.equal(buffer.copy, buffer.master.to(buffer.copy.dtype))
 
 
 @pytest.mark.slow
@@ -120,6 +151,7 @@ def test_a_step_is_smaller_the_lower_the_layer(techniques, model):
 def test_it_compares_the_seeds_and_keeps_what_was_run(tmp_path, splits):
     command = [sys.executable, SCRIPT, "--splits", splits, "--model", "linnet-mini", "--rows", "40", "--seeds", "2"]
     command += ["--run", tmp_path / "run", "--out", tmp_path / "results.json"]
+    command += ["--jobs", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
     def run(*names):
@@ -128,16 +160,17 @@ def test_it_compares_the_seeds_and_keeps_what_was_run(tmp_path, splits):
         assert done.returncode == 0, done.stderr
         return done, json.loads((tmp_path / "results.json").read_text())
 
-    run("plain", "consistency")
-    done, results = run("plain", "layer-wise")
-    assert "seed" in done.stdout
+    run("consistency")
+    done, results = run("layer-wise")
+    assert "layer-wise, seed 2" in done.stdout
     assert "plain, seed 1" not in done.stdout  # it was kept
-    lines = {line["technique"]: line for line in results["lines"]}
-    assert set(lines) == {"plain", "averaged", "consistency", "layer-wise"}
-    for name, line in lines.items():
-        assert len(line["accuracy"]) == 2
-        if name != "plain":
-            gains = np.subtract(line["accuracy"], lines["plain"]["accuracy"])
-            assert line["gains"] == pytest.approx(gains)
-            assert line["gain"]["value"] == pytest.approx(gains.mean())
-            assert line["gain"]["low"] <= line["gain"]["value"] <= line["gain"]["high"]
+    plain, *others = results["lines"]
+    assert [line["technique"] for line in others] == ["averaged", "layer-wise", "consistency"]
+    for line in others:
+        gains = np.subtract(line["accuracy"], plain["accuracy"])
+        assert line["gains"] == pytest.approx(gains)
+        assert line["gain"]["value"] == pytest.approx(gains.mean())
+        assert line["gain"]["low"] <= line["gain"]["value"] <= line["gain"]["high"]
+    other = subprocess.run([*command, "--rows", "30"], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert other.returncode == 1
+    assert "plain-1.json was made with other rows. Choose another --run." in other.stderr
