@@ -108,6 +108,19 @@ def test_without_a_hub_the_built_in_encoder_stands_in_and_it_is_said(splits, tmp
 
 
 @pytest.mark.usefixtures("empty_cache")
+@pytest.mark.parametrize("command", ["tune", "distil"])
+def test_other_commands_that_train_say_so_too(splits, bundle, tmp_path, capsys, command):
+    kept = ("num_train_epochs", "learning_rate", "per_device_train_batch_size")
+    one_trial = ["--n-trials", "1", *(part for name in kept for part in ("--set", f"tune.{name}=[]"))]
+    more = {"tune": one_trial, "distil": [str(bundle)]}[command]
+    few = [*FEW[2:], "--set", "train.num_train_epochs=1"]
+    assert main([command, *more, "--splits", str(splits), "--out", str(tmp_path / "out"), *few]) == 0
+    said = capsys.readouterr().out.splitlines()[0]
+    assert "the built-in linnet-mini is taken" in said
+    assert ".." not in said
+
+
+@pytest.mark.usefixtures("empty_cache")
 def test_an_encoder_that_was_named_is_not_replaced(splits, tmp_path, capsys):
     out = tmp_path / "checkpoint"
     command = ["train", "--splits", str(splits), "--out", str(out), "--model", "distilbert-base-uncased", *FEW]

@@ -376,6 +376,13 @@ def test_a_teacher_of_other_labels_or_another_kind_is_refused(
         distil(student(), [bundle], turned, tmp_path / "student")
     with pytest.raises(LabelError, match="Expected the same in the same order"):
         distil(student(), [tone_bundle], splits, tmp_path / "student")
+    unnamed = write_splits(
+        tmp_path / "unnamed",
+        {name: ["negative", "positive"] for name in names},
+        {name: [("a", 0), ("b", 7 if name == "train" else 1)] for name in names},
+    )
+    with pytest.raises(LabelError, match="Row 1 of the train split has the label 7"):
+        distil(student(distil__alpha=0.5), [bundle], unnamed, tmp_path / "student")
     single = {name: ["praise", "blame", "weather", "film"] for name in names}
     flat = write_splits(tmp_path / "flat", single, {name: [("a", 0), ("b", 1)] for name in names})
     with pytest.raises(LabelError, match=r"has one label a text, but the teacher .* gives any number of labels a text"):

@@ -75,11 +75,17 @@ def overrides(encoder):
     return {"model.name_or_path": str(encoder), "model.max_length": 64} | {f"train.{k}": v for k, v in values.items()}
 
 
-def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(splits, overrides, settings, tmp_path):
+@pytest.mark.parametrize(
+    ("kills", "more"),
+    [(20, {}), (6, {"bf16": True, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2})],
+    ids=["float32", "bfloat16, accumulated"],
+)
+def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(splits, overrides, settings, tmp_path, kills, more):
+    overrides |= {f"train.{name}": value for name, value in more.items()}
     record = train(settings(**{key.removeprefix("train."): value for key, value in overrides.items()
                                if key.startswith("train.")}), splits, tmp_path / "calm")  # fmt: skip
     (tmp_path / "killed").mkdir()
-    command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", splits, json.dumps(overrides), "20"]
+    command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", splits, json.dumps(overrides), str(kills)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert done.returncode == 0, done.stderr
@@ -251,6 +257,26 @@ def test_memory_that_ran_out_says_what_to_lower(splits, settings, monkeypatch, t
     monkeypatch.setattr(Loop, "_step", exhausted)
     with pytest.raises(TrainingError, match=r"Lower train\.per_device_train_batch_size \(now 16\)"):
         train(settings(), splits, tmp_path / "checkpoint")
+
+
+def test_what_it_says_to_lower_where_memory_ran_out_can_be_lowered(splits, settings, monkeypatch, tmp_path):
+    def exhausted(self, rows):
+        if self.state.step == 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return step(self, rows)
+
+    step, checkpoint = Loop._step, tmp_path / "checkpoint"
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_step", exhausted)
+        with pytest.raises(
+            TrainingError, match=r"another run, which begins anew \(--overwrite\); .* goes on from what"
+        ):
+            train(settings(save_steps=2), splits, checkpoint)
+    lower = settings(save_steps=2, per_device_train_batch_size=8, gradient_accumulation_steps=2)
+    with pytest.raises(UsageError, match="--overwrite"):
+        train(lower, splits, checkpoint)
+    assert train(settings(save_steps=2), splits, checkpoint)["global_step"]  # with more memory
+    train(lower, splits, checkpoint, overwrite=True)
 
 
 def test_a_finished_run_is_begun_anew(splits, settings, tmp_path):

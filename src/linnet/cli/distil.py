@@ -39,8 +39,10 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     import linnet.train
 
+    config = config_from(arguments)
+    train.tell_encoder(config)
     record = linnet.train.distil(
-        config_from(arguments), arguments.teachers, arguments.splits, arguments.out, overwrite=arguments.overwrite
+        config, arguments.teachers, arguments.splits, arguments.out, overwrite=arguments.overwrite
     )
     if linnet.train.speaks():
         show(record, arguments.teachers, arguments.out)

@@ -33,11 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not arguments.overwrite:
         _check_same_settings(directory, config)
     if arguments.overwrite or not (directory / "checkpoint").is_dir():
-        from linnet.train import check_encoder
-
-        note = check_encoder(config.model)  # a mistyped name is told before the data are read
-        if note:
-            print(note)
+        train.tell_encoder(config)  # a mistyped name is told before the data are read
     print(f"Run {config.run.name!r} in {directory}")
     again = bool(arguments.overwrite)
     for name, folder, stage in _stages(config, directory, again):

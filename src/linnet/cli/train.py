@@ -3,9 +3,12 @@
 import argparse
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linnet.cli.options import add_config_options, config_from
+
+if TYPE_CHECKING:
+    from linnet.config import Config
 
 SUMMARY = "splits to checkpoint"
 
@@ -25,12 +28,23 @@ def main(arguments: argparse.Namespace) -> None:
     import linnet.train
 
     config = config_from(arguments)
-    note = linnet.train.check_encoder(config.model)
-    if note and linnet.train.speaks():
-        print(note)
+    tell_encoder(config)
     record = linnet.train.train(config, arguments.splits, arguments.out, overwrite=arguments.overwrite)
     if linnet.train.speaks():
         show(record, arguments.out)
+
+
+def tell_encoder(config: "Config") -> None:
+    """Print why the encoder is not the first choice, where it isn't; before other work is done that would need it.
+
+    Raises:
+        ModelError: It can't be had.
+    """
+    from linnet.train import check_encoder, speaks
+
+    note = check_encoder(config.model)
+    if note and speaks():
+        print(note)
 
 
 def show(record: dict[str, Any], directory: Path) -> None:

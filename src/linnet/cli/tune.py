@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet.cli.options import add_config_options, config_from
+from linnet.cli.train import tell_encoder
 
 SUMMARY = "splits to a better recipe"
 
@@ -24,6 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     from linnet.train.tune import tune
 
     config = config_from(arguments)
+    tell_encoder(config)
     show(tune(config, arguments.splits, arguments.out, on_trial=tell), arguments.out)
 
 

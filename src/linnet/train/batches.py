@@ -85,13 +85,20 @@ class Batch:
 
 
 def check_rows(split: Split) -> None:
-    """Refuse a split without rows.
+    """Refuse a split without rows, or with labels that have no names.
 
     Raises:
         DataError: It holds none.
+        LabelError: A label id has no name.
     """
     if not len(split):
         raise DataError(f"The {split.name} split holds no rows. Prepare it from more.")
+    unnamed = np.flatnonzero((split.labels < 0) | (split.labels >= len(split.label_names)))
+    if len(unnamed) and not split.multi_label:
+        raise LabelError(
+            f"Row {unnamed[0]} of the {split.name} split has the label {split.labels[unnamed[0]]}, but there are names "
+            f"for 0 to {len(split.label_names) - 1} alone. Run `linnet prepare` again."
+        )
 
 
 def encode(split: Split, tokenizer: Tokenizer, shown: bool = True) -> Encoded:
@@ -107,12 +114,6 @@ def encode(split: Split, tokenizer: Tokenizer, shown: bool = True) -> Encoded:
         LabelError: A label id has no name.
     """
     check_rows(split)
-    unnamed = np.flatnonzero((split.labels < 0) | (split.labels >= len(split.label_names)))
-    if len(unnamed) and not split.multi_label:
-        raise LabelError(
-            f"Row {unnamed[0]} of the {split.name} split has the label {split.labels[unnamed[0]]}, but there are names "
-            f"for 0 to {len(split.label_names) - 1} alone. Run `linnet prepare` again."
-        )
     parts, lengths, truncated = [], [0], 0
     with progress(f"encode {split.name}", len(split), "texts", shown=shown) as task:
         for start in range(0, len(split), TEXTS_AT_ONCE):
