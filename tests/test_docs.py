@@ -1,5 +1,6 @@
 """Docs that can't rot: what is generated is compared, what is written by hand must name what exists."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,17 +22,35 @@ def test_every_public_name_is_documented():
 
 
 def test_every_source_file_is_on_the_map():
-    readme = (ROOT / "README.md").read_text()
-    for path in sorted((ROOT / "src/linnet").rglob("*.py")):
-        name = path.relative_to(ROOT / "src/linnet")
+    source, page = ROOT / "src/linnet", (ROOT / "docs/architecture.md").read_text()
+    for path in sorted(source.rglob("*.py")):
         if path.name != "__init__.py":
-            assert name.name in readme, f"{name} is not on the README's map"
+            assert path.name in page, f"{path.relative_to(source)} is not on the map of docs/architecture.md"
+
+
+def test_every_folder_and_every_file_beside_them_is_on_the_readmes_map():
+    source, readme = ROOT / "src/linnet", (ROOT / "README.md").read_text()
+    for path in sorted(source.iterdir()):
+        name = f"{path.name}/" if path.is_dir() else path.name
+        assert name in readme or name in ("__pycache__/", "py.typed"), f"{name} is not on the README's map"
+
+
+def test_files_of_figures_are_named_where_results_are_shown():
+    shown = (ROOT / "docs/results.md").read_text() + (ROOT / "docs/sentiment140.md").read_text()
+    for path in sorted((ROOT / "benchmarks/results").glob("*.json")):
+        assert path.name in shown, path.name
 
 
 def test_links_between_docs_lead_somewhere():
-    import re
-
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        for target, place in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text()):
             if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+                other = page.parent / target if target else page
+                assert other.exists(), f"{page.name} links to {target}"
+                assert not place or place in _places(other), f"{page.name} links to {target}#{place}"
+
+
+def _places(page: Path) -> set[str]:
+    """What links into a page can name: its headings, as GitHub writes them."""
+    headings = [line.lstrip("#").strip().lower() for line in page.read_text().splitlines() if line.startswith("#")]
+    return {re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in headings}
