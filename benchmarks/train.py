@@ -3,7 +3,7 @@
     python benchmarks/train.py --data training.1600000.processed.noemoticon.csv.xz --model ENCODER
     python benchmarks/train.py --data FILE --model ENCODER --rounds 0 --accuracy 3   # whole runs, with three seeds
 
-The same batches of real tweets, 16 at a time, through a DistilBERT of base size with random weights: by Trainer as
+The same real tweets, 16 at a time, through a DistilBERT of base size with random weights: by Trainer as
 people write it (float32, dynamic padding, its defaults), by Trainer with its best flags on a CPU (bfloat16, batches of
 like length, fused AdamW), by the same compiled (torch_compile, which needs a C++ compiler; the first five
 steps of each, and what is compiled in them, are not timed), and by Linnet. Each round runs all of them in turn, in a
@@ -40,6 +40,7 @@ from transformers import (
 from linnet.config import load_config
 from linnet.data import prepare, read_split
 from linnet.files import canonical_json, write_text
+from linnet.lineage import lineage
 from linnet.train.batches import encode
 from linnet.train.classify import Classify
 from linnet.train.encoder import find_encoder
@@ -80,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             {name: _ask(arguments, splits, name, seed + 1, 0) for name in ("trainer", "linnet")}
             for seed in range(arguments.accuracy)
         ]
-    results = {"steps": arguments.steps, "cores": os.cpu_count(), "rounds": rounds, "learnt": learnt}
+    asked = {"steps": arguments.steps, "cores": os.cpu_count(), "encoder": Path(arguments.model).name}
+    results = asked | {"rounds": rounds, "learnt": learnt, "lineage": lineage()}
     write_text(arguments.out, canonical_json(results))
     _show(results)
 
@@ -149,7 +151,8 @@ def _linnet(splits: Path, encoder: str, seed: int, steps: int) -> dict[str, Any]
             / max(peak, _peak(precision.dtype))
         )
         return {"step": float(np.mean(np.diff(moments[WARM_UP:]))), "share_of_peak": share, "precision": precision.name}
-    return {"loss": epoch.train_loss, "accuracy": epoch.eval_accuracy, "seconds": moments[-1] - moments[0]}
+    learnt = {"loss": epoch.train_loss, "accuracy": epoch.eval_accuracy, "seconds": moments[-1] - moments[0]}
+    return learnt | {"precision": precision.name}
 
 
 def _peak(dtype: torch.dtype) -> float:

@@ -1,6 +1,7 @@
 """`linnet tune`: what it prints, and how it fails."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -28,6 +29,23 @@ def test_it_prints_how_the_study_went(splits, encoder, tmp_path, capsys):
     command = ["train", "--splits", str(splits), "--out", str(tmp_path / "checkpoint"), "--config"]
     assert main([*command, str(out / "best.toml")]) == 0
     assert f"{100 * results['best']['value']:.2f} %" in capsys.readouterr().out
+
+
+def test_two_processes_share_a_study(splits, encoder, tmp_path):
+    command = [sys.executable, "-m", "linnet.cli.main", "tune", "--splits", splits, "--out", tmp_path / "study"]
+    command += ["--model", encoder, "--n-trials", "8"]
+    overrides = ["model.max_length=12", "train.learning_rate=2e-2", "train.num_train_epochs=3"]
+    overrides += ["tune.learning_rate=[1e-3, 5e-2]", "tune.num_train_epochs=[3, 3]", 'tune.pruner="none"']
+    command += [part for override in overrides for part in ("--set", override)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    printed = [process.communicate(timeout=200)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    told = [[line.split()[1] for line in text.splitlines() if line.startswith("Trial ")] for text in printed]
+    assert sorted(int(number) for numbers in told for number in numbers) == list(range(8))  # each trial was run once
+    assert min(map(len, told)) >= 1, told
+    results = json.loads((tmp_path / "study" / "study.json").read_text())
+    assert results["states"]["complete"] == len(results["trials"]) == 8
 
 
 def test_a_mistake_is_one_sentence(splits, tmp_path, capsys):
