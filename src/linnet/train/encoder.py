@@ -90,8 +90,9 @@ def _first_choice() -> Encoder:
     try:
         return find_encoder(FIRST_CHOICE)
     except UnreachableError as error:
+        cause = str(error.cause).rstrip(".")
         note = (
-            f"No encoder was named, and {FIRST_CHOICE} could not be had: {str(error.cause).rstrip('.')}. So the built-in {mini.NAME} is "
+            f"No encoder was named, and {FIRST_CHOICE} could not be had: {cause}. So the built-in {mini.NAME} is "
             f"taken, which is smaller: it learns best at a train.learning_rate of about {MINI_RATE:g}."
         )
         return replace(find_encoder(mini.NAME), note=note)
