@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from linnet.cli.main import main
 
 
@@ -31,6 +33,8 @@ def test_it_prints_how_the_study_went(splits, encoder, tmp_path, capsys):
     assert f"{100 * results['best']['value']:.2f} %" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_two_processes_share_a_study(splits, encoder, tmp_path):
     command = [sys.executable, "-m", "linnet.cli.main", "tune", "--splits", splits, "--out", tmp_path / "study"]
     command += ["--model", encoder, "--n-trials", "8"]
