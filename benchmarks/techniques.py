@@ -42,7 +42,7 @@ from linnet.train.loop import Loop
 from linnet.train.optimizer import AdamW
 from linnet.train.packed import Packed, fits
 from linnet.train.precision import choose_precision
-from linnet.train.train import NOT_IN_RESULT
+from linnet.train.train import NOT_IN_RESULT, dropouts
 
 RESULTS = Path(__file__).parent / "results" / "techniques.json"
 RECIPE = {
@@ -98,7 +98,7 @@ class Consistent(RDrop):
 
 
 class LayerWise(AdamW):
-    """The learning rate falls from layer to layer down (Sun et al. 2019, arXiv:1905.05583, section 5.3.4)."""
+    """The learning rate falls from layer to layer down (Sun et al. 2019, arXiv:1905.05583)."""
 
     @torch.no_grad()
     def step(self, learning_rate: float, divisor: torch.Tensor) -> None:
@@ -272,10 +272,8 @@ def _make(
     encoded = [encode(split, tokenizer, shown=False) for split in splits]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
     learn, validate, judged = (split.within(known) for split in encoded)
-    rates = {name: getattr(settings, name) for name in ("dropout", "attention_dropout")}
-    dropouts = {name: rate for name, rate in rates.items() if rate != "encoder"}
     torch.manual_seed(settings.seed)
-    model = load_classifier(encoder, test.label_names, tokenizer, dropouts=dropouts)
+    model = load_classifier(encoder, test.label_names, tokenizer, dropouts=dropouts(settings))
     if test.multi_label or not fits(model):
         raise UsageError("Expected splits of one label a text, and an encoder that is trained without padding.")
     dtype = torch.bfloat16 if sources["precision"] == "bf16" else torch.float32

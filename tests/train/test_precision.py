@@ -28,7 +28,6 @@ def test_bfloat16_is_taken_where_it_is_worth_it(monkeypatch, half, name):
 def test_it_is_measured_here():
     chosen = choose_precision("auto", 256, CPU)
     times = float(chosen.reason.split(" times")[0].split()[-1])
-    assert times >= 0
     assert (chosen.name == "bf16") == (times >= precision.WORTH) or times == pytest.approx(precision.WORTH, abs=0.06)
 
 

@@ -164,7 +164,7 @@ class Loop:
             raise TrainingError(
                 f"After epoch {len(self.state.history) + 1} the validation loss is {scores.loss}, so training can't go "
                 f"on. Lower train.learning_rate (now {self.settings.learning_rate}) or raise train.warmup_ratio "
-                f"(now {self.settings.warmup_ratio}), and begin anew (--overwrite)."
+                f"(now {self.settings.warmup_ratio})."
             )
         return scores
 
@@ -178,8 +178,8 @@ class Loop:
                 f"At step {self.state.step + 1} (epoch {len(self.state.history) + 1}) the loss is {total / len(rows)} "
                 f"and its gradient's norm {length}, so training can't go on. The batch was rows {few} of the "
                 f"train split. Lower train.learning_rate (now {self.settings.learning_rate}) or raise "
-                f"train.warmup_ratio (now {self.settings.warmup_ratio}), and begin anew (--overwrite); if it happens "
-                "at the first step, the encoder's weights are broken."
+                f"train.warmup_ratio (now {self.settings.warmup_ratio}); if it happens at the first step, the "
+                "encoder's weights are broken."
             )
         divisor = torch.clamp(norm / self.settings.max_grad_norm, min=1.0)
         rate = learning_rate(self.settings, self.state.step, self.steps)

@@ -144,6 +144,5 @@ def memory_errors(settings: TrainConfig) -> Iterator[None]:
             "Memory ran out. Lower train.per_device_train_batch_size (now "
             f"{settings.per_device_train_batch_size}) and raise train.gradient_accumulation_steps (now "
             f"{settings.gradient_accumulation_steps}) by as much, which gives the same steps; or lower "
-            "model.max_length. With other settings it is another run, which begins anew (--overwrite); where more "
-            "memory is free, the same command goes on from what was saved."
+            "model.max_length."
         ) from error

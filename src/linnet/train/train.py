@@ -15,7 +15,7 @@ import torch
 
 from linnet.config import Config, ModelConfig, TrainConfig
 from linnet.data import Split, read_split
-from linnet.errors import DataError, LabelError
+from linnet.errors import DataError, LabelError, StoppedError, TrainingError
 from linnet.files import check_replaceable, digest, whole_directory
 from linnet.lineage import lineage
 from linnet.train import scratch
@@ -123,7 +123,10 @@ def fit(
     config: Config, material: Material, directory: Path, stopped: threading.Event, group: Group, overwrite: bool
 ) -> dict[str, Any]:
     """Train and write the checkpoint, as `train` does; gives the record, and raises what it raises."""
-    with fitted(config, material, directory, stopped, _keep_best, group, overwrite) as done:
+    with (
+        _another_run_advised(),
+        fitted(config, material, directory, stopped, _keep_best, group, overwrite) as done,
+    ):
         record = _record(config, material, done)
         if group.first:
             best = done.unfinished.best(done.loop)
@@ -137,6 +140,17 @@ def fit(
             done.unfinished.remove()
     group.wait()
     return record
+
+
+@contextmanager
+def _another_run_advised() -> Iterator[None]:
+    """Where settings have to change, say how a run of others begins; a trial of a study could not."""
+    try:
+        yield
+    except StoppedError:
+        raise
+    except TrainingError as error:
+        raise TrainingError(f"{error} With other settings it is another run: begin it with --overwrite.") from error
 
 
 def read_material(settings: ModelConfig, splits: Path) -> Material:
@@ -239,7 +253,7 @@ def make_loop(config: Config, material: Material, encoder: Encoder, group: Group
     learn, lesson = material.train, material.lesson
     settings = config.train
     tokenizer = encoder.tokenizer(config.model.max_length)
-    model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, _dropouts(settings)).to(device())
+    model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, dropouts(settings)).to(device())
     precision = choose_precision(settings.bf16, model.config.hidden_size, device())
     splits = lesson.split if lesson else learn, material.validation
     encoded = [encode(split, tokenizer, group.first) for split in splits]
@@ -264,7 +278,7 @@ def _classifier_of(folder: Path, config: Config, encoder: Encoder, validate: Spl
     return Classify(Padded(model, torch.float32, tokenizer.pad_id), config.train, encode(validate, tokenizer))
 
 
-def _dropouts(settings: TrainConfig) -> dict[str, float]:
+def dropouts(settings: TrainConfig) -> dict[str, float]:
     """The rates of dropout that are set, under the names that `load_classifier` takes; others are the encoder's own."""
     rates = {"dropout": settings.dropout, "attention_dropout": settings.attention_dropout}
     return {name: rate for name, rate in rates.items() if rate != "encoder"}
