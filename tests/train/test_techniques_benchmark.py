@@ -75,6 +75,8 @@ def test_readings_that_do_not_differ_cost_what_one_does(techniques, model, kind,
 
 
 def test_readings_that_differ_cost_half_of_how_far_they_are_apart(techniques, model):
+    with torch.no_grad():
+        model.classifier.weight *= 1000  # answers that differ by much
     network, settings = network_of(Packed, model), load_config(None).train
     network.rate = network.attention_rate = model.config.seq_classif_dropout = 0.5
     task, batch = techniques.RDrop(network, settings, VALIDATION), a_batch([9] * 8)
@@ -89,11 +91,11 @@ def test_readings_that_differ_cost_half_of_how_far_they_are_apart(techniques, mo
     told = -(ones[rows, batch.labels].log() + others[rows, batch.labels].log())
     apart = ((ones - others) * (ones / others).log()).sum(1)  # both divergences
     paper = told + techniques.WEIGHT * apart / 2  # of a text; the mean of two readings is half of it
-    assert apart.min() > 0
+    assert apart.sum() > 0.1 * told.sum()  # or another weight would pass
     torch.testing.assert_close(loss.double(), paper.sum() / 2, rtol=1e-4, atol=1e-5)
 
 
-def test_the_second_reading_keeps_first_and_last_and_lacks_some(techniques, model):
+def test_the_second_reading_keeps_first_and_last_and_lacks_some(techniques, model, monkeypatch):
     batch = a_batch([2, 3, 40, 2])
     torch.manual_seed(0)
     again = techniques.Consistent(network_of(Packed, model), load_config(None).train, VALIDATION).again(batch)
@@ -105,6 +107,10 @@ def test_the_second_reading_keeps_first_and_last_and_lacks_some(techniques, mode
     before = batch.layout.lengths
     assert torch.equal(again.ids[starts], batch.ids[np.cumsum(before) - before])
     assert torch.equal(again.ids[ends], batch.ids[np.cumsum(before) - 1])
+    monkeypatch.setattr(techniques, "DELETED", 1.0)
+    least = techniques.Consistent(network_of(Packed, model), load_config(None).train, VALIDATION).again(batch)
+    assert least.layout.lengths.tolist() == [2, 2, 2, 2]
+    assert least.ids.tolist() == [int(batch.ids[i]) for i in (0, 1, 2, 4, 5, 44, 45, 46)]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
