@@ -77,7 +77,13 @@ def overrides(encoder):
 
 @pytest.mark.parametrize(
     ("kills", "more"),
-    [(20, {}), (3, {"bf16": True, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2})],
+    [
+        (20, {}),
+        pytest.param(
+            *(3, {"bf16": True, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}),
+            marks=pytest.mark.slow,
+        ),
+    ],
     ids=["float32", "bfloat16, accumulated"],
 )
 def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(splits, overrides, settings, tmp_path, kills, more):
