@@ -45,6 +45,13 @@ def test_run_leaves_the_folders_of_every_stage(job, tmp_path, capsys):
     assert len(linnet.load(run / "bundle").predict(["what a good day", "i hate this"])) == 2
 
 
+def test_torchrun_is_told_that_a_run_is_made_by_one_process(job, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(job) == 2
+    assert "torchrun started several: each would prepare the data" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_run_goes_on_where_it_was_stopped(job, tmp_path, capsys, monkeypatch):
     import linnet.export
 

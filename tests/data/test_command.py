@@ -1,5 +1,6 @@
 """`linnet prepare` prints where every row went, and what to do next."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def test_prints_the_accounting(here: Path, capsys: pytest.CaptureFixture[str]) -
     ):
         assert line in lines
     assert "linnet train --splits out" in printed
+
+
+def test_the_named_encoder_counts_the_tokens_and_goes_on(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write(here / "rows.csv", ["ham", "spam"])
+    assert main(["prepare", "--data", str(source), "--model", "linnet-mini"]) == 0
+    assert capsys.readouterr().out.endswith("linnet train --splits splits --model linnet-mini\n")
+    card = json.loads((here / "splits" / "data_card.json").read_text())
+    assert card["audit"]["tokens"]["tokenizer"] == "linnet-mini"
 
 
 def test_many_classes_and_notes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Read a raw file, clean and audit it, and write splits that no group of like texts crosses."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ FLAGS = (
     "data.sample",
     "data.validation_size",
     "data.test_size",
+    "model.name_or_path",
 )
 
 
@@ -50,8 +52,11 @@ def main(arguments: argparse.Namespace) -> None:
         return
     config = config_from(arguments)
     show(linnet.data.prepare(config, arguments.out))
+    then = ["linnet", "train", "--splits", str(arguments.out)]
+    if named := getattr(arguments, "model.name_or_path"):
+        then += ["--model", named]
     print(f"\nWritten to {arguments.out}. Read {arguments.out / 'data_card.html'}, then:")
-    print(f"linnet train --splits {arguments.out}")
+    print(shlex.join(then))
 
 
 def _compare(arguments: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ SETTINGS = "linnet.toml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    add_config_options(parser, *prepare.FLAGS, "model.name_or_path", "train.num_train_epochs", "run.name")
+    add_config_options(parser, *prepare.FLAGS, "train.num_train_epochs", "run.name")
     parser.add_argument("--overwrite", action="store_true", help="do every stage again, also in a run that stands")
 
 
@@ -32,6 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
     directory = Path(config.run.directory) / config.run.name
     if not arguments.overwrite:
         _check_same_settings(directory, config)
+    _check_alone()
     if arguments.overwrite or not (directory / "checkpoint").is_dir():
         train.tell_encoder(config)  # a mistyped name is told before the data are read
     print(f"Run {config.run.name!r} in {directory}")
@@ -47,6 +48,16 @@ def main(arguments: argparse.Namespace) -> None:
     bundle = directory / "bundle"
     print(f"\nServe it with: linnet serve {bundle}")
     print(f"Read how good it is in: {directory / 'report' / 'report.html'}")
+
+
+def _check_alone() -> None:
+    from linnet.train.processes import started
+
+    if started() > 1:
+        raise UsageError(
+            "A run is made by one process, but torchrun started several: each would prepare the data. Run `linnet "
+            "prepare`, then train in several (`torchrun ... -m linnet.cli.main train`), then `linnet export`."
+        )
 
 
 def _stages(config: "Config", directory: Path, again: bool) -> list[tuple[str, str, Callable[[], Any]]]:
