@@ -107,7 +107,7 @@ class Cosine(AdamW):
 class Hidden(Classify):
     """Which words are hidden, of a share of them (Devlin et al. 2019, arXiv:1810.04805, section 3.1, task 1).
 
-    The network has a head for it, see `add_words_head`, and `mask` is the place of [MASK] in its vocabulary.
+    The network has a head for it, `WordsHead`, and `mask` is the place of [MASK] in its vocabulary.
     """
 
     mask: int
@@ -126,7 +126,8 @@ class Hidden(Classify):
             told += cross_entropy(logits, words, reduction="sum").item()
             right += int((logits.argmax(1) == words).sum())
             count += len(words)
-        return Scores(told / count, right / count, right / count)
+        right_share = right / max(1, count)
+        return Scores(told / max(1, count), right_share, right_share)
 
     def _guess(self, batch: Batch, training: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of the hidden words, (hidden, vocabulary), and which they are, (hidden,)."""
@@ -186,7 +187,9 @@ TECHNIQUES = {
     "layer-wise": Technique(f"learning rate times {LAYER_DECAY} a layer down", optimizer=LayerWise),
     "mean-pooling": Technique("the head reads the mean of all tokens", network=MeanPooled),
     "r-drop": Technique(f"R-Drop, weight {WEIGHT:g}", task=RDrop),
-    "consistency": Technique(f"R-Drop, a second reading without {DELETED:.0%} of the tokens", task=Consistent),
+    "consistency": Technique(
+        f"R-Drop, weight {WEIGHT:g}, a second reading without {DELETED:.0%} of the tokens", task=Consistent
+    ),
     "adapt": Technique(f"before it the same texts with {HIDDEN:.0%} of the words hidden", before=Hidden),
     "warm-up": Technique("a warm-up of 0.1 of the steps", {"train.warmup_ratio": 0.1}),
     "cosine": Technique("the learning rate falls along a cosine", optimizer=Cosine),

@@ -96,14 +96,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--splits", type=Path, required=True, metavar="DIR", help="what `linnet prepare` wrote")
     parser.add_argument("--model", required=True, metavar="ENCODER", help="a folder in Hugging Face layout")
     parser.add_argument("--techniques", nargs="+", choices=TECHNIQUES, default=list(TECHNIQUES), help="which (all)")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each (3)")
-    parser.add_argument("--rows", type=int, default=20_000, metavar="N", help="test rows to judge on (20,000)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time, which share the cores (1)")
+    parser.add_argument("--seeds", type=_positive, default=3, metavar="N", help="runs of each (3)")
+    parser.add_argument("--rows", type=_positive, default=20_000, metavar="N", help="test rows to judge on (20,000)")
+    parser.add_argument(
+        "--jobs", type=_positive, default=1, metavar="N", help="runs at a time, which share the cores (1)"
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/techniques"), metavar="DIR", help="the run's folder")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
     parser.add_argument("--bf16", default="auto", choices=("auto", "true", "false"), help="compute in bfloat16 (auto)")
     parser.add_argument("--one", nargs=2, metavar=("TECHNIQUE", "SEED"), help=argparse.SUPPRESS)
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def _sources(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -112,6 +121,7 @@ def _sources(arguments: argparse.Namespace) -> dict[str, Any]:
     bf16 = arguments.bf16 if arguments.bf16 == "auto" else arguments.bf16 == "true"
     return {
         "encoder": encoder.identity() | {"name": encoder.folder.name},
+        "num_threads": max(1, (os.cpu_count() or 1) // arguments.jobs),
         "max_length": load_config(None).model.max_length,
         "precision": choose_precision(bf16, read_config(encoder).hidden_size, torch.device("cpu")).name,
         "rows": arguments.rows,
@@ -124,9 +134,9 @@ def _settings(name: str, seed: int) -> TrainConfig:
 
 
 def _identity(name: str, seed: int, sources: dict[str, Any]) -> dict[str, Any]:
-    """All that a run's figures depend on; numbers of a technique that are no settings stand in its words."""
-    settings = _settings(name, seed).model_dump(mode="json", exclude=NOT_IN_RESULT)
-    return sources | {"technique": TECHNIQUES[name].words, "train": settings}
+    """All that a run's figures depend on but the code; a technique's numbers that are no settings are in its words."""
+    settings = _settings(PLAIN if name in MEANS else name, seed).model_dump(mode="json", exclude=NOT_IN_RESULT)
+    return sources | {"technique": WORDS[name], "train": settings}
 
 
 def _gives(name: str, seed: int) -> list[tuple[str, int]]:
@@ -139,7 +149,11 @@ def _ask(arguments: argparse.Namespace, name: str, seed: int, precision: str) ->
     bf16 = str(precision == "bf16").lower()
     told = ["--splits", arguments.splits, "--model", arguments.model, "--rows", arguments.rows, "--run", arguments.run]
     told += ["--jobs", arguments.jobs, "--bf16", bf16, "--one", name, seed]
-    subprocess.run([sys.executable, __file__, *map(str, told)], check=True)
+    done = subprocess.run([sys.executable, __file__, *map(str, told)])
+    if done.returncode:
+        raise UsageError(
+            f"The run of {name} with seed {seed} ended with exit code {done.returncode}; it says why above."
+        )
 
 
 def _made(arguments: argparse.Namespace, name: str, seed: int, sources: dict[str, Any]) -> dict[str, Any] | None:
@@ -148,46 +162,47 @@ def _made(arguments: argparse.Namespace, name: str, seed: int, sources: dict[str
     if not file.is_file():
         return None
     made: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    asked = _identity(PLAIN if name in MEANS else name, seed, sources)
-    other = [key for key, value in asked.items() if made["identity"][key] != value]
+    asked = _identity(name, seed, sources)
+    other = [key for key, value in asked.items() if made["identity"].get(key) != value]
     if other:
         raise UsageError(f"{file} was made with other {', '.join(other)}. Choose another --run.")
     return made
 
 
 def _run_one(arguments: argparse.Namespace, name: str, seed: int) -> None:
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // arguments.jobs))
     sources, settings, technique = _sources(arguments), _settings(name, seed), TECHNIQUES[name]
+    torch.set_num_threads(sources["num_threads"])
     material = _material(arguments, sources, technique)
-    started, run = time.perf_counter(), f"{name}, seed {seed}"
-    loop, before = _loop(material, technique, settings, run)
+    run = f"{name}, seed {seed}"
+    loop, before, first_seconds = _loop(material, technique, settings, run)
     means = {of: mean(loop) for of, mean in MEANS.items()} if name == PLAIN else {}
-    found = {
-        "before": before,
-        "history": _train(loop, run, list(means.values())),
-        "identity": _identity(name, seed, sources),
-        "seconds": time.perf_counter() - started,
-        "lineage": lineage(),
-    }
+    seconds = first_seconds + _train(loop, run, list(means.values()))
+    history = [asdict(epoch) for epoch in loop.state.history]
+    found = {"before": before, "history": history, "seconds": seconds, "lineage": lineage()}
     accuracies = {name: _accuracy(loop.task, material.judged)}
     for of, mean in means.items():
         mean.apply()
         accuracies[of] = _accuracy(loop.task, material.judged)
     for of, accuracy in accuracies.items():
-        write_text(arguments.run / f"{of}-{seed}.json", canonical_json(found | {"accuracy": accuracy}))
+        own = {"accuracy": accuracy, "identity": _identity(of, seed, sources)}
+        write_text(arguments.run / f"{of}-{seed}.json", canonical_json(found | own))
         print(f"{of}, seed {seed}: {accuracy:.2%}", flush=True)
 
 
-def _train(loop: Loop, run: str, means: Sequence[Mean] = ()) -> list[dict[str, Any]]:
-    """Train to the end; gives the epochs."""
+def _train(loop: Loop, run: str, means: Sequence[Mean] = ()) -> float:
+    """Train to the end; gives the seconds, without those of the means."""
+    aside, started = 0.0, time.perf_counter()
 
     def on_step(texts: int, loss: float) -> None:
+        nonlocal aside
+        begun = time.perf_counter()
         for mean in means:
             mean.add(loop.state.step)
+        aside += time.perf_counter() - begun
 
     while loop.stop_reason is None:
         print(f"{run}: {loop.run_epoch(on_step)}", flush=True)
-    return [asdict(epoch) for epoch in loop.state.history]
+    return time.perf_counter() - started - aside
 
 
 def _accuracy(task: Classify, judged: Encoded) -> float:
@@ -211,17 +226,18 @@ def _material(arguments: argparse.Namespace, sources: dict[str, Any], technique:
 
 def _loop(
     material: Material, technique: Technique, settings: TrainConfig, run: str
-) -> tuple[Loop, list[dict[str, Any]]]:
-    """What trains, and the epochs of what the encoder has learnt before."""
-    model, before = _load(material, settings), []
+) -> tuple[Loop, list[dict[str, Any]], float]:
+    """What trains, and the epochs of what the encoder has learnt before, with their seconds."""
+    model, before, seconds = _load(material, settings), [], 0.0
     if technique.before:
         first = _first(material, technique.before, settings)
-        before = _train(first, f"{run}, before")
+        seconds = _train(first, f"{run}, before")
+        before = [asdict(epoch) for epoch in first.state.history]
         _take_encoder(model, first.weights.state_dict())
     network = technique.network(model, material.dtype, material.known, settings.seed)
     loop = Loop(technique.task(network, settings, material.validate), settings, material.learn)
     loop.optimizer = technique.optimizer(loop.weights, settings.weight_decay)
-    return loop, before
+    return loop, before, seconds
 
 
 def _load(material: Material, settings: TrainConfig) -> Any:

@@ -20,6 +20,12 @@ def no_settings_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def test_a_seed_that_some_library_refuses_is_refused():
+    assert load_config(overrides={"train.seed": 2**32 - 1}).train.seed == 2**32 - 1
+    with pytest.raises(ConfigError, match=r"train\.seed"):
+        load_config(overrides={"train.seed": 2**32})
+
+
 def test_the_defaults_are_valid_and_complete():
     config = load_config()
     for name, section in Config.model_fields.items():

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linnet.errors import StorageError, UsageError
-from linnet.files import canonical_json, digest, locked, whole_directory, write_text
+from linnet.files import canonical_json, digest, install, locked, whole_directory, write_text
 
 DEAD = 2**22 + 1  # above the largest process id that Linux gives
 
@@ -53,6 +53,18 @@ def test_a_text_that_can_not_be_encoded_leaves_the_old_one(tmp_path):
         write_text(path, "new \ud800")
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
+
+
+def test_what_a_kill_left_behind_goes_when_the_file_is_written_again(tmp_path):
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    left = [tmp_path / f".{name}.{done.pid}.tmp" for name in ("answers.npz", "other.npz")]
+    for file in left:
+        file.write_text("half")
+    (tmp_path / "new").write_text("whole")
+    install(tmp_path / "new", tmp_path / "answers.npz")
+    assert names(tmp_path) == [left[1].name, "answers.npz"]
+    assert (tmp_path / "answers.npz").read_text() == "whole"
 
 
 def test_a_full_disk_leaves_the_old_text(tmp_path):

@@ -18,6 +18,7 @@ from linnet.files import write_text
 from linnet.mask import Personal
 
 Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every library takes
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -58,7 +59,7 @@ class DataConfig(Section):
     corrections: str
     noise_sample: Count
     mask: tuple[Personal, ...] = Field(strict=False)
-    seed: Count
+    seed: Seed
 
 
 class ModelConfig(Section):
@@ -92,7 +93,7 @@ class TrainConfig(Section):
     save_steps: Positive
     save_total_limit: Positive
     report_to: Literal["none", "tensorboard"]
-    seed: Count
+    seed: Seed
 
 
 class TuneConfig(Section):
@@ -100,7 +101,7 @@ class TuneConfig(Section):
 
     n_trials: Positive
     timeout: Count
-    seed: Count
+    seed: Seed
     sampler: Literal["tpe", "random"]
     pruner: Literal["median", "none"]
     n_startup_trials: Positive
@@ -169,7 +170,7 @@ class EvaluateConfig(Section):
     confidence_level: Share
     bootstrap_resamples: int = Field(ge=100)
     calibration_bins: int = Field(ge=2)
-    seed: Count
+    seed: Seed
 
 
 class PredictConfig(Section):

@@ -77,6 +77,7 @@ def install(temporary: Path, target: Path) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
+        _remove_leftovers(target)
         _sync_directory(target.parent)
 
 

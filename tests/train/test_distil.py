@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from torch.nn.functional import cross_entropy, log_softmax, logsigmoid
 
 from linnet.config import load_config
 from linnet.data import read_split
-from linnet.errors import BundleError, DataError, LabelError, ProofError, StoppedError, UsageError
+from linnet.errors import BundleError, DataError, LabelError, MissingExtraError, ProofError, StoppedError, UsageError
 from linnet.export import export
 from linnet.predict import answers as answered
 from linnet.predict import load, sigmoid, softmax
@@ -33,6 +34,7 @@ from linnet.train.lesson import Distil, Lesson
 from linnet.train.network import Padded
 from linnet.train.processes import Group
 from linnet.train.teachers import Teachers
+from linnet.unfinished import beside, locked
 
 # As in test_unfinished.py, but killed at any of its file operations, so that many a kill meets the teacher's answers.
 SCRIPT = r"""
@@ -174,6 +176,37 @@ def test_words_left_out_of_no_file_are_refused(bundle, splits, student, tmp_path
     with pytest.raises(UsageError, match=r"distil\.leave_out is 0\.5, but there is no file to leave words out of"):
         distil(student(distil__leave_out=0.5), [bundle], splits, tmp_path / "student")
     assert not (tmp_path / "student.unfinished").exists()
+
+
+def test_another_student_for_the_same_place_waits(bundle, splits, student, asked, tmp_path):
+    waits = pytest.raises(UsageError, match="Another process lets teachers answer into")
+    with locked(beside(tmp_path / "student") / "teacher", "is"), waits:
+        distil(student(), [bundle], splits, tmp_path / "student")
+    assert asked == []
+
+
+def test_answers_are_not_kept_where_they_would_be_lost(bundle, splits, student, asked, tmp_path):
+    lost = student(distil__answers=str(tmp_path / "student" / "answers"))
+    with pytest.raises(UsageError, match="is replaced as a whole, and they would be lost"):
+        distil(lost, [bundle], splits, tmp_path / "student")
+    assert asked == []
+
+
+def test_without_tensorboard_it_is_said_before_the_teacher_is_asked(
+    bundle, splits, student, asked, monkeypatch, tmp_path
+):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtraError):
+        distil(student(train__report_to="tensorboard"), [bundle], splits, tmp_path / "student")
+    assert asked == []
+
+
+@pytest.mark.parametrize(("engine", "variant"), [("openvino", "fp32"), ("onnxruntime", "int8-dynamic")])
+def test_answers_in_other_arithmetic_are_others(bundle, engine, variant):
+    teacher = load(bundle)
+    assert (teacher.plan.engine, teacher.plan.variant) == ("onnxruntime", "fp32")
+    other = SimpleNamespace(digest=teacher.digest, plan=replace(teacher.plan, engine=engine, variant=variant))
+    assert answers._digest(other, ["a text"]) != answers._digest(teacher, ["a text"])
 
 
 def test_a_teacher_named_twice_or_none_is_refused(bundle, splits, student, tmp_path):

@@ -90,6 +90,20 @@ def test_a_folder_that_lacks_a_file_is_refused(copy, file):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_each_of_its_files_is_told_apart(copy, file):
+    before = find_encoder(str(copy)).identity()
+    with (copy / file).open("ab") as stream:
+        stream.write(b" ")
+    after = find_encoder(str(copy)).identity()
+    assert {name for name in after["sha256"] if after["sha256"][name] != before["sha256"][name]} == {file}
+
+
+def test_a_name_that_no_folder_can_have_is_a_sentence():
+    with pytest.raises(ModelError, match="File name too long"):
+        find_encoder("x" * 300)
+
+
 def test_pickled_weights_are_refused(copy):
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
     with pytest.raises(ModelError, match="pickles, which can run code"):

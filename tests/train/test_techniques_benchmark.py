@@ -291,6 +291,20 @@ def test_it_compares_the_seeds_and_keeps_what_was_run(tmp_path, splits):
         assert line["gains"] == pytest.approx(gains)
         assert line["gain"]["value"] == pytest.approx(gains.mean())
         assert line["gain"]["low"] <= line["gain"]["value"] <= line["gain"]["high"]
+    consistency = tmp_path / "run" / "consistency-1.json"
+    consistency.write_text(consistency.read_text().replace("weight 1, ", "weight 2, "))
+    other = subprocess.run(
+        [*command, "--techniques", "plain"], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert "consistency-1.json was made with other technique." in other.stderr
+    consistency.unlink()
+    (splits.parent / "none").mkdir()
+    other = subprocess.run([*map(str, command), "--splits", splits.parent / "none", "--run", tmp_path / "other"],
+                           capture_output=True, text=True, cwd=tmp_path, env=environment)  # fmt: skip
+    assert other.returncode == 1
+    assert "No such split" in other.stderr
+    assert "with seed 1 ended with exit code 1; it says why above." in other.stderr
+    assert "Traceback" not in other.stderr
     other = subprocess.run([*command, "--rows", "30"], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert other.returncode == 1
     assert "plain-1.json was made with other rows. Choose another --run." in other.stderr

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,10 +13,14 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from linnet.config import load_config
 from linnet.data import read_split
-from linnet.errors import DataError, LabelError, TrainingError
+from linnet.errors import DataError, LabelError, TrainingError, UsageError
 from linnet.files import digest
 from linnet.text import Tokenizer
 from linnet.train import train
+from linnet.train.encoder import find_encoder
+from linnet.train.precision import Precision
+from linnet.train.processes import Group
+from linnet.train.train import make_loop, read_material
 
 FILES = {
     "config.json",
@@ -103,7 +108,8 @@ def test_the_record_accounts_for_the_run(trained, splits, encoder):
     assert record["truncated"] == {"train": 0, "validation": 0}
     assert record["train_samples_per_second"] * record["train_runtime"] == pytest.approx(epochs * rows)
     assert record["num_input_tokens_seen"] >= epochs * record["tokens"]["train"]
-    assert record["encoder"]["sha256"] == {"model.safetensors": digest(encoder / "model.safetensors")}
+    files = ("config.json", "model.safetensors", "tokenizer.json")
+    assert record["encoder"]["sha256"] == {file: digest(encoder / file) for file in files}
     assert record["data_card_sha256"] == digest(splits / "data_card.json")
     assert record["settings"]["train"]["learning_rate"] == 2e-2
     assert record["lineage"]["packages"]["torch"] == torch.__version__
@@ -222,6 +228,25 @@ def test_a_split_without_rows_is_refused(tmp_path, settings, write_splits):
     directory = write_splits(tmp_path / "splits", {split: ["no", "yes"] for split in NAMES}, rows)
     with pytest.raises(DataError, match="The validation split holds no rows"):
         train(settings(), directory, tmp_path / "checkpoint")
+
+
+def test_what_is_not_linnets_in_a_checkpoint_is_not_lost(trained, splits, settings, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "checkpoint")
+    (tmp_path / "checkpoint" / "study").mkdir()
+    with pytest.raises(UsageError, match="'study' in it, which Linnet didn't write, would be lost"):
+        train(settings(), splits, tmp_path / "checkpoint")
+    assert not (tmp_path / "checkpoint.unfinished").exists()
+
+
+def test_processes_compute_in_what_the_first_of_them_measured(splits, settings, encoder):
+    class Second(Group):
+        def gather(self, value):
+            return [Precision(torch.bfloat16, "the first's"), value]
+
+    config = settings(bf16=False)
+    loop, precision = make_loop(config, read_material(config.model, splits), find_encoder(str(encoder)), Second(1, 2))
+    assert (precision.name, precision.reason) == ("bf16", "the first's")
+    assert torch.bfloat16 in {buffer.copy.dtype for buffer in loop.weights.buffers}
 
 
 def test_more_than_two_classes(tmp_path, settings, write_splits):

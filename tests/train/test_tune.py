@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import sqlite3
+import sys
 from contextlib import closing
 
 import numpy as np
@@ -352,6 +353,12 @@ def test_the_search_space_holds_the_recipe(few, config, tmp_path):
         tune(config(**narrow), few, tmp_path / "study")
     few_names = narrow | {"tune__warmup_ratio": [0.0, 0.5], "tune__n_trials": 1}
     assert tune(config(**few_names), few, tmp_path / "study")["trials"][0]["parameters"] == {"warmup_ratio": 0.0}
+
+
+def test_trials_write_no_event_files(few, config, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    found = tune(config(train__report_to="tensorboard", tune__n_trials=1), few, tmp_path / "study")
+    assert found["states"]["complete"] == 1
 
 
 def test_torchrun_is_told_to_start_workers_instead(few, config, monkeypatch, tmp_path):

@@ -1,7 +1,7 @@
 """What a teacher answers to texts: asked once, kept on disk, gone on with after a kill.
 
     teacher/
-      DIGEST.npz    the logits of some texts, under the digest of the teacher and of these texts
+      DIGEST.npz    the logits of some texts, under the digest of the teacher, how it is run, and these texts
 
 So an answer is found again whatever else has changed, and a file of other texts, or of another teacher, is none of
 them. Each appears whole; a damaged one is passed over, and its texts are asked again.
@@ -65,8 +65,9 @@ def ask(
 
 
 def _digest(teacher: Classifier, texts: Sequence[str]) -> str:
-    """Names some texts and who is asked about them; no clean text holds a line feed."""
-    return hashlib.sha256("\n".join([teacher.digest, *texts]).encode()).hexdigest()
+    """Names some texts, who is asked about them and in which arithmetic; no clean text holds a line feed."""
+    plan = teacher.plan
+    return hashlib.sha256("\n".join([teacher.digest, plan.engine, plan.variant, *texts]).encode()).hexdigest()
 
 
 def _read(file: Path, rows: int) -> NDArray[np.float32] | None:

@@ -1,6 +1,7 @@
 """The stage itself: bundles and texts become the checkpoint of a model that answers like them."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,15 @@ from numpy.typing import NDArray
 from linnet.config import Config
 from linnet.data import Split, Unlabelled, read_split, read_unlabelled
 from linnet.errors import UsageError
-from linnet.files import check_replaceable
 from linnet.predict import to_probabilities
 from linnet.train.batches import check_rows
-from linnet.train.checkpoint import RECORD
 from linnet.train.lesson import Lesson
-from linnet.train.processes import process_group
+from linnet.train.processes import Group, process_group
 from linnet.train.runner import stop_signals
 from linnet.train.teachers import Teachers, load_teachers
 from linnet.train.telling import leave_out, telling_words
-from linnet.train.train import fit, read_material
+from linnet.train.train import check_first, fit, read_material
+from linnet.unfinished import beside, locked
 
 ANSWERS = "teacher"
 
@@ -56,12 +56,19 @@ def distil(
         ModelError: The student can't be had or used.
         TrainingError: The loss is no finite number, or memory ran out.
         StoppedError: The process was asked to stop; what was done is on disk.
-        UsageError: An unfinished run of other settings lies there; no teacher is named, or one twice; or words are to
-            be left out of no file.
+        UsageError: An unfinished run of other settings lies there, or something that is not to be replaced; no teacher
+            is named, or one twice; words are to be left out of no file; or what `report_to` names is not installed.
         StorageError: The disk refused a write.
     """
     splits, directory = Path(splits), Path(directory)
-    check_replaceable(directory, RECORD)
+    check_first(config, directory)
+    own = beside(directory) / ANSWERS
+    kept = Path(config.distil.answers) if config.distil.answers else own
+    if kept.resolve().is_relative_to(directory.resolve()):
+        raise UsageError(
+            f"distil.answers is {kept}, but {directory} is replaced as a whole, and they would be lost. Choose another "
+            "folder for them."
+        )
     material = read_material(config.model, splits)
     learn, validate = material.train, material.validation
     masters = load_teachers([Path(teacher) for teacher in teachers], config.predict, learn, splits)
@@ -69,9 +76,7 @@ def distil(
         check_rows(split)
     others = _texts(config, learn, [validate, read_split(splits, "test")])
     texts = learn.texts + others.texts
-    with process_group() as group, stop_signals() as stopped:
-        beside = directory.with_name(f"{directory.name}.unfinished") / ANSWERS
-        kept = Path(config.distil.answers) if config.distil.answers else beside
+    with process_group() as group, stop_signals() as stopped, _alone(own, group):
         answers = masters.ask(texts + validate.texts, kept, stopped, group)
         facts = {
             "teachers": masters.facts(splits),
@@ -83,6 +88,11 @@ def distil(
         facts |= {"left_out": left_out}
         lesson = Lesson(masters, config.distil, learn, texts, read, learnt, judged, facts)
         return fit(config, replace(material, lesson=lesson), directory, stopped, group, overwrite)
+
+
+def _alone(answers: Path, group: Group) -> AbstractContextManager[None]:
+    """While the block runs, keep other students from this place, whose answers would go when this one is done."""
+    return locked(answers, "lets teachers answer into") if group.first else nullcontext()
 
 
 def _read(

@@ -18,6 +18,7 @@ from linnet.files import digest
 from linnet.text import Tokenizer
 from linnet.train.hub import fetch
 
+OWN = ("config.json", "tokenizer.json")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # These number positions from the padding id on, so that many of their positions can't be used.
 OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text"}
@@ -45,9 +46,10 @@ class Encoder:
     note: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """Name, source, revision and the SHA-256 of each file of weights."""
-        weights = {file.name: digest(file) for file in sorted(self.folder.glob("*.safetensors"))}
-        return {"name": self.name, "source": self.source, "revision": self.revision, "sha256": weights}
+        """Name, source, revision and the SHA-256 of each file that a run depends on."""
+        files = [self.folder / name for name in OWN] + sorted(self.folder.glob("*.safetensors"))
+        digests = {file.name: digest(file) for file in files}
+        return {"name": self.name, "source": self.source, "revision": self.revision, "sha256": digests}
 
     def tokenizer(self, max_length: int) -> Tokenizer:
         """Its tokenizer.
@@ -76,14 +78,21 @@ def find_encoder(name: str) -> Encoder:
     if name == mini.NAME:
         mini.check_files()
         return Encoder(name, mini.FOLDER, "built-in")
-    path = Path(name).expanduser()
-    if path.is_dir():
+    if path := _folder(name):
         encoder = Encoder(name, path, "folder")
     else:
         folder = fetch(name)
         encoder = Encoder(name, folder, "hub", folder.name)
     _check_files(encoder)
     return encoder
+
+
+def _folder(name: str) -> Path | None:
+    path = Path(name).expanduser()
+    try:
+        return path if path.is_dir() else None
+    except OSError as error:  # longer than names may be, or in a folder that this user may not enter
+        raise ModelError(f"There is no encoder {name}: {error.strerror}. Expected a folder or a hub id.") from error
 
 
 def _first_choice() -> Encoder:
@@ -99,7 +108,7 @@ def _first_choice() -> Encoder:
 
 
 def _check_files(encoder: Encoder) -> None:
-    for file in ("config.json", "tokenizer.json"):
+    for file in OWN:
         if not (encoder.folder / file).is_file():
             raise ModelError(
                 f"The encoder {encoder.name} holds no {file}. Expected an encoder in Hugging Face layout: config.json, "

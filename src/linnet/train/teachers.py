@@ -83,11 +83,13 @@ class Teachers:
         return np.asarray(2 * np.sum(by_each, axis=0) >= len(by_each))
 
     def facts(self, splits: Path) -> list[dict[str, Any]]:
-        """Of each its `name`, its `bytes`, and whether it was `trained_elsewhere` than on these splits."""
+        """Of each its `name`, `bytes`, `engine`, `variant`, and `trained_elsewhere`: on other splits than these."""
         return [
             {
                 "name": teacher.name,
                 "bytes": teacher.bundle.model_bytes(),
+                "engine": teacher.plan.engine,
+                "variant": teacher.plan.variant,
                 "trained_elsewhere": trained_elsewhere(splits, teacher.bundle.manifest),
             }
             for teacher in self.classifiers

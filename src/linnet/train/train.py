@@ -20,7 +20,7 @@ from linnet.files import check_replaceable, digest, whole_directory
 from linnet.lineage import lineage
 from linnet.train import scratch
 from linnet.train.batches import batch, encode
-from linnet.train.checkpoint import RECORD, write_checkpoint
+from linnet.train.checkpoint import RECORD, WRITTEN, write_checkpoint
 from linnet.train.classify import Classify
 from linnet.train.encoder import Encoder, find_encoder, load_classifier
 from linnet.train.events import writer_class
@@ -111,12 +111,22 @@ def train(
         StorageError: The disk refused a write.
     """
     directory = Path(directory)
-    check_replaceable(directory, RECORD)
-    if config.train.report_to == "tensorboard":
-        writer_class()  # told before the work, not after it
+    check_first(config, directory)
     material = read_material(config.model, splits)
     with process_group() as group, stop_signals() as stopped:
         return fit(config, material, directory, stopped, group, overwrite)
+
+
+def check_first(config: Config, directory: Path) -> None:
+    """Refuse before the work, not after it, what could not be written.
+
+    Raises:
+        UsageError: What stands at the folder is not to be replaced, or what `report_to` names is not installed.
+        StorageError: This user may not look there.
+    """
+    check_replaceable(directory, RECORD, WRITTEN)
+    if config.train.report_to == "tensorboard":
+        writer_class()
 
 
 def fit(
@@ -133,7 +143,7 @@ def fit(
             if material.lesson:
                 judged = _classifier_of(best, config, done.encoder, material.validation)
                 record["distil"] = material.lesson.record(judged, config.evaluate.confidence_level)
-            with whole_directory(directory, holds=RECORD) as folder:
+            with whole_directory(directory, holds=RECORD, only=WRITTEN) as folder:
                 write_checkpoint(folder, best, done.encoder, config.model.max_length, record)
                 if done.unfinished.events.is_dir():
                     shutil.copytree(done.unfinished.events, folder / EVENTS)
@@ -254,7 +264,8 @@ def make_loop(config: Config, material: Material, encoder: Encoder, group: Group
     settings = config.train
     tokenizer = encoder.tokenizer(config.model.max_length)
     model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, dropouts(settings)).to(device())
-    precision = choose_precision(settings.bf16, model.config.hidden_size, device())
+    # Each measures beside the others, so they might not come to the same.
+    precision = group.gather(choose_precision(settings.bf16, model.config.hidden_size, device()))[0]
     splits = lesson.split if lesson else learn, material.validation
     encoded = [encode(split, tokenizer, group.first) for split in splits]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)

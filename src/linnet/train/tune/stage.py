@@ -65,8 +65,9 @@ def tune(
     began, directory = time.monotonic(), Path(directory)
     material = read_material(config.model, splits)
     with closing(_open(config, material, directory)) as study, stop_signals() as stopped:
-        # A damaged state costs a trial time and no more, so one of them on disk is enough.
-        trained = config.train.model_copy(update={"bf16": study.bf16, "save_total_limit": 1})
+        # A damaged state costs a trial time and no more, so one of them on disk is enough. Event files would go with
+        # each trial's state.
+        trained = config.train.model_copy(update={"bf16": study.bf16, "save_total_limit": 1, "report_to": "none"})
         trials = config.model_copy(update={"train": trained})
         with closing(Results(study, config, material)) as results:
             found = results.write()
