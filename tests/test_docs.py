@@ -1,11 +1,16 @@
 """Docs that can't rot: what is generated is compared, what is written by hand must name what exists."""
 
+import dataclasses
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from transformers import TrainingArguments
+
 import linnet
+from linnet.config import load_config
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,3 +59,22 @@ def _places(page: Path) -> set[str]:
     """What links into a page can name: its headings, as GitHub writes them."""
     headings = [line.lstrip("#").strip().lower() for line in page.read_text().splitlines() if line.startswith("#")]
     return {re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in headings}
+
+
+def test_techniques_are_worth_what_their_figures_say():
+    shown = (ROOT / "docs/results.md").read_text()
+    for line in json.loads((ROOT / "benchmarks/results/techniques.json").read_text())["lines"]:
+        each = " ".join(f"{100 * value:.2f}" for value in line["accuracy"])
+        ends = [f"{100 * line['gain'][end]:+.2f}" for end in ("value", "low", "high")] if "gain" in line else []
+        row = next(row for row in shown.splitlines() if row.startswith(f"| {line['words']} | {each} | "))
+        assert all(end in row for end in ends), row
+
+
+def test_the_guide_knows_the_defaults_of_trainer_and_of_linnet():
+    (told,) = re.findall(r"Other defaults than its: (.*?)\. ", (ROOT / "docs/guide.md").read_text(), re.DOTALL)
+    theirs = {field.name: field.default for field in dataclasses.fields(TrainingArguments)}
+    ours = load_config(None).train.model_dump()
+    found = re.findall(r"`(\w+)`\s+(\S+)\s+\((?:there )?([^)]*)\)", told)
+    assert len(found) == 5
+    for name, own, other in found:
+        assert (json.loads(own), json.loads(other)) == (ours[name], theirs[name]), name

@@ -70,6 +70,8 @@ def write_text(path: Path, text: str, private: bool = False) -> None:
 def install(temporary: Path, target: Path) -> None:
     """Put a finished file in the target's place in one step, and see to it that it outlives a power cut.
 
+    What killed processes of this host left behind for the same target is removed.
+
     Raises:
         StorageError: The disk refused; what stood at the target still stands.
     """

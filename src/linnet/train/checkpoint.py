@@ -20,11 +20,11 @@ from linnet.evaluate import plots
 from linnet.files import canonical_json, write_text
 from linnet.page import render
 from linnet.train.curve import LIMIT
-from linnet.train.encoder import OWN, WEIGHTS, Encoder
+from linnet.train.encoder import FILES, WEIGHTS, Encoder
 from linnet.train.unfinished import EVENTS
 
 RECORD, PAGE = "training.json", "training.html"
-WRITTEN = {RECORD, PAGE, EVENTS, *OWN, *WEIGHTS, "tokenizer_config.json", "generation_config.json"}
+WRITTEN = {RECORD, PAGE, EVENTS, *FILES, *WEIGHTS, "tokenizer_config.json", "generation_config.json"}
 
 
 def write_checkpoint(folder: Path, model: Path, encoder: Encoder, max_length: int, record: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from linnet.files import digest
 from linnet.text import Tokenizer
 from linnet.train.hub import fetch
 
-OWN = ("config.json", "tokenizer.json")
+FILES = ("config.json", "tokenizer.json")  # beside the weights
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # These number positions from the padding id on, so that many of their positions can't be used.
 OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text"}
@@ -47,7 +47,7 @@ class Encoder:
 
     def identity(self) -> dict[str, Any]:
         """Name, source, revision and the SHA-256 of each file that a run depends on."""
-        files = [self.folder / name for name in OWN] + sorted(self.folder.glob("*.safetensors"))
+        files = [self.folder / name for name in FILES] + sorted(self.folder.glob("*.safetensors"))
         digests = {file.name: digest(file) for file in files}
         return {"name": self.name, "source": self.source, "revision": self.revision, "sha256": digests}
 
@@ -108,7 +108,7 @@ def _first_choice() -> Encoder:
 
 
 def _check_files(encoder: Encoder) -> None:
-    for file in OWN:
+    for file in FILES:
         if not (encoder.folder / file).is_file():
             raise ModelError(
                 f"The encoder {encoder.name} holds no {file}. Expected an encoder in Hugging Face layout: config.json, "
