@@ -46,7 +46,7 @@ format: $(READY)  ## format and mend what the linter can
 # The CPU build of torch that PIP_FIND_LINKS may offer must not leak into the pins as a local version.
 lock: $(READY)  ## compile requirements.txt anew
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --extra dev \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package linnet \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package linnet-text \
 	  --constraint constraints.txt --output-file requirements.txt pyproject.toml
 	sed -i -E 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' requirements.txt
 	echo '-e .' >> requirements.txt

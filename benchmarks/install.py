@@ -95,7 +95,7 @@ def install(folder: Path) -> tuple[Path, dict[str, float]]:
     """A new environment's Python, and how many MB each entry of its site-packages takes."""
     pip = [sys.executable, "-m", "pip", "--quiet"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT], check=True)
-    (wheel,) = folder.glob("linnet-*.whl")
+    (wheel,) = folder.glob("linnet_text-*.whl")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "--quiet", "install", wheel], check=True)

@@ -2,7 +2,7 @@
 
 python scripts/screenshots.py http://127.0.0.1:8000 --out docs
 
-Needs Chromium (apt-get install chromium) and playwright (linnet[dev]).
+Needs Chromium (apt-get install chromium) and playwright (linnet-text[dev]).
 """
 
 import argparse

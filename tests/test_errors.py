@@ -45,7 +45,7 @@ def test_codes_tell_the_classes_apart():
 
 def test_a_missing_extra_says_how_to_install_it():
     assert str(MissingExtraError("torch", "train")) == (
-        "This needs the package 'torch', which is not installed. Install it with: pip install 'linnet[train]'"
+        "This needs the package 'torch', which is not installed. Install it with: pip install 'linnet-text[train]'"
     )
 
 

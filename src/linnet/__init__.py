@@ -48,7 +48,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":  # finding it takes most of what an import of this would
-        return import_module("importlib.metadata").version("linnet")
+        return import_module("importlib.metadata").version("linnet-text")
     if name not in _HOMES:
         raise AttributeError(f"module 'linnet' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

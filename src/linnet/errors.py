@@ -62,7 +62,7 @@ class MissingExtraError(UsageError):
     def __init__(self, package: str, extra: str):
         super().__init__(
             f"This needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'linnet[{extra}]'"
+            f"Install it with: pip install 'linnet-text[{extra}]'"
         )
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("linnet", "torch", "transformers", "tokenizers", "onnx", "onnxruntime", "openvino", "nncf", "numpy")
+PACKAGES = ("linnet-text", "torch", "transformers", "tokenizers", "onnx", "onnxruntime", "openvino", "nncf", "numpy")
 
 
 def lineage(directory: Path | None = None) -> dict[str, Any]:

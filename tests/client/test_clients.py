@@ -408,7 +408,7 @@ def test_a_prefix_stays(connect, service):
 def test_without_the_extra_a_sentence_says_so():
     code = "import sys; sys.modules['httpx2'] = None\nimport linnet\nlinnet.Client"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stderr.endswith("pip install 'linnet[client]'\n"), done.stderr
+    assert done.stderr.endswith("pip install 'linnet-text[client]'\n"), done.stderr
 
 
 def test_the_client_loads_nothing_that_answers():

@@ -41,7 +41,7 @@ def test_card(folder: Path) -> None:
     assert card["accounting"]["used"] == {"train": 160, "validation": 40, "test": 20}
     assert card["accounting"]["dropped"] == {"not_sampled": 80}
     assert card["settings"]["sample"] == 200
-    assert card["lineage"]["packages"]["linnet"]
+    assert card["lineage"]["packages"]["linnet-text"]
     for name in ("train", "validation", "test"):
         split = read_split(folder / "splits", name)
         lengths = sorted(map(len, split.texts))

@@ -98,7 +98,7 @@ def test_latency_says_on_what_it_was_measured(report):
 
 def test_lineage_and_settings_are_recorded(report, config):
     assert report["settings"] == json.loads(json.dumps(config.model_dump(mode="json")))
-    assert report["lineage"]["packages"]["linnet"] == linnet.__version__
+    assert report["lineage"]["packages"]["linnet-text"] == linnet.__version__
     assert report["history"] is None
 
 

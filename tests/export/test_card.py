@@ -22,7 +22,7 @@ REFERENCE = {
 LINEAGE: dict[str, Any] = {
     "encoder": {"name": "an/encoder", "source": "hub"},
     "data": {"source": {"name": "mails.csv"}, "generated": False},
-    "export": {"created": "2026-01-02T03:04:05+00:00", "packages": {"linnet": "9.8.7"}},
+    "export": {"created": "2026-01-02T03:04:05+00:00", "packages": {"linnet-text": "9.8.7"}},
 }
 
 

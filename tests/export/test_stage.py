@@ -47,7 +47,7 @@ def test_the_manifest_says_where_it_came_from(bundle, splits):
     assert lineage["data"]["splits"] == {
         f"{name}.parquet": digest(splits / f"{name}.parquet") for name in ("train", "validation", "test")
     }
-    assert set(lineage["export"]["packages"]) >= {"linnet", "torch", "onnxruntime"}
+    assert set(lineage["export"]["packages"]) >= {"linnet-text", "torch", "onnxruntime"}
     assert manifest.created == lineage["export"]["created"]
 
 

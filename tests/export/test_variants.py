@@ -128,8 +128,8 @@ def test_without_the_extra_it_says_what_to_install(quick, checkpoint, splits, tm
     made = export(settings, checkpoint, splits, tmp_path / "bundle")
     reasons = {key: entry["reason"] for key, entry in table(made.path).items() if not entry["accepted"]}
     assert set(reasons) == {(v, "openvino") for v in ("fp32", "bf16", "int8-static")} | {("int8-static", "onnxruntime")}
-    assert "pip install 'linnet[train]'" in reasons.pop(("int8-static", "onnxruntime"))
-    assert all("pip install 'linnet[openvino]'" in reason for reason in reasons.values())
+    assert "pip install 'linnet-text[train]'" in reasons.pop(("int8-static", "onnxruntime"))
+    assert all("pip install 'linnet-text[openvino]'" in reason for reason in reasons.values())
 
 
 def test_what_hurts_most_is_left_in_float32_when_the_gate_asks(quick, checkpoint, splits, tmp_path, monkeypatch):

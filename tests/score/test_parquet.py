@@ -110,4 +110,4 @@ def test_without_pyarrow_a_sentence(bundle: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, "score", str(bundle), str(tmp_path / "a.parquet"), "--out", out]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.endswith("Install it with: pip install 'linnet[parquet]'\n")
+    assert done.stderr.endswith("Install it with: pip install 'linnet-text[parquet]'\n")

@@ -18,7 +18,7 @@ from linnet.serve import Service, create_app
 from linnet.serve.keys import Keys, add_key
 from linnet.text import clean
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (linnet[dev])")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (linnet-text[dev])")
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")

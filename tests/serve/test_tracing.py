@@ -159,7 +159,7 @@ def test_without_the_extra_it_is_told_of(monkeypatch, caplog):
     monkeypatch.delitem(sys.modules, "linnet.serve.spans")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     assert start_tracing() is None
-    assert "pip install 'linnet[tracing]'" in caplog.text
+    assert "pip install 'linnet-text[tracing]'" in caplog.text
 
 
 def test_nothing_is_imported_unless_asked_for():

@@ -225,6 +225,8 @@ def test_hidden_words_cost_what_transformers_says_and_teach_the_embeddings_both_
     task, batch = hiding(recipes, model), a_batch([5, 4, 6])
     batch.ids.add_(1)  # transformers learns nothing of the padding token, 0, as an input
     task.network.rate = task.network.attention_rate = 0.0
+    with torch.no_grad():
+        model.words_head.bias.normal_()  # it begins as nothing, which would not be missed
     hidden = torch.zeros(15, dtype=torch.bool)
     hidden[[1, 3, 7, 12]] = True
     monkeypatch.setattr(task, "hide", lambda batch: hidden)

@@ -67,5 +67,5 @@ def test_without_optuna_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main(["tune"]) == 2
     said = capsys.readouterr().err
-    assert said.endswith("pip install 'linnet[train]'\n") and "'optuna'" in said
+    assert said.endswith("pip install 'linnet-text[train]'\n") and "'optuna'" in said
     assert said.count("\n") == 1

@@ -51,7 +51,7 @@ def write(
     return f"""# {name}
 
 A text classifier: it gives a text {number} of {len(labels)} labels ({_listed(labels)}), with a probability for each.
-Made with Linnet {lineage["export"]["packages"].get("linnet", "")} on {lineage["export"]["created"]}.
+Made with Linnet {lineage["export"]["packages"].get("linnet-text", "")} on {lineage["export"]["created"]}.
 
 ## Use
 

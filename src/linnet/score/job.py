@@ -160,7 +160,7 @@ class _Job:
 
     def _identity(self, target: Target) -> dict[str, Any]:
         return {
-            "linnet": version("linnet"),
+            "linnet": version("linnet-text"),
             "bundle": self._classifier.digest,
             "file": "" if self._source.standard else self._source.digest(),
             "format": self._source.format,

@@ -1,6 +1,6 @@
 """Traces, where they are asked for: whether they are, and how a stage of a request's work is told of.
 
-OpenTelemetry is an extra (`linnet[tracing]`), and is not imported before its environment variables ask for it.
+OpenTelemetry is an extra (`linnet-text[tracing]`), and is not imported before its environment variables ask for it.
 """
 
 import logging
@@ -37,7 +37,7 @@ def start_tracing() -> "Spans | None":
 
         return Spans.exported(exporters or "otlp")
     except (ImportError, ValueError) as error:
-        logger.warning("No traces, though OTEL_ variables ask for them: %s. (pip install 'linnet[tracing]')", error)
+        logger.warning("No traces, though OTEL_ variables ask for them: %s. (pip install 'linnet-text[tracing]')", error)
         return None
 
 
