@@ -57,14 +57,24 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", metavar="FILE", help="labelled file, such as Sentiment140's")
     parser.add_argument("--model", metavar="ENCODER", help="a model hub id or a folder")
-    parser.add_argument("--sample", type=int, default=SAMPLE, help=f"rows to train and validate on ({SAMPLE:,})")
+    parser.add_argument(
+        "--sample", type=int, default=SAMPLE, help=f"rows to train and validate on ({SAMPLE:,})"
+    )
     parser.add_argument("--rows", type=int, default=ROWS, help=f"other rows to judge on ({ROWS:,})")
-    parser.add_argument("--run", type=Path, default=Path("runs/accuracy"), metavar="DIR", help="the run's folder")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting")
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/accuracy"), metavar="DIR", help="the run's folder"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting"
+    )
     return parser
 
 
@@ -76,8 +86,14 @@ def _settings(arguments: argparse.Namespace) -> Config:
         data = [f"data.source={json.dumps(arguments.data)}"] if arguments.data else []
         return load_config(stands, [*data, *arguments.set, test_size])
     if not (arguments.data and arguments.model):
-        raise UsageError(f"Expected --data and --model, or in --run a folder that `linnet run` made; {stands} is none.")
-    asked = {"data.source": arguments.data, "model.name_or_path": arguments.model, "run.name": "accuracy"}
+        raise UsageError(
+            f"Expected --data and --model, or in --run a folder that `linnet run` made; {stands} is none."
+        )
+    asked = {
+        "data.source": arguments.data,
+        "model.name_or_path": arguments.model,
+        "run.name": "accuracy",
+    }
     named = [f"{name}={json.dumps(value)}" for name, value in asked.items()]
     return load_config(None, [*named, f"data.sample={arguments.sample}", *arguments.set, test_size])
 
@@ -94,9 +110,13 @@ def _splits(config: Config, run: Path, rows: int) -> Path:
         prepare(config, wide)
     for file in ("train.parquet", "validation.parquet"):
         if digest(own / file) != digest(wide / file):
-            raise DataError(f"{wide / file} is not that of {own}, so the model may have seen the judged rows.")
+            raise DataError(
+                f"{wide / file} is not that of {own}, so the model may have seen the judged rows."
+            )
     if len(read_split(wide, "test")) != rows:
-        raise DataError(f"The file has fewer than {rows:,} rows outside of the sample. Lower --rows.")
+        raise DataError(
+            f"The file has fewer than {rows:,} rows outside of the sample. Lower --rows."
+        )
     return wide
 
 
@@ -105,13 +125,19 @@ def _judging(config: Config, split: str) -> Config:
     return config.model_copy(update={"evaluate": section})
 
 
-def _results(config: Config, run: Path, record: dict[str, Any], reports: dict[str, Any]) -> dict[str, Any]:
+def _results(
+    config: Config, run: Path, record: dict[str, Any], reports: dict[str, Any]
+) -> dict[str, Any]:
     validation, test = reports["validation"], reports["test"]
     best = next(epoch for epoch in record["history"] if epoch["epoch"] == record["best_epoch"])
     right = round(best["eval_accuracy"] * validation["rows"])
     checkpoint = proportion(right, validation["rows"], validation["confidence_level"])
     lines = [
-        ("torch checkpoint", "validation", {"value": checkpoint.value, "low": checkpoint.low, "high": checkpoint.high}),
+        (
+            "torch checkpoint",
+            "validation",
+            {"value": checkpoint.value, "low": checkpoint.low, "high": checkpoint.high},
+        ),
         ("ONNX bundle", "validation", validation["accuracy"]),
         ("ONNX bundle", "test", test["accuracy"]),
         *((baseline["title"], "test", baseline["accuracy"]) for baseline in test["baselines"]),
@@ -128,7 +154,10 @@ def _results(config: Config, run: Path, record: dict[str, Any], reports: dict[st
             "train_rows": record["rows"]["train"],
             "seed": config.data.seed,
         },
-        "model": {"encoder": Path(config.model.name_or_path).name, "digest": Bundle.read(run / "bundle").digest},
+        "model": {
+            "encoder": Path(config.model.name_or_path).name,
+            "digest": Bundle.read(run / "bundle").digest,
+        },
         "recipe": config.train.model_dump(mode="json"),
         "calibration_error": test["calibration"]["expected_calibration_error"],
         "latency": test["latency"],
@@ -143,7 +172,12 @@ def _show(results: dict[str, Any]) -> None:
         title=f"{results['model']['encoder']}, trained on {data['train_rows']:,} rows of {data['file']}",
         title_justify="left",
     )
-    for header in ("model", "judged on", "accuracy", f"{100 * results['confidence_level']:g} % interval"):
+    for header in (
+        "model",
+        "judged on",
+        "accuracy",
+        f"{100 * results['confidence_level']:g} % interval",
+    ):
         table.add_column(header, justify="left" if header in ("model", "judged on") else "right")
     names = {"validation": "validation rows", "test": "other rows"}
     for line in results["accuracy"]:

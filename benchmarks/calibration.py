@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     run: Path = arguments.run
     if not (run / SETTINGS).is_file() or not (run / "checkpoint").is_dir():
-        raise UsageError(f"Expected in --run a folder that `linnet run` made; {run} holds no {SETTINGS} or checkpoint.")
+        raise UsageError(
+            f"Expected in --run a folder that `linnet run` made; {run} holds no {SETTINGS} or checkpoint."
+        )
     config = load_config(run / SETTINGS, arguments.set)
     proof, before = _judge(config, run, "as_trained", calibrate=False)
     proof, after = _judge(config, run, "calibrated", calibrate=True)
@@ -40,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     results = {
         "calibration": {
             "temperature": after["model"]["temperature"],
-            "validation": {key: proof["calibration"][key] for key in proof["calibration"] if key != "detail"},
+            "validation": {
+                key: proof["calibration"][key] for key in proof["calibration"] if key != "detail"
+            },
             "test": {"before": _calibration(before), "after": _calibration(after)},
         },
         "min_precision": asked,
@@ -58,17 +62,35 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, default=Path("runs/default"), metavar="DIR", help="a run of `linnet run`")
-    parser.add_argument(
-        "--min-precision", type=float, action="append", metavar="P", help=f"{PRECISIONS}; may be repeated"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        default=Path("runs/default"),
+        metavar="DIR",
+        help="a run of `linnet run`",
+    )
+    parser.add_argument(
+        "--min-precision",
+        type=float,
+        action="append",
+        metavar="P",
+        help=f"{PRECISIONS}; may be repeated",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting"
+    )
     return parser
 
 
-def _judge(config: Config, run: Path, name: str, **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _judge(
+    config: Config, run: Path, name: str, **changes: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The checks of the proof, and the report on the test rows."""
     changed = config.model_copy(update={"export": config.export.model_copy(update=changes)})
     folder = run / "calibration" / name
@@ -87,13 +109,18 @@ def _asked(config: Config, run: Path, precision: float) -> dict[str, Any]:
         proof, report = _judge(config, run, f"min_precision_{precision:g}", min_precision=precision)
     except ProofError as error:
         return {"min_precision": precision, "refused": str(error)}
-    return {"min_precision": precision, "validation": proof["precision"], "test": report["selective"]}
+    return {
+        "min_precision": precision,
+        "validation": proof["precision"],
+        "test": report["selective"],
+    }
 
 
 def _show(results: dict[str, Any]) -> None:
     found, rows = results["calibration"], results["rows"]
     table = Table(
-        title=f"{results['encoder']} on {results['data']}, temperature {found['temperature']:.2f}", title_justify="left"
+        title=f"{results['encoder']} on {results['data']}, temperature {found['temperature']:.2f}",
+        title_justify="left",
     )
     for header in ("judged on", "error before", "after", "by chance", "log loss before", "after"):
         table.add_column(header, justify="left" if header == "judged on" else "right")
@@ -116,7 +143,10 @@ def _show(results: dict[str, Any]) -> None:
 
 
 def _show_asked(asked: Sequence[dict[str, Any]]) -> None:
-    table = Table(title="What is answered of the test rows where a precision is asked for", title_justify="left")
+    table = Table(
+        title="What is answered of the test rows where a precision is asked for",
+        title_justify="left",
+    )
     for header in ("asked for", "label", "probability", "answered", "right", "interval, %"):
         table.add_column(header, justify="left" if header == "label" else "right")
     for item in asked:
@@ -126,9 +156,13 @@ def _show_asked(asked: Sequence[dict[str, Any]]) -> None:
             continue
         for row in item["test"]["per_class"]:
             threshold = "never" if row["threshold"] is None else f"{row['threshold']:.2f}"
-            table.add_row(name, row["label"], threshold, f"{row['answered']:,}", *_right(row["precision"]))
+            table.add_row(
+                name, row["label"], threshold, f"{row['answered']:,}", *_right(row["precision"])
+            )
         coverage = f"{100 * item['test']['coverage']['value']:.1f} %"
-        table.add_row(name, "all", "", coverage, *_right(item["test"]["precision"]), end_section=True)
+        table.add_row(
+            name, "all", "", coverage, *_right(item["test"]["precision"]), end_section=True
+        )
     Console().print(table)
     for item in asked:
         if "refused" in item:
@@ -136,7 +170,10 @@ def _show_asked(asked: Sequence[dict[str, Any]]) -> None:
 
 
 def _right(estimate: dict[str, float]) -> tuple[str, str]:
-    return f"{100 * estimate['value']:.2f} %", f"{100 * estimate['low']:.2f} to {100 * estimate['high']:.2f}"
+    return (
+        f"{100 * estimate['value']:.2f} %",
+        f"{100 * estimate['low']:.2f} to {100 * estimate['high']:.2f}",
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     timed = split.texts[: arguments.texts]
     for classifier in (alone, cascade):
         classifier.predict(timed[:200])
-    rounds = [{"alone": _speed(alone, timed), "cascade": _speed(cascade, timed)} for _ in range(arguments.rounds)]
+    rounds = [
+        {"alone": _speed(alone, timed), "cascade": _speed(cascade, timed)}
+        for _ in range(arguments.rounds)
+    ]
     texts, labels = split.texts[: arguments.judged], split.labels[: arguments.judged]
     exact = linnet.load(arguments.alone, engine="onnxruntime", variant="fp32")
     judged = {"float32 alone": exact, "alone": alone, "cascade": cascade}
@@ -58,8 +61,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "proof": Bundle.read(arguments.cascade).proof["checks"]["cascade"],
         "rounds": rounds,
         "speed_up": statistics.median(each["cascade"] / each["alone"] for each in rounds),
-        "left_to_the_small_model": float(np.mean([answer.fast for answer in cascade.predict(timed)])),
-        "accuracy": [{"model": name, **cost(right["float32 alone"], each)} for name, each in right.items()],
+        "left_to_the_small_model": float(
+            np.mean([answer.fast for answer in cascade.predict(timed)])
+        ),
+        "accuracy": [
+            {"model": name, **cost(right["float32 alone"], each)} for name, each in right.items()
+        ],
         "lineage": lineage(),
     }
     write_text(arguments.out, canonical_json(results))
@@ -67,15 +74,29 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--alone", type=Path, required=True, metavar="BUNDLE", help="the full model's bundle")
-    parser.add_argument("--cascade", type=Path, required=True, metavar="BUNDLE", help="the cascade's bundle")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--alone", type=Path, required=True, metavar="BUNDLE", help="the full model's bundle"
+    )
+    parser.add_argument(
+        "--cascade", type=Path, required=True, metavar="BUNDLE", help="the cascade's bundle"
+    )
     parser.add_argument("--splits", type=Path, required=True, metavar="DIR", help="their splits")
-    parser.add_argument("--texts", type=int, default=4000, metavar="N", help="texts timed in each round (4,000)")
+    parser.add_argument(
+        "--texts", type=int, default=4000, metavar="N", help="texts timed in each round (4,000)"
+    )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of each, in turns (5)")
-    parser.add_argument("--judged", type=int, metavar="N", help="rows of the test split to judge on (all)")
-    parser.add_argument("--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
+    parser.add_argument(
+        "--judged", type=int, metavar="N", help="rows of the test split to judge on (all)"
+    )
+    parser.add_argument(
+        "--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
     return parser
 
 
@@ -89,8 +110,16 @@ def _speed(classifier: linnet.Classifier, texts: list[str]) -> float:
 
 def _show(results: dict[str, Any]) -> None:
     rounds = results["rounds"]
-    table = Table(title=f"{results['cores']} cores, medians of {len(rounds)} rounds", title_justify="left")
-    for header in ("model", "texts a second", "accuracy", "points lost (95 % interval)", "at most, one-sided"):
+    table = Table(
+        title=f"{results['cores']} cores, medians of {len(rounds)} rounds", title_justify="left"
+    )
+    for header in (
+        "model",
+        "texts a second",
+        "accuracy",
+        "points lost (95 % interval)",
+        "at most, one-sided",
+    ):
         table.add_column(header)
     for row in results["accuracy"]:
         speeds = [each[row["model"]] for each in rounds if row["model"] in each]
@@ -99,8 +128,12 @@ def _show(results: dict[str, Any]) -> None:
         cells = f"{100 * row['accuracy']:.2f} %", f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
         table.add_row(row["model"], speed, *cells, f"{100 * row['largest_drop']:.2f}")
     Console().print(table)
-    print(f"The cascade is {results['speed_up']:.2f} times as fast as the model alone: {json.dumps(results['plan'])}.")
-    print(f"The small model answers {100 * results['left_to_the_small_model']:.1f} % of the texts timed.")
+    print(
+        f"The cascade is {results['speed_up']:.2f} times as fast as the model alone: {json.dumps(results['plan'])}."
+    )
+    print(
+        f"The small model answers {100 * results['left_to_the_small_model']:.1f} % of the texts timed."
+    )
 
 
 if __name__ == "__main__":

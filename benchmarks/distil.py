@@ -38,7 +38,11 @@ from linnet.train import distil, train
 
 TEACHER = "teacher"
 RECIPE = {"train.learning_rate": 5e-5, "train.num_train_epochs": 2}
-STUDENT = {"train.learning_rate": 1e-3, "train.per_device_train_batch_size": 32, "train.early_stopping_patience": 9}
+STUDENT = {
+    "train.learning_rate": 1e-3,
+    "train.per_device_train_batch_size": 32,
+    "train.early_stopping_patience": 9,
+}
 
 Answer = Callable[[list[str]], Any]
 
@@ -58,15 +62,29 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_arguments(parser, "distil", rows=20_000)
     parser.add_argument(
-        "--students", nargs="+", default=["2x128"], metavar="LxW", help="layers and width of each (2x128)"
+        "--students",
+        nargs="+",
+        default=["2x128"],
+        metavar="LxW",
+        help="layers and width of each (2x128)",
     )
-    parser.add_argument("--epochs", type=int, default=3, metavar="N", help="epochs of the distilled students (3)")
-    parser.add_argument("--timed", type=int, default=2_000, metavar="N", help="texts of each timing (2,000)")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="timings of each, in turns (5)")
-    parser.add_argument("--num-threads", type=int, default=0, metavar="N", help="of the engine; 0 for one a core")
+    parser.add_argument(
+        "--epochs", type=int, default=3, metavar="N", help="epochs of the distilled students (3)"
+    )
+    parser.add_argument(
+        "--timed", type=int, default=2_000, metavar="N", help="texts of each timing (2,000)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="timings of each, in turns (5)"
+    )
+    parser.add_argument(
+        "--num-threads", type=int, default=0, metavar="N", help="of the engine; 0 for one a core"
+    )
     return parser
 
 
@@ -78,16 +96,32 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, rows: int) -> None
         name: The benchmark's, for its folder and its figures.
         rows: Test rows to judge on, unless told.
     """
-    parser.add_argument("--splits", type=Path, required=True, metavar="DIR", help="what `linnet prepare` wrote")
-    parser.add_argument("--texts", required=True, metavar="FILE", help="texts without labels")
-    parser.add_argument("--model", required=True, metavar="ENCODER", help="a folder in Hugging Face layout")
-    parser.add_argument("--sample", type=int, default=100_000, metavar="N", help="texts of FILE (100,000)")
-    parser.add_argument("--rows", type=int, default=rows, metavar="N", help=f"test rows to judge on ({rows:,})")
-    parser.add_argument("--run", type=Path, default=Path("runs", name), metavar="DIR", help="the run's folder")
-    out = Path(__file__).parent / "results" / f"{name}.json"
-    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help="the figures, as JSON")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting of all"
+        "--splits", type=Path, required=True, metavar="DIR", help="what `linnet prepare` wrote"
+    )
+    parser.add_argument("--texts", required=True, metavar="FILE", help="texts without labels")
+    parser.add_argument(
+        "--model", required=True, metavar="ENCODER", help="a folder in Hugging Face layout"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=100_000, metavar="N", help="texts of FILE (100,000)"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=rows, metavar="N", help=f"test rows to judge on ({rows:,})"
+    )
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs", name), metavar="DIR", help="the run's folder"
+    )
+    out = Path(__file__).parent / "results" / f"{name}.json"
+    parser.add_argument(
+        "--out", type=Path, default=out, metavar="FILE", help="the figures, as JSON"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="another setting of all",
     )
 
 
@@ -96,7 +130,9 @@ def _models(arguments: argparse.Namespace) -> dict[str, Answer]:
     run, splits = arguments.run, arguments.splits
     engine = {"predict.num_threads": arguments.num_threads}
     config = settings_of(arguments, RECIPE | engine | {"model.name_or_path": arguments.model})
-    bundles = {TEACHER: make_bundle(config, run, splits, TEACHER, lambda out: train(config, splits, out))}
+    bundles = {
+        TEACHER: make_bundle(config, run, splits, TEACHER, lambda out: train(config, splits, out))
+    }
     taught = {
         "distil.texts": arguments.texts,
         "distil.sample": arguments.sample,
@@ -104,21 +140,35 @@ def _models(arguments: argparse.Namespace) -> dict[str, Answer]:
     }
     for shape in arguments.students:
         layers, width = map(int, shape.split("x"))
-        size = {"model.name_or_path": "scratch", "model.num_hidden_layers": layers, "model.hidden_size": width}
-        for name, more in {"labels alone": {}, "distilled": {"train.num_train_epochs": arguments.epochs}}.items():
-            bundles[f"{shape}, {name}"] = _student(arguments, shape, name, STUDENT | size | engine | taught | more)
+        size = {
+            "model.name_or_path": "scratch",
+            "model.num_hidden_layers": layers,
+            "model.hidden_size": width,
+        }
+        for name, more in {
+            "labels alone": {},
+            "distilled": {"train.num_train_epochs": arguments.epochs},
+        }.items():
+            bundles[f"{shape}, {name}"] = _student(
+                arguments, shape, name, STUDENT | size | engine | taught | more
+            )
     models: dict[str, Answer] = {
-        name: load(bundle, num_threads=config.predict.num_threads).predict_proba for name, bundle in bundles.items()
+        name: load(bundle, num_threads=config.predict.num_threads).predict_proba
+        for name, bundle in bundles.items()
     }
     return models | {WORDS: _linear(read_split(splits, "train"))}
 
 
 def settings_of(arguments: argparse.Namespace, settings: dict[str, Any]) -> Config:
     """These settings, and over them those of `--set`."""
-    return load_config(None, [*(f"{name}={json.dumps(value)}" for name, value in settings.items()), *arguments.set])
+    return load_config(
+        None, [*(f"{name}={json.dumps(value)}" for name, value in settings.items()), *arguments.set]
+    )
 
 
-def _student(arguments: argparse.Namespace, shape: str, name: str, settings: dict[str, Any]) -> Path:
+def _student(
+    arguments: argparse.Namespace, shape: str, name: str, settings: dict[str, Any]
+) -> Path:
     run, splits = arguments.run, arguments.splits
     config = settings_of(arguments, {"train.num_train_epochs": 8} | settings)
 
@@ -130,7 +180,9 @@ def _student(arguments: argparse.Namespace, shape: str, name: str, settings: dic
     return make_bundle(config, run, splits, f"{shape}-{name.replace(' ', '-')}", learn)
 
 
-def make_bundle(config: Config, run: Path, splits: Path, name: str, learn: Callable[[Path], Any]) -> Path:
+def make_bundle(
+    config: Config, run: Path, splits: Path, name: str, learn: Callable[[Path], Any]
+) -> Path:
     """The bundle of a model, trained and exported unless it stands in the run's folder."""
     checkpoint, bundle = run / name, run / f"{name}-bundle"
     make_checkpoint(config, checkpoint, learn)
@@ -151,7 +203,9 @@ def make_checkpoint(config: Config, checkpoint: Path, learn: Callable[[Path], An
     made, asked = training(checkpoint)["settings"], config.model_dump(mode="json")
     other = [name for name in ("model", "train", "distil") if made[name] != asked[name]]
     if other:
-        raise UsageError(f"{checkpoint} was made with other settings of {', '.join(other)}. Choose another --run.")
+        raise UsageError(
+            f"{checkpoint} was made with other settings of {', '.join(other)}. Choose another --run."
+        )
 
 
 def training(checkpoint: Path) -> dict[str, Any]:
@@ -200,7 +254,10 @@ def _results(
         )
     gains = {
         shape: asdict(
-            paired_difference(Agreement.count(right[f"{shape}, distilled"], right[f"{shape}, labels alone"]), level)
+            paired_difference(
+                Agreement.count(right[f"{shape}, distilled"], right[f"{shape}, labels alone"]),
+                level,
+            )
         )
         for shape in arguments.students
     }
@@ -224,7 +281,9 @@ def _record(checkpoint: Path) -> dict[str, Any]:
 
 
 def _show(results: dict[str, Any]) -> None:
-    table = Table(title=f"{results['rows']:,} test rows; speeds in turns in one process", title_justify="left")
+    table = Table(
+        title=f"{results['rows']:,} test rows; speeds in turns in one process", title_justify="left"
+    )
     for header in ("model", "accuracy", "interval", "texts a second", "times the teacher"):
         table.add_column(header, justify="left" if header == "model" else "right")
     for line in results["models"]:

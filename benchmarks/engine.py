@@ -35,7 +35,12 @@ from onnx import TensorProto, helper
 from onnxruntime.quantization import quantize_dynamic
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, DistilBertConfig, pipeline
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DistilBertConfig,
+    pipeline,
+)
 
 import linnet
 from linnet.bundle import CARD, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
@@ -69,11 +74,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(json.dumps(_run_one(*arguments.one, texts=arguments.texts)))
         return
     splits = arguments.splits or arguments.run / "splits"
-    results = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.is_file() else {"shapes": {}}
+    results = (
+        json.loads(arguments.out.read_text(encoding="utf-8"))
+        if arguments.out.is_file()
+        else {"shapes": {}}
+    )
     with tempfile.TemporaryDirectory() as folder:
         for shape in arguments.shapes:
             place = (
-                _own(arguments.run, Path(folder)) if shape == "run" else make_base(arguments.run, splits, Path(folder))
+                _own(arguments.run, Path(folder))
+                if shape == "run"
+                else make_base(arguments.run, splits, Path(folder))
             )
             results["shapes"][shape] = _measure(place, splits, arguments)
             if shape == "run":
@@ -83,9 +94,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, metavar="DIR", help="a run of Linnet's, with checkpoint and bundle")
-    parser.add_argument("--splits", type=Path, metavar="DIR", help="other splits than the run's own")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--run", type=Path, metavar="DIR", help="a run of Linnet's, with checkpoint and bundle"
+    )
+    parser.add_argument(
+        "--splits", type=Path, metavar="DIR", help="other splits than the run's own"
+    )
     parser.add_argument(
         "--shapes",
         nargs="+",
@@ -93,12 +110,24 @@ def _parser() -> argparse.ArgumentParser:
         default=["run", "base"],
         help="which models (both); FILE keeps the others",
     )
-    parser.add_argument("--texts", type=int, default=1024, metavar="N", help="texts timed in each run (1,024)")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each, in turns (5)")
-    parser.add_argument("--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)")
-    parser.add_argument("--judged", type=int, metavar="N", help="rows of the test split to judge on (all)")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
-    parser.add_argument("--one", nargs=3, metavar=("NAME", "PLACE", "SPLITS"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--texts", type=int, default=1024, metavar="N", help="texts timed in each run (1,024)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="runs of each, in turns (5)"
+    )
+    parser.add_argument(
+        "--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)"
+    )
+    parser.add_argument(
+        "--judged", type=int, metavar="N", help="rows of the test split to judge on (all)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
+    parser.add_argument(
+        "--one", nargs=3, metavar=("NAME", "PLACE", "SPLITS"), help=argparse.SUPPRESS
+    )
     return parser
 
 
@@ -119,14 +148,23 @@ def make_base(run: Path, splits: Path, folder: Path) -> Path:
     bundle.mkdir(parents=True)
     torch.manual_seed(0)
     names = {0: "negative", 1: "positive"}  # without which infinity takes it for a reranker
-    AutoModelForSequenceClassification.from_config(DistilBertConfig(id2label=names)).save_pretrained(checkpoint)
+    AutoModelForSequenceClassification.from_config(
+        DistilBertConfig(id2label=names)
+    ).save_pretrained(checkpoint)
     shutil.copy(run / "checkpoint" / "tokenizer.json", checkpoint / "tokenizer.json")
-    settings = json.loads((run / "checkpoint" / "tokenizer_config.json").read_text(encoding="utf-8"))
-    settings["model_input_names"] = ["input_ids", "attention_mask"]  # older transformers give others too, and fail
+    settings = json.loads(
+        (run / "checkpoint" / "tokenizer_config.json").read_text(encoding="utf-8")
+    )
+    settings["model_input_names"] = [
+        "input_ids",
+        "attention_mask",
+    ]  # older transformers give others too, and fail
     (checkpoint / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     trained = load_checkpoint(checkpoint, MAX_LENGTH)
     write_graph(trained.model, bundle / "model.onnx", 20)
-    ids = [row.ids for row in trained.tokenizer.encode(read_split(splits, "train").texts[:CALIBRATION])]
+    ids = [
+        row.ids for row in trained.tokenizer.encode(read_split(splits, "train").texts[:CALIBRATION])
+    ]
     groups = token_budget_batches([len(row) for row in ids], 512)
     batches = [pad([ids[i] for i in group], trained.tokenizer.pad_id) for group in groups]
     for name, quantize in {"int8-dynamic": dynamic, "int8-static": static}.items():
@@ -134,7 +172,9 @@ def make_base(run: Path, splits: Path, folder: Path) -> Path:
     quantize_dynamic(bundle / "model.onnx", place / "plain.onnx")
     shutil.copy(checkpoint / "tokenizer.json", bundle / TOKENIZER)
     counts = np.bincount([len(row) for row in ids]).tolist()
-    checks = {name: {"passed": True, "detail": "none: random weights"} for name in ("parity", "accuracy")}
+    checks = {
+        name: {"passed": True, "detail": "none: random weights"} for name in ("parity", "accuracy")
+    }
     write_text(bundle / PROOF, canonical_json({"checks": checks, "variants": []}))
     write_text(bundle / REFERENCE, canonical_json({"token_length": {"counts": counts}}))
     write_text(bundle / CARD, "Random weights.\n")
@@ -157,9 +197,17 @@ def make_base(run: Path, splits: Path, folder: Path) -> Path:
 def _measure(place: Path, splits: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     chosen = _choices(place / "bundle", arguments.budget)
     names = [*PEERS, *chosen]
-    rounds = [{name: _ask(arguments, name, place, splits) for name in names} for _ in range(arguments.rounds)]
+    rounds = [
+        {name: _ask(arguments, name, place, splits) for name in names}
+        for _ in range(arguments.rounds)
+    ]
     facts = {"cores": os.cpu_count(), "texts": arguments.texts, "lineage": lineage()}
-    return {"plans": chosen, "rounds": rounds, "peak": _ask(arguments, "peak", place, splits), **facts}
+    return {
+        "plans": chosen,
+        "rounds": rounds,
+        "peak": _ask(arguments, "peak", place, splits),
+        **facts,
+    }
 
 
 def _choices(bundle: Path, budget: float) -> dict[str, Any]:
@@ -176,7 +224,16 @@ def _choices(bundle: Path, budget: float) -> dict[str, Any]:
 
 
 def _ask(arguments: argparse.Namespace, name: str, place: Path, splits: Path) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--texts", str(arguments.texts), "--one", name, str(place), str(splits)]
+    command = [
+        sys.executable,
+        __file__,
+        "--texts",
+        str(arguments.texts),
+        "--one",
+        name,
+        str(place),
+        str(splits),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{place.name} {name} failed: {done.stderr}")
@@ -200,7 +257,11 @@ def _run_one(name: str, place: str, splits: str, texts: int) -> dict[str, Any]:
     answer(chosen)
     seconds = time.perf_counter() - started
     work = _operations(folder / "checkpoint", chosen)
-    return {"texts_per_second": len(chosen) / seconds, "first_answer": first, "operations_per_second": work / seconds}
+    return {
+        "texts_per_second": len(chosen) / seconds,
+        "first_answer": first,
+        "operations_per_second": work / seconds,
+    }
 
 
 def _answerer(name: str, place: Path) -> Callable[[list[str]], Any]:
@@ -210,21 +271,30 @@ def _answerer(name: str, place: Path) -> Callable[[list[str]], Any]:
     if name == "plain-int8":
         return _plain_answerer(place)
     size = int(name.partition("-")[2])
-    ask = pipeline("text-classification", model=str(place / "checkpoint"), device="cpu", torch_dtype=torch.float32)
+    ask = pipeline(
+        "text-classification",
+        model=str(place / "checkpoint"),
+        device="cpu",
+        torch_dtype=torch.float32,
+    )
     return lambda texts: ask(texts, batch_size=size, truncation=True, max_length=MAX_LENGTH)
 
 
 def _plain_answerer(place: Path) -> Callable[[list[str]], Any]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(place / "plain.onnx", options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        place / "plain.onnx", options, providers=["CPUExecutionProvider"]
+    )
     tokenizer = AutoTokenizer.from_pretrained(place / "checkpoint")
 
     def answer(texts: list[str]) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(texts), 16):
             batch = texts[start : start + 16]
-            rows = tokenizer(batch, padding=True, truncation=True, max_length=MAX_LENGTH, return_tensors="np")
+            rows = tokenizer(
+                batch, padding=True, truncation=True, max_length=MAX_LENGTH, return_tensors="np"
+            )
             feed = {name: rows[name].astype(np.int64) for name in ("input_ids", "attention_mask")}
             parts += session.run(["logits"], feed)
         return np.concatenate(parts)
@@ -251,7 +321,10 @@ def _peak(precisions: Set[str]) -> dict[str, float]:
             continue
         left, right = torch.ones(rows, inner, dtype=dtype), torch.ones(inner, columns, dtype=dtype)
         found[name] = _fastest(lambda left=left, right=right: left @ right)
-    left, right = torch.ones(rows, inner, dtype=torch.int8), torch.ones(inner, columns, dtype=torch.int8)
+    left, right = (
+        torch.ones(rows, inner, dtype=torch.int8),
+        torch.ones(inner, columns, dtype=torch.int8),
+    )
     in_torch = _fastest(lambda: torch._int_mm(left, right))
     session = _integer_product(inner, columns)
     feed = {"left": np.ones((rows, inner), np.uint8)}
@@ -260,13 +333,17 @@ def _peak(precisions: Set[str]) -> dict[str, float]:
 
 
 def _integer_product(inner: int, columns: int) -> onnxruntime.InferenceSession:
-    weight = helper.make_tensor("right", TensorProto.INT8, [inner, columns], np.ones(inner * columns, np.int8).tolist())
+    weight = helper.make_tensor(
+        "right", TensorProto.INT8, [inner, columns], np.ones(inner * columns, np.int8).tolist()
+    )
     given = helper.make_tensor_value_info("left", TensorProto.UINT8, [None, inner])
     result = helper.make_tensor_value_info("product", TensorProto.INT32, [None, columns])
     node = helper.make_node("MatMulInteger", ["left", "right"], ["product"])
     graph = helper.make_graph([node], "product", [given], [result], [weight])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
 
 
 def _fastest(work: Callable[[], Any]) -> float:
@@ -284,7 +361,11 @@ def _accuracy(place: Path, splits: Path, rows: int | None) -> list[dict[str, Any
     texts, labels = split.texts[:rows], split.labels[:rows]
     found = []
     exact: NDArray[np.bool_] | None = None
-    engines = [(name, engine) for name, each in Bundle.read(bundle).manifest.engines.items() for engine in each]
+    engines = [
+        (name, engine)
+        for name, each in Bundle.read(bundle).manifest.engines.items()
+        for engine in each
+    ]
     for variant, engine in [*engines, ("plain-int8", "onnxruntime")]:
         if variant == "plain-int8":
             logits = _plain_answerer(place)(texts)
@@ -320,19 +401,30 @@ def _show(results: dict[str, Any]) -> None:
         for name in (*PEERS, *plans):
             speeds = [each[name]["texts_per_second"] for each in rounds]
             ratios = [
-                statistics.median(each[name]["texts_per_second"] / each[peer]["texts_per_second"] for each in rounds)
+                statistics.median(
+                    each[name]["texts_per_second"] / each[peer]["texts_per_second"]
+                    for each in rounds
+                )
                 for peer in PEERS
             ]
             cells = [f"{ratio:.1f}x" for ratio in ratios]
             words = PEERS.get(name) or _words(plans[name])
             table.add_row(words, f"{statistics.median(speeds):,.0f}", *cells, _share(name, found))
         Console().print(table)
-    print(f"Asked for: {', '.join(f'{goal}x {peer}' for peer, goal in GOALS.items())}, at 0.2 points at most.")
+    print(
+        f"Asked for: {', '.join(f'{goal}x {peer}' for peer, goal in GOALS.items())}, at 0.2 points at most."
+    )
     if "accuracy" not in results:
         return
     title = f"Accuracy of the run's bundle on {results['accuracy'][0]['rows']:,} rows"
     table = Table(title=title, title_justify="left")
-    for header in ("variant", "engine", "accuracy", "points lost (95 % interval)", "at most, one-sided"):
+    for header in (
+        "variant",
+        "engine",
+        "accuracy",
+        "points lost (95 % interval)",
+        "at most, one-sided",
+    ):
         table.add_column(header)
     for row in results["accuracy"]:
         low, value, high = (100 * row["drop"][key] for key in ("low", "value", "high"))

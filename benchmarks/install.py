@@ -33,7 +33,12 @@ from linnet.lineage import lineage
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "install.json"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-LIMITS = {"site_packages_mb": 300, "import_seconds": 0.15, "first_answer_seconds": 1.0, "explain_answers": 20}
+LIMITS = {
+    "site_packages_mb": 300,
+    "import_seconds": 0.15,
+    "first_answer_seconds": 1.0,
+    "explain_answers": 20,
+}
 TITLES = {
     "site_packages_mb": "site-packages after pip install, pip included, MB",
     "import_seconds": "import linnet, s",
@@ -75,9 +80,15 @@ print(json.dumps([statistics.median(column) for column in zip(*tries[1:])]))
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=11, metavar="N", help="new processes for each figure (11)")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=11, metavar="N", help="new processes for each figure (11)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         python, packages = install(Path(folder))
@@ -85,7 +96,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = measure(python, bundle, arguments.rounds)
         size = sum(packages.values())
         model = Bundle.read(bundle).model_bytes() / 1e6
-    results = {"site_packages_mb": size, **found, "packages_mb": packages, "model_mb": model, "limits": LIMITS}
+    results = {
+        "site_packages_mb": size,
+        **found,
+        "packages_mb": packages,
+        "model_mb": model,
+        "limits": LIMITS,
+    }
     results |= {"cores": os.cpu_count(), "rounds": arguments.rounds, "lineage": lineage()}
     write_text(arguments.out, canonical_json(results))
     sys.exit(show(results))
@@ -114,15 +131,23 @@ def make_bundle(folder: Path) -> Path:
     torch.manual_seed(0)
     model = DistilBertForSequenceClassification(DistilBertConfig()).eval()
     write_graph(model, folder / "model.onnx", 20)
-    words = [*SPECIAL, "##s", *(f"w{number}" for number in range(model.config.vocab_size - len(SPECIAL) - 1))]
-    tokenizer = Tokenizer(models.WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    words = [
+        *SPECIAL,
+        "##s",
+        *(f"w{number}" for number in range(model.config.vocab_size - len(SPECIAL) - 1)),
+    ]
+    tokenizer = Tokenizer(
+        models.WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]")
+    )
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     tokenizer.save(str(folder / TOKENIZER))
-    checks = {name: {"passed": True, "detail": "none: random weights"} for name in ("parity", "accuracy")}
+    checks = {
+        name: {"passed": True, "detail": "none: random weights"} for name in ("parity", "accuracy")
+    }
     write_text(folder / PROOF, canonical_json({"checks": checks}))
     write_text(folder / REFERENCE, canonical_json({}))
     write_text(folder / CARD, "Random weights.\n")
@@ -144,7 +169,10 @@ def measure(python: Path, bundle: Path, rounds: int) -> dict[str, float]:
     """Medians of so many new processes each."""
     imports = [ask(python, IMPORT) for _ in range(rounds)]
     answers = [ask(python, ANSWER, str(bundle)) for _ in range(rounds)]
-    costs = [explained / answered for answered, explained in (ask(python, EXPLAIN, str(bundle)) for _ in range(3))]
+    costs = [
+        explained / answered
+        for answered, explained in (ask(python, EXPLAIN, str(bundle)) for _ in range(3))
+    ]
     first, resident, peak = map(statistics.median, zip(*answers, strict=True))
     return {
         "import_seconds": statistics.median(imports),
@@ -157,13 +185,21 @@ def measure(python: Path, bundle: Path, rounds: int) -> dict[str, float]:
 
 def ask(python: Path, code: str, *arguments: str) -> Any:
     """What a new process prints, as JSON. It is isolated, so that it can't import this checkout."""
-    done = subprocess.run([python, "-I", "-c", code, *arguments], stdout=subprocess.PIPE, check=True, text=True)
+    done = subprocess.run(
+        [python, "-I", "-c", code, *arguments], stdout=subprocess.PIPE, check=True, text=True
+    )
     return json.loads(done.stdout)
 
 
 def show(results: dict[str, Any]) -> int:
     """Print the table; 1 if a figure is beyond its limit, else 0."""
-    table = Table("", "found", "at most", title="A new environment, DistilBERT-base's shape", title_justify="left")
+    table = Table(
+        "",
+        "found",
+        "at most",
+        title="A new environment, DistilBERT-base's shape",
+        title_justify="left",
+    )
     beyond = 0
     for name, title in TITLES.items():
         limit = LIMITS.get(name)

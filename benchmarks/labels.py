@@ -43,7 +43,13 @@ TAUGHT = {
     "distil.leave_out": 0.5,
 }
 MINI_TAUGHT = {"train.learning_rate": 2e-4, "distil.leave_out": 1.0}
-ENCODER, SMALL, BEFORE, AGAIN, BEST = "encoder", "mini", "mini-taught-before", "mini-taught", "encoder-taught"
+ENCODER, SMALL, BEFORE, AGAIN, BEST = (
+    "encoder",
+    "mini",
+    "mini-taught-before",
+    "mini-taught",
+    "encoder-taught",
+)
 NAMES = {
     ENCODER: "the encoder, on the labels",
     SMALL: "linnet-mini, on the labels",
@@ -55,14 +61,19 @@ TEACHERS = ENCODER, AGAIN  # of the last
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_arguments(parser, "labels", rows=100_000)
     arguments = parser.parse_args(argv)
     bundles = _bundles(arguments)
     test = read_split(arguments.splits, "test")
     rows = slice(0, arguments.rows)
     plan = settings_of(arguments, {}).predict.model_dump()
-    answers = {name: load(bundle, **plan).predict_proba(test.texts[rows]) for name, bundle in bundles.items()}
+    answers = {
+        name: load(bundle, **plan).predict_proba(test.texts[rows])
+        for name, bundle in bundles.items()
+    }
     results = _results(arguments, answers, np.asarray(test.labels[rows]))
     write_text(arguments.out, canonical_json(results))
     _show(results)
@@ -71,26 +82,37 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _bundles(arguments: argparse.Namespace) -> dict[str, Path]:
     """The bundle of each model, made where it does not stand yet; each may use those before it."""
     run, splits = arguments.run, arguments.splits
-    texts = {"distil.texts": arguments.texts, "distil.sample": arguments.sample, "distil.answers": str(run / "answers")}
+    texts = {
+        "distil.texts": arguments.texts,
+        "distil.sample": arguments.sample,
+        "distil.answers": str(run / "answers"),
+    }
     encoder, mini = ({"model.name_or_path": name} for name in (arguments.model, MINI))
 
     def labelled(name: str, settings: dict[str, Any]) -> Path:
         config = settings_of(arguments, settings | {"run.name": name})
         return make_bundle(config, run, splits, name, lambda out: train(config, splits, out))
 
-    bundles = {ENCODER: labelled(ENCODER, LABELS | encoder), SMALL: labelled(SMALL, MINI_LABELS | mini)}
+    bundles = {
+        ENCODER: labelled(ENCODER, LABELS | encoder),
+        SMALL: labelled(SMALL, MINI_LABELS | mini),
+    }
     config = settings_of(arguments, TAUGHT | texts | MINI_TAUGHT | mini)
     both = [bundles[ENCODER], bundles[SMALL]]
     make_checkpoint(config, run / BEFORE, lambda out: distil(config, both, splits, out))
     bundles[AGAIN] = labelled(AGAIN, MINI_LABELS | {"model.name_or_path": str(run / BEFORE)})
     last = settings_of(arguments, TAUGHT | texts | encoder | {"run.name": BEST})
     teachers = [bundles[name] for name in TEACHERS]
-    bundles[BEST] = make_bundle(last, run, splits, BEST, lambda out: distil(last, teachers, splits, out))
+    bundles[BEST] = make_bundle(
+        last, run, splits, BEST, lambda out: distil(last, teachers, splits, out)
+    )
     return bundles
 
 
 def _results(
-    arguments: argparse.Namespace, answers: dict[str, NDArray[np.float64]], labels: NDArray[np.int64]
+    arguments: argparse.Namespace,
+    answers: dict[str, NDArray[np.float64]],
+    labels: NDArray[np.int64],
 ) -> dict[str, Any]:
     level = load_config(None).evaluate.confidence_level
     together = np.mean([answers[name] for name in TEACHERS], axis=0)
@@ -119,12 +141,17 @@ def _results(
 
 def _record(checkpoint: Path) -> dict[str, Any]:
     record = training(checkpoint)
-    kept = {key: record.get(key) for key in ("distil", "history", "rows", "precision", "seed", "train_runtime")}
+    kept = {
+        key: record.get(key)
+        for key in ("distil", "history", "rows", "precision", "seed", "train_runtime")
+    }
     return kept | {"recipe": record["settings"]["train"]}
 
 
 def _show(results: dict[str, Any]) -> None:
-    title = f"{results['rows']:,} test rows; the same labels, and {results['texts']:,} texts without"
+    title = (
+        f"{results['rows']:,} test rows; the same labels, and {results['texts']:,} texts without"
+    )
     table = Table(title=title, title_justify="left")
     for header in ("model", "accuracy", "interval", "points more than the encoder", "interval"):
         table.add_column(header, justify="left" if header == "model" else "right")

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-GIVEN_UP = 30.0  # seconds after the last request was due, when what is not answered counts as status 0
+GIVEN_UP = (
+    30.0  # seconds after the last request was due, when what is not answered counts as status 0
+)
 
 
 class Connection(asyncio.Protocol):
@@ -62,7 +64,9 @@ class Connection(asyncio.Protocol):
             told(status)
 
 
-async def run(url: str, rate: float, seconds: float, bodies: Sequence[bytes]) -> list[tuple[int, float]]:
+async def run(
+    url: str, rate: float, seconds: float, bodies: Sequence[bytes]
+) -> list[tuple[int, float]]:
     """Status and milliseconds of each request, in the order they were due; the time counts from when one was due."""
     parts, loop = urlsplit(url), asyncio.get_running_loop()
     head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\nContent-Length: "

@@ -64,7 +64,9 @@ def measure(url: str, count: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--url", help="PostgreSQL's, or the path of an SQLite file")
     parser.add_argument("--records", type=int, default=100_000, metavar="N")
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
@@ -72,7 +74,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = arguments.url or str(Path(folder) / "log.db")
         rounds = [measure(url, arguments.records) for _ in range(arguments.rounds)]
-    table = Table("what", "median of the rounds", title=f"{arguments.rounds} rounds of {arguments.records} records")
+    table = Table(
+        "what",
+        "median of the rounds",
+        title=f"{arguments.rounds} rounds of {arguments.records} records",
+    )
     for name in rounds[0]:
         table.add_row(name, f"{statistics.median(figures[name] for figures in rounds):,.1f}")
     Console().print(table)

@@ -36,9 +36,13 @@ SEED = 42
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, metavar="DATA_FOLDER", help="folder of the sets")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
     arguments = parser.parse_args(argv)
     lines = [
         _line(name, arguments.folder / file, settings, share)
@@ -55,7 +59,11 @@ def _line(name: str, file: Path, settings: dict[str, str], share: float) -> dict
         prepare(_config(file, settings), here / "clean")
         splits = [read_split(here / "clean", split) for split in ("train", "validation", "test")]
         names = splits[0].label_names
-        rows = [(text, names[label]) for split in splits for text, label in zip(split.texts, split.labels, strict=True)]
+        rows = [
+            (text, names[label])
+            for split in splits
+            for text, label in zip(split.texts, split.labels, strict=True)
+        ]
         changed = _change(rows, names, share)
         with (here / "noisy.csv").open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerows(
@@ -81,7 +89,10 @@ def _line(name: str, file: Path, settings: dict[str, str], share: float) -> dict
 
 
 def _config(file: Path, settings: dict[str, str]) -> Any:
-    return load_config(None, {"data.source": str(file), **{f"data.{key}": value for key, value in settings.items()}})
+    return load_config(
+        None,
+        {"data.source": str(file), **{f"data.{key}": value for key, value in settings.items()}},
+    )
 
 
 def _change(rows: list[tuple[str, str]], names: Sequence[str], share: float) -> dict[str, str]:
@@ -92,13 +103,19 @@ def _change(rows: list[tuple[str, str]], names: Sequence[str], share: float) -> 
 
 
 def _show(lines: list[dict[str, Any]]) -> None:
-    table = Table(title="Planted wrong labels in real sets, and what suspects.csv lists", title_justify="left")
+    table = Table(
+        title="Planted wrong labels in real sets, and what suspects.csv lists", title_justify="left"
+    )
     for header in ("set", "classes", "planted", "listed", "precision", "recall", "estimated share"):
         table.add_column(header, justify="left" if header == "set" else "right")
     for line in lines:
         shares = [f"{100 * line[key]:.0f} %" for key in ("precision", "recall", "estimated")]
         table.add_row(
-            line["set"], str(line["classes"]), f"{100 * line['planted']:.0f} %", f"{line['listed']:,}", *shares
+            line["set"],
+            str(line["classes"]),
+            f"{100 * line['planted']:.0f} %",
+            f"{line['listed']:,}",
+            *shares,
         )
     Console().print(table)
 

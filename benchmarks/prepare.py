@@ -62,23 +62,43 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = {1: Path(arguments.data)}
         if arguments.times > 1:
-            files[arguments.times] = _longer(files[1], arguments.times, Path(folder) / f"{arguments.times}x.csv")
+            files[arguments.times] = _longer(
+                files[1], arguments.times, Path(folder) / f"{arguments.times}x.csv"
+            )
         lines = [
             {"times": times, "name": name, **figures.__dict__}
             for times, file in files.items()
             for name, figures in _measure(file, arguments.rounds, Path(folder)).items()
         ]
-    results = {"file": Path(arguments.data).name, "rounds": arguments.rounds, "cores": os.cpu_count(), "lines": lines}
-    write_text(arguments.out, canonical_json(results | {"machine": platform.processor() or platform.machine()}))
+    results = {
+        "file": Path(arguments.data).name,
+        "rounds": arguments.rounds,
+        "cores": os.cpu_count(),
+        "lines": lines,
+    }
+    write_text(
+        arguments.out,
+        canonical_json(results | {"machine": platform.processor() or platform.machine()}),
+    )
     _show(results)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", metavar="FILE", required=True, help="a file of Sentiment140's shape")
-    parser.add_argument("--times", type=int, default=1, metavar="N", help="also a file N times as long")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each, in turns (3)")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", metavar="FILE", required=True, help="a file of Sentiment140's shape"
+    )
+    parser.add_argument(
+        "--times", type=int, default=1, metavar="N", help="also a file N times as long"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="runs of each, in turns (3)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
     return parser
 
 
@@ -87,7 +107,16 @@ def _measure(file: Path, rounds: int, folder: Path) -> dict[str, Figures]:
     script.mkdir(exist_ok=True)
     commands = {
         "linnet prepare": [
-            *(sys.executable, "-m", "linnet.cli.main", "prepare", "--data", str(file), "--out", str(linnet)),
+            *(
+                sys.executable,
+                "-m",
+                "linnet.cli.main",
+                "prepare",
+                "--data",
+                str(file),
+                "--out",
+                str(linnet),
+            ),
             *("--set", "data.keep_splits=false"),
         ],
         "pandas + scikit-learn": [sys.executable, "-c", SCRIPT, str(file), str(script)],
@@ -96,8 +125,13 @@ def _measure(file: Path, rounds: int, folder: Path) -> dict[str, Figures]:
     for _ in range(rounds):
         for name, command in commands.items():
             runs[name].append(_run(command))
-            print(f"{name}: {runs[name][-1][0]:.1f} s, {runs[name][-1][1]:.2f} GiB", file=sys.stderr)
-    return {name: Figures(*map(statistics.median, zip(*figures, strict=True))) for name, figures in runs.items()}
+            print(
+                f"{name}: {runs[name][-1][0]:.1f} s, {runs[name][-1][1]:.2f} GiB", file=sys.stderr
+            )
+    return {
+        name: Figures(*map(statistics.median, zip(*figures, strict=True)))
+        for name, figures in runs.items()
+    }
 
 
 def _run(command: list[str]) -> tuple[float, float]:
@@ -136,13 +170,25 @@ def _rows(file: Path) -> Iterator[list[str]]:
 
 
 def _show(results: dict[str, Any]) -> None:
-    table = Table(title=f"Preparing {results['file']}, medians of {results['rounds']}", title_justify="left")
+    table = Table(
+        title=f"Preparing {results['file']}, medians of {results['rounds']}", title_justify="left"
+    )
     for header in ("file", "", "seconds", "GiB at most", "times the script's seconds"):
         table.add_column(header, justify="left" if header in ("file", "") else "right")
-    script = {line["times"]: line["seconds"] for line in results["lines"] if line["name"] != "linnet prepare"}
+    script = {
+        line["times"]: line["seconds"]
+        for line in results["lines"]
+        if line["name"] != "linnet prepare"
+    }
     for line in results["lines"]:
         ratio = f"{line['seconds'] / script[line['times']]:.1f}"
-        table.add_row(f"{line['times']}x", line["name"], f"{line['seconds']:.1f}", f"{line['memory']:.2f}", ratio)
+        table.add_row(
+            f"{line['times']}x",
+            line["name"],
+            f"{line['seconds']:.1f}",
+            f"{line['memory']:.2f}",
+            ratio,
+        )
     Console().print(table)
 
 

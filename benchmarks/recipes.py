@@ -35,7 +35,9 @@ class MeanPooled(Packed):
     def __call__(self, batch: Batch, training: bool) -> torch.Tensor:
         """Logits, float32 (texts, labels)."""
         layout = batch.layout
-        states = self.encode(batch.ids, layout, torch.arange(len(batch.ids)), layout, training).float()
+        states = self.encode(
+            batch.ids, layout, torch.arange(len(batch.ids)), layout, training
+        ).float()
         lengths = torch.from_numpy(layout.lengths)
         texts = torch.repeat_interleave(torch.arange(len(batch)), lengths)
         sums = states.new_zeros(len(batch), states.shape[1]).index_add(0, texts, states)
@@ -50,7 +52,9 @@ class RDrop(Classify):
         logits = self.network(_one_after_the_other(batch, self.again(batch)), True)
         ones, others = logits.log_softmax(1).split(len(batch))
         apart = _divergence(ones, others) + _divergence(others, ones)
-        told = self._loss(logits, batch.labels.repeat(2), self.class_weights, self.settings.label_smoothing_factor)
+        told = self._loss(
+            logits, batch.labels.repeat(2), self.class_weights, self.settings.label_smoothing_factor
+        )
         return told / 2 + WEIGHT * apart / 4
 
     def again(self, batch: Batch) -> Batch:
@@ -86,7 +90,10 @@ class LayerWise(AdamW):
     @cached_property
     def _shares(self) -> list[torch.Tensor]:
         """The share of the learning rate that each weight of each buffer has."""
-        shares = {buffer.master.data_ptr(): torch.ones_like(buffer.master) for buffer in self.weights.buffers}
+        shares = {
+            buffer.master.data_ptr(): torch.ones_like(buffer.master)
+            for buffer in self.weights.buffers
+        }
         layers = self.weights.model.config.num_hidden_layers
         for name, value in self.weights.model.named_parameters():
             share = shares[value.untyped_storage().data_ptr()]
@@ -134,7 +141,9 @@ class Hidden(Classify):
         network, layout = self.network, batch.layout
         hidden = self.hide(batch)
         read = torch.where(hidden, self.disguise(batch.ids), batch.ids)
-        states = network.encode(read, layout, torch.arange(len(read)), layout, training)[hidden].float()
+        states = network.encode(read, layout, torch.arange(len(read)), layout, training)[
+            hidden
+        ].float()
         head = network.model.words_head
         return head.bias + head(states) @ network.weights.embeddings.weight.T, batch.ids[hidden]
 
@@ -188,13 +197,18 @@ TECHNIQUES = {
     "mean-pooling": Technique("the head reads the mean of all tokens", network=MeanPooled),
     "r-drop": Technique(f"R-Drop, weight {WEIGHT:g}", task=RDrop),
     "consistency": Technique(
-        f"R-Drop, weight {WEIGHT:g}, a second reading without {DELETED:.0%} of the tokens", task=Consistent
+        f"R-Drop, weight {WEIGHT:g}, a second reading without {DELETED:.0%} of the tokens",
+        task=Consistent,
     ),
-    "adapt": Technique(f"before it the same texts with {HIDDEN:.0%} of the words hidden", before=Hidden),
+    "adapt": Technique(
+        f"before it the same texts with {HIDDEN:.0%} of the words hidden", before=Hidden
+    ),
     "warm-up": Technique("a warm-up of 0.1 of the steps", {"train.warmup_ratio": 0.1}),
     "cosine": Technique("the learning rate falls along a cosine", optimizer=Cosine),
     "dropout": Technique("dropout of 0.2", {"train.dropout": 0.2, "train.attention_dropout": 0.2}),
-    "longer": Technique("3 epochs at 2e-5", {"train.num_train_epochs": 3, "train.learning_rate": 2e-5}),
+    "longer": Technique(
+        "3 epochs at 2e-5", {"train.num_train_epochs": 3, "train.learning_rate": 2e-5}
+    ),
 }
 
 
@@ -237,7 +251,10 @@ def of_last_epoch(loop: Loop) -> Mean:
 
 def moving(loop: Loop) -> Mean:
     """Exponential, of each `EVERY`th step; corrected for its start as in Kingma and Ba 2015, arXiv:1412.6980."""
-    return Mean(loop.weights, lambda step: 0.0 if step % EVERY else (1 - MOVING) / (1 - MOVING ** (step // EVERY)))
+    return Mean(
+        loop.weights,
+        lambda step: 0.0 if step % EVERY else (1 - MOVING) / (1 - MOVING ** (step // EVERY)),
+    )
 
 
 # They cost no run of their own: they are taken from the plain one's.

@@ -48,7 +48,12 @@ INFINITY = "from infinity_emb.cli import cli; cli()"
 V2 = '{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [TEXT]}]}'
 # A distribution, what Python runs, the route, and a body.
 PEERS = {
-    "fastapi": ("fastapi", ["-m", "uvicorn", "fastapi_pipeline:app", "--port", "PORT"], "/predict", ONE),
+    "fastapi": (
+        "fastapi",
+        ["-m", "uvicorn", "fastapi_pipeline:app", "--port", "PORT"],
+        "/predict",
+        ONE,
+    ),
     "litserve": ("litserve", ["litserve_batch.py", "PORT"], "/predict", ONE),
     "bentoml": (
         "bentoml",
@@ -103,9 +108,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(json.dumps(_engine(arguments.engine, arguments.splits)))
         return
     splits = arguments.splits or arguments.run / "splits"
-    results: dict[str, Any] = {"cores": os.cpu_count(), "seconds": arguments.seconds, "lineage": lineage()}
+    results: dict[str, Any] = {
+        "cores": os.cpu_count(),
+        "seconds": arguments.seconds,
+        "lineage": lineage(),
+    }
     with tempfile.TemporaryDirectory() as folder:
-        place = arguments.bundle.parent if arguments.bundle else make_base(arguments.run, splits, Path(folder))
+        place = (
+            arguments.bundle.parent
+            if arguments.bundle
+            else make_base(arguments.run, splits, Path(folder))
+        )
         found = optimize(place / "bundle", "throughput", arguments.budget)
         results["plan"] = found["plan"]
         texts = read_split(splits, "test").texts[:4000]
@@ -121,18 +134,41 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, metavar="DIR", help="a run of Linnet's, for its tweets and its tokenizer")
-    parser.add_argument("--splits", type=Path, metavar="DIR", help="other splits than the run's own")
-    parser.add_argument("--bundle", type=Path, help="serve this one, beside which its checkpoint lies, instead")
-    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (8)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each, in turns (3)")
-    parser.add_argument("--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)")
-    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="beside which (all)")
-    parser.add_argument(
-        "--peers-python", nargs="+", default=[sys.executable], metavar="PYTHON", help="each has some peers installed"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        metavar="DIR",
+        help="a run of Linnet's, for its tweets and its tokenizer",
+    )
+    parser.add_argument(
+        "--splits", type=Path, metavar="DIR", help="other splits than the run's own"
+    )
+    parser.add_argument(
+        "--bundle", type=Path, help="serve this one, beside which its checkpoint lies, instead"
+    )
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (8)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="runs of each, in turns (3)"
+    )
+    parser.add_argument(
+        "--budget", type=float, default=60, metavar="SECONDS", help="of linnet optimize (60)"
+    )
+    parser.add_argument(
+        "--peers", nargs="*", default=list(PEERS), choices=PEERS, help="beside which (all)"
+    )
+    parser.add_argument(
+        "--peers-python",
+        nargs="+",
+        default=[sys.executable],
+        metavar="PYTHON",
+        help="each has some peers installed",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
     parser.add_argument("--engine", type=Path, help=argparse.SUPPRESS)
     return parser
 
@@ -145,7 +181,15 @@ def _servers(
     Peers' versions are beside them.
     """
     os.environ["MODEL"] = str(place / "checkpoint")
-    linnet_serves = [sys.executable, "-m", "linnet.cli.main", "serve", str(place / "bundle"), "--port", "PORT"]
+    linnet_serves = [
+        sys.executable,
+        "-m",
+        "linnet.cli.main",
+        "serve",
+        str(place / "bundle"),
+        "--port",
+        "PORT",
+    ]
     found = {"linnet": (linnet_serves, "/v1/predict", '{"texts": [TEXT]}')}
     versions = {}
     for name in peers:
@@ -155,10 +199,15 @@ def _servers(
             asked = subprocess.run([python, "-c", ask], capture_output=True, text=True)
             if asked.returncode == 0:
                 command = [part.replace("MODEL", str(place / "checkpoint")) for part in arguments]
-                found[name], versions[name] = ([python, *command], route, body), asked.stdout.split()[-1]
+                found[name], versions[name] = (
+                    ([python, *command], route, body),
+                    asked.stdout.split()[-1],
+                )
                 break
         else:
-            print(f"{name} is not installed for {', '.join(pythons)}, and left out", file=sys.stderr)
+            print(
+                f"{name} is not installed for {', '.join(pythons)}, and left out", file=sys.stderr
+            )
     return found, versions
 
 
@@ -173,7 +222,8 @@ def _serving(server: tuple[list[str], str, str], text: str) -> Iterator[tuple[st
             cwd=log if "linnet.cli.main" in command else HERE / "peers",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"},
+            env=os.environ
+            | {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"},
         )
         try:
             url, deadline = f"http://127.0.0.1:{port}{route}", time.monotonic() + 120
@@ -187,7 +237,11 @@ def _serving(server: tuple[list[str], str, str], text: str) -> Iterator[tuple[st
                     time.sleep(0.2)
             yield url, psutil.Process(process.pid)
         finally:
-            children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            children = (
+                psutil.Process(process.pid).children(recursive=True)
+                if process.poll() is None
+                else []
+            )
             process.terminate()
             try:
                 process.wait(30)
@@ -203,17 +257,23 @@ def _body(shape: str, text: str) -> str:
 
 
 def _post(url: str, shape: str, text: str) -> None:
-    request = urllib.request.Request(url, _body(shape, text).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        url, _body(shape, text).encode(), {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         answer.read()
 
 
-def _closed(server: tuple[list[str], str, str], name: str, texts: Sequence[str], seconds: float) -> dict[str, Any]:
+def _closed(
+    server: tuple[list[str], str, str], name: str, texts: Sequence[str], seconds: float
+) -> dict[str, Any]:
     """What a server answers to so many connections that each ask again when they are answered."""
     found: dict[str, Any] = {}
     with _serving(server, texts[0]) as (url, _), tempfile.TemporaryDirectory() as folder:
         bodies = Path(folder) / "bodies"
-        bodies.write_text("\n".join(_body(server[2], text) for text in texts) + "\n", encoding="utf-8")
+        bodies.write_text(
+            "\n".join(_body(server[2], text) for text in texts) + "\n", encoding="utf-8"
+        )
         script = Path(folder) / "ask.lua"
         script.write_text(LUA % bodies)
         for connections in (CONNECTIONS[0], *((1,) if name == "linnet" else ()), *CONNECTIONS):
@@ -232,7 +292,9 @@ def _closed(server: tuple[list[str], str, str], name: str, texts: Sequence[str],
 def _in_process(place: Path, splits: Path) -> dict[str, float]:
     """The same plan without a service, in a process of its own."""
     command = [sys.executable, __file__, "--engine", str(place / "bundle"), "--splits", str(splits)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+    )
     found: dict[str, float] = json.loads(done.stdout)
     print(f"in process: {found}", file=sys.stderr, flush=True)
     return found
@@ -254,19 +316,34 @@ def _engine(bundle: Path, splits: Path) -> dict[str, float]:
 
 
 def _open(
-    server: tuple[list[str], str, str], texts: Sequence[str], rounds: list[dict[str, Any]], seconds: float
+    server: tuple[list[str], str, str],
+    texts: Sequence[str],
+    rounds: list[dict[str, Any]],
+    seconds: float,
 ) -> list[dict[str, Any]]:
     """What becomes of requests at rates of the one sustained, and of the memory."""
-    sustained = statistics.median(each["linnet"][str(CONNECTIONS[-1])]["per_second"] for each in rounds)
+    sustained = statistics.median(
+        each["linnet"][str(CONNECTIONS[-1])]["per_second"] for each in rounds
+    )
     found = []
     with _serving(server, texts[0]) as (url, process):
         bodies = "\n".join(_body(server[2], text) for text in texts).encode()
         for rate in RATES:
-            command = [sys.executable, str(HERE / "load.py"), url, str(rate * sustained), str(seconds)]
+            command = [
+                sys.executable,
+                str(HERE / "load.py"),
+                url,
+                str(rate * sustained),
+                str(seconds),
+            ]
             done = subprocess.run(command, input=bodies, stdout=subprocess.PIPE, check=True)
             answers = json.loads(done.stdout)["answers"]
-            times = {kind: sorted(ms for status, ms in answers if status == kind) for kind in (200, 429)}
-            memory = sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
+            times = {
+                kind: sorted(ms for status, ms in answers if status == kind) for kind in (200, 429)
+            }
+            memory = sum(
+                one.memory_info().rss for one in (process, *process.children(recursive=True))
+            )
             entry = {
                 "times_sustained": rate,
                 "asked_per_second": rate * sustained,
@@ -291,7 +368,9 @@ def _percentile(values: list[float], share: float) -> float | None:
 
 def _show(results: dict[str, Any]) -> None:
     rounds = results["rounds"]
-    table = Table(title=f"{results['cores']} cores, medians of {len(rounds)} rounds", title_justify="left")
+    table = Table(
+        title=f"{results['cores']} cores, medians of {len(rounds)} rounds", title_justify="left"
+    )
     for header in (
         "",
         *(f"{n} connections: requests/s" for n in CONNECTIONS),
@@ -306,27 +385,46 @@ def _show(results: dict[str, Any]) -> None:
         p99 = f"{_median(rounds, name, str(CONNECTIONS[-1]), 'p99_ms'):,.0f} ms"
         times = [
             statistics.median(
-                each["linnet"][str(n)]["per_second"] / max(each[name][str(n)]["per_second"], 1e-9) for each in rounds
+                each["linnet"][str(n)]["per_second"] / max(each[name][str(n)]["per_second"], 1e-9)
+                for each in rounds
             )
             for n in CONNECTIONS
         ]
         table.add_row(name, *cells, p99, *(f"{one:.1f}x" for one in times))
     Console().print(table)
     shares = {
-        n: statistics.median(each["linnet"][str(n)]["per_second"] / each["engine"]["per_second"] for each in rounds)
+        n: statistics.median(
+            each["linnet"][str(n)]["per_second"] / each["engine"]["per_second"] for each in rounds
+        )
         for n in CONNECTIONS
     }
-    more = statistics.median(each["linnet"]["1"]["p50_ms"] - each["engine"]["p50_ms"] for each in rounds)
+    more = statistics.median(
+        each["linnet"]["1"]["p50_ms"] - each["engine"]["p50_ms"] for each in rounds
+    )
     lone = _median(rounds, "linnet", "1", "p50_ms")
     engine = statistics.median(each["engine"]["per_second"] for each in rounds)
     print(
         f"The engine in process, all texts in one list: {engine:,.0f} texts/s; over HTTP "
-        + ", ".join(f"{100 * share:.0f} % of it with {n} connections" for n, share in shares.items())
+        + ", ".join(
+            f"{100 * share:.0f} % of it with {n} connections" for n, share in shares.items()
+        )
         + "."
     )
-    print(f"One request alone: {lone:.2f} ms (p50), {more:+.2f} ms beside the engine's own. Plan: {results['plan']}.")
+    print(
+        f"One request alone: {lone:.2f} ms (p50), {more:+.2f} ms beside the engine's own. Plan: {results['plan']}."
+    )
     table = Table(title="At a fixed rate", title_justify="left")
-    for header in ("times", "sent", "answered", "shed", "failed", "answered p50", "p99", "shed p99", "resident"):
+    for header in (
+        "times",
+        "sent",
+        "answered",
+        "shed",
+        "failed",
+        "answered p50",
+        "p99",
+        "shed p99",
+        "resident",
+    ):
         table.add_column(header, justify="right")
     for row in results["open"]:
         numbers = [f"{row[key]:,}" for key in ("sent", "answered", "shed", "failed")]
@@ -334,7 +432,12 @@ def _show(results: dict[str, Any]) -> None:
             "" if row[key] is None else f"{row[key]:,.0f} ms"
             for key in ("answered_p50_ms", "answered_p99_ms", "shed_p99_ms")
         ]
-        table.add_row(f"{row['times_sustained']}", *numbers, *times, f"{row['resident_bytes'] / 2**20:,.0f} MiB")
+        table.add_row(
+            f"{row['times_sustained']}",
+            *numbers,
+            *times,
+            f"{row['resident_bytes'] / 2**20:,.0f} MiB",
+        )
     Console().print(table)
     times = results["open"][0]["answered_p99_ms"] / lone
     print(f"p99 at 0.7 is {times:.1f} times a request alone. The deadline is {DEADLINE:g} s.")

@@ -83,7 +83,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     sources = _sources(arguments)
     names = list(dict.fromkeys([PLAIN, *arguments.techniques]))
     pairs = [(name, seed) for seed in range(1, arguments.seeds + 1) for name in names]
-    missing = [pair for pair in pairs if not all(_made(arguments, *of, sources) for of in _gives(*pair))]
+    missing = [
+        pair for pair in pairs if not all(_made(arguments, *of, sources) for of in _gives(*pair))
+    ]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda pair: _ask(arguments, *pair, sources["precision"]), missing))
     results = _results(arguments, sources)
@@ -92,18 +94,41 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--splits", type=Path, required=True, metavar="DIR", help="what `linnet prepare` wrote")
-    parser.add_argument("--model", required=True, metavar="ENCODER", help="a folder in Hugging Face layout")
-    parser.add_argument("--techniques", nargs="+", choices=TECHNIQUES, default=list(TECHNIQUES), help="which (all)")
-    parser.add_argument("--seeds", type=_positive, default=3, metavar="N", help="runs of each (3)")
-    parser.add_argument("--rows", type=_positive, default=20_000, metavar="N", help="test rows to judge on (20,000)")
-    parser.add_argument(
-        "--jobs", type=_positive, default=1, metavar="N", help="runs at a time, which share the cores (1)"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", type=Path, default=Path("runs/techniques"), metavar="DIR", help="the run's folder")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
-    parser.add_argument("--bf16", default="auto", choices=("auto", "true", "false"), help="compute in bfloat16 (auto)")
+    parser.add_argument(
+        "--splits", type=Path, required=True, metavar="DIR", help="what `linnet prepare` wrote"
+    )
+    parser.add_argument(
+        "--model", required=True, metavar="ENCODER", help="a folder in Hugging Face layout"
+    )
+    parser.add_argument(
+        "--techniques", nargs="+", choices=TECHNIQUES, default=list(TECHNIQUES), help="which (all)"
+    )
+    parser.add_argument("--seeds", type=_positive, default=3, metavar="N", help="runs of each (3)")
+    parser.add_argument(
+        "--rows", type=_positive, default=20_000, metavar="N", help="test rows to judge on (20,000)"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="runs at a time, which share the cores (1)",
+    )
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/techniques"), metavar="DIR", help="the run's folder"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
+    parser.add_argument(
+        "--bf16",
+        default="auto",
+        choices=("auto", "true", "false"),
+        help="compute in bfloat16 (auto)",
+    )
     parser.add_argument("--one", nargs=2, metavar=("TECHNIQUE", "SEED"), help=argparse.SUPPRESS)
     return parser
 
@@ -123,7 +148,9 @@ def _sources(arguments: argparse.Namespace) -> dict[str, Any]:
         "encoder": encoder.identity() | {"name": encoder.folder.name},
         "num_threads": max(1, (os.cpu_count() or 1) // arguments.jobs),
         "max_length": load_config(None).model.max_length,
-        "precision": choose_precision(bf16, read_config(encoder).hidden_size, torch.device("cpu")).name,
+        "precision": choose_precision(
+            bf16, read_config(encoder).hidden_size, torch.device("cpu")
+        ).name,
         "rows": arguments.rows,
         "splits": {file.name: digest(file) for file in sorted(arguments.splits.glob("*.parquet"))},
     }
@@ -135,7 +162,9 @@ def _settings(name: str, seed: int) -> TrainConfig:
 
 def _identity(name: str, seed: int, sources: dict[str, Any]) -> dict[str, Any]:
     """All that a run's figures depend on but the code; a technique's numbers that are no settings are in its words."""
-    settings = _settings(PLAIN if name in MEANS else name, seed).model_dump(mode="json", exclude=NOT_IN_RESULT)
+    settings = _settings(PLAIN if name in MEANS else name, seed).model_dump(
+        mode="json", exclude=NOT_IN_RESULT
+    )
     return sources | {"technique": WORDS[name], "train": settings}
 
 
@@ -147,7 +176,16 @@ def _gives(name: str, seed: int) -> list[tuple[str, int]]:
 def _ask(arguments: argparse.Namespace, name: str, seed: int, precision: str) -> None:
     """Have a run made in a process of its own; it does not measure the precision anew, beside the others."""
     bf16 = str(precision == "bf16").lower()
-    told = ["--splits", arguments.splits, "--model", arguments.model, "--rows", arguments.rows, "--run", arguments.run]
+    told = [
+        "--splits",
+        arguments.splits,
+        "--model",
+        arguments.model,
+        "--rows",
+        arguments.rows,
+        "--run",
+        arguments.run,
+    ]
     told += ["--jobs", arguments.jobs, "--bf16", bf16, "--one", name, seed]
     done = subprocess.run([sys.executable, __file__, *map(str, told)])
     if done.returncode:
@@ -156,7 +194,9 @@ def _ask(arguments: argparse.Namespace, name: str, seed: int, precision: str) ->
         )
 
 
-def _made(arguments: argparse.Namespace, name: str, seed: int, sources: dict[str, Any]) -> dict[str, Any] | None:
+def _made(
+    arguments: argparse.Namespace, name: str, seed: int, sources: dict[str, Any]
+) -> dict[str, Any] | None:
     """What stands of a run."""
     file = arguments.run / f"{name}-{seed}.json"
     if not file.is_file():
@@ -209,8 +249,13 @@ def _accuracy(task: Classify, judged: Encoded) -> float:
     return float((task.logits(judged).argmax(axis=1) == judged.labels).mean())
 
 
-def _material(arguments: argparse.Namespace, sources: dict[str, Any], technique: Technique) -> Material:
-    encoder, dtype = find_encoder(arguments.model), torch.bfloat16 if sources["precision"] == "bf16" else torch.float32
+def _material(
+    arguments: argparse.Namespace, sources: dict[str, Any], technique: Technique
+) -> Material:
+    encoder, dtype = (
+        find_encoder(arguments.model),
+        torch.bfloat16 if sources["precision"] == "bf16" else torch.float32,
+    )
     tokenizer = encoder.tokenizer(sources["max_length"])
     splits = [read_split(arguments.splits, name) for name in ("train", "validation", "test")]
     test, rows = splits[2], slice(0, arguments.rows)
@@ -221,7 +266,9 @@ def _material(arguments: argparse.Namespace, sources: dict[str, Any], technique:
     more = [_mask(encoder)] if technique.before else []
     known = np.unique(np.concatenate([more, *(split.ids for split in encoded)])).astype(np.int64)
     learn, validate, judged = (split.within(known) for split in encoded)
-    return Material(encoder, tokenizer, dtype, learn, validate, judged, known, tuple(test.label_names))
+    return Material(
+        encoder, tokenizer, dtype, learn, validate, judged, known, tuple(test.label_names)
+    )
 
 
 def _loop(
@@ -243,7 +290,9 @@ def _loop(
 def _load(material: Material, settings: TrainConfig) -> Any:
     torch.manual_seed(settings.seed)
     rates = dropouts(settings)
-    model = load_classifier(material.encoder, material.label_names, material.tokenizer, dropouts=rates)
+    model = load_classifier(
+        material.encoder, material.label_names, material.tokenizer, dropouts=rates
+    )
     if not fits(model):
         raise UsageError("Expected an encoder that is trained without padding.")
     return model
@@ -260,9 +309,13 @@ def _first(material: Material, kind: type[Hidden], settings: TrainConfig) -> Loo
 
 def _mask(encoder: Encoder) -> int:
     """The id of the token that stands for a hidden word."""
-    found = tokenizers.Tokenizer.from_file(str(encoder.folder / "tokenizer.json")).token_to_id("[MASK]")
+    found = tokenizers.Tokenizer.from_file(str(encoder.folder / "tokenizer.json")).token_to_id(
+        "[MASK]"
+    )
     if found is None:
-        raise UsageError(f"Expected an encoder that has a token [MASK], but {encoder.name} has none.")
+        raise UsageError(
+            f"Expected an encoder that has a token [MASK], but {encoder.name} has none."
+        )
     return int(found)
 
 
@@ -270,7 +323,9 @@ def _take_encoder(model: Any, state: dict[str, torch.Tensor]) -> None:
     """Give a model another's encoder; its head stays."""
     prefix = f"{model.base_model_prefix}."
     own = {name: value for name, value in model.state_dict().items() if not name.startswith(prefix)}
-    model.load_state_dict({name: value for name, value in state.items() if name.startswith(prefix)} | own)
+    model.load_state_dict(
+        {name: value for name, value in state.items() if name.startswith(prefix)} | own
+    )
 
 
 def _results(arguments: argparse.Namespace, sources: dict[str, Any]) -> dict[str, Any]:
@@ -282,12 +337,23 @@ def _results(arguments: argparse.Namespace, sources: dict[str, Any]) -> dict[str
         if len(found) < len(runs):
             continue
         line: dict[str, Any] = {"technique": name, "words": WORDS[name]}
-        line |= {key: [run[key] for run in found] for key in ("accuracy", "seconds", "history", "lineage")}
+        line |= {
+            key: [run[key] for run in found]
+            for key in ("accuracy", "seconds", "history", "lineage")
+        }
         if name != PLAIN:
-            gains = [own - plain for own, plain in zip(line["accuracy"], lines[0]["accuracy"], strict=True)]
+            gains = [
+                own - plain
+                for own, plain in zip(line["accuracy"], lines[0]["accuracy"], strict=True)
+            ]
             line |= {"gains": gains, "gain": _interval(gains)}
         lines.append(line)
-    return sources | {"lines": lines, "recipe": RECIPE, "seeds": arguments.seeds, "confidence_level": LEVEL}
+    return sources | {
+        "lines": lines,
+        "recipe": RECIPE,
+        "seeds": arguments.seeds,
+        "confidence_level": LEVEL,
+    }
 
 
 def _interval(gains: list[float]) -> dict[str, float]:
@@ -302,14 +368,26 @@ def _interval(gains: list[float]) -> dict[str, float]:
 def _show(results: dict[str, Any]) -> None:
     title = f"{results['rows']:,} test rows, {results['seeds']} seeds, {results['precision']}"
     table = Table(title=title, title_justify="left")
-    for header in ("", "accuracy of each seed", "mean", "points gained", f"{LEVEL:.0%} interval", "time"):
+    for header in (
+        "",
+        "accuracy of each seed",
+        "mean",
+        "points gained",
+        f"{LEVEL:.0%} interval",
+        "time",
+    ):
         table.add_column(header, justify="right" if header else "left")
     plain = statistics.mean(results["lines"][0]["seconds"])
     for line in results["lines"]:
         each = " ".join(f"{100 * value:.2f}" for value in line["accuracy"])
         gain = {end: f"{100 * value:+.2f}" for end, value in line.get("gain", {}).items()}
         ends = f"{gain['low']} to {gain['high']}" if "low" in gain else ""
-        cells = (each, f"{100 * statistics.mean(line['accuracy']):.2f} %", gain.get("value", ""), ends)
+        cells = (
+            each,
+            f"{100 * statistics.mean(line['accuracy']):.2f} %",
+            gain.get("value", ""),
+            ends,
+        )
         table.add_row(line["words"], *cells, f"{statistics.mean(line['seconds']) / plain:.1f}x")
     Console().print(table)
 

@@ -75,32 +75,67 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings = {"data.source": arguments.data, "data.sample": SAMPLE, "data.noise_sample": 0}
         prepare(load_config(None, settings), splits)
         rounds = [
-            {name: _ask(arguments, splits, name, 0, arguments.steps) for name in NAMES} for _ in range(arguments.rounds)
+            {name: _ask(arguments, splits, name, 0, arguments.steps) for name in NAMES}
+            for _ in range(arguments.rounds)
         ]
         learnt = [
             {name: _ask(arguments, splits, name, seed + 1, 0) for name in ("trainer", "linnet")}
             for seed in range(arguments.accuracy)
         ]
-    asked = {"steps": arguments.steps, "cores": os.cpu_count(), "encoder": Path(arguments.model).name}
+    asked = {
+        "steps": arguments.steps,
+        "cores": os.cpu_count(),
+        "encoder": Path(arguments.model).name,
+    }
     results = asked | {"rounds": rounds, "learnt": learnt, "lineage": lineage()}
     write_text(arguments.out, canonical_json(results))
     _show(results)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", metavar="FILE", help="a labelled file")
-    parser.add_argument("--model", metavar="ENCODER", required=True, help="a folder in Hugging Face layout")
-    parser.add_argument("--steps", type=int, default=40, metavar="N", help="steps timed in each run (40)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each, in turns (3)")
-    parser.add_argument("--accuracy", type=int, default=0, metavar="N", help="also N seeds of one epoch, compared (0)")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
-    parser.add_argument("--one", nargs=4, metavar=("NAME", "SPLITS", "SEED", "STEPS"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--model", metavar="ENCODER", required=True, help="a folder in Hugging Face layout"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=40, metavar="N", help="steps timed in each run (40)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="runs of each, in turns (3)"
+    )
+    parser.add_argument(
+        "--accuracy",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also N seeds of one epoch, compared (0)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
+    parser.add_argument(
+        "--one", nargs=4, metavar=("NAME", "SPLITS", "SEED", "STEPS"), help=argparse.SUPPRESS
+    )
     return parser
 
 
-def _ask(arguments: argparse.Namespace, splits: Path, name: str, seed: int, steps: int) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--model", arguments.model, "--one", name, str(splits), str(seed), str(steps)]
+def _ask(
+    arguments: argparse.Namespace, splits: Path, name: str, seed: int, steps: int
+) -> dict[str, Any]:
+    command = [
+        sys.executable,
+        __file__,
+        "--model",
+        arguments.model,
+        "--one",
+        name,
+        str(splits),
+        str(seed),
+        str(steps),
+    ]
     # Of what was compiled before nothing is taken over: a run that was stopped leaves libraries cut short.
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(splits.parent / "compiled")}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
@@ -127,7 +162,9 @@ def _model(encoder: str, seed: int) -> Any:
     """With a seed the encoder's weights and a new head; without one random weights of base size."""
     torch.manual_seed(seed)
     if seed:
-        return AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2, dtype=torch.float32)
+        return AutoModelForSequenceClassification.from_pretrained(
+            encoder, num_labels=2, dtype=torch.float32
+        )
     return AutoModelForSequenceClassification.from_config(DistilBertConfig())
 
 
@@ -157,8 +194,16 @@ def _linnet(splits: Path, encoder: str, seed: int, steps: int) -> dict[str, Any]
             / statistics.median(np.diff(moments[WARM_UP:]))
             / max(peak, _peak(precision.dtype))
         )
-        return {"step": float(np.mean(np.diff(moments[WARM_UP:]))), "share_of_peak": share, "precision": precision.name}
-    learnt = {"loss": epoch.train_loss, "accuracy": epoch.eval_accuracy, "seconds": moments[-1] - moments[0]}
+        return {
+            "step": float(np.mean(np.diff(moments[WARM_UP:]))),
+            "share_of_peak": share,
+            "precision": precision.name,
+        }
+    learnt = {
+        "loss": epoch.train_loss,
+        "accuracy": epoch.eval_accuracy,
+        "seconds": moments[-1] - moments[0],
+    }
     return learnt | {"precision": precision.name}
 
 
@@ -173,14 +218,21 @@ def _peak(dtype: torch.dtype) -> float:
     return 2 * 512 * 768 * 3072 / best
 
 
-def _trainer(splits: Path, encoder: str, model: Any, seed: int, steps: int, flags: dict[str, Any]) -> dict[str, Any]:
+def _trainer(
+    splits: Path, encoder: str, model: Any, seed: int, steps: int, flags: dict[str, Any]
+) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(encoder)
 
     def rows(name: str) -> list[dict[str, Any]]:
         split = read_split(splits, name)
         encodings = tokenizer(split.texts, truncation=True, max_length=128)
-        fields = zip(encodings["input_ids"], encodings["attention_mask"], split.labels.tolist(), strict=True)
-        return [{"input_ids": ids, "attention_mask": mask, "labels": label} for ids, mask, label in fields]
+        fields = zip(
+            encodings["input_ids"], encodings["attention_mask"], split.labels.tolist(), strict=True
+        )
+        return [
+            {"input_ids": ids, "attention_mask": mask, "labels": label}
+            for ids, mask, label in fields
+        ]
 
     moments: list[float] = []
 
@@ -211,14 +263,20 @@ def _trainer(splits: Path, encoder: str, model: Any, seed: int, steps: int, flag
             data_collator=DataCollatorWithPadding(tokenizer),
             train_dataset=rows("train"),
             eval_dataset=rows("validation"),
-            compute_metrics=lambda p: {"accuracy": float((p.predictions.argmax(-1) == p.label_ids).mean())},
+            compute_metrics=lambda p: {
+                "accuracy": float((p.predictions.argmax(-1) == p.label_ids).mean())
+            },
             callbacks=[Clock()],
         )
         loss = trainer.train().training_loss
         if steps:
             precision = "bf16" if settings.bf16 else "fp32"
             return {"step": float(np.mean(np.diff(moments[WARM_UP - 1 :]))), "precision": precision}
-        return {"loss": loss, "accuracy": trainer.evaluate()["eval_accuracy"], "seconds": moments[-1] - moments[0]}
+        return {
+            "loss": loss,
+            "accuracy": trainer.evaluate()["eval_accuracy"],
+            "seconds": moments[-1] - moments[0],
+        }
 
 
 def _show(results: dict[str, Any]) -> None:

@@ -41,10 +41,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     arguments = _parser().parse_args(argv)
     run: Path = arguments.run
-    asked = {"data.source": arguments.data, "model.name_or_path": arguments.model, "run.name": "tune"}
-    numbers = [f"data.sample={arguments.sample}", f"data.test_size={arguments.rows}", "data.noise_sample=0"]
+    asked = {
+        "data.source": arguments.data,
+        "model.name_or_path": arguments.model,
+        "run.name": "tune",
+    }
+    numbers = [
+        f"data.sample={arguments.sample}",
+        f"data.test_size={arguments.rows}",
+        "data.noise_sample=0",
+    ]
     named = [f"{name}={json.dumps(value)}" for name, value in asked.items()]
-    config = load_config(None, [*named, *numbers, f"tune.n_trials={arguments.trials}", *arguments.set])
+    config = load_config(
+        None, [*named, *numbers, f"tune.n_trials={arguments.trials}", *arguments.set]
+    )
     if not (run / "splits").is_dir():
         prepare(config, run / "splits")
     started = time.perf_counter()
@@ -63,20 +73,37 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", metavar="FILE", required=True, help="labelled file, such as TREC.train")
-    parser.add_argument("--model", metavar="ENCODER", required=True, help="a model hub id or a folder")
-    parser.add_argument("--sample", type=int, default=SAMPLE, help=f"rows to train and validate on ({SAMPLE:,})")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", metavar="FILE", required=True, help="labelled file, such as TREC.train"
+    )
+    parser.add_argument(
+        "--model", metavar="ENCODER", required=True, help="a model hub id or a folder"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=SAMPLE, help=f"rows to train and validate on ({SAMPLE:,})"
+    )
     parser.add_argument("--rows", type=int, default=ROWS, help=f"other rows to judge on ({ROWS:,})")
     parser.add_argument("--trials", type=int, default=TRIALS, help=f"of the study ({TRIALS})")
-    parser.add_argument("--run", type=Path, default=Path("runs/tune"), metavar="DIR", help="the run's folder")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting")
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/tune"), metavar="DIR", help="the run's folder"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="FILE", help="the figures, as JSON"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting"
+    )
     return parser
 
 
 def _tell(trial: dict[str, Any]) -> None:
-    print(f"trial {trial['number']} {trial['state']} {trial['value']} {trial['parameters']}", flush=True)
+    print(
+        f"trial {trial['number']} {trial['state']} {trial['value']} {trial['parameters']}",
+        flush=True,
+    )
 
 
 def _right(config: Config, seed: int, test: Split, run: Path, name: str) -> NDArray[np.bool_]:
@@ -100,13 +127,19 @@ def _results(
     by_row = right["best"].mean(axis=0) - right["default"].mean(axis=0)
     pairs = zip(right["best"], right["default"], strict=True)
     return {
-        "study": {key: study[key] for key in ("metric", "rows", "states", "default", "best", "gain", "trials")},
+        "study": {
+            key: study[key]
+            for key in ("metric", "rows", "states", "default", "best", "gain", "trials")
+        },
         "seconds": searched,
         "seeds": list(SEEDS),
         "test_rows": len(by_row),
         "test_accuracy": {name: some.mean(axis=1).tolist() for name, some in right.items()},
         "difference": asdict(bootstrap_mean(by_row, level, resamples, config.evaluate.seed)),
-        "by_seed": [asdict(paired_difference(Agreement.count(best, default), level)) for best, default in pairs],
+        "by_seed": [
+            asdict(paired_difference(Agreement.count(best, default), level))
+            for best, default in pairs
+        ],
         "confidence_level": level,
         "data": Path(config.data.source).name,
         "encoder": Path(config.model.name_or_path).name,
@@ -122,17 +155,26 @@ def _show(results: dict[str, Any]) -> None:
         f"{sum(study['states'].values())} trials on {study['rows']['validation']:,} validation rows"
     )
     table = Table(title=title, title_justify="left")
-    for header in ("recipe", "validation, in the study", f"test, {results['test_rows']:,} rows", "its seeds"):
+    for header in (
+        "recipe",
+        "validation, in the study",
+        f"test, {results['test_rows']:,} rows",
+        "its seeds",
+    ):
         table.add_column(header, justify="left" if header == "recipe" else "right")
     validation = {"default": study["default"], "best": study["best"]["value"]}
     for name, title in (("default", "as it is"), ("best", f"trial {study['best']['number']}")):
         seeds = results["test_accuracy"][name]
         each = ", ".join(f"{100 * value:.2f}" for value in seeds)
-        table.add_row(title, f"{100 * validation[name]:.2f} %", f"{100 * np.mean(seeds):.2f} %", each)
+        table.add_row(
+            title, f"{100 * validation[name]:.2f} %", f"{100 * np.mean(seeds):.2f} %", each
+        )
     Console().print(table)
     difference = results["difference"]
     low, high = 100 * difference["low"], 100 * difference["high"]
-    print(f"Better by {100 * difference['value']:+.2f} points on the test rows ({low:+.2f} to {high:+.2f}).")
+    print(
+        f"Better by {100 * difference['value']:+.2f} points on the test rows ({low:+.2f} to {high:+.2f})."
+    )
     print(f"Found: {study['best']['parameters']}")
 
 

@@ -26,7 +26,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE, IGNORED = ROOT / "deploy" / "Dockerfile", ROOT / ".dockerignore"
-FOLDERS = re.compile(r"(?<![\w/.])/(build|opt/linnet|data|bundle)(?![\w-])")  # of the image, which lie elsewhere here
+FOLDERS = re.compile(
+    r"(?<![\w/.])/(build|opt/linnet|data|bundle)(?![\w-])"
+)  # of the image, which lie elsewhere here
 TEXT = "what a lovely day"
 SECONDS = 120  # to start, and to stop
 
@@ -42,7 +44,9 @@ class Instruction:
 
 def instructions(text: str) -> list[Instruction]:
     """The instructions of a Dockerfile, with continued lines joined."""
-    lines = "\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    lines = "\n".join(
+        line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    )
     found: list[Instruction] = []
     stage = -1
     for line in re.sub(r"\\\n\s*", "", lines).splitlines():
@@ -65,7 +69,9 @@ def let_in() -> list[str]:
     rules = [line for line in IGNORED.read_text().splitlines() if line and not line.startswith("#")]
     inside = [rule[1:] for rule in rules if rule.startswith("!")]
     if rules != ["*", *(f"!{name}" for name in inside), "**/__pycache__"]:
-        sys.exit(f"Expected .dockerignore to shut out all, let names in, and shut out caches; got {rules}.")
+        sys.exit(
+            f"Expected .dockerignore to shut out all, let names in, and shut out caches; got {rules}."
+        )
     return inside
 
 
@@ -74,7 +80,12 @@ def base_python(root: Path) -> Path:
     prefix = Path(sys.base_prefix)
     if all(folder.stat().st_mode & 0o001 for folder in [prefix, *prefix.parents]):
         return Path(sys.executable)
-    shutil.copytree(prefix, root / "python", symlinks=True, ignore=shutil.ignore_patterns("test", "site-packages"))
+    shutil.copytree(
+        prefix,
+        root / "python",
+        symlinks=True,
+        ignore=shutil.ignore_patterns("test", "site-packages"),
+    )
     return root / "python" / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -88,10 +99,18 @@ class Image:
     def __init__(self, root: Path):
         self.root, self.place = root, root
         subprocess.run([base_python(root), "-m", "venv", root / "base"], check=True)
-        self.environment = {"PATH": f"{root}/base/bin:/usr/bin:/bin", "HOME": str(root), "EXTRAS": ""}
-        self.environment["LD_LIBRARY_PATH"] = f"{root}/python/lib"  # a copied Python would look where it was built
+        self.environment = {
+            "PATH": f"{root}/base/bin:/usr/bin:/bin",
+            "HOME": str(root),
+            "EXTRAS": "",
+        }
+        self.environment["LD_LIBRARY_PATH"] = (
+            f"{root}/python/lib"  # a copied Python would look where it was built
+        )
         # How the package index is reached is the builder's affair, as it is in a real build.
-        self.environment |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
+        self.environment |= {
+            name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))
+        }
         self.user: int | None = None
 
     def moved(self, text: str) -> str:
@@ -108,7 +127,12 @@ class Image:
                 self._copy(line.rest.split())
             case "RUN":
                 print(f"RUN {line.rest}", flush=True)
-                subprocess.run(["sh", "-c", self.moved(line.rest)], cwd=self.place, env=self.environment, check=True)
+                subprocess.run(
+                    ["sh", "-c", self.moved(line.rest)],
+                    cwd=self.place,
+                    env=self.environment,
+                    check=True,
+                )
             case "ENV":
                 for name, value in re.findall(r'(\w+)="([^"]*)"', self.moved(line.rest)):
                     self.environment[name] = value.replace("$PATH", self.environment["PATH"])
@@ -122,22 +146,35 @@ class Image:
                 sys.exit(f"COPY {source}: .dockerignore does not let it into the build.")
             if (ROOT / source).is_dir():
                 ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(ROOT / source, self.place / target, ignore=ignore, dirs_exist_ok=True)
+                shutil.copytree(
+                    ROOT / source, self.place / target, ignore=ignore, dirs_exist_ok=True
+                )
             else:
                 shutil.copyfile(ROOT / source, self.place / target / source)
 
     def start(self, words: list[str], **options: object) -> "subprocess.Popen[str]":
         """Run a command as the image does."""
-        environment = self.environment | {"PATH": self.environment["PATH"].replace(f"{self.root}/base/bin:", "")}
-        as_user = {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
+        environment = self.environment | {
+            "PATH": self.environment["PATH"].replace(f"{self.root}/base/bin:", "")
+        }
+        as_user = (
+            {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
+        )
         return subprocess.Popen(
-            [self.moved(word) for word in words], cwd=self.place, env=environment, text=True, **as_user, **options
+            [self.moved(word) for word in words],
+            cwd=self.place,
+            env=environment,
+            text=True,
+            **as_user,
+            **options,
         )
 
 
 def main() -> None:
     """Build, look, serve, ask, stop."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("bundle", type=Path, help="what to serve")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="linnet-image-") as folder:
@@ -155,7 +192,9 @@ def main() -> None:
 def report(installed: Path) -> None:
     """Print what is installed, the largest first."""
     packages = next(installed.glob("lib/python*/site-packages"))
-    sizes = {entry.name: size_of(entry) for entry in packages.iterdir() if entry.suffix != ".dist-info"}
+    sizes = {
+        entry.name: size_of(entry) for entry in packages.iterdir() if entry.suffix != ".dist-info"
+    }
     names = sorted(entry.name.removesuffix(".dist-info") for entry in packages.glob("*.dist-info"))
     print(f"\n{len(names)} packages: {', '.join(names)}")
     for name, size in sorted(sizes.items(), key=lambda pair: -pair[1])[:8]:
@@ -176,7 +215,9 @@ def serve(image: Image, found: list[Instruction]) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     entry = words_of(found, "ENTRYPOINT")
-    made = image.start([*entry, "keys", "add", "probe", "--scopes", "predict"], stdout=subprocess.PIPE)
+    made = image.start(
+        [*entry, "keys", "add", "probe", "--scopes", "predict"], stdout=subprocess.PIPE
+    )
     key = made.communicate(timeout=SECONDS)[0].partition("\n")[0]
     if made.returncode != 0:
         sys.exit(f"`linnet keys add` ended with {made.returncode}; expected 0.")
@@ -186,9 +227,14 @@ def serve(image: Image, found: list[Instruction]) -> None:
     try:
         image.environment["SAGEMAKER_BIND_TO_PORT"] = str(port)  # which the health check asks for
         deadline = time.monotonic() + SECONDS
-        while image.start(words_of(found, "HEALTHCHECK"), stderr=subprocess.DEVNULL).wait(SECONDS) != 0:
+        while (
+            image.start(words_of(found, "HEALTHCHECK"), stderr=subprocess.DEVNULL).wait(SECONDS)
+            != 0
+        ):
             if server.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"The service was not healthy within {SECONDS} s; it ended with {server.poll()}.")
+                sys.exit(
+                    f"The service was not healthy within {SECONDS} s; it ended with {server.poll()}."
+                )
             time.sleep(0.5)
         print("The health check finds it healthy.")
         body = json.dumps({"texts": [TEXT]}).encode()

@@ -46,13 +46,24 @@ ALPHABET_SIZE = 160
 WARMUP_STEPS = 100
 DECAY = 0.2  # share of the steps, at the end, over which the learning rate falls to 0
 MAX_GRAD_NORM = 1.0
-DROPOUT = {"dropout": 0.1, "attention_dropout": 0.1}  # for fine-tuning; there is none here, as no text comes twice
+DROPOUT = {
+    "dropout": 0.1,
+    "attention_dropout": 0.1,
+}  # for fine-tuning; there is none here, as no text comes twice
 AT_ONCE = 50_000
 PARTS = "words", "first", "text"  # of the loss
 CARD = Path(__file__).with_name("linnet_mini.md")
 ENCODER_FILES = "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
 # Arguments that have to be the same for a run to be gone on with.
-OF_THE_RUN = "layers", "vocabulary_size", "vocabulary_texts", "batch_size", "learning_rate", "weight_decay", "seed"
+OF_THE_RUN = (
+    "layers",
+    "vocabulary_size",
+    "vocabulary_texts",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "seed",
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -64,7 +75,9 @@ def main(argv: list[str] | None = None) -> None:
     print(json.dumps(counts), flush=True)
     tokenizer = arguments.out / "tokenizer.json"
     if not tokenizer.is_file():
-        learnt = learn_tokenizer(texts[: arguments.vocabulary_texts], arguments.vocabulary_size, ALPHABET_SIZE)
+        learnt = learn_tokenizer(
+            texts[: arguments.vocabulary_texts], arguments.vocabulary_size, ALPHABET_SIZE
+        )
         save_tokenizer(learnt, POSITIONS, arguments.out)
     run = Run(arguments, tokenizer, counts)
     run.restore()
@@ -80,18 +93,47 @@ def main(argv: list[str] | None = None) -> None:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
-    add("--splits", type=Path, required=True, help="a folder of `linnet prepare`; its train split is the corpus")
-    add("--exclude", type=Path, nargs="*", default=[], help="more such folders, whose held-out texts are left out too")
-    add("--teacher", type=Path, required=True, help="a DistilBERT with an uncased WordPiece vocabulary, a folder")
+    add(
+        "--splits",
+        type=Path,
+        required=True,
+        help="a folder of `linnet prepare`; its train split is the corpus",
+    )
+    add(
+        "--exclude",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="more such folders, whose held-out texts are left out too",
+    )
+    add(
+        "--teacher",
+        type=Path,
+        required=True,
+        help="a DistilBERT with an uncased WordPiece vocabulary, a folder",
+    )
     add("--about-teacher", required=True, metavar="NAME", help="its name and licence, for the card")
     add("--out", type=Path, required=True, help="where states and the encoder are written")
     add("--steps", type=int, default=8000)
     add("--batch-size", type=int, default=32, help="texts in a step")
-    add("--layers", type=int, nargs="+", default=[1, 3, 5], help="the teacher's layers that the student begins with")
+    add(
+        "--layers",
+        type=int,
+        nargs="+",
+        default=[1, 3, 5],
+        help="the teacher's layers that the student begins with",
+    )
     add("--vocabulary-size", type=int, default=6400)
-    add("--vocabulary-texts", type=int, default=200_000, help="texts that the vocabulary is learnt from")
+    add(
+        "--vocabulary-texts",
+        type=int,
+        default=200_000,
+        help="texts that the vocabulary is learnt from",
+    )
     add("--learning-rate", type=float, default=5e-4)
     add("--weight-decay", type=float, default=0.01)
     add("--save-steps", type=int, default=250)
@@ -118,7 +160,11 @@ def corpus(splits: Path, others: list[Path], seed: int) -> tuple[list[str], dict
 
 def keys(texts: list[str]) -> list[str]:
     """What `linnet prepare` compares texts by."""
-    return [key for start in range(0, len(texts), AT_ONCE) for key in normalised(texts[start : start + AT_ONCE])]
+    return [
+        key
+        for start in range(0, len(texts), AT_ONCE)
+        for key in normalised(texts[start : start + AT_ONCE])
+    ]
 
 
 @dataclass(frozen=True)
@@ -179,7 +225,9 @@ def losses(states: torch.Tensor, own: Tokens, target: torch.Tensor, other: Token
             f"The student's tokenizer finds {own.word_count} words where the teacher's finds {other.word_count}. "
             "Expected a teacher with the tokenizer of BERT's uncased models."
         )
-    words = distance(*(means(*part, own.word_count) for part in ((states, own.words), (target, other.words))))
+    words = distance(
+        *(means(*part, own.word_count) for part in ((states, own.words), (target, other.words)))
+    )
     first = distance(states[own.layout.starts], target[other.layout.starts])
     texts = len(own.layout.lengths)
     pooled = (means(*part, texts) for part in ((states, own.texts), (target, other.texts)))
@@ -194,7 +242,9 @@ class Run:
         self.cut, self.before, self.started = 0, 0.0, time.process_time()
         self.tokenizers = [cut(path) for path in (tokenizer, arguments.teacher / "tokenizer.json")]
         with quiet():
-            teacher = DistilBertForSequenceClassification.from_pretrained(arguments.teacher, dtype=torch.float32)
+            teacher = DistilBertForSequenceClassification.from_pretrained(
+                arguments.teacher, dtype=torch.float32
+            )
         student = begin(teacher.distilbert, *self.tokenizers, arguments.layers)
         self.precision = choose_precision("auto", student.config.dim, self.where)
         self.student, self.teacher = (self._packed(model) for model in (student, teacher))
@@ -209,7 +259,9 @@ class Run:
 
     def _packed(self, model: Any) -> Packed:
         model.to(self.where)
-        return Packed(model, self.precision.dtype, np.arange(model.config.vocab_size), self.arguments.seed)
+        return Packed(
+            model, self.precision.dtype, np.arange(model.config.vocab_size), self.arguments.seed
+        )
 
     def learn(self, texts: list[str]) -> None:
         """One step from these texts."""
@@ -224,7 +276,9 @@ class Run:
         parts.sum().backward()
         norm = self.student.weights.norm()
         if not torch.isfinite(parts.sum() + norm):
-            raise SystemExit(f"At step {self.step + 1} the loss is {parts.tolist()}: lower --learning-rate.")
+            raise SystemExit(
+                f"At step {self.step + 1} the loss is {parts.tolist()}: lower --learning-rate."
+            )
         self.optimizer.step(self._rate(), torch.clamp(norm / MAX_GRAD_NORM, min=1.0))
         self.losses.append(parts.detach())
         self.step += 1
@@ -238,7 +292,9 @@ class Run:
         """Up in `WARMUP_STEPS`, level, and down to 0 over the last `DECAY` of all."""
         steps = self.arguments.steps
         falling = (steps - self.step) / max(DECAY * steps, 1)
-        return float(self.arguments.learning_rate * min(1.0, (self.step + 1) / WARMUP_STEPS, falling))
+        return float(
+            self.arguments.learning_rate * min(1.0, (self.step + 1) / WARMUP_STEPS, falling)
+        )
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         buffers = zip(self.student.weights.buffers, self.optimizer.moments, strict=True)
@@ -258,10 +314,20 @@ class Run:
         print(json.dumps(self.history[-1]), flush=True)
         with whole_directory(self.arguments.out / "encoder") as folder:
             self._write_encoder(folder)
-        state = {"settings": self.settings, "steps": self.arguments.steps, "step": self.step, "cut": self.cut}
-        with whole_directory(self.arguments.out / "state") as folder:  # last: what it says is done is done
+        state = {
+            "settings": self.settings,
+            "steps": self.arguments.steps,
+            "step": self.step,
+            "cut": self.cut,
+        }
+        with whole_directory(
+            self.arguments.out / "state"
+        ) as folder:  # last: what it says is done is done
             save_file(self._tensors(), folder / "state.safetensors")
-            write_text(folder / "state.json", canonical_json(state | {"seconds": seconds, "history": self.history}))
+            write_text(
+                folder / "state.json",
+                canonical_json(state | {"seconds": seconds, "history": self.history}),
+            )
 
     def restore(self) -> None:
         """Go on after the last state, if there is one."""
@@ -274,7 +340,9 @@ class Run:
                 f"{folder} is of a run with {state['settings']}, not {self.settings}: choose another --out."
             )
         if state["steps"] != self.arguments.steps and state["step"] > (1 - DECAY) * state["steps"]:
-            raise SystemExit(f"In {folder} the learning rate is falling to 0 at step {state['steps']}: keep --steps.")
+            raise SystemExit(
+                f"In {folder} the learning rate is falling to 0 at step {state['steps']}: keep --steps."
+            )
         found = load_file(folder / "state.safetensors")
         for name, value in self._tensors().items():
             value.copy_(found[name])
@@ -286,7 +354,11 @@ class Run:
     def _write_encoder(self, folder: Path) -> None:
         prefix = "distilbert."
         state = self.student.weights.state_dict().items()
-        weights = {name.removeprefix(prefix): value.half().cpu() for name, value in state if name.startswith(prefix)}
+        weights = {
+            name.removeprefix(prefix): value.half().cpu()
+            for name, value in state
+            if name.startswith(prefix)
+        }
         parameters = sum(map(torch.Tensor.numel, weights.values()))
         config = DistilBertConfig(**self.student.model.config.to_dict() | DROPOUT)
         with torch.device("meta"):
@@ -295,14 +367,18 @@ class Run:
             model.save_pretrained(folder, state_dict=weights)
         (folder / "model.safetensors").chmod(0o644)
         save_tokenizer(self.tokenizers[0], POSITIONS, folder)
-        write_text(folder / mini.DIGESTS, canonical_json({name: digest(folder / name) for name in ENCODER_FILES}))
+        write_text(
+            folder / mini.DIGESTS,
+            canonical_json({name: digest(folder / name) for name in ENCODER_FILES}),
+        )
         size = sum(file.stat().st_size for file in folder.iterdir())
         write_text(folder / "README.md", self._card(parameters, size))
 
     def _card(self, parameters: int, size: int) -> str:
         arguments, last = self.arguments, self.history[-1]
         rows = [
-            f"| {row['step']:,} | " + " | ".join(f"{row[part]:.3f}" for part in PARTS) + " |" for row in self.history
+            f"| {row['step']:,} | " + " | ".join(f"{row[part]:.3f}" for part in PARTS) + " |"
+            for row in self.history
         ]
         return CARD.read_text(encoding="utf-8").format(
             **vars(arguments),
@@ -349,13 +425,17 @@ def begin(teacher: Any, own: Tokenizer, other: Tokenizer, layers: list[int]) -> 
     model = DistilBertForSequenceClassification(DistilBertConfig(**settings))
     student = model.distilbert
     for place, layer in enumerate(layers):
-        student.transformer.layer[place].load_state_dict(teacher.transformer.layer[layer].state_dict())
+        student.transformer.layer[place].load_state_dict(
+            teacher.transformer.layer[layer].state_dict()
+        )
     parts, former = student.embeddings, teacher.embeddings
     parts.LayerNorm.load_state_dict(former.LayerNorm.state_dict())
     with torch.no_grad():
         parts.position_embeddings.weight.copy_(former.position_embeddings.weight[:POSITIONS])
         for piece, number in own.get_vocab().items():
-            parts.word_embeddings.weight[number] = former.word_embeddings.weight[known_as(piece, other)].mean(0)
+            parts.word_embeddings.weight[number] = former.word_embeddings.weight[
+                known_as(piece, other)
+            ].mean(0)
     return model
 
 

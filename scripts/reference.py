@@ -33,7 +33,13 @@ def settings() -> str:
     for line in source.splitlines():
         if header := re.fullmatch(r"\[(\w+)\]", line):
             section, comment = header[1], []
-            lines += ["", f"### `[{section}]`", "", "| setting | default | meaning |", "|---|---|---|"]
+            lines += [
+                "",
+                f"### `[{section}]`",
+                "",
+                "| setting | default | meaning |",
+                "|---|---|---|",
+            ]
         elif line.startswith("#"):
             comment.append(line.lstrip("# "))
         elif setting := re.match(r"(\w+) = (.*)", line):
@@ -53,13 +59,17 @@ def commands() -> str:
         lines += ["| argument | meaning |", "|---|---|"]
         for action in command._actions:
             flags = ", ".join(action.option_strings) or action.dest.upper()
-            metavar = " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar
+            metavar = (
+                " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar
+            )
             value = f" {metavar}" if action.option_strings and metavar else ""
             lines.append(f"| `{flags}{value}` | {action.help} |")
     return "\n".join(lines)
 
 
-def _subcommands(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+def _subcommands(
+    name: str, parser: argparse.ArgumentParser
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for part, command in action.choices.items():
@@ -83,7 +93,9 @@ def scopes() -> str:
     lines = ["| scope | opens |", "|---|---|"]
     needed = NEEDED | {f"{start}...": scope for start, scope in NEEDED_BELOW.items()}
     for scope in SCOPES:
-        lines.append(f"| `{scope}` | {', '.join(f'`{path}`' for path, needs in needed.items() if needs == scope)} |")
+        lines.append(
+            f"| `{scope}` | {', '.join(f'`{path}`' for path, needs in needed.items() if needs == scope)} |"
+        )
     lines.append(f"| no key | {', '.join(f'`{path}`' for path in FREE)} |")
     return "\n".join(lines)
 
@@ -110,7 +122,9 @@ def exceptions() -> str:
     for name, error in vars(errors).items():
         if isinstance(error, type) and issubclass(error, errors.LinnetError):
             when = (error.__doc__ or "").strip().splitlines()[0]
-            lines.append(f"| `{name}` | `{error.code}` | {error.exit_code} | {error.http_status} | {when} |")
+            lines.append(
+                f"| `{name}` | `{error.code}` | {error.exit_code} | {error.http_status} | {when} |"
+            )
     return "\n".join(lines)
 
 
@@ -128,7 +142,9 @@ def filled(text: str) -> str:
 def main() -> None:
     """Write or check."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is behind")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 where a file is behind"
+    )
     arguments = parser.parse_args()
     described = json.dumps(openapi(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     wanted = {REFERENCE: filled(REFERENCE.read_text(encoding="utf-8")), OPENAPI: described}

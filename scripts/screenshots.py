@@ -20,13 +20,19 @@ LARGEST = 150_000  # bytes
 PICTURES = {
     "page-light": {"viewport": {"width": 900, "height": 1000}, "color_scheme": "light"},
     "page-dark": {"viewport": {"width": 900, "height": 1000}, "color_scheme": "dark"},
-    "page-phone": {"viewport": {"width": 360, "height": 780}, "color_scheme": "light", "device_scale_factor": 2},
+    "page-phone": {
+        "viewport": {"width": 360, "height": 780},
+        "color_scheme": "light",
+        "device_scale_factor": 2,
+    },
 }
 
 
 def main() -> None:
     """Take them all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("url", help="where the service listens")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="the folder")
     arguments = parser.parse_args()
@@ -68,7 +74,9 @@ def compressed(png: bytes) -> bytes:
         buffer, "PNG", optimize=True
     )
     if len(buffer.getvalue()) > LARGEST:
-        sys.exit(f"Expected a picture of at most {LARGEST:,} bytes, got {len(buffer.getvalue()):,}.")
+        sys.exit(
+            f"Expected a picture of at most {LARGEST:,} bytes, got {len(buffer.getvalue()):,}."
+        )
     return buffer.getvalue()
 
 

@@ -18,13 +18,19 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches out
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models gain nothing from threads, and threads fight over few cores
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # tiny models gain nothing from threads, and threads fight over few cores
 
 Once = Callable[[str, Callable[[Path], Any]], Path]
 
 WORDS = "good bad day film love hate the a is was not very so my i it this and rain sun".split()
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-LETTERS = [letter for plain in "abcdefghijklmnopqrstuvwxyz0123456789!?.,'@#:;/()-" for letter in (plain, f"##{plain}")]
+LETTERS = [
+    letter
+    for plain in "abcdefghijklmnopqrstuvwxyz0123456789!?.,'@#:;/()-"
+    for letter in (plain, f"##{plain}")
+]
 VOCABULARY = SPECIAL + WORDS + LETTERS
 
 
@@ -41,7 +47,12 @@ def write_tokenizer(directory: Path) -> None:
     )
     tokenizer.save(str(directory / "tokenizer.json"))
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64, **names, "mask_token": "[MASK]"}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": 64,
+        **names,
+        "mask_token": "[MASK]",
+    }
     (directory / "tokenizer_config.json").write_text(json.dumps(config))
 
 
@@ -51,14 +62,23 @@ def make_rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
     rows = []
     for number in range(count):
         positive = draw.random() < 0.5
-        lean = ("good", "love", "sun") if positive != (draw.random() < 0.05) else ("bad", "hate", "rain")
-        words = [draw.choice(WORDS) for _ in range(draw.randint(2, 12))] + [draw.choice(lean), draw.choice(lean)]
+        lean = (
+            ("good", "love", "sun")
+            if positive != (draw.random() < 0.05)
+            else ("bad", "hate", "rain")
+        )
+        words = [draw.choice(WORDS) for _ in range(draw.randint(2, 12))] + [
+            draw.choice(lean),
+            draw.choice(lean),
+        ]
         draw.shuffle(words)
         rows.append((" ".join([*words, str(number)]), "positive" if positive else "negative"))
     return rows
 
 
-def write_csv(path: Path, rows: list[tuple[str, str]], header: tuple[str, str] = ("text", "label")) -> Path:
+def write_csv(
+    path: Path, rows: list[tuple[str, str]], header: tuple[str, str] = ("text", "label")
+) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([header, *rows])
     return path
@@ -75,7 +95,10 @@ def files_of_at_most() -> Callable[[int], AbstractContextManager[None]]:
 
     @contextmanager
     def limited(size: int) -> Iterator[None]:
-        former, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        former, handler = (
+            resource.getrlimit(resource.RLIMIT_FSIZE),
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+        )
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
         try:
             yield
@@ -125,7 +148,13 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     size = len(dict.fromkeys(VOCABULARY))
     config = DistilBertConfig(
-        vocab_size=size, dim=16, n_layers=1, n_heads=2, hidden_dim=32, max_position_embeddings=64, pad_token_id=0
+        vocab_size=size,
+        dim=16,
+        n_layers=1,
+        n_heads=2,
+        hidden_dim=32,
+        max_position_embeddings=64,
+        pad_token_id=0,
     )
     DistilBertModel(config).save_pretrained(directory)
     return directory
@@ -178,7 +207,12 @@ def splits(labelled_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return directory
 
 
-TONES = {"praise": ("good", "love"), "blame": ("bad", "hate"), "weather": ("sun", "rain"), "film": ("film",)}
+TONES = {
+    "praise": ("good", "love"),
+    "blame": ("bad", "hate"),
+    "weather": ("sun", "rain"),
+    "film": ("film",),
+}
 
 
 def make_tones(count: int, seed: int = 0) -> list[tuple[str, list[int]]]:
@@ -190,7 +224,9 @@ def make_tones(count: int, seed: int = 0) -> list[tuple[str, list[int]]]:
         words = [draw.choice(filler) for _ in range(draw.randint(2, 8))]
         ids = [k for k, share in enumerate((0.5, 0.4, 0.3, 0.08)) if draw.random() < share]
         words += [
-            draw.choice(choice) for k, choice in enumerate(TONES.values()) if (k in ids) != (draw.random() < 0.03)
+            draw.choice(choice)
+            for k, choice in enumerate(TONES.values())
+            if (k in ids) != (draw.random() < 0.03)
         ]
         draw.shuffle(words)
         rows.append((" ".join([*words, str(number)]), ids))
@@ -207,9 +243,15 @@ def tone_splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("tones") / "splits"
     directory.mkdir()
     rows = make_tones(800)
-    parts = {"train": rows[::5] + rows[1::5] + rows[2::5], "validation": rows[3::5], "test": rows[4::5]}
+    parts = {
+        "train": rows[::5] + rows[1::5] + rows[2::5],
+        "validation": rows[3::5],
+        "test": rows[4::5],
+    }
     for name, part in parts.items():
-        with SplitWriter(directory, name, ["text", "label"], list(TONES), True, ("email", "handle")) as writer:
+        with SplitWriter(
+            directory, name, ["text", "label"], list(TONES), True, ("email", "handle")
+        ) as writer:
             texts, ids = zip(*part, strict=True)
             writer.write(pa.table({"text": texts, "label": pa.array(ids, pa.list_(pa.int64()))}))
     return directory
@@ -219,7 +261,9 @@ def tone_splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def unlabelled_tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """600 other texts of tones, one a line, each with an e-mail address."""
     path = tmp_path_factory.mktemp("raw") / "tones.txt"
-    path.write_text("\n".join(f"{text} a@b.org" for text, _ in make_tones(600, seed=9)), encoding="utf-8")
+    path.write_text(
+        "\n".join(f"{text} a@b.org" for text, _ in make_tones(600, seed=9)), encoding="utf-8"
+    )
     return path
 
 
@@ -230,7 +274,11 @@ def tone_checkpoint(tone_splits: Path, once: Once) -> Path:
     from linnet.train import train
 
     recipe = {"learning_rate": 1e-3, "num_train_epochs": 8, "metric_for_best_model": "eval_f1"}
-    overrides = {"model.name_or_path": "scratch", "model.max_length": 64, "train.early_stopping_patience": 8}
+    overrides = {
+        "model.name_or_path": "scratch",
+        "model.max_length": 64,
+        "train.early_stopping_patience": 8,
+    }
     config = load_config(overrides=overrides | {f"train.{k}": v for k, v in recipe.items()})
     return once("tone_checkpoint", lambda directory: train(config, tone_splits, directory))
 
@@ -241,8 +289,12 @@ def tone_bundle(tone_checkpoint: Path, tone_splits: Path, once: Once) -> Path:
     from linnet.config import load_config
     from linnet.export import export
 
-    config = load_config(overrides={"model.max_length": 64, "run.name": "tones", "evaluate.bootstrap_resamples": 300})
-    return once("tone_bundle", lambda directory: export(config, tone_checkpoint, tone_splits, directory))
+    config = load_config(
+        overrides={"model.max_length": 64, "run.name": "tones", "evaluate.bootstrap_resamples": 300}
+    )
+    return once(
+        "tone_bundle", lambda directory: export(config, tone_checkpoint, tone_splits, directory)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -267,7 +319,9 @@ def checkpoint(encoder: Path, splits: Path, tmp_path_factory: pytest.TempPathFac
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for step in range(60):
         chosen = np.arange(32 * step, 32 * step + 32) % len(rows)
-        input_ids, attention_mask = map(torch.from_numpy, pad([rows[i] for i in chosen], tokenizer.pad_id))
+        input_ids, attention_mask = map(
+            torch.from_numpy, pad([rows[i] for i in chosen], tokenizer.pad_id)
+        )
         labels = torch.from_numpy(train.labels[chosen])
         model(input_ids=input_ids, attention_mask=attention_mask, labels=labels).loss.backward()
         optimizer.step()

@@ -13,7 +13,10 @@ from linnet.bundle import FORMAT, MANIFEST, PROOF, Bundle, write_manifest
 from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json
 
-CHECKS = {"parity": {"passed": True, "detail": "equal"}, "accuracy": {"passed": True, "detail": "better"}}
+CHECKS = {
+    "parity": {"passed": True, "detail": "equal"},
+    "accuracy": {"passed": True, "detail": "better"},
+}
 FIELDS: dict[str, Any] = {
     "name": "tiny",
     "created": "2026-01-01T00:00:00+00:00",
@@ -70,7 +73,9 @@ def test_a_sealed_folder_verifies(sealed):
 def test_the_digest_names_the_content(sealed, tmp_path):
     copy = write_manifest(write_files(tmp_path / "copy"), **FIELDS)
     assert copy.digest == Bundle.read(sealed).digest
-    assert write_manifest(copy.path, **FIELDS | {"name": "other"}).digest != Bundle.read(sealed).digest
+    assert (
+        write_manifest(copy.path, **FIELDS | {"name": "other"}).digest != Bundle.read(sealed).digest
+    )
 
 
 def test_sealing_again_replaces_the_manifest(sealed):
@@ -79,7 +84,9 @@ def test_sealing_again_replaces_the_manifest(sealed):
     write_manifest(sealed, **FIELDS).verify()
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "reference.json", "README.md", PROOF])
+@pytest.mark.parametrize(
+    "name", ["model.onnx", "tokenizer.json", "reference.json", "README.md", PROOF]
+)
 def test_a_changed_file_is_named(sealed, name):
     content = bytearray((sealed / name).read_bytes())
     content[-1] ^= 1  # the same size: only the digest can tell
@@ -87,7 +94,9 @@ def test_a_changed_file_is_named(sealed, name):
     assert f"{name} was changed since it was written" in refuses(sealed)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "reference.json", "README.md", PROOF])
+@pytest.mark.parametrize(
+    "name", ["model.onnx", "tokenizer.json", "reference.json", "README.md", PROOF]
+)
 def test_a_missing_file_is_named(sealed, name):
     (sealed / name).unlink()
     assert f"is incomplete: {name} missing" in refuses(sealed)
@@ -144,7 +153,10 @@ def test_a_file_that_cannot_be_read_is_refused(sealed):
 @pytest.mark.parametrize(
     ("checks", "message"),
     [
-        ({**CHECKS, "parity": {"passed": False, "detail": "logits are 0.2 apart"}}, "'parity' failed: logits are 0.2"),
+        (
+            {**CHECKS, "parity": {"passed": False, "detail": "logits are 0.2 apart"}},
+            "'parity' failed: logits are 0.2",
+        ),
         ({**CHECKS, "latency": {"passed": False}}, "'latency' failed: no detail"),
         ({**CHECKS, "accuracy": {"detail": "fine"}}, "'accuracy' failed: fine"),
         ({**CHECKS, "accuracy": {"passed": 1}}, "'accuracy' failed"),
@@ -162,7 +174,11 @@ def test_a_proof_that_does_not_hold_is_refused(tmp_path, checks, message):
 
 @pytest.mark.parametrize(
     ("number", "unknown"),
-    [(1, ["min_precision", "thresholds", "mask", "engines"]), (2, ["min_precision", "engines"]), (3, ["engines"])],
+    [
+        (1, ["min_precision", "thresholds", "mask", "engines"]),
+        (2, ["min_precision", "engines"]),
+        (3, ["engines"]),
+    ],
 )
 def test_the_former_formats_are_read(sealed, number, unknown):
     content = json.loads((sealed / MANIFEST).read_text()) | {"format": number}
@@ -171,7 +187,12 @@ def test_the_former_formats_are_read(sealed, number, unknown):
     content["digest"] = hashlib.sha256(canonical_json(content).encode()).hexdigest()
     (sealed / MANIFEST).write_text(canonical_json(content))
     manifest = Bundle.read(sealed).verify().manifest
-    assert (manifest.format, manifest.thresholds, manifest.mask, manifest.multi_label) == (number, None, (), False)
+    assert (manifest.format, manifest.thresholds, manifest.mask, manifest.multi_label) == (
+        number,
+        None,
+        (),
+        False,
+    )
     assert (manifest.temperature, manifest.min_precision) == (1.0, None)
     assert manifest.engines == {"fp32": ("onnxruntime",)}
     edit(sealed, mask=["email"])
@@ -179,25 +200,55 @@ def test_the_former_formats_are_read(sealed, number, unknown):
 
 
 def test_thresholds_and_mask_are_kept(tmp_path):
-    fields = FIELDS | {"problem_type": "multi_label_classification", "thresholds": [0.3, 0.5], "mask": ["email"]}
+    fields = FIELDS | {
+        "problem_type": "multi_label_classification",
+        "thresholds": [0.3, 0.5],
+        "mask": ["email"],
+    }
     manifest = write_manifest(write_files(tmp_path / "sealed"), **fields).verify().manifest
-    assert (manifest.thresholds, manifest.mask, manifest.multi_label) == ((0.3, 0.5), ("email",), True)
+    assert (manifest.thresholds, manifest.mask, manifest.multi_label) == (
+        (0.3, 0.5),
+        ("email",),
+        True,
+    )
 
 
 @pytest.mark.parametrize("kind", ["single_label_classification", "multi_label_classification"])
 def test_what_is_asked_of_precision_is_kept(tmp_path, kind):
-    fields = FIELDS | {"problem_type": kind, "min_precision": 0.95, "thresholds": [0.8, None], "temperature": 1.7}
+    fields = FIELDS | {
+        "problem_type": kind,
+        "min_precision": 0.95,
+        "thresholds": [0.8, None],
+        "temperature": 1.7,
+    }
     manifest = write_manifest(write_files(tmp_path / "sealed"), **fields).verify().manifest
-    assert (manifest.min_precision, manifest.thresholds, manifest.temperature) == (0.95, (0.8, None), 1.7)
+    assert (manifest.min_precision, manifest.thresholds, manifest.temperature) == (
+        0.95,
+        (0.8, None),
+        1.7,
+    )
 
 
 def test_a_newer_format_asks_for_a_newer_linnet(sealed):
     edit(sealed, format=FORMAT + 1, unknown_field=True)
-    assert f"is of bundle format {FORMAT + 1}; this Linnet reads up to {FORMAT}. Upgrade Linnet." in refuses(sealed)
+    assert (
+        f"is of bundle format {FORMAT + 1}; this Linnet reads up to {FORMAT}. Upgrade Linnet."
+        in refuses(sealed)
+    )
 
 
 @pytest.mark.parametrize(
-    "name", ["../model.onnx", "/etc/passwd", "sub/model.onnx", "..\\model.onnx", "..", ".hidden", "", "a\0b"]
+    "name",
+    [
+        "../model.onnx",
+        "/etc/passwd",
+        "sub/model.onnx",
+        "..\\model.onnx",
+        "..",
+        ".hidden",
+        "",
+        "a\0b",
+    ],
 )
 @pytest.mark.parametrize("field", ["models", "files"])
 def test_a_path_out_of_the_folder_is_refused(sealed, field, name):
@@ -293,9 +344,13 @@ def test_a_variant_is_served_only_by_engines_that_it_was_proven_with(tmp_path):
     fields |= {"engines": {"fp32": ["onnxruntime"], "bf16": ["openvino"]}}
     bundle = write_manifest(write_files(tmp_path / "bundle"), **fields).verify()
     assert bundle.model_path("bf16", "openvino") == bundle.model_path()
-    with pytest.raises(BundleError, match=r"'fp32' of .* is not proven with openvino, only with onnxruntime"):
+    with pytest.raises(
+        BundleError, match=r"'fp32' of .* is not proven with openvino, only with onnxruntime"
+    ):
         bundle.model_path("fp32", "openvino")
-    with pytest.raises(BundleError, match=r"'bf16' of .* is not proven with onnxruntime, only with openvino"):
+    with pytest.raises(
+        BundleError, match=r"'bf16' of .* is not proven with onnxruntime, only with openvino"
+    ):
         bundle.model_path("bf16")
 
 

@@ -30,7 +30,9 @@ def test_the_defaults_are_valid_and_complete():
     config = load_config()
     for name, section in Config.model_fields.items():
         assert set(section.annotation.model_fields) == set(defaults()[name])
-        assert not any(field.is_required() is False for field in section.annotation.model_fields.values())
+        assert not any(
+            field.is_required() is False for field in section.annotation.model_fields.values()
+        )
     assert set(Config.model_fields) == set(defaults())
     assert config.model_dump(mode="json") == defaults()
 
@@ -50,7 +52,9 @@ def test_defaults_toml_holds_each_key_once_with_its_choices_told():
             for choice in getattr(field.annotation, "__args__", ()):
                 if isinstance(choice, str):
                     told = choice in DEFAULTS_TEXT
-                    assert told, f"defaults.toml does not tell the choice {choice!r} of {name}.{key}"
+                    assert told, (
+                        f"defaults.toml does not tell the choice {choice!r} of {name}.{key}"
+                    )
 
 
 def test_nobody_can_change_the_defaults_through_a_config():
@@ -69,7 +73,9 @@ def test_a_config_is_frozen():
 
 
 def test_the_file_overrides_the_defaults_and_overrides_win(tmp_path):
-    (tmp_path / "linnet.toml").write_text("[train]\nseed = 1\nlearning_rate = 1e-4\n[run]\nname = 'x'\n")
+    (tmp_path / "linnet.toml").write_text(
+        "[train]\nseed = 1\nlearning_rate = 1e-4\n[run]\nname = 'x'\n"
+    )
     config = load_config(overrides=["train.seed=2"])
     assert (config.train.seed, config.train.learning_rate, config.run.name) == (2, 1e-4, "x")
     assert config.train.num_train_epochs == 3
@@ -91,7 +97,12 @@ def test_a_named_file_replaces_the_found_one(tmp_path):
         ("serve.max_body_bytes=2_000", "serve", "max_body_bytes", 2000),
         ("run.name=tweets", "run", "name", "tweets"),
         ('run.name="tweets"', "run", "name", "tweets"),
-        ("model.name_or_path=/a folder/with=equals", "model", "name_or_path", "/a folder/with=equals"),
+        (
+            "model.name_or_path=/a folder/with=equals",
+            "model",
+            "name_or_path",
+            "/a folder/with=equals",
+        ),
         ("model.name_or_path=C:\\models\\x", "model", "name_or_path", "C:\\models\\x"),
         ("data.text_column=", "data", "text_column", ""),
         ('data.labels=["negative", "positive"]', "data", "labels", ("negative", "positive")),
@@ -111,7 +122,10 @@ def test_the_last_override_wins():
     ("overrides", "complaint"),
     [
         (["seed=1"], "Expected section.key=value, such as train.learning_rate=3e-5; got 'seed'"),
-        (["train.seed"], "Expected section.key=value, such as train.learning_rate=3e-5; got 'train.seed'"),
+        (
+            ["train.seed"],
+            "Expected section.key=value, such as train.learning_rate=3e-5; got 'train.seed'",
+        ),
         (["train.sed=1"], "train.sed  is not a setting"),
         (["trian.seed=1"], "trian  is not a setting"),
         (["train.seed.deep=1"], "train.seed.deep  is not a setting"),
@@ -119,14 +133,20 @@ def test_the_last_override_wins():
         (["train.seed=true"], "train.seed"),
         (["train.seed=1.0"], "train.seed"),
         (["train.learning_rate=nan"], "train.learning_rate"),
-        (["train.learning_rate=inf"], "train.learning_rate  Input should be a finite number (got inf)"),
+        (
+            ["train.learning_rate=inf"],
+            "train.learning_rate  Input should be a finite number (got inf)",
+        ),
         (["train.learning_rate=0"], "train.learning_rate  Input should be greater than 0 (got 0)"),
         (["data.validation_size=1.5"], "data.validation_size"),
         (["data.labels=a,b"], "data.labels"),
         (["data.labels=[1, 2]"], "data.labels"),
         (["serve.port=65536"], "serve.port"),
         (["run.name=../x"], "run.name"),
-        (["data.conflicts=vote"], "data.conflicts  Input should be 'majority', 'drop' or 'keep' (got 'vote')"),
+        (
+            ["data.conflicts=vote"],
+            "data.conflicts  Input should be 'majority', 'drop' or 'keep' (got 'vote')",
+        ),
         ({"model.name_or_path": "half \ud800"}, "model.name_or_path"),
     ],
 )
@@ -138,10 +158,17 @@ def test_mistakes(overrides, complaint):
 
 def test_all_mistakes_are_told_at_once():
     with pytest.raises(ConfigError) as caught:
-        load_config(overrides=["train.seed=-1", "train.sed=1", "data.validation_size=x", "extra.key=1"])
+        load_config(
+            overrides=["train.seed=-1", "train.sed=1", "data.validation_size=x", "extra.key=1"]
+        )
     lines = str(caught.value).splitlines()
     assert lines[0] == "The settings hold 4 mistake(s):"
-    assert sorted(line.split()[0] for line in lines[1:]) == ["data.validation_size", "extra", "train.sed", "train.seed"]
+    assert sorted(line.split()[0] for line in lines[1:]) == [
+        "data.validation_size",
+        "extra",
+        "train.sed",
+        "train.seed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +208,9 @@ words = st.text(st.characters(exclude_categories=["Cs"]))
 )
 def test_a_saved_config_reads_back_equal(tmp_path, labels, source, path, rate, size):
     overrides = {"data.labels": labels, "data.source": source, "model.name_or_path": path}
-    config = load_config(overrides=overrides | {"train.learning_rate": rate, "data.test_size": size})
+    config = load_config(
+        overrides=overrides | {"train.learning_rate": rate, "data.test_size": size}
+    )
     file = tmp_path / "saved.toml"
     config.save(file)
     assert load_config(file) == config

@@ -8,7 +8,9 @@ from linnet import errors
 from linnet.errors import LinnetError, MissingExtraError, TextError
 
 
-def tree(base: type[LinnetError] = LinnetError, depth: int = 0) -> list[tuple[int, type[LinnetError]]]:
+def tree(
+    base: type[LinnetError] = LinnetError, depth: int = 0
+) -> list[tuple[int, type[LinnetError]]]:
     found = [(depth, base)]
     for child in base.__subclasses__():
         if child.__module__ == errors.__name__:
@@ -21,13 +23,20 @@ CLASSES = [cls for _, cls in tree()]
 
 def test_the_drawing_is_the_tree():
     line = re.compile(r"^    ([│├└─ ]*)(\w+) +exit (\d+) +HTTP (\d{3})", re.MULTILINE)
-    drawn = [(len(art) // 4, name, int(code), int(status)) for art, name, code, status in line.findall(errors.__doc__)]
+    drawn = [
+        (len(art) // 4, name, int(code), int(status))
+        for art, name, code, status in line.findall(errors.__doc__)
+    ]
     real = [(depth, cls.__name__, cls.exit_code, cls.http_status) for depth, cls in tree()]
     assert drawn == real
 
 
 def test_the_tree_holds_every_class_of_the_module():
-    defined = [item for item in vars(errors).values() if isinstance(item, type) and item.__module__ == errors.__name__]
+    defined = [
+        item
+        for item in vars(errors).values()
+        if isinstance(item, type) and item.__module__ == errors.__name__
+    ]
     assert set(defined) == set(CLASSES)
 
 

@@ -81,9 +81,9 @@ def test_a_full_disk_leaves_the_old_text(tmp_path):
             print(error)
     """
     done = run_limited(code, path, file_size=10_000)
-    assert done.stdout.startswith(f"Could not write {path}: File too large. What stood there is unchanged."), (
-        done.stderr
-    )
+    assert done.stdout.startswith(
+        f"Could not write {path}: File too large. What stood there is unchanged."
+    ), done.stderr
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
 
@@ -112,7 +112,10 @@ def test_a_full_disk_leaves_the_old_folder(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
 def test_a_device_without_room_is_a_storage_error(tmp_path):
-    with pytest.raises(StorageError, match="No space left on device"), whole_directory(tmp_path / "out") as folder:
+    with (
+        pytest.raises(StorageError, match="No space left on device"),
+        whole_directory(tmp_path / "out") as folder,
+    ):
         (folder / "a").write_text("written")
         with Path("/dev/full").open("w") as file:
             file.write("refused")
@@ -139,7 +142,9 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert names(tmp_path) == ["bundle"]
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(1), OSError(errno.ENOTTY, "x")])
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), KeyboardInterrupt(), SystemExit(1), OSError(errno.ENOTTY, "x")]
+)
 def test_an_error_leaves_the_old_folder(tmp_path, error):
     target = tmp_path / "bundle"
     with whole_directory(target) as folder:
@@ -177,7 +182,10 @@ def test_a_file_that_can_not_be_read_is_no_failed_write(tmp_path):
     secret = tmp_path / "secret"
     with pytest.raises(PermissionError), whole_directory(tmp_path / "out"):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(secret))
-    with pytest.raises(StorageError, match="Permission denied"), whole_directory(tmp_path / "out") as folder:
+    with (
+        pytest.raises(StorageError, match="Permission denied"),
+        whole_directory(tmp_path / "out") as folder,
+    ):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder / "file"))
 
 
@@ -240,7 +248,9 @@ def test_sigkill_at_any_moment_leaves_a_whole_folder(tmp_path):
     target = tmp_path / "bundle"
     half_written = 0
     for moment in range(25):
-        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), target], stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(KILLED), target], stdout=subprocess.PIPE
+        )
         assert process.stdout.readline() == b"ready\n"
         time.sleep(0.0007 * moment)
         process.send_signal(signal.SIGKILL)
@@ -263,7 +273,11 @@ def test_a_digest_is_the_sha256(tmp_path):
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
@@ -288,7 +302,10 @@ def test_a_folder_of_another_kind_is_never_replaced(tmp_path, monkeypatch):
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("mine")
-    with pytest.raises(UsageError, match="not Linnet's to replace"), whole_directory(precious, holds="card.json"):
+    with (
+        pytest.raises(UsageError, match="not Linnet's to replace"),
+        whole_directory(precious, holds="card.json"),
+    ):
         raise AssertionError("no work may begin")
     assert names(precious) == ["thesis.txt"]
 
@@ -336,7 +353,10 @@ def test_what_is_no_folder_is_never_replaced(tmp_path):
 
 @pytest.mark.parametrize("length", [250, 300])  # too long for what is written beside it; too long
 def test_a_name_that_no_disk_has_is_a_storage_error(tmp_path, length):
-    with pytest.raises(StorageError, match="File name too long"), whole_directory(tmp_path / ("x" * length)):
+    with (
+        pytest.raises(StorageError, match="File name too long"),
+        whole_directory(tmp_path / ("x" * length)),
+    ):
         raise AssertionError("no work may begin")
     assert names(tmp_path) == []
 
@@ -346,7 +366,10 @@ def test_a_folder_that_may_not_be_looked_into_is_a_storage_error(tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0)
     for target in (locked, locked / "below"):
-        with pytest.raises(StorageError, match="Permission denied"), whole_directory(target, holds="card.json"):
+        with (
+            pytest.raises(StorageError, match="Permission denied"),
+            whole_directory(target, holds="card.json"),
+        ):
             raise AssertionError("no work may begin")
     locked.chmod(0o700)
 

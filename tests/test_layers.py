@@ -102,7 +102,9 @@ def imports(module: str, file: Path, known: dict[str, Path]) -> Iterator[Import]
             if name in {"import_module", "__import__"}:
                 yield Import("(by name)", hidden=True)
         inside = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        guarded = guarded or (isinstance(node, ast.Try) and any(catches_import_error(h) for h in node.handlers))
+        guarded = guarded or (
+            isinstance(node, ast.Try) and any(catches_import_error(h) for h in node.handlers)
+        )
         for child in ast.iter_child_nodes(node):
             yield from visit(child, inside, guarded)
 
@@ -144,14 +146,20 @@ def violations(source: Path) -> list[str]:
             found.append(f"{module} is a room that the design does not have")
         for entry in imports(module, file, known):
             top = entry.target.partition(".")[0]
-            if entry.hidden and room != "cli" and not (module == "linnet" and entry.target == "(by name)"):
+            if (
+                entry.hidden
+                and room != "cli"
+                and not (module == "linnet" and entry.target == "(by name)")
+            ):
                 found.append(f"{module} imports {entry.target} inside a function")
             if top == "linnet":
                 if entry.target != module:
                     graph[module].add(entry.target)
                 if not may_import(room, room_of(entry.target)):
                     found.append(f"{module} imports {entry.target} against the order")
-            elif not (entry.target == "(by name)" or top in sys.stdlib_module_names or allowed(top, room)):
+            elif not (
+                entry.target == "(by name)" or top in sys.stdlib_module_names or allowed(top, room)
+            ):
                 found.append(f"{module} imports the package {top}")
     return found + [f"{' -> '.join(cycle)} is a cycle" for cycle in cycles(graph)]
 
@@ -186,17 +194,28 @@ def test_the_data_room_keeps_its_own_order():
         for entry in imports(module, file, known):
             if entry.target.startswith("linnet.data."):
                 other = entry.target.split(".")[2]
-                assert other == part or DATA.index(other) < DATA.index(part), f"{module} imports {entry.target}"
+                assert other == part or DATA.index(other) < DATA.index(part), (
+                    f"{module} imports {entry.target}"
+                )
 
 
 def test_the_source_was_read():
     known = modules(SOURCE)
-    assert {"linnet", "linnet.errors", "linnet.bundle", "linnet.serve", "linnet.cli.main"} <= set(known)
-    assert Import("linnet.errors", hidden=False) in set(imports("linnet.bundle", known["linnet.bundle"], known))
+    assert {"linnet", "linnet.errors", "linnet.bundle", "linnet.serve", "linnet.cli.main"} <= set(
+        known
+    )
+    assert Import("linnet.errors", hidden=False) in set(
+        imports("linnet.bundle", known["linnet.bundle"], known)
+    )
 
 
 def make_tree(root: Path, files: dict[str, str]) -> Path:
-    for name, text in {"__init__.py": "", "errors.py": "", "serve/__init__.py": "", **files}.items():
+    for name, text in {
+        "__init__.py": "",
+        "errors.py": "",
+        "serve/__init__.py": "",
+        **files,
+    }.items():
         file = root / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
@@ -210,35 +229,91 @@ TYPE_ONLY = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {}\n"
 @pytest.mark.parametrize(
     ("file", "text", "complaint"),
     [
-        ("serve/app.py", "import linnet.train", "linnet.serve.app imports linnet.train against the order"),
-        ("serve/app.py", "from linnet import train", "linnet.serve.app imports linnet.train against the order"),
-        ("serve/app.py", "from ..train import fit", "linnet.serve.app imports linnet.train against the order"),
+        (
+            "serve/app.py",
+            "import linnet.train",
+            "linnet.serve.app imports linnet.train against the order",
+        ),
+        (
+            "serve/app.py",
+            "from linnet import train",
+            "linnet.serve.app imports linnet.train against the order",
+        ),
+        (
+            "serve/app.py",
+            "from ..train import fit",
+            "linnet.serve.app imports linnet.train against the order",
+        ),
         (
             "predict/a.py",
             TYPE_ONLY.format("from linnet.data import read_split"),
             "linnet.predict.a imports linnet.data",
         ),
-        ("predict/a.py", "try:\n    import linnet.export\nexcept ImportError:\n    pass", "against the order"),
-        ("bundle.py", "from linnet.page import render", "linnet.bundle imports linnet.page against the order"),
-        ("errors.py", "from linnet.files import digest", "linnet.errors imports linnet.files against the order"),
-        ("text.py", "from linnet.bundle import Bundle", "linnet.text imports linnet.bundle against the order"),
-        ("train/a.py", "import linnet.serve", "linnet.train.a imports linnet.serve against the order"),
-        ("data/a.py", "import linnet.evaluate", "linnet.data.a imports linnet.evaluate against the order"),
+        (
+            "predict/a.py",
+            "try:\n    import linnet.export\nexcept ImportError:\n    pass",
+            "against the order",
+        ),
+        (
+            "bundle.py",
+            "from linnet.page import render",
+            "linnet.bundle imports linnet.page against the order",
+        ),
+        (
+            "errors.py",
+            "from linnet.files import digest",
+            "linnet.errors imports linnet.files against the order",
+        ),
+        (
+            "text.py",
+            "from linnet.bundle import Bundle",
+            "linnet.text imports linnet.bundle against the order",
+        ),
+        (
+            "train/a.py",
+            "import linnet.serve",
+            "linnet.train.a imports linnet.serve against the order",
+        ),
+        (
+            "data/a.py",
+            "import linnet.evaluate",
+            "linnet.data.a imports linnet.evaluate against the order",
+        ),
         ("cloud/a.py", "import linnet.cli", "linnet.cloud.a imports linnet.cli against the order"),
         ("bundle.py", "from linnet import load", "linnet.bundle imports linnet against the order"),
         ("predict/a.py", "import torch", "linnet.predict.a imports the package torch"),
-        ("serve/app.py", IN_FUNCTION.format("import onnxruntime"), "linnet.serve.app imports the package onnxruntime"),
-        ("train/a.py", "from fastapi.responses import Response", "linnet.train.a imports the package fastapi"),
+        (
+            "serve/app.py",
+            IN_FUNCTION.format("import onnxruntime"),
+            "linnet.serve.app imports the package onnxruntime",
+        ),
+        (
+            "train/a.py",
+            "from fastapi.responses import Response",
+            "linnet.train.a imports the package fastapi",
+        ),
         ("train/a.py", "import requests", "linnet.train.a imports the package requests"),
-        ("train/a.py", IN_FUNCTION.format("import torch"), "linnet.train.a imports torch inside a function"),
-        ("train/a.py", "f = lambda: __import__('torch')", "linnet.train.a imports (by name) inside a function"),
+        (
+            "train/a.py",
+            IN_FUNCTION.format("import torch"),
+            "linnet.train.a imports torch inside a function",
+        ),
+        (
+            "train/a.py",
+            "f = lambda: __import__('torch')",
+            "linnet.train.a imports (by name) inside a function",
+        ),
         (
             "train/a.py",
             "from importlib import import_module as i\nimport importlib\nimportlib.import_module('x')",
             "by name",
         ),
         ("utils.py", "", "linnet.utils is a room that the design does not have"),
-        ("serve/b.py", "import linnet.serve.c", "linnet.serve.b -> linnet.serve.c -> linnet.serve.b is a cycle"),
+        (
+            "serve/b.py",
+            "import linnet.serve.c",
+            "linnet.serve.b -> linnet.serve.c -> linnet.serve.b is a cycle",
+        ),
         ("serve/b.py", TYPE_ONLY.format("from linnet.serve.c import x"), "is a cycle"),
     ],
 )

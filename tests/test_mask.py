@@ -72,7 +72,28 @@ def test_only_what_is_asked_for_is_masked() -> None:
     assert mask(text, ("handle", "email", "phone")) == mask(text, ALL)
 
 
-PIECES = ["@", "a", "Z", "_", "5", "555", "1234567", "2009", "0", "+", "-", ".", ",", ":", "/", "(", ")", " ", "<", ">"]
+PIECES = [
+    "@",
+    "a",
+    "Z",
+    "_",
+    "5",
+    "555",
+    "1234567",
+    "2009",
+    "0",
+    "+",
+    "-",
+    ".",
+    ",",
+    ":",
+    "/",
+    "(",
+    ")",
+    " ",
+    "<",
+    ">",
+]
 PIECES += [
     "$",
     "%",
@@ -118,7 +139,12 @@ def test_no_text_breaks_it(text: str) -> None:
     assert mask(once, ALL) == once or unicodedata.normalize("NFC", text) != text
 
 
-UNITS = ["1 ", "5551234567 ", "\u0301", *"@ 1 . a a. a@ 1. @a a@a. a@1. + ( - 1, 555- a@b.co 中 @. 1@ %+-".split()]
+UNITS = [
+    "1 ",
+    "5551234567 ",
+    "\u0301",
+    *"@ 1 . a a. a@ 1. @a a@a. a@1. + ( - 1, 555- a@b.co 中 @. 1@ %+-".split(),
+]
 
 
 @pytest.mark.parametrize("size", [50_000, pytest.param(1_000_000, marks=pytest.mark.slow)])

@@ -66,7 +66,9 @@ def test_nothing_is_shipped_but_what_is_checked_and_its_card():
 
 def test_the_card_says_what_it_is_made_of():
     card = (mini.FOLDER / "README.md").read_text()
-    parameters = sum(value.numel() for value in load_file(mini.FOLDER / "model.safetensors").values())
+    parameters = sum(
+        value.numel() for value in load_file(mini.FOLDER / "model.safetensors").values()
+    )
     assert f"{parameters:,} parameters" in card
     assert "license: apache-2.0" in card
     assert "{" not in card
@@ -83,7 +85,9 @@ def test_damaged_files_are_refused(tmp_path, monkeypatch, damage):
             file.write(b"\x00\x01")
     else:
         (folder / {"missing": "tokenizer.json", "digests": mini.DIGESTS}[damage]).unlink()
-    with pytest.raises(ModelError, match=r"The built-in encoder linnet-mini is incomplete .* Install linnet again"):
+    with pytest.raises(
+        ModelError, match=r"The built-in encoder linnet-mini is incomplete .* Install linnet again"
+    ):
         find_encoder(mini.NAME)
 
 
@@ -134,7 +138,12 @@ def test_plain_words_come_back_whole(word):
 
 
 def test_it_has_learned_what_texts_mean(model, tokenizer):
-    texts = ["i love this song so much", "this music is great", "my flight is delayed again", "stuck at the airport"]
+    texts = [
+        "i love this song so much",
+        "this music is great",
+        "my flight is delayed again",
+        "stuck at the airport",
+    ]
     rows = [torch.tensor([encoding.ids]) for encoding in tokenizer.encode(texts)]
     with torch.no_grad():
         states = torch.stack([model(input_ids=row).last_hidden_state[0].mean(0) for row in rows])

@@ -84,7 +84,9 @@ def test_a_missing_value_is_an_error(template):
 def test_a_page_reaches_no_other_host_and_runs_nothing(template):
     template(PAGE)
     text = page.render("test.html", title="a", body=page.svg(draw()))
-    addresses = re.findall(r"""(?:src|href|action|data)=["']([^"']*)""", text) + re.findall(r"url\(([^)]*)\)", text)
+    addresses = re.findall(r"""(?:src|href|action|data)=["']([^"']*)""", text) + re.findall(
+        r"url\(([^)]*)\)", text
+    )
     assert all(address.startswith("#") for address in addresses)
     assert "@import" not in text
     assert "<script" not in text

@@ -10,7 +10,17 @@ import pytest
 import linnet
 
 TEXTS = ["I love this film", "so bad &amp; so very not good", "rain " * 100]
-BUILD_SIDE = ["torch", "transformers", "sklearn", "scipy", "pyarrow", "onnx", "onnxscript", "matplotlib", "safetensors"]
+BUILD_SIDE = [
+    "torch",
+    "transformers",
+    "sklearn",
+    "scipy",
+    "pyarrow",
+    "onnx",
+    "onnxscript",
+    "matplotlib",
+    "safetensors",
+]
 
 ASK_WITHOUT_BUILD_SIDE = """
 import json, sys
@@ -30,7 +40,9 @@ print(json.dumps([[a.label, a.probability, a.probabilities, a.truncated] for a i
 
 
 def run_python(code: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -45,7 +57,10 @@ def test_answers_without_the_build_side(bundle: Path) -> None:
 def test_the_blocker_blocks() -> None:
     code = ASK_WITHOUT_BUILD_SIDE.replace("import linnet\n", "import torch\n")
     done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(["x", BUILD_SIDE, []])], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, json.dumps(["x", BUILD_SIDE, []])],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode != 0
     assert "torch is blocked" in done.stderr
@@ -62,7 +77,9 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
     runs = [run_python(code).splitlines() for _ in range(3)]
     assert min(float(seconds) for seconds, _ in runs) < 0.15
-    assert not {"numpy", "onnxruntime", "tokenizers", "torch", "pydantic", "rich", "email"} & set(runs[0][1].split())
+    assert not {"numpy", "onnxruntime", "tokenizers", "torch", "pydantic", "rich", "email"} & set(
+        runs[0][1].split()
+    )
 
 
 def test_public_names() -> None:

@@ -14,7 +14,21 @@ from linnet.errors import BundleError, TextError
 from linnet.text import MARKS, MAX_MARKS, Tokenizer, clean
 
 MEGABYTE = 1_000_000
-FRAGMENTS = ["&", "amp;", "amp", "#38;", "#x26;", "lt;", "&#0;", "&#xd800;", "&#", "9" * 4400, ";", "\u037e", "\0"]
+FRAGMENTS = [
+    "&",
+    "amp;",
+    "amp",
+    "#38;",
+    "#x26;",
+    "lt;",
+    "&#0;",
+    "&#xd800;",
+    "&#",
+    "9" * 4400,
+    ";",
+    "\u037e",
+    "\0",
+]
 FRAGMENTS += [
     "\ud83d",
     "\ude00",
@@ -59,14 +73,20 @@ def test_any_string_is_cleaned_or_refused(raw):
     text.encode()
 
 
-@given(st.text(st.characters(categories=["L", "N", "P", "So"]), min_size=1).filter(lambda text: "&" not in text))
+@given(
+    st.text(st.characters(categories=["L", "N", "P", "So"]), min_size=1).filter(
+        lambda text: "&" not in text
+    )
+)
 def test_visible_characters_stay(raw):
     stays = unicodedata.normalize("NFC", raw)
     try:
         assert clean(raw) == stays
     except TextError as error:
         assert error.reason == "empty_text"
-        assert not any(unicodedata.category(c)[0] in "NP" for c in stays)  # invisible letters: Hangul fillers
+        assert not any(
+            unicodedata.category(c)[0] in "NP" for c in stays
+        )  # invisible letters: Hangul fillers
 
 
 @pytest.mark.parametrize(
@@ -77,7 +97,10 @@ def test_visible_characters_stay(raw):
         ("&amp;amp;lt;3", "<3"),
         ("&quot;hi&quot; &#39;yes&#39; &hearts;", "\"hi\" 'yes' ♥"),
         ("AT&T &unknown; & &", "AT&T &unknown; & &"),
-        ("tired&not happy, new&current, &notit; &lt 3", "tired&not happy, new&current, &notit; &lt 3"),
+        (
+            "tired&not happy, new&current, &notit; &lt 3",
+            "tired&not happy, new&current, &notit; &lt 3",
+        ),
         ("e\u0301te\u0301", "été"),
         ("i\x07n\x1bvisible\x7f", "invisible"),
         ("non\u00a0breaking\u2003spaces", "non breaking spaces"),
@@ -147,7 +170,9 @@ def test_nested_ampersands_collapse_however_deep():
 
 
 def test_the_pattern_for_marks_misses_none():
-    marks = (chr(code) for code in range(0x110000) if unicodedata.category(chr(code)).startswith("M"))
+    marks = (
+        chr(code) for code in range(0x110000) if unicodedata.category(chr(code)).startswith("M")
+    )
     assert all(MARKS.fullmatch(mark * (MAX_MARKS + 1)) for mark in marks)
 
 
@@ -205,7 +230,9 @@ def test_a_megabyte_word_is_one_unknown_token(tokenizer):
     assert encoding.ids == [2, 1, 3]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff\xfe", json.dumps({"model": {"type": "None"}}).encode()])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"{}", b"\xff\xfe", json.dumps({"model": {"type": "None"}}).encode()]
+)
 def test_an_unreadable_tokenizer_is_named(tmp_path, content):
     path = tmp_path / "tokenizer.json"
     if content is not None:
@@ -216,11 +243,18 @@ def test_an_unreadable_tokenizer_is_named(tmp_path, content):
 
 def test_a_saved_padding_or_truncation_does_not_leak_in(tmp_path, tokenizer_path, tokenizer):
     content = json.loads(tokenizer_path.read_text())
-    content["truncation"] = {"max_length": 4, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}
+    content["truncation"] = {
+        "max_length": 4,
+        "strategy": "LongestFirst",
+        "stride": 0,
+        "direction": "Right",
+    }
     content["padding"] = {
         "strategy": {"Fixed": 32}, "direction": "Right", "pad_to_multiple_of": None,
         "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]",
     }  # fmt: skip
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(content))
-    assert Tokenizer(path, max_length=8).encode(["good bad day"]) == tokenizer.encode(["good bad day"])
+    assert Tokenizer(path, max_length=8).encode(["good bad day"]) == tokenizer.encode(
+        ["good bad day"]
+    )

@@ -21,7 +21,9 @@ class Classify:
     @bentoml.api(batchable=True, max_batch_size=16, max_latency_ms=10_000)
     def predict(self, text: list[str]) -> list[str]:
         """The label of each text."""
-        batch = self.tokenizer(text, padding=True, truncation=True, max_length=128, return_tensors="pt")
+        batch = self.tokenizer(
+            text, padding=True, truncation=True, max_length=128, return_tensors="pt"
+        )
         with torch.inference_mode():
             best = self.model(**batch).logits.argmax(-1).tolist()
         return [self.model.config.id2label[one] for one in best]

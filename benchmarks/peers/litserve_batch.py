@@ -18,7 +18,11 @@ class Classify(litserve.LitAPI):
     def setup(self, device: str) -> None:
         """Load the model."""
         self.tokenizer = AutoTokenizer.from_pretrained(os.environ["MODEL"])
-        self.model = AutoModelForSequenceClassification.from_pretrained(os.environ["MODEL"]).to(device).eval()
+        self.model = (
+            AutoModelForSequenceClassification.from_pretrained(os.environ["MODEL"])
+            .to(device)
+            .eval()
+        )
 
     def decode_request(self, request: dict[str, Any]) -> str:
         """The text of a request."""
@@ -26,7 +30,9 @@ class Classify(litserve.LitAPI):
 
     def predict(self, texts: list[str]) -> list[list[float]]:
         """The probabilities of a batch."""
-        batch = self.tokenizer(texts, padding=True, truncation=True, max_length=128, return_tensors="pt")
+        batch = self.tokenizer(
+            texts, padding=True, truncation=True, max_length=128, return_tensors="pt"
+        )
         with torch.inference_mode():
             found: list[list[float]] = self.model(**batch).logits.softmax(-1).tolist()
         return found

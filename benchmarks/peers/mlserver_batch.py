@@ -26,17 +26,28 @@ class Classify(MLModel):
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """The label of each text."""
         texts = StringCodec.decode_input(payload.inputs[0])
-        batch = self.tokenizer(texts, padding=True, truncation=True, max_length=128, return_tensors="pt")
+        batch = self.tokenizer(
+            texts, padding=True, truncation=True, max_length=128, return_tensors="pt"
+        )
         with torch.inference_mode():
             best = self.model(**batch).logits.argmax(-1).tolist()
-        labels = StringCodec.encode_output("label", [self.model.config.id2label[one] for one in best])
+        labels = StringCodec.encode_output(
+            "label", [self.model.config.id2label[one] for one in best]
+        )
         return InferenceResponse(model_name=self.name, outputs=[labels])
 
 
 if __name__ == "__main__":
     port = int(sys.argv[1])
     settings = Settings(
-        http_port=port, grpc_port=port + 1, metrics_port=port + 2, parallel_workers=0, extensions=[], debug=False
+        http_port=port,
+        grpc_port=port + 1,
+        metrics_port=port + 2,
+        parallel_workers=0,
+        extensions=[],
+        debug=False,
     )
-    model = ModelSettings(name="classify", implementation=Classify, max_batch_size=16, max_batch_time=0.01)
+    model = ModelSettings(
+        name="classify", implementation=Classify, max_batch_size=16, max_batch_time=0.01
+    )
     asyncio.run(MLServer(settings).start([model]))

@@ -24,7 +24,9 @@ class Classify:
     @serve.batch(max_batch_size=16, batch_wait_timeout_s=0.01)
     async def classify(self, texts: list[str]) -> list[str]:
         """The label of each text."""
-        batch = self.tokenizer(texts, padding=True, truncation=True, max_length=128, return_tensors="pt")
+        batch = self.tokenizer(
+            texts, padding=True, truncation=True, max_length=128, return_tensors="pt"
+        )
         with torch.inference_mode():
             best = self.model(**batch).logits.argmax(-1).tolist()
         return [self.model.config.id2label[one] for one in best]

@@ -51,7 +51,9 @@ REQUIRED_CHECKS = {"parity", "accuracy"}
 MOST_TOKENS = 1_000_000
 ProblemType = Literal["single_label_classification", "multi_label_classification"]
 Threshold = Annotated[float, Field(gt=0, lt=1)]
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of a file beside the manifest: no path, no hidden file
+PLAIN_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*"
+)  # of a file beside the manifest: no path, no hidden file
 
 
 class FileEntry(BaseModel):
@@ -123,7 +125,9 @@ class Manifest(BaseModel):
     problem_type: ProblemType
     max_length: int = Field(ge=4, le=MOST_TOKENS)
     models: dict[str, str] = Field(min_length=1)
-    engines: dict[str, tuple[str, ...]] = Field(default={FLOAT32: (DEFAULT_ENGINE,)}, validate_default=True)
+    engines: dict[str, tuple[str, ...]] = Field(
+        default={FLOAT32: (DEFAULT_ENGINE,)}, validate_default=True
+    )
     temperature: float = Field(gt=0, allow_inf_nan=False)
     min_precision: Threshold | None = None
     thresholds: tuple[Threshold | None, ...] | None = Field(default=None, validate_default=True)
@@ -147,7 +151,9 @@ class Manifest(BaseModel):
     ) -> dict[str, tuple[str, ...]]:
         models = info.data.get("models", {})
         if set(engines) != set(models):
-            raise ValueError(f"expected engines for {', '.join(models)}; got some for {', '.join(engines)}")
+            raise ValueError(
+                f"expected engines for {', '.join(models)}; got some for {', '.join(engines)}"
+            )
         if DEFAULT_ENGINE not in engines.get(FLOAT32, ()):
             raise ValueError(f"{DEFAULT_ENGINE} is not among the engines for {FLOAT32}")
         return engines
@@ -162,21 +168,32 @@ class Manifest(BaseModel):
     def _a_threshold_a_label(
         cls, thresholds: tuple[float | None, ...] | None, info: ValidationInfo
     ) -> tuple[float | None, ...] | None:
-        kind, labels, precise = (info.data.get(key) for key in ("problem_type", "labels", "min_precision"))
-        expected = len(labels) if labels and (precise or kind == "multi_label_classification") else 0
+        kind, labels, precise = (
+            info.data.get(key) for key in ("problem_type", "labels", "min_precision")
+        )
+        expected = (
+            len(labels) if labels and (precise or kind == "multi_label_classification") else 0
+        )
         if len(thresholds or ()) != expected:
-            raise ValueError(f"a model for {kind} has {expected} thresholds; got {len(thresholds or ())}")
+            raise ValueError(
+                f"a model for {kind} has {expected} thresholds; got {len(thresholds or ())}"
+            )
         if None in (thresholds or ()) and (not precise or not any(thresholds or ())):
-            raise ValueError("only with min_precision may a label never be given, and not all labels at once")
+            raise ValueError(
+                "only with min_precision may a label never be given, and not all labels at once"
+            )
         return thresholds
 
     @field_validator("cascade")
     @classmethod
     def _of_plain_answers(cls, cascade: Cascade | None, info: ValidationInfo) -> Cascade | None:
         if cascade and (
-            info.data.get("min_precision") or info.data.get("problem_type") == "multi_label_classification"
+            info.data.get("min_precision")
+            or info.data.get("problem_type") == "multi_label_classification"
         ):
-            raise ValueError("a cascade is of models for one label a text, and without min_precision")
+            raise ValueError(
+                "a cascade is of models for one label a text, and without min_precision"
+            )
         return cascade
 
 
@@ -202,7 +219,9 @@ class Bundle:
         path = Path(path)
         file = path / MANIFEST
         if not path.is_dir():
-            raise BundleError(f"No such bundle: {path}. Expected a folder that `linnet export` wrote.")
+            raise BundleError(
+                f"No such bundle: {path}. Expected a folder that `linnet export` wrote."
+            )
         if not file.is_file():
             raise BundleError(
                 f"{path} is not a bundle: it holds no {MANIFEST}. Expected a folder that `linnet export` wrote, "
@@ -273,8 +292,12 @@ class Bundle:
             ProofError: The proof is missing a check, or a check failed.
         """
         # What an older format does not know is not in its digest.
-        if self.manifest.digest != _manifest_digest(self.manifest.model_dump(mode="json", exclude_unset=True)):
-            raise BundleError(f"{self.path / MANIFEST} was changed: its digest does not match its content.")
+        if self.manifest.digest != _manifest_digest(
+            self.manifest.model_dump(mode="json", exclude_unset=True)
+        ):
+            raise BundleError(
+                f"{self.path / MANIFEST} was changed: its digest does not match its content."
+            )
         try:
             self._verify_files()
         except OSError as error:
@@ -293,24 +316,32 @@ class Bundle:
         if missing := set(listed) - set(present):
             raise BundleError(f"{self.path} is incomplete: {_names(missing)} missing.")
         if extra := set(present) - set(listed) - {MANIFEST, HOST}:
-            raise BundleError(f"{self.path} holds more than its manifest lists: {_names(extra)}. Remove it.")
+            raise BundleError(
+                f"{self.path} holds more than its manifest lists: {_names(extra)}. Remove it."
+            )
         for file in present.values():
             if file.is_symlink() or not file.is_file():
                 raise BundleError(f"{file} is not a plain file.")
         for name, entry in listed.items():
             file = present[name]
             if file.stat().st_size != entry.bytes or digest(file) != entry.sha256:
-                raise BundleError(f"{file} was changed since it was written: its SHA-256 is not the manifest's.")
+                raise BundleError(
+                    f"{file} was changed since it was written: its SHA-256 is not the manifest's."
+                )
 
     def _verify_proof(self) -> None:
         checks = self.proof.get("checks")
-        if not isinstance(checks, dict) or not all(isinstance(check, dict) for check in checks.values()):
+        if not isinstance(checks, dict) or not all(
+            isinstance(check, dict) for check in checks.values()
+        ):
             raise ProofError(f"{self.path / PROOF} holds no checks.")
         if missing := REQUIRED_CHECKS - set(checks):
             raise ProofError(f"{self.path / PROOF} is missing the check {_names(missing)}.")
         for name, check in checks.items():
             if check.get("passed") is not True:
-                raise ProofError(f"{self.path / PROOF}: the check {name!r} failed: {check.get('detail', 'no detail')}.")
+                raise ProofError(
+                    f"{self.path / PROOF}: the check {name!r} failed: {check.get('detail', 'no detail')}."
+                )
 
 
 def write_manifest(directory: Path, **fields: Any) -> Bundle:
@@ -365,7 +396,9 @@ def _read_json(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file} can't be read as JSON: {error}.") from None
     if not isinstance(content, dict):
-        raise BundleError(f"{file} can't be read: expected a JSON object, got {type(content).__name__}.")
+        raise BundleError(
+            f"{file} can't be read: expected a JSON object, got {type(content).__name__}."
+        )
     return content
 
 

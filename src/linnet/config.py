@@ -133,7 +133,9 @@ class TuneConfig(Section):
     @classmethod
     def _are_choices(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(values)) < len(values):
-            raise ValueError("expected a list of different choices, or [] to leave it out of the search")
+            raise ValueError(
+                "expected a list of different choices, or [] to leave it out of the search"
+            )
         return values
 
 
@@ -265,7 +267,11 @@ class Config(Section):
         """The whole as TOML text, which `load_config` reads back to an equal config."""
         lines = ["# The resolved settings of this run, written by Linnet.\n"]
         for name, section in self.model_dump(mode="json").items():
-            lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in section.items()), ""]
+            lines += [
+                f"[{name}]",
+                *(f"{key} = {_toml(value)}" for key, value in section.items()),
+                "",
+            ]
         return "\n".join(lines)
 
     def save(self, path: Path) -> None:
@@ -311,7 +317,9 @@ def load_config(
     for name, value in pairs:
         section, _, key = name.partition(".")
         if not key:
-            raise ConfigError(f"Expected section.key=value, such as train.learning_rate=3e-5; got {name!r}.")
+            raise ConfigError(
+                f"Expected section.key=value, such as train.learning_rate=3e-5; got {name!r}."
+            )
         _merge(tables, {section: {key: value}})
     return _validate(tables)
 
@@ -330,7 +338,9 @@ def _read(path: Path) -> dict[str, Any]:
 def _parse_override(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"Expected section.key=value, such as train.learning_rate=3e-5; got {text!r}.")
+        raise ConfigError(
+            f"Expected section.key=value, such as train.learning_rate=3e-5; got {text!r}."
+        )
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

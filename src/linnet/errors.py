@@ -191,7 +191,11 @@ class ServiceError(LinnetError):
         details: Mapping[str, Any] | None = None,
         results: Sequence[Any] = (),
     ):
-        facts = [code, *([f"HTTP {status}"] if status else []), *([f"request {request_id}"] if request_id else [])]
+        facts = [
+            code,
+            *([f"HTTP {status}"] if status else []),
+            *([f"request {request_id}"] if request_id else []),
+        ]
         super().__init__(f"{message} ({', '.join(facts)})")
         self.code, self.message, self.status, self.request_id = code, message, status, request_id
         self.details, self.results = dict(details or {}), list(results)

@@ -24,9 +24,19 @@ RENAME_EXCHANGE = 2  # linux/fs.h
 RENAME_SWAP = 2  # macOS sys/stdio.h
 AT_FDCWD = -100
 FINDER = ".DS_Store"  # in every folder that macOS has shown
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
+DISK_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EPERM,
+}
 DISK_ERRORS |= {errno.ENAMETOOLONG}
-RUST_ERROR = re.compile(r"\(os error ([0-9]{1,4})\)")  # how safetensors and tokenizers tell of the system's refusals
+RUST_ERROR = re.compile(
+    r"\(os error ([0-9]{1,4})\)"
+)  # how safetensors and tokenizers tell of the system's refusals
 
 
 def digest(path: Path) -> str:
@@ -109,7 +119,9 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
 
 
 @contextmanager
-def whole_directory(target: Path, holds: str | None = None, only: Container[str] | None = None) -> Iterator[Path]:
+def whole_directory(
+    target: Path, holds: str | None = None, only: Container[str] | None = None
+) -> Iterator[Path]:
     """Give an empty folder to fill; when the block ends well it takes the target's place in one step.
 
     On any error, and on a kill, what stood at the target still stands there. Folders that a killed
@@ -131,9 +143,15 @@ def whole_directory(target: Path, holds: str | None = None, only: Container[str]
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
-            raise UsageError(f"No folder can be made at {target}: {error.strerror}. Choose another.") from None
+            raise UsageError(
+                f"No folder can be made at {target}: {error.strerror}. Choose another."
+            ) from None
         _remove_leftovers(target)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", suffix=".tmp", dir=target.parent))
+        temporary = Path(
+            tempfile.mkdtemp(
+                prefix=f".{target.name}.{os.getpid()}.", suffix=".tmp", dir=target.parent
+            )
+        )
     try:
         with disk_errors(target, inside=temporary):
             temporary.chmod(0o755)  # mkdtemp's 0700 would lock other users out of a bundle
@@ -159,15 +177,21 @@ def check_replaceable(target: Path, holds: str | None, only: Container[str] | No
         if not target.exists():
             return
         if not target.is_dir():
-            raise UsageError(f"{target} is no folder, and a folder is to be written there. Choose another place.")
+            raise UsageError(
+                f"{target} is no folder, and a folder is to be written there. Choose another place."
+            )
         if Path.cwd().is_relative_to(target.resolve()):
-            raise UsageError(f"{target} is the folder you work in, so it is not replaced. Choose another.")
+            raise UsageError(
+                f"{target} is the folder you work in, so it is not replaced. Choose another."
+            )
         if holds and any(target.iterdir()) and not (target / holds).is_file():
             raise UsageError(
                 f"{target} exists and holds no {holds}, so it is not Linnet's to replace. Choose another, or empty it."
             )
         strange = sorted(
-            path.name for path in target.iterdir() if only and path.name not in only and path.name != FINDER
+            path.name
+            for path in target.iterdir()
+            if only and path.name not in only and path.name != FINDER
         )
         if strange:
             raise UsageError(

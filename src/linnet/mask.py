@@ -55,7 +55,9 @@ def mask(text: str, kinds: Sequence[str]) -> str:
 def _word() -> str:
     # A mark left behind would join the replacement in normal form C ("@user" and a caron make "@useř"), so marks
     # count as part of the word they follow. The planes above hold selectors alone, which join nothing.
-    return r"\w" + "".join(mark for mark in map(chr, range(0x300, 0x1F000)) if unicodedata.category(mark)[0] == "M")
+    return r"\w" + "".join(
+        mark for mark in map(chr, range(0x300, 0x1F000)) if unicodedata.category(mark)[0] == "M"
+    )
 
 
 @cache  # and not at the import, as to find all marks would be a twentieth of what a service takes to start
@@ -66,13 +68,17 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _phones(run: re.Match[str]) -> str:
     """A run of digits with its telephone numbers replaced: it is one as a whole, or some of its pieces are."""
     text = run.string
-    free = not _compiled(BEFORE).match(text, run.start()), not _compiled(AFTER).match(text, run.end())
+    free = (
+        not _compiled(BEFORE).match(text, run.start()),
+        not _compiled(AFTER).match(text, run.end()),
+    )
     if _is_phone(run[0]) and all(free):
         return "<phone>"
     pieces = run[0].split(" ")
     last = len(pieces) - 1
     found = [
-        _is_phone(piece) and (index > 0 or free[0]) and (index < last or free[1]) for index, piece in enumerate(pieces)
+        _is_phone(piece) and (index > 0 or free[0]) and (index < last or free[1])
+        for index, piece in enumerate(pieces)
     ]
     if not any(found):
         return run[0]
@@ -105,7 +111,11 @@ def _is_phone(run: str) -> bool:
     if len(groups) == 1:
         return len(groups[0]) in {10, 11}
     # Numbers side by side are no telephone number: it has a group of three digits, or starts with a 0.
-    like_one = len(groups) <= 6 and min(map(len, groups[1:])) >= 2 and (max(map(len, groups)) >= 3 or run[0] == "0")
+    like_one = (
+        len(groups) <= 6
+        and min(map(len, groups[1:])) >= 2
+        and (max(map(len, groups)) >= 3 or run[0] == "0")
+    )
     return like_one and not NO_PHONE.fullmatch(run)
 
 

@@ -58,7 +58,9 @@ def svg(figure: Figure, description: str = "") -> Markup:
         figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
     drawing = buffer.getvalue()
     drawing = drawing[drawing.index("<svg") :]  # an XML prolog may not stand inside of HTML
-    drawing = re.sub(r'<g id="[^"]*">', "<g>", drawing)  # names such as axes_1 would stand twice on a page
+    drawing = re.sub(
+        r'<g id="[^"]*">', "<g>", drawing
+    )  # names such as axes_1 would stand twice on a page
     drawing = drawing.replace("#000000", "currentColor")
     opening = f'<svg role="img" aria-label="{escape(description)}" fill="currentColor"'
     return Markup(drawing.replace("<svg", opening, 1))  # noqa: S704, matplotlib has escaped the texts

@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -19,7 +26,13 @@ class Task:
     """One piece of long work. `advance` it; `note` puts a short text beside the bar; `done` says how far it is."""
 
     def __init__(
-        self, description: str, total: int | None, unit: str, bar: Progress | None, done: int = 0, every: float = 0.0
+        self,
+        description: str,
+        total: int | None,
+        unit: str,
+        bar: Progress | None,
+        done: int = 0,
+        every: float = 0.0,
     ):
         self._description, self._total, self._unit, self._bar = description, total, unit, bar
         self._id = bar.add_task(description, total=total, completed=done, note="") if bar else None
@@ -67,7 +80,9 @@ def progress(
         shown: Whether anything is shown; of several processes at one work a single one should.
     """
     if not shown or not console.is_terminal:
-        yield Task(description, total, unit, None, done, SECONDS_BETWEEN_LINES if shown else math.inf)
+        yield Task(
+            description, total, unit, None, done, SECONDS_BETWEEN_LINES if shown else math.inf
+        )
         return
     columns = (
         TextColumn("{task.description}"),

@@ -58,7 +58,9 @@ def clean(raw: str, mask: Sequence[str] = ()) -> str:
     if "\0" in raw:
         raise TextError("nul_byte", "The text holds a NUL byte, so it is cut or binary. Send text.")
     if not raw.isascii() and SURROGATE.search(raw):
-        raise TextError("lone_surrogate", "The text holds half of a surrogate pair. Send valid Unicode.")
+        raise TextError(
+            "lone_surrogate", "The text holds half of a surrogate pair. Send valid Unicode."
+        )
     text = _tidy(raw)
     if "&" in text:
         text = _unescape(text)
@@ -87,7 +89,9 @@ def _character(match: re.Match[str]) -> str:
 
 
 def _tidy(text: str) -> str:
-    if text.isascii() and text.isprintable() and "  " not in text:  # as most texts are: nothing but the ends to mend
+    if (
+        text.isascii() and text.isprintable() and "  " not in text
+    ):  # as most texts are: nothing but the ends to mend
         return text.strip()
     text = " ".join(CONTROL.sub("", text).split())
     if text.isascii():
@@ -148,16 +152,22 @@ class Tokenizer:
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the Rust side raises bare Exception
-            raise BundleError(f"Expected a tokenizer in {path}, but it can't be read: {error}.") from error
+            raise BundleError(
+                f"Expected a tokenizer in {path}, but it can't be read: {error}."
+            ) from error
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
         try:
             self._tokenizer.encode(UNASSIGNED)
         except Exception as error:  # as above
-            raise BundleError(f"{path} can't encode a character that it doesn't know: {error}.") from error
+            raise BundleError(
+                f"{path} can't encode a character that it doesn't know: {error}."
+            ) from error
         self.max_length = max_length
         padding = self._tokenizer.token_to_id("[PAD]")
-        self.pad_id: int = padding if padding is not None else self._tokenizer.token_to_id("<pad>") or 0
+        self.pad_id: int = (
+            padding if padding is not None else self._tokenizer.token_to_id("<pad>") or 0
+        )
 
     @property
     def vocab_size(self) -> int:
@@ -167,7 +177,8 @@ class Tokenizer:
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
         """Encode clean texts, in order. An empty list gives an empty list."""
         return [
-            Encoding(encoding.ids, bool(encoding.overflowing)) for encoding in self._tokenizer.encode_batch(list(texts))
+            Encoding(encoding.ids, bool(encoding.overflowing))
+            for encoding in self._tokenizer.encode_batch(list(texts))
         ]
 
     def trace(self, text: str) -> tuple[Encoding, list[Place | None]]:

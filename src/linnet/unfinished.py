@@ -37,10 +37,14 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(f"No folder can be made at {folder}: {error.strerror}. Choose another --out.") from None
+            raise UsageError(
+                f"No folder can be made at {folder}: {error.strerror}. Choose another --out."
+            ) from None
     with files.locked(folder / LOCK, wait=False) as held:
         if not held:
-            raise UsageError(f"Another process {doing} {folder}. Wait for it, or choose another --out.")
+            raise UsageError(
+                f"Another process {doing} {folder}. Wait for it, or choose another --out."
+            )
         yield
 
 
@@ -67,12 +71,16 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     """What differs between two identities, a line each, at most eight; empty where nothing does."""
     flat, other = _flat(before), _flat(now)
     differ = [name for name in sorted(flat | other) if flat.get(name) != other.get(name)]
-    return "\n".join(f"  {name}  was {flat.get(name)!r}, is now {other.get(name)!r}" for name in differ[:SHOWN])
+    return "\n".join(
+        f"  {name}  was {flat.get(name)!r}, is now {other.get(name)!r}" for name in differ[:SHOWN]
+    )
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         return {prefix: value}
     return {
-        name: leaf for key, item in value.items() for name, leaf in _flat(item, f"{prefix}.{key}".lstrip(".")).items()
+        name: leaf
+        for key, item in value.items()
+        for name, leaf in _flat(item, f"{prefix}.{key}".lstrip(".")).items()
     }

@@ -12,7 +12,15 @@ from linnet.errors import ModelError, ProofError
 @pytest.fixture
 def command(checkpoint, splits, tmp_path):
     return [
-        *("export", "--checkpoint", str(checkpoint), "--splits", str(splits), "--out", str(tmp_path / "bundle")),
+        *(
+            "export",
+            "--checkpoint",
+            str(checkpoint),
+            "--splits",
+            str(splits),
+            "--out",
+            str(tmp_path / "bundle"),
+        ),
         *("--set", "model.max_length=64", "--name", "asked"),
     ]
 
@@ -33,7 +41,9 @@ def test_it_prints_the_proof_and_the_digest(command, tmp_path, monkeypatch, caps
     assert f"linnet serve {tmp_path / 'bundle'}" in printed
 
 
-def test_it_prints_calibration_before_and_after_and_what_is_held_back(command, tmp_path, monkeypatch, capsys):
+def test_it_prints_calibration_before_and_after_and_what_is_held_back(
+    command, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("COLUMNS", "400")
     assert main([*command, "--set", "export.min_precision=0.7"]) == 0
     printed = capsys.readouterr().out
@@ -47,7 +57,11 @@ def test_it_prints_calibration_before_and_after_and_what_is_held_back(command, t
 
 def test_a_label_that_is_never_answered_is_a_sentence(bundle, capsys):
     made = Bundle.read(bundle)
-    made.proof["checks"]["precision"] = {"passed": True, "detail": "fine", "notes": ["Never answered: 'x'."]}
+    made.proof["checks"]["precision"] = {
+        "passed": True,
+        "detail": "fine",
+        "notes": ["Never answered: 'x'."],
+    }
     show(made)
     assert "Never answered: 'x'.\n" in capsys.readouterr().out
 

@@ -13,11 +13,23 @@ from linnet.cli.main import COMMANDS, build_parser, main
 from linnet.errors import BundleError, LinnetError, OutOfMemoryError, UsageError
 
 LINNET = [sys.executable, "-m", "linnet.cli.main"]
-HEAVY = {"torch", "transformers", "numpy", "onnxruntime", "tokenizers", "fastapi", "pydantic", "rich", "sklearn"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "numpy",
+    "onnxruntime",
+    "tokenizers",
+    "fastapi",
+    "pydantic",
+    "rich",
+    "sklearn",
+}
 
 
 def linnet(*arguments, **options):
-    return subprocess.run([*LINNET, *map(str, arguments)], capture_output=True, text=True, **options)
+    return subprocess.run(
+        [*LINNET, *map(str, arguments)], capture_output=True, text=True, **options
+    )
 
 
 @pytest.fixture
@@ -43,7 +55,9 @@ def test_help_is_instant():
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys\nfrom linnet.cli.main import build_parser\nbuild_parser()\nprint(*sys.modules)"
+    code = (
+        "import sys\nfrom linnet.cli.main import build_parser\nbuild_parser()\nprint(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert HEAVY & {name.partition(".")[0] for name in done.stdout.split()} == set()
 
@@ -84,7 +98,9 @@ def test_an_unknown_command_names_those_there_are():
     assert all(name in done.stderr for name in COMMANDS)
 
 
-@pytest.mark.parametrize("error", [LinnetError("A sentence."), UsageError("A sentence."), BundleError("A sentence.")])
+@pytest.mark.parametrize(
+    "error", [LinnetError("A sentence."), UsageError("A sentence."), BundleError("A sentence.")]
+)
 def test_a_mistake_is_one_sentence_and_its_exit_code(failing, capsys, error):
     failing(error)
     assert main(["serve", "x"]) == error.exit_code
@@ -105,13 +121,17 @@ def test_a_defect_shows_its_traceback_and_asks_for_a_report(failing, capsys):
     assert main(["serve", "x"]) == 1
     shown = capsys.readouterr().err
     assert "ZeroDivisionError: division by zero" in shown
-    assert shown.endswith("linnet: this is a defect of Linnet. Please report it with the lines above.\n")
+    assert shown.endswith(
+        "linnet: this is a defect of Linnet. Please report it with the lines above.\n"
+    )
 
 
 def test_memory_that_ran_out_is_no_defect(failing, capsys):
     failing(MemoryError())
     assert main(["serve", "x"]) == OutOfMemoryError.exit_code == 9
-    assert capsys.readouterr().err.startswith("linnet: Memory ran out; files that were not finished were not written.")
+    assert capsys.readouterr().err.startswith(
+        "linnet: Memory ran out; files that were not finished were not written."
+    )
     assert main(["serve", "x", "--debug"]) == 9
     assert "MemoryError" in capsys.readouterr().err
 
@@ -119,14 +139,18 @@ def test_memory_that_ran_out_is_no_defect(failing, capsys):
 def test_an_interruption_exits_as_shells_have_it(failing, capsys):
     failing(KeyboardInterrupt())
     assert main(["serve", "x"]) == 130
-    assert capsys.readouterr().err == "\nlinnet: interrupted; files that were not finished were not written.\n"
+    assert (
+        capsys.readouterr().err
+        == "\nlinnet: interrupted; files that were not finished were not written.\n"
+    )
 
 
 def test_a_real_mistake_in_a_real_process(tmp_path):
     done = linnet("serve", tmp_path / "absent")
     assert done.returncode == BundleError.exit_code
     assert (
-        done.stderr == f"linnet: No such bundle: {tmp_path / 'absent'}. Expected a folder that `linnet export` wrote.\n"
+        done.stderr
+        == f"linnet: No such bundle: {tmp_path / 'absent'}. Expected a folder that `linnet export` wrote.\n"
     )
     assert done.stdout == ""
 
@@ -141,7 +165,9 @@ def test_pdb_stops_where_the_error_was_raised(tmp_path):
 def test_settings_that_are_off_are_told_by_every_command_alike(tmp_path):
     done = linnet("serve", tmp_path, "--set", "serve.prot=1")
     assert done.returncode == 2
-    assert done.stderr == "linnet: The settings hold 1 mistake(s):\n  serve.prot  is not a setting\n"
+    assert (
+        done.stderr == "linnet: The settings hold 1 mistake(s):\n  serve.prot  is not a setting\n"
+    )
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -150,7 +176,9 @@ def test_a_reader_that_has_gone_is_no_error(arguments, unbuffered):
     reading, writing = os.pipe()
     os.close(reading)
     environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
-    done = subprocess.run([*LINNET, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, env=environment)
+    done = subprocess.run(
+        [*LINNET, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, env=environment
+    )
     os.close(writing)
     assert done.stderr == ""
     assert done.returncode in {0, 2}
@@ -166,5 +194,7 @@ def test_flags_that_name_settings_share_one_spelling_of_their_key():
 
 def test_the_package_itself_imports_nothing_heavy():
     code = "import sys, linnet; linnet.__version__; dir(linnet); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.home())
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.home()
+    )
     assert HEAVY & {name.partition(".")[0] for name in done.stdout.split()} == set()

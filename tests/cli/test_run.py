@@ -17,7 +17,16 @@ def job(tmp_path, monkeypatch, encoder, labelled_csv):
     monkeypatch.chdir(tmp_path)
     settings = ["train.learning_rate=5e-3", "model.max_length=32", "export.parity_rows=32"]
     overrides = [part for setting in settings for part in ("--set", setting)]
-    return ["run", "--data", str(labelled_csv), "--model", str(encoder), "--name", "small", *overrides]
+    return [
+        "run",
+        "--data",
+        str(labelled_csv),
+        "--model",
+        str(encoder),
+        "--name",
+        "small",
+        *overrides,
+    ]
 
 
 def folders(directory):
@@ -29,7 +38,9 @@ def test_run_leaves_the_folders_of_every_stage(job, tmp_path, capsys):
     run = tmp_path / "runs" / "small"
     assert folders(run) == ["bundle", "checkpoint", "linnet.toml", "report", "splits"]
     shown = capsys.readouterr().out
-    assert all(word in shown for word in ("Epoch", "Training Loss", "Validation Loss", "Accuracy", "FLOPs"))
+    assert all(
+        word in shown for word in ("Epoch", "Training Loss", "Validation Loss", "Accuracy", "FLOPs")
+    )
     assert f"linnet serve {run.relative_to(tmp_path) / 'bundle'}" in shown
 
     resolved = load_config(run / "linnet.toml")
@@ -37,9 +48,16 @@ def test_run_leaves_the_folders_of_every_stage(job, tmp_path, capsys):
     report = json.loads((run / "report" / "report.json").read_text())
     assert report["split"] == "test"
     assert report["accuracy"]["value"] > 0.7
-    assert report["selective"]["min_precision"] == linnet.load(run / "bundle").bundle.manifest.min_precision == 0.55
+    assert (
+        report["selective"]["min_precision"]
+        == linnet.load(run / "bundle").bundle.manifest.min_precision
+        == 0.55
+    )
     assert f"The model answers {report['selective']['coverage']['value']:.2%} of the texts" in shown
-    assert f"calibration error {100 * report['calibration']['expected_calibration_error']:.1f} %" in shown
+    assert (
+        f"calibration error {100 * report['calibration']['expected_calibration_error']:.1f} %"
+        in shown
+    )
     card = json.loads((run / "splits" / "data_card.json").read_text())["accounting"]
     assert card["rows_in"] == card["rows_used"] + card["rows_dropped"] == 600
     assert len(linnet.load(run / "bundle").predict(["what a good day", "i hate this"])) == 2
@@ -88,12 +106,18 @@ def test_a_mistyped_model_is_told_before_the_data_are_read(job, tmp_path, capsys
     assert not (tmp_path / "runs").exists()
 
 
-def test_that_the_built_in_encoder_stands_in_is_told_before_the_data_are_read(tmp_path, monkeypatch, capsys):
+def test_that_the_built_in_encoder_stands_in_is_told_before_the_data_are_read(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))  # empty, and tests can't reach the hub
+    monkeypatch.setattr(
+        constants, "HF_HUB_CACHE", str(tmp_path / "hub")
+    )  # empty, and tests can't reach the hub
     assert main(["run", "--data", "absent.csv"]) == DataError.exit_code
     shown = capsys.readouterr()
-    assert shown.out.startswith("No encoder was named, and distilbert-base-uncased could not be had: ")
+    assert shown.out.startswith(
+        "No encoder was named, and distilbert-base-uncased could not be had: "
+    )
     assert "absent.csv" in shown.err
 
 

@@ -19,14 +19,27 @@ def answer_to(text: str) -> dict[str, Any]:
     share = 0.9 if "good" in text else 0.2
     label = "positive" if share > 0.5 else "negative"
     probabilities = {"negative": 1 - share, "positive": share}
-    of_text = {"id": text, "label": label, "labels": [label], "probability": max(probabilities.values())}
-    of_model = {"arm": "main", "digest": DIGEST, "truncated": False, "abstained": False, "fast": False}
+    of_text = {
+        "id": text,
+        "label": label,
+        "labels": [label],
+        "probability": max(probabilities.values()),
+    }
+    of_model = {
+        "arm": "main",
+        "digest": DIGEST,
+        "truncated": False,
+        "abstained": False,
+        "fast": False,
+    }
     return of_text | of_model | {"probabilities": probabilities}
 
 
 def failure(status: int, code: str, message: str = "No.", **headers: str) -> Response:
     error = {"code": code, "message": message, "request_id": "theirs", "details": {"of": code}}
-    return JSONResponse({"error": error}, status, {name.replace("_", "-"): value for name, value in headers.items()})
+    return JSONResponse(
+        {"error": error}, status, {name.replace("_", "-"): value for name, value in headers.items()}
+    )
 
 
 class Service:
@@ -70,17 +83,38 @@ class Service:
         if path == "/v1/predict":
             if len(asked["texts"]) > MAX_TEXTS:
                 return failure(422, "too_many_texts")
-            bad = {"error": {"code": "bad_text", "message": "The text is empty.", "details": {"reason": "empty_text"}}}
+            bad = {
+                "error": {
+                    "code": "bad_text",
+                    "message": "The text is empty.",
+                    "details": {"reason": "empty_text"},
+                }
+            }
             return JSONResponse(
-                {"request_id": "r", "predictions": [answer_to(t) if t.strip() else bad for t in asked["texts"]]}
+                {
+                    "request_id": "r",
+                    "predictions": [answer_to(t) if t.strip() else bad for t in asked["texts"]],
+                }
             )
         if path == "/v1/explain":
             words = [{"text": asked["text"], "start": 0, "end": len(asked["text"]), "weight": 1.5}]
-            answer = {"arm": "main", "digest": DIGEST, "label": asked.get("label", "positive"), "probability": 0.75}
-            return JSONResponse(answer | {"request_id": "r", "text": asked["text"], "truncated": False, "words": words})
+            answer = {
+                "arm": "main",
+                "digest": DIGEST,
+                "label": asked.get("label", "positive"),
+                "probability": 0.75,
+            }
+            return JSONResponse(
+                answer
+                | {"request_id": "r", "text": asked["text"], "truncated": False, "words": words}
+            )
         if path == "/v1/models":
             arm = {"arm": "main", "role": "champion", "share": 1, "name": "tiny", "digest": DIGEST}
-            of_model = {"labels": ["negative", "positive"], "min_precision": None, "multi_label": False}
+            of_model = {
+                "labels": ["negative", "positive"],
+                "min_precision": None,
+                "multi_label": False,
+            }
             return JSONResponse({"arms": [arm | of_model]})
         return JSONResponse({"request_id": "r", "id": (asked or {}).get("id")})
 

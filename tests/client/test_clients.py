@@ -28,7 +28,9 @@ class Blocking:
 
     def __getattr__(self, name):
         method = getattr(self._client, name)
-        return lambda *arguments, **options: self._loop.run_until_complete(method(*arguments, **options))
+        return lambda *arguments, **options: self._loop.run_until_complete(
+            method(*arguments, **options)
+        )
 
     def __repr__(self):
         return repr(self._client)
@@ -60,7 +62,9 @@ def client(connect, service) -> Iterator[linnet.Client]:
 
 def refusal(status: int, code: str = "told", **headers: str) -> Response:
     body = f'{{"error": {{"code": "{code}", "message": "As told.", "request_id": "theirs"}}}}'
-    return Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Response(
+        body, status, {name.replace("_", "-"): value for name, value in headers.items()}
+    )
 
 
 def ids(results) -> list[str]:
@@ -70,11 +74,20 @@ def ids(results) -> list[str]:
 def test_predict_explain_feedback_models_ready(client, service):
     (answer,) = client.predict(["so good"], arm="main", sticky_key="user 7")
     assert (answer.label, answer.labels, answer.probability) == ("positive", ("positive",), 0.9)
-    assert (answer.id, answer.arm, answer.truncated, answer.abstained) == ("so good", "main", False, False)
+    assert (answer.id, answer.arm, answer.truncated, answer.abstained) == (
+        "so good",
+        "main",
+        False,
+        False,
+    )
     assert service.asked[-1][2] == {"texts": ["so good"], "arm": "main", "key": "user 7"}
     explained = client.explain("so good", "negative", arm="main")
     assert explained.text == "so good"
-    assert (explained.label, explained.words[0].text, explained.words[0].weight) == ("negative", "so good", 1.5)
+    assert (explained.label, explained.words[0].text, explained.words[0].weight) == (
+        "negative",
+        "so good",
+        1.5,
+    )
     client.feedback(answer.id, "negative")
     assert service.asked[-1][0::2] == ("/v1/feedback", {"id": "so good", "label": "negative"})
     (arm,) = client.models()
@@ -94,7 +107,10 @@ def test_what_can_not_be_answered_keeps_its_place(client, service):
     texts = ["good", "  ", None, "half \ud800", "bad \x00 <b>"]
     results = list(client.predict_iter(texts))
     assert ids(results) == ["good", "bad_text", "bad_text", "bad_text", "bad \x00 <b>"]
-    assert [result.reason for result in results if isinstance(result, TextError)] == ["not_text", "lone_surrogate"]
+    assert [result.reason for result in results if isinstance(result, TextError)] == [
+        "not_text",
+        "lone_surrogate",
+    ]
     assert (results[1].status, results[1].details) == (200, {"reason": "empty_text"})
     with pytest.raises(ServiceError, match="3 of 5 texts have no answer") as caught:
         client.predict(texts)
@@ -135,10 +151,14 @@ def test_waiting_in_vain_is_not_begun(client, service):
     assert error.request_id == service.asked[0][1]["x-request-id"]
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, "no_key"), (403, "not_allowed"), (404, "unknown_prediction")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "no_key"), (403, "not_allowed"), (404, "unknown_prediction")]
+)
 def test_what_will_not_pass_is_raised_at_once(client, service, status, code):
     service.told = [refusal(status, code, Retry_After="1")]
-    with pytest.raises(ServiceError, match=rf"As told\. \({code}, HTTP {status}, request [0-9a-f]{{32}}\)"):
+    with pytest.raises(
+        ServiceError, match=rf"As told\. \({code}, HTTP {status}, request [0-9a-f]{{32}}\)"
+    ):
         client.feedback("x", "good")
     assert len(service.asked) == 1
 
@@ -156,13 +176,21 @@ def test_one_request_that_fails_by_itself_leaves_the_others(client, service):
     texts = [str(number) for number in range(20)]
     results = ids(client.predict_iter(texts))
     assert results.count("internal_error") in (4, 8)  # one request's, whichever came first
-    assert all(result in (text, "internal_error") for text, result in zip(texts, results, strict=True))
+    assert all(
+        result in (text, "internal_error") for text, result in zip(texts, results, strict=True)
+    )
 
 
 @pytest.mark.parametrize(("code", "passes"), [("worker_died", True), ("model_failed", False)])
-def test_a_text_that_failed_among_others_is_sent_again_if_that_passes(client, service, code, passes):
+def test_a_text_that_failed_among_others_is_sent_again_if_that_passes(
+    client, service, code, passes
+):
     error = {"code": code, "message": "As told."}
-    service.told = [JSONResponse({"predictions": [service.answer_to("a"), {"error": error}, service.answer_to("c")]})]
+    service.told = [
+        JSONResponse(
+            {"predictions": [service.answer_to("a"), {"error": error}, service.answer_to("c")]}
+        )
+    ]
     results = list(client.predict_iter(["a", "b", "c"]))
     assert ids(results) == ["a", "b" if passes else code, "c"]
     assert [asked["texts"] for *_, asked in service.asked] == [["a", "b", "c"], ["b"]][: 1 + passes]
@@ -179,7 +207,16 @@ def test_after_an_outage_nothing_more_is_sent(connect, service):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"[1", b"<html>", b'{"predictions": []}', b'{"predictions": [{"label": "x"}]}', b"\xff\xfe"]
+    "body",
+    [
+        b"",
+        b"null",
+        b"[1",
+        b"<html>",
+        b'{"predictions": []}',
+        b'{"predictions": [{"label": "x"}]}',
+        b"\xff\xfe",
+    ],
 )
 def test_an_answer_that_is_none(client, service, body):
     service.told = [Response(body)]
@@ -244,7 +281,12 @@ def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"HTTP/1.1 200 OK\r\n", b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"predictions"', b"nonsense\r\n\r\n"],
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"predictions"',
+        b"nonsense\r\n\r\n",
+    ],
     ids=["nothing", "half a head", "half a body", "no HTTP"],
 )
 def test_a_cut_connection_is_no_answer(connect, sent):
@@ -356,7 +398,11 @@ def test_a_key_is_told_to_no_one(connect, service):
     with connect("http://127.0.0.1:1", KEY, timeout=0.1) as client:
         with pytest.raises(ServiceError) as caught:
             client.models()
-        said += [str(caught.value), repr(caught.value.__cause__), repr(caught.value.__cause__.__dict__)]
+        said += [
+            str(caught.value),
+            repr(caught.value.__cause__),
+            repr(caught.value.__cause__.__dict__),
+        ]
     assert not any("SECRET" in sentence for sentence in said)
 
 
@@ -386,7 +432,9 @@ def test_what_is_no_address(connect, url):
     assert "SECRET" not in str(caught.value)
 
 
-@pytest.mark.parametrize("settings", [{"timeout": 0}, {"timeout": float("nan")}, {"max_texts": 0}, {"max_bytes": -1}])
+@pytest.mark.parametrize(
+    "settings", [{"timeout": 0}, {"timeout": float("nan")}, {"max_texts": 0}, {"max_bytes": -1}]
+)
 def test_numbers_that_mean_nothing(connect, settings):
     with pytest.raises(UsageError):
         connect("http://localhost", **settings)
@@ -413,7 +461,8 @@ def test_without_the_extra_a_sentence_says_so():
 
 def test_the_client_loads_nothing_that_answers():
     code = (
-        "import sys, linnet; linnet.Client\nprint({'numpy', 'onnxruntime', 'tokenizers', 'fastapi'} & set(sys.modules))"
+        "import sys, linnet; linnet.Client\n"
+        "print({'numpy', 'onnxruntime', 'tokenizers', 'fastapi'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "set()\n", done.stderr

@@ -47,7 +47,11 @@ def test_what_is_tried_again(outcome):
     second = steps.send(None)
     assert first.headers["X-Request-ID"] == second.headers["X-Request-ID"]
     assert first.deadline == second.deadline
-    assert float(second.headers["X-Request-Timeout"]) <= float(first.headers["X-Request-Timeout"]) <= 60
+    assert (
+        float(second.headers["X-Request-Timeout"])
+        <= float(first.headers["X-Request-Timeout"])
+        <= 60
+    )
     assert end_of(steps, OK) == b"fine"
 
 
@@ -116,7 +120,9 @@ def test_retry_after_as_a_date():
     assert retry_after("Sun, 06 Nov 1994 08:49:37 GMT") == 0  # over
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("3", 3), (" 2.5 ", 2.5), ("0", 0), ("-4", 0), ("nan", 0), ("inf", 0)])
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("3", 3), (" 2.5 ", 2.5), ("0", 0), ("-4", 0), ("nan", 0), ("inf", 0)]
+)
 def test_retry_after_as_a_number(value, seconds):
     assert retry_after(value) == seconds
 

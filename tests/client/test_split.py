@@ -9,7 +9,9 @@ from linnet.client.split import encode, predict_body, split
 from linnet.errors import TextError
 
 # Any string at all, surrogates and control characters too, and things that are none.
-TEXTS = st.lists(st.one_of(st.text(st.characters()), st.none(), st.integers(), st.binary()), max_size=40)
+TEXTS = st.lists(
+    st.one_of(st.text(st.characters()), st.none(), st.integers(), st.binary()), max_size=40
+)
 
 
 @given(TEXTS, st.integers(1, 7), st.integers(1, 200))
@@ -21,7 +23,9 @@ def test_nothing_is_lost_and_bounds_hold(texts, max_texts, max_bytes):
     for index, (text, item) in enumerate(zip(texts, items, strict=True)):
         if isinstance(item, TextError):
             assert item.index == index
-            assert not isinstance(text, str) or any("\ud800" <= character <= "\udfff" for character in text)
+            assert not isinstance(text, str) or any(
+                "\ud800" <= character <= "\udfff" for character in text
+            )
         else:
             assert json.loads(item) == text
     for part in parts:
@@ -29,7 +33,11 @@ def test_nothing_is_lost_and_bounds_hold(texts, max_texts, max_bytes):
         assert 1 <= len(part) <= max_texts
         body = predict_body(sent, "a", "k")
         assert len(body) - frame <= max_bytes or len(part) == 1
-        assert json.loads(body) == {"texts": [json.loads(item) for item in sent], "arm": "a", "key": "k"}
+        assert json.loads(body) == {
+            "texts": [json.loads(item) for item in sent],
+            "arm": "a",
+            "key": "k",
+        }
 
 
 @given(TEXTS, st.integers(1, 7), st.integers(1, 200))

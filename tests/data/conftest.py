@@ -59,7 +59,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send(content[start:][:stop_after])
 
     def send(self, content: bytes) -> None:
-        self.site.sent += len(content)  # before, for the client may be done before this thread goes on
+        self.site.sent += len(
+            content
+        )  # before, for the client may be done before this thread goes on
         self.wfile.write(content)
 
     def log_message(self, *arguments: object) -> None:

@@ -25,7 +25,13 @@ WORDS = [f"word{number:x}" for number in range(300)]
 
 def make_sample(labels, texts=None, **columns) -> Sample:
     texts = texts or [f"text {place}" for place in range(len(labels))]
-    table = pa.table({"text": texts, "label": labels, **{name: list(map(str, row)) for name, row in columns.items()}})
+    table = pa.table(
+        {
+            "text": texts,
+            "label": labels,
+            **{name: list(map(str, row)) for name, row in columns.items()},
+        }
+    )
     return Sample(table, np.eye(2, dtype=bool)[labels], NAMES, len(labels))
 
 
@@ -68,7 +74,12 @@ def test_columns_that_know_nothing_are_seldom_flagged():
     for _ in range(60):
         label = draw.integers(0, 2, 600)
         found = verdicts(
-            make_sample(label, a=draw.integers(0, 4, 600), b=draw.normal(size=600), c=draw.integers(0, 200, 600))
+            make_sample(
+                label,
+                a=draw.integers(0, 4, 600),
+                b=draw.normal(size=600),
+                c=draw.integers(0, 200, 600),
+            )
         )
         flagged += any(column["verdict"] in ("hints", "leaks") for column in found.values())
     assert flagged <= 4  # of 60 data sets; the level is one in a hundred
@@ -87,7 +98,12 @@ def test_a_planted_emoticon_is_found_and_chance_flags_nothing():
     found = examine_words(make_sample(label, texts))
     assert found["near_certain"] == 1
     first = found["top"][0]
-    assert (first["token"], first["label"], first["rows"], first["share"]) == (":)", "yes", 500, 1.0)
+    assert (first["token"], first["label"], first["rows"], first["share"]) == (
+        ":)",
+        "yes",
+        500,
+        1.0,
+    )
 
 
 def test_no_name_link_or_number_is_shown():
@@ -111,19 +127,26 @@ def test_random_splits_are_alike_and_shifted_ones_not():
     draw = np.random.default_rng(3)
     differs = 0
     for seed in range(20):
-        first, second = (make_sample(draw.integers(0, 2, 400), sentences(400, 2 * seed + k)) for k in (0, 1))
+        first, second = (
+            make_sample(draw.integers(0, 2, 400), sentences(400, 2 * seed + k)) for k in (0, 1)
+        )
         found = examine_distribution(first, second)
         differs += any(found[name]["differs"] for name in ("classes", "lengths", "words"))
     assert differs <= 1
     label = draw.integers(0, 2, 400)
     train = make_sample(label, sentences(400, 90))
-    shifted = [text.replace("word1", "other") if place % 3 else text for place, text in enumerate(sentences(400, 91))]
-    assert examine_distribution(train, make_sample(label, shifted))["words"]["differs"]
-    longer = [f"{text} {text}" if place % 2 else text for place, text in enumerate(sentences(400, 92))]
-    assert examine_distribution(train, make_sample(label, longer))["lengths"]["differs"]
-    assert examine_distribution(train, make_sample((label | (draw.random(400) < 0.4)).astype(int)))["classes"][
-        "differs"
+    shifted = [
+        text.replace("word1", "other") if place % 3 else text
+        for place, text in enumerate(sentences(400, 91))
     ]
+    assert examine_distribution(train, make_sample(label, shifted))["words"]["differs"]
+    longer = [
+        f"{text} {text}" if place % 2 else text for place, text in enumerate(sentences(400, 92))
+    ]
+    assert examine_distribution(train, make_sample(label, longer))["lengths"]["differs"]
+    assert examine_distribution(train, make_sample((label | (draw.random(400) < 0.4)).astype(int)))[
+        "classes"
+    ]["differs"]
 
 
 def test_drift_counts_rows_and_labels_by_time():
@@ -135,7 +158,9 @@ def test_drift_counts_rows_and_labels_by_time():
     assert found["column"] == "date"
     filled = [each for each in found["bins"] if each["rows"]]
     assert sum(each["rows"] for each in filled) == 400
-    assert [each["labels"]["yes"] for each in filled] == [0.0] * (len(filled) // 2) + [1.0] * (len(filled) // 2)
+    assert [each["labels"]["yes"] for each in filled] == [0.0] * (len(filled) // 2) + [1.0] * (
+        len(filled) // 2
+    )
     assert examine_drift({"train": make_sample(label)}, "") is None
 
 
@@ -157,7 +182,13 @@ def write_splits(folder, texts, labels=None, **more):
 
 def test_personal_data_are_counted_as_they_would_be_masked(tmp_path):
     write_splits(
-        tmp_path, ["mail a@b.org or c.d@e.com", "call +1 415 555 0123", "@me @you http://x.y", "in 2009 at 10:30"]
+        tmp_path,
+        [
+            "mail a@b.org or c.d@e.com",
+            "call +1 415 555 0123",
+            "@me @you http://x.y",
+            "in 2009 at 10:30",
+        ],
     )
     assert examine_personal(tmp_path)["test"] == {
         "email": {"texts": 1, "occurrences": 2},
@@ -167,17 +198,29 @@ def test_personal_data_are_counted_as_they_would_be_masked(tmp_path):
     }
 
 
-HOSTILE = ["\u202e\u200bأهلا", "a" * 200_000, "@" * 50_000, ":)" * 20_000, "\U0001f600", "1" * 100_000, "é" * 5000]
+HOSTILE = [
+    "\u202e\u200bأهلا",
+    "a" * 200_000,
+    "@" * 50_000,
+    ":)" * 20_000,
+    "\U0001f600",
+    "1" * 100_000,
+    "é" * 5000,
+]
 
 
 @pytest.mark.parametrize("several", [False, True])
 def test_the_whole_audit_takes_any_text_and_is_the_same_again(tmp_path, several, encoder):
     texts = HOSTILE + sentences(60, 5)
-    labels = [[place % 2] if place % 3 else [0, 1] for place in range(len(texts))] if several else None
+    labels = (
+        [[place % 2] if place % 3 else [0, 1] for place in range(len(texts))] if several else None
+    )
     write_splits(tmp_path, texts, labels, **({"multi_label": True} if several else {}))
     model = load_config(None, {"model.name_or_path": str(encoder)}).model
     found = examine(tmp_path, model, "")
-    assert json.dumps(found, allow_nan=False) == json.dumps(examine(tmp_path, model, ""), allow_nan=False)
+    assert json.dumps(found, allow_nan=False) == json.dumps(
+        examine(tmp_path, model, ""), allow_nan=False
+    )
     assert found["tokens"]["splits"]["train"]["rows"] == len(texts)
     assert found["tokens"]["splits"]["train"]["long_words"] > 0
     assert "a" * 100 not in json.dumps(found)
@@ -185,7 +228,9 @@ def test_the_whole_audit_takes_any_text_and_is_the_same_again(tmp_path, several,
 
 def test_the_built_in_tokenizer_is_at_hand(tmp_path):
     write_splits(tmp_path, sentences(30, 6))
-    found = examine(tmp_path, load_config(None, {"model.name_or_path": "linnet-mini"}).model, "")["tokens"]
+    found = examine(tmp_path, load_config(None, {"model.name_or_path": "linnet-mini"}).model, "")[
+        "tokens"
+    ]
     assert (found["tokenizer"], found["reason"]) == ("linnet-mini", "")
     assert found["splits"]["train"]["mean"] > 3
 

@@ -17,10 +17,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("card")
     draw = random.Random(0)
     labels = ["<b>bold</b>", "plain", "ünïcode"]
-    rows = [{"text": f"{'word ' * draw.randint(1, 30)}{n}", "label": labels[n % 3], "who": n} for n in range(300)]
+    rows = [
+        {"text": f"{'word ' * draw.randint(1, 30)}{n}", "label": labels[n % 3], "who": n}
+        for n in range(300)
+    ]
     (directory / "<raw>.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     prepare(
-        load_config(None, {"data.source": str(directory / "<raw>.jsonl"), "data.sample": 200}), directory / "splits"
+        load_config(None, {"data.source": str(directory / "<raw>.jsonl"), "data.sample": 200}),
+        directory / "splits",
     )
     return directory
 
@@ -47,7 +51,12 @@ def test_card(folder: Path) -> None:
         lengths = sorted(map(len, split.texts))
         assert card["lengths"][name]["min"] == lengths[0]
         assert card["lengths"][name]["max"] == lengths[-1]
-        assert lengths[0] <= card["lengths"][name]["p25"] <= card["lengths"][name]["median"] <= lengths[-1]
+        assert (
+            lengths[0]
+            <= card["lengths"][name]["p25"]
+            <= card["lengths"][name]["median"]
+            <= lengths[-1]
+        )
         counts = [int((split.labels == index).sum()) for index in range(3)]
         assert list(card["classes"][name].values()) == counts
 

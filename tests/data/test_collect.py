@@ -15,9 +15,14 @@ from linnet.errors import DataError, LabelError
 
 
 def collect(
-    rows: list[tuple[Any, ...]], directory: Path, columns: tuple[str, ...] = ("text", "label"), **settings: Any
+    rows: list[tuple[Any, ...]],
+    directory: Path,
+    columns: tuple[str, ...] = ("text", "label"),
+    **settings: Any,
 ):
-    config: DataConfig = load_config(None, {f"data.{key}": value for key, value in settings.items()}).data
+    config: DataConfig = load_config(
+        None, {f"data.{key}": value for key, value in settings.items()}
+    ).data
     collector = Collector(config, directory / "staging")
     table = Table(columns, iter(enumerate(rows, start=1)), {})
     for _ in collector.collect(collector.expect(table)):
@@ -77,12 +82,16 @@ def test_values_of_any_type_are_kept_as_strings(tmp_path: Path) -> None:
     ],
 )
 def test_labels_are_sorted(tmp_path: Path, labels: list[Any], expected: tuple[str, ...]) -> None:
-    result, staged = collect([(f"text {place}", label) for place, label in enumerate(labels)], tmp_path)
+    result, staged = collect(
+        [(f"text {place}", label) for place, label in enumerate(labels)], tmp_path
+    )
     assert result.labels == expected
     assert [result.labels[index] for index in result.label] == [row["label"] for row in staged]
 
 
-def test_what_is_collected_does_not_depend_on_the_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_collected_does_not_depend_on_the_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [(f"text {number * 7919 % 1000}", str(number % 3)) for number in range(1000)]
     whole, staged = collect(rows, tmp_path)
     monkeypatch.setattr("linnet.data.clean.collect.CHUNK_ROWS", 7)
@@ -94,7 +103,13 @@ def test_what_is_collected_does_not_depend_on_the_chunks(tmp_path: Path, monkeyp
 
 
 def test_labels_of_a_list_are_several_labels(tmp_path: Path) -> None:
-    rows = [("one", ["b", "a"]), ("two", ["a", None]), ("three", "b|a"), ("four", []), ("five", [2, 3.0])]
+    rows = [
+        ("one", ["b", "a"]),
+        ("two", ["a", None]),
+        ("three", "b|a"),
+        ("four", []),
+        ("five", [2, 3.0]),
+    ]
     result, _ = collect(rows, tmp_path, label_separator="|")
     assert result.labels == ("2", "3", "a", "b")
     assert [result.label_sets[place] for place in result.label] == [(2, 3), (2,), (2, 3), (0, 1)]
@@ -109,7 +124,9 @@ def test_labels_of_a_list_are_several_labels(tmp_path: Path) -> None:
         (["a|b", "c"], "|", r"Row 2 has the label 'a\|b', in which '\|' stands"),
     ],
 )
-def test_labels_that_are_no_labels(tmp_path: Path, label: Any, separator: str, message: str) -> None:
+def test_labels_that_are_no_labels(
+    tmp_path: Path, label: Any, separator: str, message: str
+) -> None:
     with pytest.raises(LabelError, match=message):
         collect([("one", "a"), ("two", label)], tmp_path, label_separator=separator)
 
@@ -134,5 +151,7 @@ def test_a_column_of_numbers_is_no_label(tmp_path: Path) -> None:
 
 
 def test_nothing_usable_says_why(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none of its 3 rows can be used \(empty_text: 2, missing_label: 1\)"):
+    with pytest.raises(
+        DataError, match=r"none of its 3 rows can be used \(empty_text: 2, missing_label: 1\)"
+    ):
         collect([("", "a"), (" ", "a"), ("text", None)], tmp_path)

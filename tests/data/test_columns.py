@@ -40,7 +40,11 @@ def test_a_failure_lists_the_columns(text: str, label: str, message: str) -> Non
 
 
 @given(
-    st.lists(st.sampled_from(["text", "label", "raw_text", "raw_label", "id", "raw_raw_text"]), min_size=2, unique=True)
+    st.lists(
+        st.sampled_from(["text", "label", "raw_text", "raw_label", "id", "raw_raw_text"]),
+        min_size=2,
+        unique=True,
+    )
 )
 def test_no_name_is_lost_or_given_twice(columns: list[str]) -> None:
     for text in range(len(columns)):

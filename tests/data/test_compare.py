@@ -37,11 +37,15 @@ def draw(size: int, weights: list[float], seed: int) -> dict[str, int]:
 
 
 def classes(old: dict[str, int], new: dict[str, int]) -> dict[str, Change]:
-    return section(compare({"classes": {"train": old}}, {"classes": {"train": new}}), "Classes of train")
+    return section(
+        compare({"classes": {"train": old}}, {"classes": {"train": new}}), "Classes of train"
+    )
 
 
 def shift(changes: dict[str, Change]) -> str:
-    return next(change.by for name, change in changes.items() if name.startswith("all shares")).partition(": ")[2]
+    return next(
+        change.by for name, change in changes.items() if name.startswith("all shares")
+    ).partition(": ")[2]
 
 
 def test_equal_cards_have_no_difference(card: dict[str, Any], other: dict[str, Any]) -> None:
@@ -66,7 +70,9 @@ def test_only_what_differs_is_told(card: dict[str, Any], other: dict[str, Any]) 
     assert section(sections, "Notes") == {"A note.": Change("A note.", "–", "yes")}
 
 
-def test_what_later_versions_add_is_compared_too(card: dict[str, Any], other: dict[str, Any]) -> None:
+def test_what_later_versions_add_is_compared_too(
+    card: dict[str, Any], other: dict[str, Any]
+) -> None:
     card["audit"] = {"links": {"share": 0.25, "texts": 3}, "ok": True, "list": [1, 2]}
     other["audit"] = {"links": {"share": 0.5, "texts": 3}, "ok": 1, "list": [1, 3], "new_part": {}}
     assert compare(card, other) == [
@@ -94,8 +100,13 @@ def test_splits_and_quantiles_keep_their_order(card: dict[str, Any], other: dict
 
 @pytest.mark.parametrize("weights", [[1, 1], [1] * 20, [30, 1, 1, 1]])
 @pytest.mark.parametrize("sizes", [(300, 900), (20_001, 20_000)])
-def test_two_draws_of_one_population_differ_by_chance(weights: list[float], sizes: tuple[int, int]) -> None:
-    drawn = [shift(classes(draw(sizes[0], weights, seed), draw(sizes[1], weights, seed + 1000))) for seed in range(60)]
+def test_two_draws_of_one_population_differ_by_chance(
+    weights: list[float], sizes: tuple[int, int]
+) -> None:
+    drawn = [
+        shift(classes(draw(sizes[0], weights, seed), draw(sizes[1], weights, seed + 1000)))
+        for seed in range(60)
+    ]
     # One in twenty is the most that is expected; seven of sixty would come once in fifty.
     assert sum(verdict != "chance" for verdict in drawn) < 7
 
@@ -107,7 +118,10 @@ def test_a_shift_is_told_from_chance() -> None:
 
 
 def test_a_large_file_does_not_alarm_on_nothing() -> None:
-    assert shift(classes({"a": 8_000_000, "b": 8_000_000}, {"a": 8_050_000, "b": 7_950_000})) == "small"
+    assert (
+        shift(classes({"a": 8_000_000, "b": 8_000_000}, {"a": 8_050_000, "b": 7_950_000}))
+        == "small"
+    )
 
 
 def test_classes_are_told_by_how_far_they_moved() -> None:
@@ -119,7 +133,10 @@ def test_classes_are_told_by_how_far_they_moved() -> None:
 
 
 def test_many_classes_are_cut(card: dict[str, Any]) -> None:
-    changes = classes(dict.fromkeys(LABELS, 10), {label: 10 + place for place, label in enumerate(LABELS, start=1)})
+    changes = classes(
+        dict.fromkeys(LABELS, 10),
+        {label: 10 + place for place, label in enumerate(LABELS, start=1)},
+    )
     assert len(changes) == 12
     assert "and 10 more" in changes
 
@@ -128,7 +145,9 @@ def test_an_empty_split_is_no_division_by_zero() -> None:
     assert classes({}, {"a": 3})["a"] == Change("a", "–", "3 (100.00%)", "+100.00 points")
 
 
-def test_prints_a_table(splits: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prints_a_table(
+    splits: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     other = json.loads((splits / "data_card.json").read_text())
     train = other["classes"]["train"]
@@ -143,8 +162,12 @@ def test_prints_a_table(splits: Path, tmp_path: Path, capsys: Any, monkeypatch: 
     assert capsys.readouterr().out.strip() == f"The data cards of {splits} and {splits} are equal."
 
 
-@pytest.mark.parametrize("more", [["--out", "x"], ["--data", "x.csv"], ["--sample", "0"], ["--set", "data.seed=1"]])
-def test_takes_no_other_flag(splits: Path, more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "more", [["--out", "x"], ["--data", "x.csv"], ["--sample", "0"], ["--set", "data.seed=1"]]
+)
+def test_takes_no_other_flag(
+    splits: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["prepare", "--compare", str(splits), str(splits), *more]) == 2
     assert "takes no other flag" in capsys.readouterr().err
 
@@ -157,7 +180,10 @@ def test_takes_no_other_flag(splits: Path, more: list[str], capsys: pytest.Captu
         (b"\xff", "is no data card"),
         (b"[1]", "is no data card"),
         (b'{"a": 1}', "is no data card"),
-        (b'{"format": 99, "accounting": {}}', "is of format 99; this version of Linnet compares format"),
+        (
+            b'{"format": 99, "accounting": {}}',
+            "is of format 99; this version of Linnet compares format",
+        ),
     ],
 )
 def test_what_is_no_card_is_refused(tmp_path: Path, content: bytes | None, complaint: str) -> None:

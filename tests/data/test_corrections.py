@@ -9,7 +9,10 @@ from linnet.data import prepare, read_split
 from linnet.data.clean.corrections import Corrections
 from linnet.errors import DataError, UsageError
 
-ROWS = [(f"the {'good' if i % 2 else 'bad'} day number {i}", "yes" if i % 2 else "no") for i in range(400)]
+ROWS = [
+    (f"the {'good' if i % 2 else 'bad'} day number {i}", "yes" if i % 2 else "no")
+    for i in range(400)
+]
 
 
 def write_rows(path, rows):
@@ -20,13 +23,19 @@ def write_rows(path, rows):
 
 def prepared(tmp_path, rows, **overrides):
     source = write_rows(tmp_path / "rows.csv", rows)
-    settings = {"data.source": str(source), **{f"data.{name}": str(value) for name, value in overrides.items()}}
+    settings = {
+        "data.source": str(source),
+        **{f"data.{name}": str(value) for name, value in overrides.items()},
+    }
     return prepare(load_config(overrides=settings), tmp_path / "splits")
 
 
 def test_planted_errors_are_listed_reviewed_and_read_back(tmp_path):
     wrong = {text for text, _ in ROWS[10:30]}
-    flipped = [(text, {"yes": "no", "no": "yes"}[label] if text in wrong else label) for text, label in ROWS]
+    flipped = [
+        (text, {"yes": "no", "no": "yes"}[label] if text in wrong else label)
+        for text, label in ROWS
+    ]
     card = prepared(tmp_path, flipped)
     with (tmp_path / "splits" / "suspects.csv").open(encoding="utf-8", newline="") as file:
         suspects = list(csv.DictReader(file))
@@ -35,12 +44,21 @@ def test_planted_errors_are_listed_reviewed_and_read_back(tmp_path):
     assert card["noise"]["suspects"] == len(in_train) > 5
     assert card["noise"]["share"] == pytest.approx(len(in_train) / card["noise"]["rows"], abs=0.01)
 
-    review = write_rows(tmp_path / "review.csv", [(row["text"], row["suggested"]) for row in suspects])
+    review = write_rows(
+        tmp_path / "review.csv", [(row["text"], row["suggested"]) for row in suspects]
+    )
     card = prepared(tmp_path, flipped, corrections=review)
     truth = dict(ROWS)
     train = read_split(tmp_path / "splits", "train")
-    assert all(train.label_names[label] == truth[text] for text, label in zip(train.texts, train.labels, strict=True))
-    assert card["corrections"] == {"texts": len(in_train), "texts_met": len(in_train), "rows_changed": len(in_train)}
+    assert all(
+        train.label_names[label] == truth[text]
+        for text, label in zip(train.texts, train.labels, strict=True)
+    )
+    assert card["corrections"] == {
+        "texts": len(in_train),
+        "texts_met": len(in_train),
+        "rows_changed": len(in_train),
+    }
     assert card["noise"]["suspects"] == 0
 
 
@@ -55,19 +73,26 @@ def test_a_review_is_never_replaced(tmp_path):
             prepared(tmp_path, ROWS, **settings)
         assert listed.read_bytes() == before
     listed.rename(tmp_path / "review.csv")
-    assert prepared(tmp_path, ROWS, corrections=tmp_path / "review.csv")["corrections"]["texts_met"] == 1
+    assert (
+        prepared(tmp_path, ROWS, corrections=tmp_path / "review.csv")["corrections"]["texts_met"]
+        == 1
+    )
 
 
 def test_raw_data_beside_the_splits_are_never_lost(tmp_path):
     prepared(tmp_path, ROWS)
     source = write_rows(tmp_path / "splits" / "raw.csv", ROWS)
-    with pytest.raises(UsageError, match=r"'raw\.csv' in it, which Linnet didn't write, would be lost"):
+    with pytest.raises(
+        UsageError, match=r"'raw\.csv' in it, which Linnet didn't write, would be lost"
+    ):
         prepare(load_config(overrides={"data.source": str(source)}), tmp_path / "splits")
     assert source.is_file()
 
 
 def test_an_empty_label_takes_the_text_out_and_is_accounted(tmp_path):
-    review = write_rows(tmp_path / "review.csv", [(ROWS[0][0], ""), ("a text of another file", "yes")])
+    review = write_rows(
+        tmp_path / "review.csv", [(ROWS[0][0], ""), ("a text of another file", "yes")]
+    )
     card = prepared(tmp_path, ROWS, corrections=review)
     assert card["accounting"]["dropped"] == {"removed_by_review": 1}
     assert card["accounting"]["rows_used"] == 399
@@ -93,7 +118,9 @@ def test_a_broken_file_says_what_is_wrong(tmp_path, content, sentence):
 
 def test_a_very_long_text_is_corrected_too(tmp_path):
     text = "word " * 100_000
-    assert Corrections.read(write_rows(tmp_path / "review.csv", [(text, "yes")])).labels == {text.strip(): "yes"}
+    assert Corrections.read(write_rows(tmp_path / "review.csv", [(text, "yes")])).labels == {
+        text.strip(): "yes"
+    }
 
 
 def test_a_missing_file_and_an_unknown_label(tmp_path):

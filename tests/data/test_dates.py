@@ -88,7 +88,9 @@ def test_one_day_above_12_tells_the_order_of_all() -> None:
     assert str(parse_dates(["1/2/2009", "2/13/2009"])[0]) == "2009-01-02T00:00:00"
 
 
-@pytest.mark.parametrize("values", [["1/2/2009", "3/4/2009"], ["13/2/2009", "2/13/2009", "1/2/2009"]])
+@pytest.mark.parametrize(
+    "values", [["1/2/2009", "3/4/2009"], ["13/2/2009", "2/13/2009", "1/2/2009"]]
+)
 def test_the_order_is_not_guessed(values: list[str]) -> None:
     assert np.isnat(parse_dates(values)).all()
     assert "Write them as YYYY-MM-DD" in why_no_dates(values)
@@ -109,7 +111,9 @@ def test_unix_times_count_when_asked_for() -> None:
     assert np.isnat(times[4:]).all()
 
 
-@pytest.mark.parametrize("name", ["date", "Time", "created_utc", "unix", "posted at", "event-timestamp"])
+@pytest.mark.parametrize(
+    "name", ["date", "Time", "created_utc", "unix", "posted at", "event-timestamp"]
+)
 def test_a_name_that_says_time(name: str) -> None:
     assert says_time(name)
 
@@ -135,14 +139,20 @@ def test_a_column_of_dates() -> None:
 MOMENTS = st.datetimes(min_value=datetime(1000, 1, 1), max_value=datetime(9998, 12, 31)).map(
     lambda moment: moment.replace(microsecond=0)
 )
-ZONES = st.integers(-14 * 4, 14 * 4).map(lambda quarters: timezone(timedelta(minutes=15 * quarters)))
+ZONES = st.integers(-14 * 4, 14 * 4).map(
+    lambda quarters: timezone(timedelta(minutes=15 * quarters))
+)
 
 
 @given(st.lists(st.tuples(MOMENTS, ZONES), max_size=5))
 def test_what_python_writes_is_read(moments: list[tuple[datetime, timezone]]) -> None:
     aware = [moment.replace(tzinfo=zone) for moment, zone in moments]
     expected = [moment.astimezone(UTC).replace(tzinfo=None) for moment in aware]
-    for write in (datetime.isoformat, format_datetime, lambda moment: moment.strftime("%a %b %d %H:%M:%S %z %Y")):
+    for write in (
+        datetime.isoformat,
+        format_datetime,
+        lambda moment: moment.strftime("%a %b %d %H:%M:%S %z %Y"),
+    ):
         assert parse_dates([write(moment) for moment in aware]).tolist() == expected
 
 
@@ -155,7 +165,8 @@ def test_any_text_is_a_date_or_not(values: list[str | None]) -> None:
 def test_a_million_and_a_half_take_seconds() -> None:
     start = datetime(2009, 4, 6, tzinfo=UTC)
     written = [
-        (start + timedelta(seconds=7 * second)).strftime("%a %b %d %H:%M:%S PDT %Y") for second in range(400_000)
+        (start + timedelta(seconds=7 * second)).strftime("%a %b %d %H:%M:%S PDT %Y")
+        for second in range(400_000)
     ]
     column = pa.chunked_array([written] * 4)
     began = time.perf_counter()

@@ -29,7 +29,11 @@ def read(content: str, separator: str = ",", headerless: bool = False):
 def test_another_separator_that_all_lines_agree_on(separator: str, spoken: str) -> None:
     rows = [f"I like it, so{separator}1\n", f'"a{separator}b"{separator}0\n', "\n"]
     found = read(f"text{separator}label\n" + "".join(rows))
-    assert found == (spoken, ("text", "label"), [["I like it, so", "1"], [f"a{separator}b", "0"], []])
+    assert found == (
+        spoken,
+        ("text", "label"),
+        [["I like it, so", "1"], [f"a{separator}b", "0"], []],
+    )
 
 
 def test_commas_in_a_file_that_promises_tabs() -> None:
@@ -55,12 +59,17 @@ def test_without_a_header_the_lines_decide() -> None:
 
 
 def test_a_header_that_another_separator_would_split() -> None:
-    with pytest.raises(DataError, match=r"one column by the separator ',' and several by ';'.*Write it again with ','"):
+    with pytest.raises(
+        DataError,
+        match=r"one column by the separator ',' and several by ';'.*Write it again with ','",
+    ):
         read("text;label\na;1\nb;c;1\n")
 
 
 def test_too_many_columns() -> None:
-    with pytest.raises(DataError, match=r"has 10,001 columns by its first row; expected at most 10,000"):
+    with pytest.raises(
+        DataError, match=r"has 10,001 columns by its first row; expected at most 10,000"
+    ):
         read("," * 10_000 + "\n")
     with pytest.raises(DataError, match=r"has 10,001 columns by its first row"):
         read("," * 10_000 + "\n", headerless=True)
@@ -97,9 +106,13 @@ BARE = ['ham\t"Hello\n', 'ham\tso he said"\n', "spam\tbuy\n"]
 MEANT = ['ham\t"he said ""hi"""\n', 'ham\t"two\ttabs"\n', 'ham\t"two\nlines"\n']
 
 
-@pytest.mark.parametrize(("odd", "values"), [(BARE, ['"Hello', 'so he said"', "buy"]), (MEANT[:1], ['he said "hi"'])])
+@pytest.mark.parametrize(
+    ("odd", "values"), [(BARE, ['"Hello', 'so he said"', "buy"]), (MEANT[:1], ['he said "hi"'])]
+)
 @pytest.mark.parametrize("seed", range(3))
-def test_no_order_of_the_rows_decides_what_quotes_mean(odd: list[str], values: list[str], seed: int) -> None:
+def test_no_order_of_the_rows_decides_what_quotes_mean(
+    odd: list[str], values: list[str], seed: int
+) -> None:
     rows = [f"ham\tmessage {number}\n" for number in range(2 * HEAD_ROWS)]
     rows += odd
     random.Random(seed).shuffle(rows)

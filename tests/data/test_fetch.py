@@ -31,7 +31,9 @@ def target(tmp_path: Path) -> Path:
 
 
 def leftovers(target: Path) -> list[str]:
-    return sorted(path.name for path in target.parent.iterdir() if path != target and path.suffix != ".lock")
+    return sorted(
+        path.name for path in target.parent.iterdir() if path != target and path.suffix != ".lock"
+    )
 
 
 def test_arrives_and_is_not_fetched_again(site: Any, remote: Remote, target: Path) -> None:
@@ -70,12 +72,16 @@ def test_cuts_do_not_count_while_bytes_come(site: Any, remote: Remote, target: P
 
 
 def test_a_killed_run_is_resumed(site: Any, remote: Remote, target: Path) -> None:
-    site.faults.append(lambda handler, content: (handler.answer(content, 200_000), site.closing.wait(20)))
+    site.faults.append(
+        lambda handler, content: (handler.answer(content, 200_000), site.closing.wait(20))
+    )
     code = (
         "import sys; from pathlib import Path; from linnet.data.read.fetch import Remote, fetch;"
         "fetch(Remote(sys.argv[1], sys.argv[2], int(sys.argv[3])), Path(sys.argv[4]))"
     )
-    child = subprocess.Popen([sys.executable, "-c", code, remote.url, remote.sha256, str(remote.bytes), str(target)])
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, remote.url, remote.sha256, str(remote.bytes), str(target)]
+    )
     try:
         part = target.with_name(f".{target.name}.part")
         while child.poll() is None and not (part.exists() and part.stat().st_size == 200_000):
@@ -96,7 +102,9 @@ def test_a_server_that_ignores_ranges_starts_again(site: Any, remote: Remote, ta
     assert site.sent == len(CONTENT) + 100_000
 
 
-def test_a_server_that_sends_another_range_starts_again(site: Any, remote: Remote, target: Path) -> None:
+def test_a_server_that_sends_another_range_starts_again(
+    site: Any, remote: Remote, target: Path
+) -> None:
     def askew(handler: Any, content: bytes) -> None:
         handler.send_response(206)
         handler.send_header("Content-Range", f"bytes 0-{len(content) - 1}/{len(content)}")
@@ -110,7 +118,9 @@ def test_a_server_that_sends_another_range_starts_again(site: Any, remote: Remot
 
 
 @pytest.mark.parametrize("length", [1000, len(CONTENT), len(CONTENT) + 5])
-def test_a_foreign_part_is_thrown_away(site: Any, remote: Remote, target: Path, length: int) -> None:
+def test_a_foreign_part_is_thrown_away(
+    site: Any, remote: Remote, target: Path, length: int
+) -> None:
     target.parent.mkdir()
     target.with_name(f".{target.name}.part").write_bytes(b"x" * length)
     fetch(remote, target, HASTY)
@@ -143,7 +153,9 @@ def test_a_busy_server_is_asked_again(site: Any, remote: Remote, target: Path, c
 
 def test_a_broken_server_is_given_up(site: Any, remote: Remote, target: Path) -> None:
     site.faults.extend([site.make.failing(500)] * 10)
-    with pytest.raises(DataError, match="failed 3 times in a row, the last time with: HTTP Error 500"):
+    with pytest.raises(
+        DataError, match="failed 3 times in a row, the last time with: HTTP Error 500"
+    ):
         fetch(remote, target, HASTY)
     assert len(site.ranges) == 3
 
@@ -168,14 +180,18 @@ def test_a_wrong_digest_removes_the_file(site: Any, remote: Remote, target: Path
     assert site.ranges == [None]
 
 
-def test_a_file_that_changes_under_way_is_started_over_once(site: Any, remote: Remote, target: Path) -> None:
+def test_a_file_that_changes_under_way_is_started_over_once(
+    site: Any, remote: Remote, target: Path
+) -> None:
     site.faults.append(lambda handler, content: handler.answer(b"x" * len(content), 100_000))
     fetch(remote, target, HASTY)
     assert target.read_bytes() == CONTENT
     assert site.ranges == [None, "bytes=100000-", None]
 
 
-def test_what_stands_stays_when_a_new_file_is_wrong(site: Any, remote: Remote, target: Path) -> None:
+def test_what_stands_stays_when_a_new_file_is_wrong(
+    site: Any, remote: Remote, target: Path
+) -> None:
     target.parent.mkdir()
     target.write_bytes(b"older")
     site.files["/rows.csv"] = CONTENT[::-1]
@@ -185,7 +201,9 @@ def test_what_stands_stays_when_a_new_file_is_wrong(site: Any, remote: Remote, t
 
 
 @pytest.mark.parametrize("length", [10, len(CONTENT) + 1])
-def test_another_announced_length_is_refused_unread(site: Any, remote: Remote, target: Path, length: int) -> None:
+def test_another_announced_length_is_refused_unread(
+    site: Any, remote: Remote, target: Path, length: int
+) -> None:
     site.files["/rows.csv"] = b"x" * length
     with pytest.raises(DataError, match=rf"expected a file of 512,000 bytes, got {length:,}"):
         fetch(remote, target, HASTY)
@@ -207,7 +225,9 @@ def test_a_length_that_is_not_announced_is_fine(site: Any, remote: Remote, targe
 
 def test_a_byte_now_and_then_is_too_slow(site: Any, remote: Remote, target: Path) -> None:
     site.faults.extend([site.make.dripping] * 3)
-    with pytest.raises(DataError, match=r"failed 3 times in a row, the last time with: \d+ bytes came in"):
+    with pytest.raises(
+        DataError, match=r"failed 3 times in a row, the last time with: \d+ bytes came in"
+    ):
         fetch(remote, target, HASTY)
     assert site.ranges[1] is not None
 
@@ -247,7 +267,9 @@ def test_a_redirect_in_a_circle_ends(site: Any, remote: Remote, target: Path) ->
 
 
 @pytest.mark.parametrize("scheme", ["file", "ftp", "data"])
-def test_no_other_scheme_is_followed(site: Any, remote: Remote, target: Path, tmp_path: Path, scheme: str) -> None:
+def test_no_other_scheme_is_followed(
+    site: Any, remote: Remote, target: Path, tmp_path: Path, scheme: str
+) -> None:
     secret = tmp_path / "rows.csv"
     secret.write_bytes(CONTENT)
     site.faults.append(site.make.leading_to(f"{scheme}://{secret}"))

@@ -25,13 +25,34 @@ def rows(folder: Path) -> list[tuple[int, tuple[str, ...]]]:
 
 
 def test_a_file_a_class(tmp_path: Path) -> None:
-    fill(tmp_path, {"r.pos": b"fine\n\ngood", "r.neg": "schlecht é\r\n".encode(), ".hidden": b"x", "README": b"x"})
+    fill(
+        tmp_path,
+        {
+            "r.pos": b"fine\n\ngood",
+            "r.neg": "schlecht é\r\n".encode(),
+            ".hidden": b"x",
+            "README": b"x",
+        },
+    )
     assert find_folder(tmp_path).format == CLASS_FILES
-    assert rows(tmp_path) == [(1, ("schlecht é", "neg")), (2, ("fine", "pos")), (3, ()), (4, ("good", "pos"))]
+    assert rows(tmp_path) == [
+        (1, ("schlecht é", "neg")),
+        (2, ("fine", "pos")),
+        (3, ()),
+        (4, ("good", "pos")),
+    ]
 
 
 def test_a_folder_a_class(tmp_path: Path) -> None:
-    fill(tmp_path, {"pos/2.txt": b"fine\nindeed", "pos/1.txt": b"\xef\xbb\xbfgood", "neg/1.txt": b"", "README": b"x"})
+    fill(
+        tmp_path,
+        {
+            "pos/2.txt": b"fine\nindeed",
+            "pos/1.txt": b"\xef\xbb\xbfgood",
+            "neg/1.txt": b"",
+            "README": b"x",
+        },
+    )
     source = find_folder(tmp_path)
     assert source.format == CLASS_FOLDERS
     assert [part.path.relative_to(tmp_path).as_posix() for part in source.parts] == [

@@ -43,6 +43,8 @@ def test_no_single_word_gives_the_label_away(sample: tuple[list[str], np.ndarray
 
 def test_a_linear_model_learns_it_in_part(sample: tuple[list[str], np.ndarray]) -> None:
     texts, labels = sample
-    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), min_df=2), LogisticRegression(C=10, max_iter=1000))
+    model = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2), LogisticRegression(C=10, max_iter=1000)
+    )
     model.fit(texts[:4800], labels[:4800])
     assert 0.65 < model.score(texts[4800:], labels[4800:]) < 0.97

@@ -34,7 +34,9 @@ def test_the_process_gives_the_same_hashes():
     helper = Helper(7)
     try:
         for texts in (TEXTS, TEXTS[:1], [f"text {number}" for number in range(5000)]):
-            for here, there in zip(arrays(hash_texts(texts, 7)), arrays(helper.hash_texts(texts)), strict=True):
+            for here, there in zip(
+                arrays(hash_texts(texts, 7)), arrays(helper.hash_texts(texts)), strict=True
+            ):
                 assert here.dtype == there.dtype
                 assert np.array_equal(here, there)
     finally:
@@ -45,7 +47,9 @@ def test_a_process_that_dies_is_a_sentence():
     helper = Helper(1)
     helper.hash_texts(["a"])
     os.kill(helper._process.pid, signal.SIGKILL)
-    with pytest.raises(StorageError, match=r"has ended \(exit -9\), as it does when memory runs out"):
+    with pytest.raises(
+        StorageError, match=r"has ended \(exit -9\), as it does when memory runs out"
+    ):
         helper.hash_texts(["b"] * 100_000)
     helper.stop()
 
@@ -60,14 +64,19 @@ def test_it_ends_when_nobody_asks_any_more():
 
 def test_splits_are_the_same_with_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     draw = random.Random(0)
-    rows = [f"{' '.join(draw.choices('abcdefgh', k=6))} {place % 900},{place % 2}" for place in range(3000)]
+    rows = [
+        f"{' '.join(draw.choices('abcdefgh', k=6))} {place % 900},{place % 2}"
+        for place in range(3000)
+    ]
     (tmp_path / "rows.csv").write_text("text,label\n" + "\n".join(rows))
     config = load_config(None, {"data.source": str(tmp_path / "rows.csv"), "data.noise_sample": 0})
     prepare(config, tmp_path / "here")
     monkeypatch.setattr("linnet.data.clean.collect.ROWS_WORTH_A_PROCESS", 0)
     monkeypatch.setattr("linnet.data.clean.collect.CHUNK_ROWS", 500)
     started: list[Helper] = []
-    monkeypatch.setattr("linnet.data.clean.collect.Helper", lambda seed: started.append(Helper(seed)) or started[-1])
+    monkeypatch.setattr(
+        "linnet.data.clean.collect.Helper", lambda seed: started.append(Helper(seed)) or started[-1]
+    )
     monkeypatch.setattr("linnet.data.clean.collect.available_cores", lambda: 2)
     prepare(config, tmp_path / "there")
     assert len(started) == 1

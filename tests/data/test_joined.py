@@ -91,4 +91,6 @@ def test_refuses(text: str, label: str, message: str) -> None:
 
 
 def test_positions_only() -> None:
-    assert [positions_only(one) for one in ("1,2", "0", "1, 2", "", "title,2", "1,")] == [True] * 3 + [False] * 3
+    assert [positions_only(one) for one in ("1,2", "0", "1, 2", "", "title,2", "1,")] == [
+        True
+    ] * 3 + [False] * 3

@@ -120,17 +120,23 @@ print(json.dumps({"last": last == whole[1], "left": leftovers()}))
 def test_killed_anywhere_the_splits_are_the_old_or_the_new(tmp_path: Path, kills: int) -> None:
     source = tmp_path / "rows.csv"
     # With more than thirty classes the card leaves out a plot, which would take half of the time.
-    source.write_text("text,label\n" + "".join(f"text {number},{number % 31}\n" for number in range(186)))
+    source.write_text(
+        "text,label\n" + "".join(f"text {number},{number % 31}\n" for number in range(186))
+    )
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(source), str(kills)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment, cwd=tmp_path)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=250, env=environment, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     *trials, end = map(json.loads, done.stdout.splitlines())
     assert len(trials) == kills
     assert [trial for trial in trials if trial["state"] == "torn"] == []
     check_that_kills_met_every_phase(trials)
-    assert max(trial["left"] for trial in trials) == 1  # each run takes away what the one before it left
+    assert (
+        max(trial["left"] for trial in trials) == 1
+    )  # each run takes away what the one before it left
     assert (end["last"], end["left"]) == (True, [])
 
 

@@ -43,7 +43,13 @@ def known(site: Any) -> dict[str, Known]:
     settings = {"text_column": "1", "label_column": "0", "labels": ["0", "1"]}
     return {
         "messages": Known(
-            "Messages", "none", "site.example", "messages.tsv", settings, {"0": "ham"}, {"messages.tsv": remote}
+            "Messages",
+            "none",
+            "site.example",
+            "messages.tsv",
+            settings,
+            {"0": "ham"},
+            {"messages.tsv": remote},
         )
     }
 
@@ -82,7 +88,9 @@ def test_a_name_becomes_a_path_and_settings(known: dict[str, Known], folder: Pat
 
 
 def test_what_the_user_sets_wins(known: dict[str, Known]) -> None:
-    resolved = resolve(settings(source="messages", label_column="2", labels=["1", "0"]), known, HASTY)
+    resolved = resolve(
+        settings(source="messages", label_column="2", labels=["1", "0"]), known, HASTY
+    )
     assert (resolved.text_column, resolved.label_column, resolved.labels) == ("1", "2", ("1", "0"))
 
 
@@ -94,20 +102,26 @@ def test_the_usual_reader_reads_it(known: dict[str, Known], tmp_path: Path) -> N
     assert card["labels"] == ["0", "1"]
 
 
-def test_the_cache_needs_no_network(known: dict[str, Known], site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_needs_no_network(
+    known: dict[str, Known], site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = resolve(settings(source="messages"), known, HASTY)
     monkeypatch.setenv("LINNET_MIRROR", NOWHERE)
     assert resolve(settings(source="messages"), known, HASTY) == first
     assert len(site.ranges) == 1
 
 
-def test_a_mirror_is_asked_instead(known: dict[str, Known], site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirror_is_asked_instead(
+    known: dict[str, Known], site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.files = {"/copies/far/messages.tsv": ROWS}
     monkeypatch.setenv("LINNET_MIRROR", f"{site.url}/copies/")
     assert Path(resolve(settings(source="messages"), known, HASTY).source).read_bytes() == ROWS
 
 
-def test_a_mirror_is_not_believed(known: dict[str, Known], site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirror_is_not_believed(
+    known: dict[str, Known], site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.files = {"/far/messages.tsv": ROWS[::-1]}
     monkeypatch.setenv("LINNET_MIRROR", site.url)
     with pytest.raises(DataError, match="expected a file with the SHA-256"):
@@ -138,11 +152,16 @@ def test_what_is_no_name_stays(source: str) -> None:
 def test_a_mistyped_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", "--data", "sentimnt140"]) == 3
     said = capsys.readouterr().err
-    assert "'sentimnt140' is neither a file here nor a known data set. Did you mean 'sentiment140'?" in said
+    assert (
+        "'sentimnt140' is neither a file here nor a known data set. Did you mean 'sentiment140'?"
+        in said
+    )
     assert "banking77" in said
 
 
-def test_offline_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: Any, folder: Path) -> None:
+def test_offline_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: Any, folder: Path
+) -> None:
     monkeypatch.setenv("LINNET_MIRROR", NOWHERE)
     assert main(["prepare", "--data", "banking77"]) == 3
     said = capsys.readouterr().err.strip()
@@ -176,7 +195,12 @@ def test_the_card_says_where_it_is_from(known: dict[str, Known], folder: Path) -
             "label_names": {"0": "ham"},
         }
     }
-    for elsewhere in (folder, folder / "mine" / "messages.tsv", folder / "messages" / "other", Path("messages.tsv")):
+    for elsewhere in (
+        folder,
+        folder / "mine" / "messages.tsv",
+        folder / "messages" / "other",
+        Path("messages.tsv"),
+    ):
         assert origin(elsewhere, known) == {}
     source.write_bytes(ROWS[::-1])
     assert origin(source, known) == {}
@@ -184,19 +208,34 @@ def test_the_card_says_where_it_is_from(known: dict[str, Known], folder: Path) -
 
 def test_the_page_shows_where_it_is_from(splits: Path, tmp_path: Path) -> None:
     card = json.loads((splits / "data_card.json").read_text())
-    said = {"name": "messages", "about": "Texts", "licence": "<none>", "page": "site.example", "urls": []}
+    said = {
+        "name": "messages",
+        "about": "Texts",
+        "licence": "<none>",
+        "page": "site.example",
+        "urls": [],
+    }
     card["source"]["known"] = said | {"label_names": {"0": "ham", "1": "spam"}}
     write(tmp_path, card, {"train": np.array([3])})
     page = (tmp_path / "data_card.html").read_text(encoding="utf-8")
-    assert "The data set <code>messages</code>. Texts. Licence:\n&lt;none&gt;. Described at site.example." in page
+    assert (
+        "The data set <code>messages</code>. Texts. Licence:\n&lt;none&gt;. Described at site.example."
+        in page
+    )
     assert "Labels: 0 is ham, 1 is spam</p>" in page
 
 
 # The parts of a name's own files that are at hand; sentiment140 and ag_news are not, as their sites have them.
 @pytest.mark.slow
-@pytest.mark.skipif("LINNET_DATA" not in os.environ, reason="LINNET_DATA does not name the folder of real data")
-@pytest.mark.parametrize("name", [name for name in catalogue() if name not in ("sentiment140", "ag_news")])
-def test_each_set_prepares(name: str, site: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+@pytest.mark.skipif(
+    "LINNET_DATA" not in os.environ, reason="LINNET_DATA does not name the folder of real data"
+)
+@pytest.mark.parametrize(
+    "name", [name for name in catalogue() if name not in ("sentiment140", "ag_news")]
+)
+def test_each_set_prepares(
+    name: str, site: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     monkeypatch.setenv("LINNET_MIRROR", site.url)
     local = {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in _real_files()}
     for remote in catalogue()[name].files.values():
@@ -224,7 +263,11 @@ EXPECTED = {
 
 
 def _real_files() -> list[Path]:
-    return [file for file in Path(os.environ["LINNET_DATA"], "classification").rglob("*") if file.is_file()]
+    return [
+        file
+        for file in Path(os.environ["LINNET_DATA"], "classification").rglob("*")
+        if file.is_file()
+    ]
 
 
 def _card() -> dict[str, Any]:
@@ -237,7 +280,8 @@ def archive(path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as file:
         for name, labels in (("train/rows.csv", "04"), ("test/rows.csv", "024")):
             lines = (
-                f'"{labels[number % len(labels)]}","1","Mon","NO","eve","tweet {number}"\n' for number in range(90)
+                f'"{labels[number % len(labels)]}","1","Mon","NO","eve","tweet {number}"\n'
+                for number in range(90)
             )
             file.writestr(name, "".join(lines))
     return path
@@ -247,7 +291,9 @@ def test_a_member_of_an_archive_is_read(site: Any, tmp_path: Path) -> None:
     content = archive(tmp_path / "both.zip").read_bytes()
     site.files["/both.zip"] = content
     remote = Remote(f"{site.url}/both.zip", hashlib.sha256(content).hexdigest(), len(content))
-    known = {"both": Known("Both", "none", "", "both.zip/train/rows.csv", {}, {}, {"both.zip": remote})}
+    known = {
+        "both": Known("Both", "none", "", "both.zip/train/rows.csv", {}, {}, {"both.zip": remote})
+    }
     config = load_config(overrides={"data.source": "both"})
     config = config.model_copy(update={"data": resolve(config.data, known, HASTY)})
     card = prepare(config, tmp_path / "splits")

@@ -45,7 +45,13 @@ def encoded(lines: list[str]) -> list[bytes]:
         (SENTENCES, ""),
         (random.Random(0).choices(SENTENCES, k=1000), ""),
         (random.Random(0).choices(QUESTIONS, k=1000), ""),
-        ([*(["1 good film", "0 bad film"] * 50), *(f"word{number} good film" for number in range(10))], ""),
+        (
+            [
+                *(["1 good film", "0 bad film"] * 50),
+                *(f"word{number} good film" for number in range(10)),
+            ],
+            "",
+        ),
     ],
 )
 def test_shape(lines: list[str], expected: str) -> None:

@@ -39,7 +39,11 @@ def planted(tmp_path_factory):
     draw.shuffle(rows)
     with (directory / "rows.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *rows])
-    overrides = {"data.source": str(directory / "rows.csv"), "data.duplicates": "keep", "data.test_size": 0.3}
+    overrides = {
+        "data.source": str(directory / "rows.csv"),
+        "data.duplicates": "keep",
+        "data.test_size": 0.3,
+    }
     card = prepare(load_config(overrides=overrides), directory / "splits")
     places = {text: name for name in NAMES for text in read_split(directory / "splits", name).texts}
     return card, places, pairs

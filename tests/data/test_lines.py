@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from linnet.data.read.lines import CHUNK, HEAD_ROWS, MEND, decode, is_utf8, look_ahead, numbered_lines
+from linnet.data.read.lines import (
+    CHUNK,
+    HEAD_ROWS,
+    MEND,
+    decode,
+    is_utf8,
+    look_ahead,
+    numbered_lines,
+)
 from linnet.errors import DataError
 
 PATH = Path("rows.csv")
@@ -25,7 +33,9 @@ def text(content: bytes, encoding: str = "utf-8") -> list[tuple[int, str]]:
     ],
 )
 def test_mixed_encodings(content: bytes, row: int, other: int, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"row {row}: byte 0xe9 .*Row {other} has letters that are: .* mixes") as caught:
+    with pytest.raises(
+        DataError, match=f"row {row}: byte 0xe9 .*Row {other} has letters that are: .* mixes"
+    ) as caught:
         text(content)
     assert MEND in str(caught.value)
     if not shutil.which("perl"):
@@ -38,9 +48,13 @@ def test_mixed_encodings(content: bytes, row: int, other: int, tmp_path: Path) -
 
 
 def test_one_other_encoding_is_to_be_named() -> None:
-    with pytest.raises(DataError, match=r"row 2: byte 0xe9 .*--set data\.encoding=latin-1 or cp1252"):
+    with pytest.raises(
+        DataError, match=r"row 2: byte 0xe9 .*--set data\.encoding=latin-1 or cp1252"
+    ):
         text(b"a\n\xe9\n\xe8\n")
-    with pytest.raises(DataError, match=r"row 1: byte 0x81 .* is not cp1252\. Name the file's encoding"):
+    with pytest.raises(
+        DataError, match=r"row 1: byte 0x81 .* is not cp1252\. Name the file's encoding"
+    ):
         text(b"\x81\n", "cp1252")
 
 

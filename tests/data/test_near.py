@@ -34,7 +34,9 @@ def test_planted_pairs_are_found_and_nothing_else(tmp_path):
     copies = []
     for text in originals[:1000]:
         words = text.split()
-        words[draw.randrange(len(words))] = "changed"  # of 9 words or more, 80 % and more are shared
+        words[draw.randrange(len(words))] = (
+            "changed"  # of 9 words or more, 80 % and more are shared
+        )
         copies.append(" ".join(words))
     groups = joined(originals + copies, tmp_path / "words")
     near = [jaccard(a, b) >= THRESHOLD for a, b in zip(originals, copies, strict=False)]

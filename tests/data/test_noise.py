@@ -31,7 +31,9 @@ def planted(rows, share, seed):
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
 def test_planted_noise_is_found_and_its_share_estimated(share):
     texts, labels, truth, wrong = planted(3000, share, seed=1)
-    suspects = find_suspects(labels, out_of_fold_probabilities(texts, labels, np.arange(3000, dtype=np.uint64)))
+    suspects = find_suspects(
+        labels, out_of_fold_probabilities(texts, labels, np.arange(3000, dtype=np.uint64))
+    )
     flagged = np.isin(np.arange(3000), suspects.index)
     assert (wrong & flagged).sum() / wrong.sum() > 0.85
     assert (wrong & flagged).sum() / flagged.sum() > 0.75

@@ -57,7 +57,9 @@ def test_lines_keep_their_numbers(tmp_path: Path) -> None:
 def test_names_of_labels(tmp_path: Path) -> None:
     path = write(tmp_path, "a\nb\n", "1\n0\n", "0\tanger\n1\tjoy\t_face_\n\n")
     assert rows(path) == [(1, ("a", "joy")), (2, ("b", "anger"))]
-    with pytest.raises(DataError, match=r"train_labels\.txt, row 2: the label '7' is not one of the 2 that mapping"):
+    with pytest.raises(
+        DataError, match=r"train_labels\.txt, row 2: the label '7' is not one of the 2 that mapping"
+    ):
         rows(write(tmp_path, "a\nb\n", "1\n7\n"))
     with pytest.raises(DataError, match=r"mapping\.txt: expected a label, a tab and its name"):
         rows(write(tmp_path, "a\nb\n", "1\n0\n", "0 anger\n"))
@@ -66,6 +68,8 @@ def test_names_of_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("texts", "labels", "counts"), [(4, 6, "4 lines and .* has 6"), (6, 4, "6 lines and .* has 4")]
 )
-def test_one_file_longer_than_the_other(tmp_path: Path, texts: int, labels: int, counts: str) -> None:
+def test_one_file_longer_than_the_other(
+    tmp_path: Path, texts: int, labels: int, counts: str
+) -> None:
     with pytest.raises(DataError, match=counts):
         rows(write(tmp_path, "a\n" * texts, "1\n" * labels))

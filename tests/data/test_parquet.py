@@ -23,17 +23,25 @@ def values(path: Path, column: pa.Array) -> list[Any]:
     ("kind", "number", "shown"),
     [
         (pa.timestamp("ns"), 1_245_147_062_000_000_007, "2009-06-16 10:11:02.000000007"),
-        (pa.timestamp("us", tz="America/Los_Angeles"), 1_245_147_062_000_000, "2009-06-16 03:11:02.000000-0700"),
+        (
+            pa.timestamp("us", tz="America/Los_Angeles"),
+            1_245_147_062_000_000,
+            "2009-06-16 03:11:02.000000-0700",
+        ),
         (pa.date32(), 14_411, "2009-06-16"),
     ],
 )
-def test_moments_are_read_to_the_last_digit_and_are_dates(tmp_path: Path, kind: Any, number: int, shown: str) -> None:
+def test_moments_are_read_to_the_last_digit_and_are_dates(
+    tmp_path: Path, kind: Any, number: int, shown: str
+) -> None:
     found = values(tmp_path, pa.array([number, None], kind))
     assert found == [shown, None]
     assert str(parse_dates(found)[0]).startswith("2009-06-16")
 
 
-@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("s"), pa.date64(), pa.duration("ns")])
+@pytest.mark.parametrize(
+    "kind", [pa.timestamp("us"), pa.timestamp("s"), pa.date64(), pa.duration("ns")]
+)
 def test_moments_beyond_any_calendar_are_no_reason_to_stop(tmp_path: Path, kind: Any) -> None:
     (found,) = values(tmp_path, pa.array([NEVER if kind != pa.timestamp("s") else 10**14], kind))
     assert isinstance(found, str)

@@ -21,7 +21,9 @@ def make_rows(count: int, groups: np.ndarray, seed: int) -> Rows:
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.integers(1, 300), st.integers(1, 200), st.sampled_from([0, 120]))
-def test_by_time_no_row_is_newer_than_those_it_is_tested_on(seed: int, times: int, groups: int, sample: int) -> None:
+def test_by_time_no_row_is_newer_than_those_it_is_tested_on(
+    seed: int, times: int, groups: int, sample: int
+) -> None:
     draw = np.random.default_rng(seed)
     rows = make_rows(300, draw.integers(0, groups, 300).astype(np.uint64), seed)
     when = np.datetime64("2009-06-16") + draw.integers(0, times, 300).astype("timedelta64[D]")
@@ -38,7 +40,12 @@ def test_by_time_no_row_is_newer_than_those_it_is_tested_on(seed: int, times: in
         assert ((split == NOWHERE) == later).all()
     order = draw.permutation(300)
     again, _ = assign_by_time(
-        Rows(*(values[order] for values in vars(rows).values())), when[order], sample, 0.2, 0.1, seed
+        Rows(*(values[order] for values in vars(rows).values())),
+        when[order],
+        sample,
+        0.2,
+        0.1,
+        seed,
     )
     assert (again.split == split[order]).all()
 
@@ -70,7 +77,12 @@ def test_groups_with_an_author_in_common_are_one(rows: list[tuple[int, int]]) ->
     assert found.tolist() == components_by_hand(group, other)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([NOWHERE, TRAIN, VALIDATION, TEST])), max_size=20))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from([NOWHERE, TRAIN, VALIDATION, TEST])),
+        max_size=20,
+    )
+)
 def test_what_had_a_split_keeps_it_and_its_group_follows(rows: list[tuple[int, int]]) -> None:
     group = np.array([row[0] for row in rows], dtype=np.uint64)
     before = np.array([row[1] for row in rows], dtype=np.int8)

@@ -28,12 +28,18 @@ SPLITS = ("train", "validation", "test")
 def make_rows(count: int, classes: int = 2) -> list[dict[str, str]]:
     draw = random.Random(1)
     return [
-        {"id": str(number), "text": f"message {draw.randrange(10**9)} é 😀", "label": f"class {number % classes}"}
+        {
+            "id": str(number),
+            "text": f"message {draw.randrange(10**9)} é 😀",
+            "label": f"class {number % classes}",
+        }
         for number in range(count)
     ]
 
 
-def write_csv(path: Path, rows: list[dict[str, str]], encoding: str = "utf-8", delimiter: str = ",") -> Path:
+def write_csv(
+    path: Path, rows: list[dict[str, str]], encoding: str = "utf-8", delimiter: str = ","
+) -> Path:
     with path.open("w", encoding=encoding, newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
         writer.writeheader()
@@ -50,13 +56,16 @@ def write_sentiment140(path: Path, rows: list[tuple[str, str]], encoding: str = 
     with path.open("w", encoding=encoding, newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerows(
-            (label, str(place), "date", "NO_QUERY", "eve", text) for place, (label, text) in enumerate(rows)
+            (label, str(place), "date", "NO_QUERY", "eve", text)
+            for place, (label, text) in enumerate(rows)
         )
     return path
 
 
 def run(source: Path | str, directory: Path, **settings: Any) -> dict[str, Any]:
-    overrides = {"data.source": str(source)} | {f"data.{key}": value for key, value in settings.items()}
+    overrides = {"data.source": str(source)} | {
+        f"data.{key}": value for key, value in settings.items()
+    }
     return prepare(load_config(None, overrides), directory)
 
 
@@ -86,13 +95,20 @@ def test_splits_and_card(here: Path) -> None:
     assert card["accounting"]["used"] == {"train": 210, "validation": 60, "test": 30}
     assert card["classes"]["test"] == {"class 0": 10, "class 1": 10, "class 2": 10}
     split = read_split(here / "splits", "validation")
-    assert (len(split), split.labels.dtype, split.label_names) == (60, np.int64, ("class 0", "class 1", "class 2"))
+    assert (len(split), split.labels.dtype, split.label_names) == (
+        60,
+        np.int64,
+        ("class 0", "class 1", "class 2"),
+    )
     table = pq.read_table(here / "splits" / "train.parquet")
     assert table.schema.names == ["id", "text", "label"]
     assert table.schema.field("label").type == pa.int64()
     by_id = {row["id"]: row for row in make_rows(300, classes=3)}
     for row in table.to_pylist():
-        assert (by_id[row["id"]]["text"], by_id[row["id"]]["label"]) == (row["text"], f"class {row['label']}")
+        assert (by_id[row["id"]]["text"], by_id[row["id"]]["label"]) == (
+            row["text"],
+            f"class {row['label']}",
+        )
 
 
 def test_every_format_and_packing_gives_the_same_splits(here: Path) -> None:
@@ -111,7 +127,9 @@ def test_every_format_and_packing_gives_the_same_splits(here: Path) -> None:
         with zipfile.ZipFile(here / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(f"inner/{name}", content)
             archive.writestr("__MACOSX/inner/._rows", b"shadow")
-    files = [path for path in here.iterdir() if path.name.startswith(("rows", "bom")) and path != plain]
+    files = [
+        path for path in here.iterdir() if path.name.startswith(("rows", "bom")) and path != plain
+    ]
     assert len(files) == 10
     for path in files:
         run(path, here / "splits")
@@ -123,7 +141,11 @@ def test_row_order_does_not_matter(here: Path) -> None:
     rows += [{**row, "text": row["text"].upper()} for row in rows[:50]]
     for sample in (0, 200):
         run(write_csv(here / "rows.csv", rows), here / "first", sample=sample)
-        run(write_csv(here / "rows.csv", random.Random(3).sample(rows, len(rows))), here / "second", sample=sample)
+        run(
+            write_csv(here / "rows.csv", random.Random(3).sample(rows, len(rows))),
+            here / "second",
+            sample=sample,
+        )
         assert contents(here / "first") == contents(here / "second")
         run(here / "rows.csv", here / "second", sample=sample, seed=1)
         assert contents(here / "first") != contents(here / "second")
@@ -133,14 +155,21 @@ def test_like_texts_stay_together_and_copies_go(here: Path) -> None:
     rows = make_rows(300)
     copies = [{**row, "text": f"@eve {row['text'].upper()}!! http://t.co/x"} for row in rows[:100]]
     doubles = [{**row, "id": f"again {row['id']}"} for row in rows[100:130]]
-    flipped = [{**row, "label": "class 0" if row["label"] == "class 1" else "class 1"} for row in rows[200:210]]
+    flipped = [
+        {**row, "label": "class 0" if row["label"] == "class 1" else "class 1"}
+        for row in rows[200:210]
+    ]
     source = write_csv(here / "rows.csv", rows + copies + doubles + flipped)
     card = run(source, here / "splits")
     assert card["accounting"]["dropped"] == {"conflicting_labels": 20, "duplicate": 30}
     assert card["found"]["conflicting_texts"] == 10
     assert card["found"]["groups_of_several"] == 100
     keys = {name: set(normalised(found)) for name, found in texts(here / "splits").items()}
-    assert not keys["train"] & keys["validation"] | keys["train"] & keys["test"] | keys["validation"] & keys["test"]
+    assert (
+        not keys["train"] & keys["validation"]
+        | keys["train"] & keys["test"]
+        | keys["validation"] & keys["test"]
+    )
 
     card = run(source, here / "kept", duplicates="keep", conflicts="keep")
     assert card["accounting"]["dropped"] == {}
@@ -178,7 +207,14 @@ def test_every_row_is_accounted_for_with_its_reason(here: Path) -> None:
 
 
 def test_rows_with_too_few_or_too_many_fields_are_dropped(here: Path) -> None:
-    lines = ["text,label", *(f"text {number},{number % 2}" for number in range(40)), "alone", "a,b,c", "", "NUL \0,1"]
+    lines = [
+        "text,label",
+        *(f"text {number},{number % 2}" for number in range(40)),
+        "alone",
+        "a,b,c",
+        "",
+        "NUL \0,1",
+    ]
     (here / "rows.csv").write_text("\n".join(lines) + "\n")
     card = run(here / "rows.csv", here / "splits")
     dropped = {"blank_line": 1, "nul_byte": 1, "too_few_fields": 1, "too_many_fields": 1}
@@ -197,7 +233,10 @@ def test_integer_labels_sort_as_numbers_and_configured_ones_keep_their_order(her
 
 
 def test_columns_of_other_names(here: Path) -> None:
-    rows = [{"label": str(number), "Body": f"text {number}", "kind": f"k{number % 2}"} for number in range(60)]
+    rows = [
+        {"label": str(number), "Body": f"text {number}", "kind": f"k{number % 2}"}
+        for number in range(60)
+    ]
     source = write_csv(here / "rows.csv", rows)
     card = run(source, here / "splits", text_column="Body", label_column="kind")
     assert card["columns"] == {"text": "Body", "label": "kind", "others": ["raw_label"]}
@@ -205,7 +244,9 @@ def test_columns_of_other_names(here: Path) -> None:
 
 
 def test_a_file_without_a_header_by_position(here: Path) -> None:
-    (here / "rows.csv").write_text("".join(f"{number % 4},title {number},text {number}\n" for number in range(80)))
+    (here / "rows.csv").write_text(
+        "".join(f"{number % 4},title {number},text {number}\n" for number in range(80))
+    )
     card = run(here / "rows.csv", here / "splits", text_column="2", label_column="0")
     assert card["accounting"]["rows_used"] == 80
     assert card["columns"]["others"] == ["column_1"]
@@ -226,7 +267,8 @@ def test_sentiment140_with_neutral_rows(here: Path) -> None:
         here / "tweets.csv", [(str(2 * (number % 3)), f"text {number}") for number in range(90)]
     )
     with pytest.raises(
-        LabelError, match=r"Row 2 has the label '2' \(neutral\); expected one of 'negative', 'positive'"
+        LabelError,
+        match=r"Row 2 has the label '2' \(neutral\); expected one of 'negative', 'positive'",
     ):
         run(source, here / "splits")
     card = run(source, here / "splits", labels=["negative", "neutral", "positive"])
@@ -245,7 +287,9 @@ def test_generated_data_say_so(here: Path) -> None:
 
 def test_another_encoding_by_name(here: Path) -> None:
     source = write_csv(
-        here / "rows.csv", [{**row, "text": row["text"].rstrip("😀")} for row in make_rows(60)], "cp1252"
+        here / "rows.csv",
+        [{**row, "text": row["text"].rstrip("😀")} for row in make_rows(60)],
+        "cp1252",
     )
     run(source, here / "splits", encoding="cp1252")
     assert all("é" in text for text in read_split(here / "splits", "train").texts)
@@ -262,39 +306,69 @@ LINES = "".join(f"text {number},{number % 2}\n" for number in range(60))
         ("rows.csv", b"\n\n", "is empty: it holds no row"),
         ("rows.jsonl", b"\n\n", "is empty: it holds no row"),
         ("rows.csv", HEADER.encode(), "a header but no rows"),
-        ("rows.csv", b"a,b\n1,2\n", r"Can't tell which column is the text.*The columns are 'a', 'b'"),
+        (
+            "rows.csv",
+            b"a,b\n1,2\n",
+            r"Can't tell which column is the text.*The columns are 'a', 'b'",
+        ),
         ("rows.csv", b"text,text,label\n1,2,3\n", "'text' stands in the header more than once"),
         ("rows.csv", (HEADER + "a,x\nb,x\nc,x\n").encode(), "at least two classes, found only 'x'"),
         ("rows.csv", (HEADER + LINES + "rare,2\n").encode(), "The class '2' has 1 usable row"),
-        ("rows.csv", (HEADER + "good,0\ncafé,1\n").encode("latin-1"), "row 3: byte 0xe9 at position 4 is not utf-8"),
+        (
+            "rows.csv",
+            (HEADER + "good,0\ncafé,1\n").encode("latin-1"),
+            "row 3: byte 0xe9 at position 4 is not utf-8",
+        ),
         ("rows.csv", (HEADER + LINES).encode("utf-16"), "is UTF-16. Convert it: iconv"),
-        ("rows.csv", (HEADER + LINES + '"never closed,1\n' + LINES).encode(), "row 62: .*A quote may be open"),
+        (
+            "rows.csv",
+            (HEADER + LINES + '"never closed,1\n' + LINES).encode(),
+            "row 62: .*A quote may be open",
+        ),
         ("rows.csv", (HEADER + 'a,"b"c\n').encode(), "row 2: .*without being doubled"),
         ("rows.csv", (HEADER + "\0,0\n").encode(), "none of its 1 rows can be used .nul_byte: 1"),
         ("rows.jsonl", b'{"text": "a", "label": 0}\nnot json\n', "row 2: not JSON"),
         ("rows.jsonl", b"[1, 2]\n", "row 1: expected a JSON object, got list"),
         ("rows.jsonl", b"[" * 100_000 + b"\n", "row 1: lists or objects nested too deeply"),
-        ("rows.jsonl", b'{"text": "a\xff", "label": 0}\n', "row 1: byte 0xff at position 12 is not utf-8"),
-        ("rows.jsonl", b'{"text": "a", "label": 0, "\\ud800": 1}\n', "holds half of a surrogate pair"),
+        (
+            "rows.jsonl",
+            b'{"text": "a\xff", "label": 0}\n',
+            "row 1: byte 0xff at position 12 is not utf-8",
+        ),
+        (
+            "rows.jsonl",
+            b'{"text": "a", "label": 0, "\\ud800": 1}\n',
+            "holds half of a surrogate pair",
+        ),
         ("rows.parquet", b"not parquet at all", "is not a Parquet file"),
         ("rows.txt", b"text", "can't tell the format of 'rows.txt' by its name"),
-        ("rows.doc.gz", gzip.compress(b"text", mtime=0), "can't tell the format of 'rows.doc' by its name"),
+        (
+            "rows.doc.gz",
+            gzip.compress(b"text", mtime=0),
+            "can't tell the format of 'rows.doc' by its name",
+        ),
         ("rows.csv.gz", b"not gzip", "is cut or damaged"),
         ("rows.csv.xz", b"not xz at all", "is cut or damaged"),
         ("rows.csv.zip", b"not a zip", "is cut or damaged"),
         (
             "rows.csv.gz",
-            gzip.compress(b"text,label\n" + random.Random(0).randbytes(9999).hex().encode(), mtime=0)[:-2000],
+            gzip.compress(
+                b"text,label\n" + random.Random(0).randbytes(9999).hex().encode(), mtime=0
+            )[:-2000],
             "is cut",
         ),
         (
             "rows.csv.xz",
-            lzma.compress(b"text,label\n" + random.Random(0).randbytes(9999).hex().encode())[:-2000],
+            lzma.compress(b"text,label\n" + random.Random(0).randbytes(9999).hex().encode())[
+                :-2000
+            ],
             "is cut",
         ),
     ],
 )
-def test_bad_files_are_one_sentence_and_leave_nothing(here: Path, name: str, content: bytes, message: str) -> None:
+def test_bad_files_are_one_sentence_and_leave_nothing(
+    here: Path, name: str, content: bytes, message: str
+) -> None:
     (here / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         run(here / name, here / "splits")
@@ -314,14 +388,17 @@ def test_no_such_file(here: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         run(here / "none.csv", here / "splits")
     with pytest.raises(
-        DataError, match=r"is a folder of 0 folders and 0 files \(none\)\. Expected one file for each class"
+        DataError,
+        match=r"is a folder of 0 folders and 0 files \(none\)\. Expected one file for each class",
     ):
         run(here, here / "splits")
 
 
 def test_no_such_column_names_those_there_are(here: Path) -> None:
     source = write_csv(here / "rows.csv", make_rows(60))
-    with pytest.raises(DataError, match=r"no column 'tweet' for the text\. The columns are 'id', 'text', 'label'"):
+    with pytest.raises(
+        DataError, match=r"no column 'tweet' for the text\. The columns are 'id', 'text', 'label'"
+    ):
         run(source, here / "splits", text_column="tweet")
     with pytest.raises(DataError, match="can't be both the text and the label"):
         run(source, here / "splits", text_column="label")
@@ -337,7 +414,9 @@ def test_no_such_column_names_those_there_are(here: Path) -> None:
         (["a.txt"], "can't tell the format"),
     ],
 )
-def test_zips_of_none_several_or_hostile_files(here: Path, members: list[str], message: str) -> None:
+def test_zips_of_none_several_or_hostile_files(
+    here: Path, members: list[str], message: str
+) -> None:
     with zipfile.ZipFile(here / "rows.zip", "w") as archive:
         for member in members:
             archive.writestr(member, HEADER + LINES)
@@ -366,7 +445,9 @@ def test_a_field_of_a_megabyte_is_a_text(here: Path) -> None:
 
 def test_columns_without_end(here: Path) -> None:
     (here / "rows.csv").write_text(HEADER + LINES + "," * 1_000_000 + "\n")
-    assert run(here / "rows.csv", here / "splits")["accounting"]["dropped"] == {"too_many_fields": 1}
+    assert run(here / "rows.csv", here / "splits")["accounting"]["dropped"] == {
+        "too_many_fields": 1
+    }
 
 
 def test_a_full_disk_leaves_nothing(here: Path) -> None:
@@ -376,7 +457,17 @@ def test_a_full_disk_leaves_nothing(here: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); sys.exit(main(sys.argv[2:]))"
     )
     for limit in (5_000, 60_000):
-        command = [sys.executable, "-c", script, str(limit), "prepare", "--data", source, "--out", here / "splits"]
+        command = [
+            sys.executable,
+            "-c",
+            script,
+            str(limit),
+            "prepare",
+            "--data",
+            source,
+            "--out",
+            here / "splits",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 7, done.stderr
         assert "Could not write" in done.stderr

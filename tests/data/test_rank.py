@@ -43,7 +43,9 @@ def test_is_uniform() -> None:
     for kind in (b"%d", b"a text that is nearly the same %d", b"%08d is first"):
         values = ranks([kind % number for number in range(50_000)], 42)
         for shift in (BITS - 6, BITS - 31 - 6, 31 - 6, 0):
-            counts = np.bincount((values >> np.uint64(shift)).astype(np.int64) & 63 if shift else values % 61)
+            counts = np.bincount(
+                (values >> np.uint64(shift)).astype(np.int64) & 63 if shift else values % 61
+            )
             assert stats.chisquare(counts).pvalue > ALPHA
 
 

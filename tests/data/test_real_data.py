@@ -15,13 +15,17 @@ from linnet.errors import DataError
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif("LINNET_DATA" not in os.environ, reason="LINNET_DATA does not name the folder of real data"),
+    pytest.mark.skipif(
+        "LINNET_DATA" not in os.environ, reason="LINNET_DATA does not name the folder of real data"
+    ),
 ]
 
 
 def settings(name: str, **columns: str) -> dict[str, Any]:
     source = Path(os.environ["LINNET_DATA"], "classification", name)
-    return {"data.source": str(source), "data.noise_sample": 0} | {f"data.{key}": one for key, one in columns.items()}
+    return {"data.source": str(source), "data.noise_sample": 0} | {
+        f"data.{key}": one for key, one in columns.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,9 @@ def settings(name: str, **columns: str) -> dict[str, Any]:
         ("tweeteval_emotion/val_text.txt", {}, 374, 4, "utf-8"),
     ],
 )
-def test_loads(tmp_path: Path, name: str, columns: dict[str, str], rows: int, classes: int, encoding: str) -> None:
+def test_loads(
+    tmp_path: Path, name: str, columns: dict[str, str], rows: int, classes: int, encoding: str
+) -> None:
     card = prepare(load_config(None, settings(name, **columns)), tmp_path / "splits")
     accounting = card["accounting"]
     assert accounting["rows_in"] == rows == accounting["rows_used"] + accounting["rows_dropped"]
@@ -51,7 +57,9 @@ def test_loads(tmp_path: Path, name: str, columns: dict[str, str], rows: int, cl
 
 
 def test_labels_get_their_names_from_the_mapping(tmp_path: Path) -> None:
-    card = prepare(load_config(None, settings("tweeteval_emotion/train_text.txt")), tmp_path / "splits")
+    card = prepare(
+        load_config(None, settings("tweeteval_emotion/train_text.txt")), tmp_path / "splits"
+    )
     assert card["labels"] == ["anger", "joy", "optimism", "sadness"]
     assert card["source"]["files"] == 3
 
@@ -70,7 +78,9 @@ def test_several_labels_a_row_come_as_they_stand() -> None:
         assert opened.position() == opened.size
     assert len(rows) == 43_410
     assert {len(row) for row in rows} == {3}
-    assert {label for row in rows for label in row[1].split(",")} == {str(number) for number in range(28)}
+    assert {label for row in rows for label in row[1].split(",")} == {
+        str(number) for number in range(28)
+    }
     assert sum("," in row[1] for row in rows) == 7_102
 
 
@@ -81,7 +91,8 @@ def test_folders_of_splits_are_no_classes(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tweeteval_emotion/test_labels.txt", "ag_news/classes.txt", "rotten_tomatoes/rt-polarity.neg"]
+    "name",
+    ["tweeteval_emotion/test_labels.txt", "ag_news/classes.txt", "rotten_tomatoes/rt-polarity.neg"],
 )
 def test_files_without_labels_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="can't tell the format"):
@@ -91,17 +102,29 @@ def test_files_without_labels_are_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        ("sms_spam/sms.tsv", {"text_column": "1", "label_column": "0"}),  # quotes that are never closed
+        (
+            "sms_spam/sms.tsv",
+            {"text_column": "1", "label_column": "0"},
+        ),  # quotes that are never closed
         ("goemotions/train.tsv", {"text_column": "0", "label_column": "1", "label_separator": ","}),
         ("sst2/stsa.binary.train", {}),
     ],
 )
-def test_any_order_of_the_rows_gives_the_same_splits(tmp_path: Path, name: str, columns: dict[str, str]) -> None:
-    lines = Path(os.environ["LINNET_DATA"], "classification", name).read_bytes().splitlines(keepends=True)
+def test_any_order_of_the_rows_gives_the_same_splits(
+    tmp_path: Path, name: str, columns: dict[str, str]
+) -> None:
+    lines = (
+        Path(os.environ["LINNET_DATA"], "classification", name)
+        .read_bytes()
+        .splitlines(keepends=True)
+    )
     found = []
     for seed in range(2):
         source = tmp_path / Path(name).name
         source.write_bytes(b"".join(random.Random(seed).sample(lines, len(lines))))
-        prepare(load_config(None, settings(name, **columns) | {"data.source": str(source)}), tmp_path / f"{seed}")
+        prepare(
+            load_config(None, settings(name, **columns) | {"data.source": str(source)}),
+            tmp_path / f"{seed}",
+        )
         found.append([(tmp_path / f"{seed}" / f"{split}.parquet").read_bytes() for split in NAMES])
     assert found[0] == found[1]

@@ -18,7 +18,10 @@ def test_reasons_of_the_text_path_have_words():
 
 
 def test_a_row_of_nested_entities_is_dropped_and_accounted(tmp_path):
-    rows = [f"the day is {'good' if i % 2 else 'bad'} number {i},{'pos' if i % 2 else 'neg'}" for i in range(40)]
+    rows = [
+        f"the day is {'good' if i % 2 else 'bad'} number {i},{'pos' if i % 2 else 'neg'}"
+        for i in range(40)
+    ]
     source = tmp_path / "rows.csv"
     source.write_text("\n".join(["text,label", *rows, f"{ENDLESS},pos"]) + "\n")
     card = prepare(load_config(overrides={"data.source": str(source)}), tmp_path / "splits")

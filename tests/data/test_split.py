@@ -11,7 +11,9 @@ from linnet.data.split.classes import Classes
 from linnet.errors import DataError
 
 
-def make_rows(labels: list[int] | np.ndarray, groups: np.ndarray | None = None, seed: int = 0) -> Rows:
+def make_rows(
+    labels: list[int] | np.ndarray, groups: np.ndarray | None = None, seed: int = 0
+) -> Rows:
     draw = np.random.default_rng(seed)
     count = len(labels)
     rank, tie, own = (draw.integers(0, 2**62, count, dtype=np.uint64) for _ in range(3))
@@ -46,7 +48,9 @@ def test_the_sample_is_split_exactly() -> None:
     # Of each class the highest ranks are the sample, the lowest are the test rows.
     sampled = (split == TRAIN) | (split == VALIDATION)
     for label in (rows.label == 0, rows.label == 1):
-        assert rows.rank[label & (split == TEST)].max() < rows.rank[label & (split == NOWHERE)].min()
+        assert (
+            rows.rank[label & (split == TEST)].max() < rows.rank[label & (split == NOWHERE)].min()
+        )
         assert rows.rank[label & (split == NOWHERE)].max() < rows.rank[label & sampled].min()
 
 
@@ -66,12 +70,16 @@ def test_a_sample_larger_than_the_file_takes_all_and_says_so() -> None:
 def test_a_sample_that_leaves_too_few_test_rows_says_so() -> None:
     assignment = assign(make_rows(np.arange(100) % 2), 95, 0.2, 0.1, seed=1)
     assert sizes(assignment.split)[2] < 10
-    assert any("The test split has" in note and "not the 10 asked for" in note for note in assignment.notes)
+    assert any(
+        "The test split has" in note and "not the 10 asked for" in note for note in assignment.notes
+    )
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000), st.sampled_from([0, 150]), st.integers(2, 4), st.integers(1, 6))
-def test_no_group_crosses_and_no_order_matters(seed: int, sample: int, classes: int, largest: int) -> None:
+def test_no_group_crosses_and_no_order_matters(
+    seed: int, sample: int, classes: int, largest: int
+) -> None:
     draw = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(classes).repeat(60), draw.integers(0, classes, 200)])
     groups = draw.integers(0, 2**62, len(labels), dtype=np.uint64)[
@@ -85,7 +93,10 @@ def test_no_group_crosses_and_no_order_matters(seed: int, sample: int, classes: 
         assert len(inside) <= 1
     order = draw.permutation(len(labels))
     assert (
-        assign(Rows(*(values[order] for values in vars(rows).values())), sample, 0.2, 0.2, seed).split == split[order]
+        assign(
+            Rows(*(values[order] for values in vars(rows).values())), sample, 0.2, 0.2, seed
+        ).split
+        == split[order]
     ).all()
 
 
@@ -102,11 +113,25 @@ def test_two_seeds_split_independently() -> None:
         ([0] * 50, ("a",), 0, 0.2, 0.1, "only 'a'"),
         ([0] * 50, ("a", "b"), 0, 0.2, 0.1, "only 'a'"),
         ([0] * 50 + [1] * 2, ("a", "b"), 0, 0.2, 0.1, "The class 'b' has 2 usable row"),
-        ([0] * 50 + [1] * 50 + [2] * 0, ("a", "b", "c"), 0, 0.2, 0.1, "The class 'c' has 0 usable row"),
+        (
+            [0] * 50 + [1] * 50 + [2] * 0,
+            ("a", "b", "c"),
+            0,
+            0.2,
+            0.1,
+            "The class 'c' has 0 usable row",
+        ),
         ([0, 1] * 50, ("a", "b"), 0, 60, 40, "none is left to train on"),
         ([0, 1] * 50, ("a", "b"), 20, 20, 10, "none is left to train on"),
         ([0, 1, 2] * 50, ("a", "b", "c"), 2, 0.2, 0.1, "make that split or the sample larger"),
-        ([0, 1, 2] * 50, ("a", "b", "c"), 0, 2, 30, "The validation split has no row of the class 'c', which has 50"),
+        (
+            [0, 1, 2] * 50,
+            ("a", "b", "c"),
+            0,
+            2,
+            30,
+            "The validation split has no row of the class 'c', which has 50",
+        ),
     ],
 )
 def test_what_can_not_be_split_is_told(labels, names, sample, validation, test, message) -> None:

@@ -17,11 +17,18 @@ from linnet.errors import DataError, LabelError
 NAMES = ("anger", "joy", "fear")
 
 
-def write(directory: Path, labels: list[object], *, multi_label: bool = True, mask: tuple[str, ...] = ()) -> None:
+def write(
+    directory: Path, labels: list[object], *, multi_label: bool = True, mask: tuple[str, ...] = ()
+) -> None:
     texts = [f"text {row}" for row in range(len(labels))]
     with SplitWriter(directory, "train", ["text", "label"], NAMES, multi_label, mask) as writer:
         writer.write(
-            pa.table({"text": texts, "label": pa.array(labels, pa.list_(pa.int64()) if multi_label else None)})
+            pa.table(
+                {
+                    "text": texts,
+                    "label": pa.array(labels, pa.list_(pa.int64()) if multi_label else None),
+                }
+            )
         )
 
 
@@ -30,7 +37,11 @@ def test_several_labels_come_back_as_a_matrix(tmp_path: Path) -> None:
     split = read_split(tmp_path, "train")
     assert split.multi_label and split.mask == ("email", "phone") and split.label_names == NAMES
     assert split.labels.dtype == bool
-    assert split.labels.tolist() == [[True, False, True], [False, False, False], [False, True, False]]
+    assert split.labels.tolist() == [
+        [True, False, True],
+        [False, False, False],
+        [False, True, False],
+    ]
 
 
 def test_one_label_comes_back_as_ids(tmp_path: Path) -> None:
@@ -41,7 +52,9 @@ def test_one_label_comes_back_as_ids(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.sets(st.integers(0, 2)), max_size=20))
-def test_every_set_of_labels_survives(tmp_path_factory: pytest.TempPathFactory, sets: list[set[int]]) -> None:
+def test_every_set_of_labels_survives(
+    tmp_path_factory: pytest.TempPathFactory, sets: list[set[int]]
+) -> None:
     directory = tmp_path_factory.mktemp("splits")
     write(directory, [sorted(ids) for ids in sets])
     assert [set(np.flatnonzero(row)) for row in read_split(directory, "train").labels] == sets
@@ -74,11 +87,15 @@ def test_a_label_without_a_name_is_refused(tmp_path: Path, ids: list[int]) -> No
 
 
 @pytest.mark.parametrize(("labels", "multi_label"), [([[0]], False), ([0], True)])
-def test_labels_of_another_kind_are_refused(tmp_path: Path, labels: list[object], multi_label: bool) -> None:
+def test_labels_of_another_kind_are_refused(
+    tmp_path: Path, labels: list[object], multi_label: bool
+) -> None:
     content = json.dumps({"format": 2, "labels": list(NAMES), "multi_label": multi_label}).encode()
     table = pa.table({"text": ["a"], "label": pa.array(labels)})
     pq.write_table(table.replace_schema_metadata({METADATA: content}), tmp_path / "train.parquet")
-    with pytest.raises(DataError, match=r"its labels are .* expected .* Run `linnet prepare` again"):
+    with pytest.raises(
+        DataError, match=r"its labels are .* expected .* Run `linnet prepare` again"
+    ):
         read_split(tmp_path, "train")
 
 

@@ -22,7 +22,9 @@ def write(path, rows, columns=("text", "label")):
 
 def prepared(path, out, **overrides):
     values = {"data.source": str(path), "data.noise_sample": 0}
-    return prepare(load_config(None, values | {f"data.{key}": value for key, value in overrides.items()}), out)
+    return prepare(
+        load_config(None, values | {f"data.{key}": value for key, value in overrides.items()}), out
+    )
 
 
 def texts(out):
@@ -31,7 +33,9 @@ def texts(out):
 
 def sentences(count, seed, words=400):
     draw = random.Random(seed)
-    return [" ".join(draw.choices([f"w{number}" for number in range(words)], k=9)) for _ in range(count)]
+    return [
+        " ".join(draw.choices([f"w{number}" for number in range(words)], k=9)) for _ in range(count)
+    ]
 
 
 def labelled(count, seed=0):
@@ -44,12 +48,18 @@ def accounted(card):
 
 
 def test_by_date_the_newest_are_tested_on_and_rows_without_a_date_are_told(tmp_path):
-    rows = [(*row, f"2021-{1 + place // 28 % 12:02}-{1 + place % 28:02}") for place, row in enumerate(labelled(336))]
+    rows = [
+        (*row, f"2021-{1 + place // 28 % 12:02}-{1 + place % 28:02}")
+        for place, row in enumerate(labelled(336))
+    ]
     rows += [("no date at all here", "yes", ""), (rows[0][0], "no", "2021-12-28")]
     path = write(tmp_path / "a.csv", rows, ("text", "label", "date"))
     card = prepared(path, tmp_path / "out", split_by="date", duplicates="keep", conflicts="keep")
     when = {row[0]: row[2] for row in reversed(rows)}
-    dates = {name: sorted(when[text] for text in found) for name, found in texts(tmp_path / "out").items()}
+    dates = {
+        name: sorted(when[text] for text in found)
+        for name, found in texts(tmp_path / "out").items()
+    }
     assert dates["train"][-1] < dates["validation"][0]
     assert dates["validation"][-1] < dates["test"][0]
     assert card["accounting"]["dropped"] == {"copy_of_earlier": 1, "no_date": 1}
@@ -64,11 +74,15 @@ def test_a_column_to_split_by_that_is_not_there_is_named(tmp_path):
 
 
 def test_no_author_is_in_two_splits(tmp_path):
-    rows = [(*row, f"user{place % 60}" if place % 7 else "") for place, row in enumerate(labelled(900))]
+    rows = [
+        (*row, f"user{place % 60}" if place % 7 else "") for place, row in enumerate(labelled(900))
+    ]
     path = write(tmp_path / "a.csv", rows, ("text", "label", "user"))
     card = prepared(path, tmp_path / "out", group_column="user")
     author = {row[0]: row[2] for row in rows}
-    authors = [{author[text] for text in found} - {""} for found in texts(tmp_path / "out").values()]
+    authors = [
+        {author[text] for text in found} - {""} for found in texts(tmp_path / "out").values()
+    ]
     assert not (authors[0] & authors[1] or authors[0] & authors[2] or authors[1] & authors[2])
     assert min(map(len, authors)) >= 3
     assert card["accounting"]["used"] == {"train": 630, "validation": 180, "test": 90}
@@ -86,7 +100,10 @@ def test_files_of_their_own_stay_whole_and_nothing_like_them_is_trained_on(tmp_p
     assert found["test"] == {text for text, _ in apart[:30]}
     assert found["validation"] == {text for text, _ in apart[30:]}
     assert found["train"] == {text for text, _ in rows}
-    assert card["apart"]["test"] == {"name": "t.csv", "sha256": hashlib.sha256(test.read_bytes()).hexdigest()}
+    assert card["apart"]["test"] == {
+        "name": "t.csv",
+        "sha256": hashlib.sha256(test.read_bytes()).hexdigest(),
+    }
     assert card["accounting"]["dropped"] == {"in_test_file": 3, "in_validation_file": 1}
     assert accounted(card)
 
@@ -96,7 +113,9 @@ def test_a_test_file_of_other_columns_is_refused_before_a_row_is_read(tmp_path, 
     monkeypatch.setattr(Collector, "collect", lambda *_: pytest.fail("a row was read"))
     rows = [(*row, "x") for row in labelled(9)]
     other = write(tmp_path / "t.csv", rows, ("text", "label", "more"))
-    with pytest.raises(DataError, match=r"different columns: 'text', 'label', 'more' here, 'text', 'label' in"):
+    with pytest.raises(
+        DataError, match=r"different columns: 'text', 'label', 'more' here, 'text', 'label' in"
+    ):
         prepared(path, tmp_path / "out", test_file=str(other))
 
 
@@ -130,7 +149,9 @@ def test_copies_that_are_kept_are_counted_one_by_one(tmp_path):
     prepared(write(tmp_path / "a.csv", rows + rows[:60]), out, **settings)
     card = prepared(write(tmp_path / "b.csv", rows + rows[:20] * 3), out, **settings)
     found = card["since"]["splits"].values()
-    assert {key: sum(entry[key] for entry in found) for key in ("before", "kept", "gone", "new")} == {
+    assert {
+        key: sum(entry[key] for entry in found) for key in ("before", "kept", "gone", "new")
+    } == {
         "before": 460,
         "kept": 420,  # of 40 texts one copy the fewer
         "gone": 40,
@@ -142,16 +163,22 @@ def test_a_split_that_comes_out_small_says_why(tmp_path):
     path, out = write(tmp_path / "a.csv", labelled(400)), tmp_path / "out"
     prepared(path, out)
     late = sorted(texts(out)["test"])[::2]
-    card = prepared(write(tmp_path / "b.csv", [row for row in labelled(400) if row[0] not in late]), out)
+    card = prepared(
+        write(tmp_path / "b.csv", [row for row in labelled(400) if row[0] not in late]), out
+    )
     assert any("rows stay in the split they were in" in note for note in card["notes"])
     rows = [(f"{text} {copy}", label) for text, label in labelled(30) for copy in range(20)]
     card = prepared(write(tmp_path / "c.csv", rows), tmp_path / "groups", test_size=25)
-    assert any("not the 25 asked for: groups of like texts are not torn" in note for note in card["notes"])
+    assert any(
+        "not the 25 asked for: groups of like texts are not torn" in note for note in card["notes"]
+    )
 
 
 def test_what_takes_a_class_away_is_told(tmp_path):
     path = write(tmp_path / "a.csv", labelled(400))
-    with pytest.raises(DataError, match=r"has no row of the class .* or of one author holds .* which all go to one"):
+    with pytest.raises(
+        DataError, match=r"has no row of the class .* or of one author holds .* which all go to one"
+    ):
         prepared(path, tmp_path / "out", group_column="label")
     with pytest.raises(DataError, match=r"No row is left to split .in_test_file: 400"):
         prepared(path, tmp_path / "out", test_file=str(path))
@@ -196,7 +223,9 @@ def test_the_same_file_again_gives_the_same_bytes(tmp_path):
 def test_several_labels_a_row(tmp_path):
     draw = random.Random(5)
     names = ["joy", "anger", "fear", "love"]
-    rows = [(text, ", ".join(draw.sample(names, draw.choice([1, 1, 2])))) for text in sentences(600, 4)]
+    rows = [
+        (text, ", ".join(draw.sample(names, draw.choice([1, 1, 2])))) for text in sentences(600, 4)
+    ]
     rows.append(("a text without any label here", " , "))
     card = prepared(write(tmp_path / "a.csv", rows), tmp_path / "out", label_separator=",")
     assert card["multi_label"]
@@ -219,7 +248,9 @@ def test_mojibake_is_undone_and_counted(tmp_path):
     broken = [text.encode().decode("cp1252", errors="replace") for text in good[:1]] + [
         text.encode().decode("latin-1") for text in good[1:]
     ]
-    path = write(tmp_path / "a.csv", rows + [(text, "yes") for text in [*broken, "Ãrger mit Größe", "élan"]])
+    path = write(
+        tmp_path / "a.csv", rows + [(text, "yes") for text in [*broken, "Ãrger mit Größe", "élan"]]
+    )
     card = prepared(path, tmp_path / "out")
     found = set().union(*texts(tmp_path / "out").values())
     assert set(good) <= found
@@ -228,11 +259,16 @@ def test_mojibake_is_undone_and_counted(tmp_path):
     card = prepared(path, tmp_path / "out", repair=False)
     assert card["repaired"] == 0
     assert not set(good) & set().union(*texts(tmp_path / "out").values())
-    assert json.loads((tmp_path / "out" / "data_card.json").read_text())["settings"]["repair"] is False
+    assert (
+        json.loads((tmp_path / "out" / "data_card.json").read_text())["settings"]["repair"] is False
+    )
 
 
 def test_an_error_in_a_file_of_its_own_names_the_file(tmp_path):
-    path, test = write(tmp_path / "a.csv", labelled(50)), write(tmp_path / "t.csv", [("good day", "perhaps")])
+    path, test = (
+        write(tmp_path / "a.csv", labelled(50)),
+        write(tmp_path / "t.csv", [("good day", "perhaps")]),
+    )
     with pytest.raises(DataError, match=r"Test file .*t\.csv: .* the label 'perhaps'"):
         prepared(path, tmp_path / "out", test_file=str(test), labels=["no", "yes"])
     assert not (tmp_path / "out").exists()
@@ -241,7 +277,10 @@ def test_an_error_in_a_file_of_its_own_names_the_file(tmp_path):
 def test_splits_are_files_of_their_own_for_other_rows(tmp_path):
     rows, more = labelled(400, seed=1), labelled(300, seed=2)
     prepared(write(tmp_path / "a.csv", rows), tmp_path / "first")
-    given = {f"{name}_file": str(tmp_path / "first" / f"{name}.parquet") for name in ("validation", "test")}
+    given = {
+        f"{name}_file": str(tmp_path / "first" / f"{name}.parquet")
+        for name in ("validation", "test")
+    }
     card = prepared(write(tmp_path / "b.csv", rows + more), tmp_path / "second", **given)
     first, second = texts(tmp_path / "first"), texts(tmp_path / "second")
     assert (second["validation"], second["test"]) == (first["validation"], first["test"])
@@ -258,4 +297,9 @@ def test_the_labels_of_a_split_of_several_are_read_by_name(tmp_path):
     assert again.label_names == ("a", "b")
     known = dict(several)
     for text, labels in zip(again.texts, again.labels, strict=True):
-        assert ",".join(name for name, applies in zip(again.label_names, labels, strict=True) if applies) == known[text]
+        assert (
+            ",".join(
+                name for name, applies in zip(again.label_names, labels, strict=True) if applies
+            )
+            == known[text]
+        )

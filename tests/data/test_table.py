@@ -31,7 +31,9 @@ def read_all(content: bytes, delimiter: str = ",", headerless: bool = False, enc
 
 def json_lines(lines: list[str]):
     content = "\n".join(lines).encode()
-    return read_json_lines(io.BytesIO(content), PATH, lambda: numbered_lines(io.BytesIO(content), PATH))
+    return read_json_lines(
+        io.BytesIO(content), PATH, lambda: numbered_lines(io.BytesIO(content), PATH)
+    )
 
 
 @given(st.lists(st.tuples(CELL, CELL), max_size=20))
@@ -41,12 +43,17 @@ def test_any_quoted_csv_comes_back(rows: list[tuple[str, str]]) -> None:
     assert columns == ("text", "label")
     assert [tuple(row) for _, row in found] == rows
     numbers = [number for number, _ in found]
-    starts = [2 + sum(line.count("\n") + 1 for line in quoted[:place]) for place in range(len(quoted))]
+    starts = [
+        2 + sum(line.count("\n") + 1 for line in quoted[:place]) for place in range(len(quoted))
+    ]
     assert numbers == starts
 
 
 def test_a_tab_separated_file_with_bare_quotes() -> None:
-    assert delimited('text\tlabel\n5" disk\t1\n"oh\t0\n', "\t")[1] == [(2, ['5" disk', "1"]), (3, ['"oh', "0"])]
+    assert delimited('text\tlabel\n5" disk\t1\n"oh\t0\n', "\t")[1] == [
+        (2, ['5" disk', "1"]),
+        (3, ['"oh', "0"]),
+    ]
 
 
 def test_a_tab_separated_file_with_quotes_that_are_meant() -> None:
@@ -54,7 +61,10 @@ def test_a_tab_separated_file_with_quotes_that_are_meant() -> None:
 
 
 def test_without_a_header() -> None:
-    assert delimited("a,1\nb,2\n", headerless=True) == (("column_0", "column_1"), [(1, ["a", "1"]), (2, ["b", "2"])])
+    assert delimited("a,1\nb,2\n", headerless=True) == (
+        ("column_0", "column_1"),
+        [(1, ["a", "1"]), (2, ["b", "2"])],
+    )
 
 
 def test_keys_of_json_rows_in_any_order_and_some_missing() -> None:
@@ -70,7 +80,10 @@ def test_keys_of_json_rows_in_any_order_and_some_missing() -> None:
 
 
 def test_keys_of_rows_that_agree_stay_in_their_order() -> None:
-    assert json_lines(['{"text": "a", "label": 1}', "", '{"text": "b", "label": 1}']).columns == ("text", "label")
+    assert json_lines(['{"text": "a", "label": 1}', "", '{"text": "b", "label": 1}']).columns == (
+        "text",
+        "label",
+    )
 
 
 @pytest.mark.parametrize("place", [0, HEAD_ROWS + 5])

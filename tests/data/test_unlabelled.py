@@ -23,7 +23,9 @@ def split(name, *texts, mask=()):
 def read(file, train=(), test=(), sample=0, mask=(), **data):
     overrides = {"data.source": str(file)} | {f"data.{key}": value for key, value in data.items()}
     config = load_config(overrides=overrides)
-    return read_unlabelled(config.data, split("train", *train, mask=mask), [split("test", *test)], sample, 3)
+    return read_unlabelled(
+        config.data, split("train", *train, mask=mask), [split("test", *test)], sample, 3
+    )
 
 
 def written(path, content):
@@ -44,7 +46,11 @@ def written(path, content):
         ("a.tsv", "text\tn\none text\t1\nanother\t2\n", {}),
         ("a.jsonl", '{"text": "one text"}\n{"text": "another", "label": ["x"]}\n', {}),
         ("a.txt", "one text\r\n  another\n", {}),
-        ("a.csv", '"0","9","Mon","NO_QUERY","me","one text"\n"4","9","Mon","NO_QUERY","you","another"\n', {}),
+        (
+            "a.csv",
+            '"0","9","Mon","NO_QUERY","me","one text"\n"4","9","Mon","NO_QUERY","you","another"\n',
+            {},
+        ),
         ("a.txt", "__label__x one text\n__label__y __label__x another\n", {}),
         ("texts", "one text\nanother", {}),
         ("a.txt.gz", gzip.compress(b"one text\nanother\n", mtime=0), {}),
@@ -66,7 +72,9 @@ def test_a_name_is_read_like_a_file():
 
 
 def test_parquet_with_gaps(tmp_path):
-    pq.write_table(pa.table({"text": ["one text", None, "another"], "x": [1, 2, 3]}), tmp_path / "a.parquet")
+    pq.write_table(
+        pa.table({"text": ["one text", None, "another"], "x": [1, 2, 3]}), tmp_path / "a.parquet"
+    )
     found = read(tmp_path / "a.parquet")
     assert found.texts == ["one text", "another"]
     assert found.facts["dropped"]["not_text"] == 1
@@ -78,8 +86,19 @@ def test_a_first_word_is_not_taken_for_a_label(tmp_path):
 
 
 def test_each_text_is_there_once_and_none_is_like_one_held_out(tmp_path):
-    lines = ["new", "New", "new", "known", "Held   out", "@me HELD out!!! http://x.y", "held outside", ""]
-    found = read(written(tmp_path / "a.txt", "\n".join(lines) + "\n"), train=["known"], test=["held out"])
+    lines = [
+        "new",
+        "New",
+        "new",
+        "known",
+        "Held   out",
+        "@me HELD out!!! http://x.y",
+        "held outside",
+        "",
+    ]
+    found = read(
+        written(tmp_path / "a.txt", "\n".join(lines) + "\n"), train=["known"], test=["held out"]
+    )
     assert found.texts == ["new", "New", "held outside"]
     assert found.facts["dropped"] == {"blank_line": 1, "duplicate": 2, "like_a_test_text": 2}
     assert found.facts["rows_in"] == len(lines)
@@ -103,7 +122,11 @@ def test_a_larger_draw_begins_with_a_smaller_one(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("", "is empty: 0 bytes"), ("\n", "of its 1 rows none is left"), ("known\n", r"\(duplicate: 1\)")],
+    [
+        ("", "is empty: 0 bytes"),
+        ("\n", "of its 1 rows none is left"),
+        ("known\n", r"\(duplicate: 1\)"),
+    ],
 )
 def test_a_file_with_nothing_new_is_refused(tmp_path, content, said):
     with pytest.raises(DataError, match=said):
@@ -118,12 +141,21 @@ def test_a_table_without_a_text_or_a_file_in_another_encoding_is_refused(tmp_pat
     assert read(tmp_path / "a.txt", encoding="latin-1").texts == ["café au lait"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(values=st.lists(st.one_of(st.text(), st.integers(), st.none()), min_size=1, max_size=30), data=st.data())
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    values=st.lists(st.one_of(st.text(), st.integers(), st.none()), min_size=1, max_size=30),
+    data=st.data(),
+)
 def test_every_row_is_accounted_for(tmp_path, values, data):
     file = tmp_path / "a.jsonl"
-    file.write_text("".join(json.dumps({"text": value}) + "\n" for value in [*values, "a last one"]))
-    held = data.draw(st.lists(st.sampled_from([v for v in values if isinstance(v, str)] or ["x"]), max_size=3))
+    file.write_text(
+        "".join(json.dumps({"text": value}) + "\n" for value in [*values, "a last one"])
+    )
+    held = data.draw(
+        st.lists(st.sampled_from([v for v in values if isinstance(v, str)] or ["x"]), max_size=3)
+    )
     held = [clean(text) for text in held if text.strip() and text.isprintable() and text.isascii()]
     found = read(file, test=held)
     assert found.facts["rows_in"] == len(values) + 1

@@ -24,7 +24,9 @@ def of(word: str, stage: int | None = None) -> list[str]:
 
 
 def test_lines_are_read_as_docker_reads_them():
-    read = IMAGE["instructions"]('# note\nFROM a:1 AS b\nRUN x \\\n    y\n\nFROM a:1\n  # note\nCMD ["z"]\n')
+    read = IMAGE["instructions"](
+        '# note\nFROM a:1 AS b\nRUN x \\\n    y\n\nFROM a:1\n  # note\nCMD ["z"]\n'
+    )
     assert [(line.word, line.rest, line.stage) for line in read] == [
         ("FROM", "a:1 AS b", 0),
         ("RUN", "x y", 0),
@@ -38,7 +40,9 @@ def test_every_base_is_pinned_and_both_stages_have_the_same():
     assert len(bases) == 2 and len(set(bases)) == 1  # the virtual environment is tied to its Python
     assert re.fullmatch(r"[a-z/.]+:\d+(\.\d+)+-[a-z-]+", bases[0])
     version = re.search(r":(\d+\.\d+)", bases[0])[1]
-    assert f"--python-version {version} " in (ROOT / "Makefile").read_text()  # which requirements.txt is compiled for
+    assert (
+        f"--python-version {version} " in (ROOT / "Makefile").read_text()
+    )  # which requirements.txt is compiled for
 
 
 def test_it_does_not_run_as_root():
@@ -70,14 +74,18 @@ def test_the_health_check_asks_the_port_that_is_served(listening):
     async def app(scope, receive, send):
         if scope["type"] == "http":
             asked.append(scope["path"])
-            await send({"type": "http.response.start", "status": statuses[len(asked) - 1], "headers": []})
+            await send(
+                {"type": "http.response.start", "status": statuses[len(asked) - 1], "headers": []}
+            )
             await send({"type": "http.response.body"})
 
     asked, statuses, words = [], [200, 503], IMAGE["words_of"](LINES, "HEALTHCHECK")
     with listening(app) as address:
         for code in (0, 1):
             environment = {"SAGEMAKER_BIND_TO_PORT": address.rpartition(":")[2]}
-            done = subprocess.run([sys.executable, *words[1:]], env=environment, capture_output=True, timeout=60)
+            done = subprocess.run(
+                [sys.executable, *words[1:]], env=environment, capture_output=True, timeout=60
+            )
             assert done.returncode == code, done.stderr
     assert asked == ["/healthz"] * 2
 
@@ -88,7 +96,9 @@ def test_only_what_there_is_and_may_be_seen_is_copied():
     copied = [name for rest in of("COPY", 0) for name in rest.split()[:-1]]
     assert sorted(copied) == sorted(inside)
     assert all((ROOT / name).exists() for name in inside)
-    assert all(rest.startswith("--from=build ") for rest in of("COPY", LAST))  # no source in the image
+    assert all(
+        rest.startswith("--from=build ") for rest in of("COPY", LAST)
+    )  # no source in the image
 
 
 def test_nothing_is_downloaded_but_pinned_packages_and_no_cache_is_kept():
@@ -101,7 +111,9 @@ def test_nothing_is_downloaded_but_pinned_packages_and_no_cache_is_kept():
 
 def test_the_constraints_are_the_locked_versions_and_nothing_else():
     (made,) = [rest for rest in of("RUN") if rest.startswith("sed")]
-    lines = subprocess.run(["sh", "-c", made.partition(">")[0]], cwd=ROOT, capture_output=True, text=True).stdout
+    lines = subprocess.run(
+        ["sh", "-c", made.partition(">")[0]], cwd=ROOT, capture_output=True, text=True
+    ).stdout
     assert len(lines.splitlines()) == len((ROOT / "requirements.txt").read_text().splitlines()) - 1
     assert all(re.fullmatch(r"[a-z0-9._-]+==[a-z0-9.]+", line) for line in lines.splitlines())
 
@@ -109,7 +121,9 @@ def test_the_constraints_are_the_locked_versions_and_nothing_else():
 @pytest.mark.parametrize("path", ["Dockerfile", "compose.yml"])
 def test_no_secret_is_written_down(path):
     text = (DEPLOY / path).read_text(encoding="utf-8")
-    for name, value in re.findall(r"(?i)([a-z_]*(?:password|secret|token|key)[a-z_]*)\s*[:=]\s*(.*)", text):
+    for name, value in re.findall(
+        r"(?i)([a-z_]*(?:password|secret|token|key)[a-z_]*)\s*[:=]\s*(.*)", text
+    ):
         assert value.startswith("${") or value == "...", f"{name} has a value"
     assert not re.search(r"lk_[0-9a-f]{8}_", text)
     assert "deploy/prometheus/linnet.key" in (ROOT / ".gitignore").read_text().split()
@@ -125,18 +139,26 @@ def test_compose_names_images_by_version_and_listens_on_loopback_alone():
 
 
 def test_compose_mounts_what_there_is():
-    mounts = [mount.split(":") for service in COMPOSE["services"].values() for mount in service["volumes"]]
+    mounts = [
+        mount.split(":") for service in COMPOSE["services"].values() for mount in service["volumes"]
+    ]
     for source in (mount[0] for mount in mounts if not mount[0].startswith("${BUNDLE")):
         assert source in COMPOSE["volumes"] or (DEPLOY / source).exists(), source
 
 
 def test_grafana_finds_prometheus_and_the_dashboard():
-    (source,) = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    (source,) = yaml.safe_load(
+        (DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text()
+    )["datasources"]
     host, port = source["url"].removeprefix("http://").split(":")
     assert COMPOSE["services"]["prometheus"]["network_mode"] == f"service:{host}"
     assert any(published.endswith(f":{port}") for published in COMPOSE["services"][host]["ports"])
-    (provider,) = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/linnet.yml").read_text())["providers"]
-    assert any(provider["options"]["path"] in mount for mount in COMPOSE["services"]["grafana"]["volumes"])
+    (provider,) = yaml.safe_load(
+        (DEPLOY / "grafana/provisioning/dashboards/linnet.yml").read_text()
+    )["providers"]
+    assert any(
+        provider["options"]["path"] in mount for mount in COMPOSE["services"]["grafana"]["volumes"]
+    )
 
 
 def project_version() -> str:
@@ -153,4 +175,13 @@ def test_the_image_is_what_serves(bundle):
     packages = set(re.search(r"^\d+ packages: (.*)", done.stdout, re.MULTILINE)[1].split(", "))
     names = {package.rpartition("-")[0] for package in packages}
     assert "linnet" in names
-    assert not names & {"torch", "transformers", "scikit_learn", "scipy", "pyarrow", "matplotlib", "pytest", "pip"}
+    assert not names & {
+        "torch",
+        "transformers",
+        "scikit_learn",
+        "scipy",
+        "pyarrow",
+        "matplotlib",
+        "pytest",
+        "pip",
+    }

@@ -42,7 +42,12 @@ def write_word_model(path: Path, weights: np.ndarray) -> None:
 
 
 def write_bundle(
-    directory: Path, tokenizer: Path, labels=("negative", "positive"), strength: float = 1.0, lineage=None, **changes
+    directory: Path,
+    tokenizer: Path,
+    labels=("negative", "positive"),
+    strength: float = 1.0,
+    lineage=None,
+    **changes,
 ) -> Bundle:
     directory.mkdir()
     (directory / "tokenizer.json").write_bytes(tokenizer.read_bytes())
@@ -51,7 +56,9 @@ def write_bundle(
     for word, weight in WEIGHTS.items():
         weights[vocabulary.token_to_id(word), :2] = [-strength * weight / 2, strength * weight / 2]
     write_word_model(directory / "model.onnx", weights)
-    checks = {name: {"passed": True, "detail": "laid out by hand"} for name in ("parity", "accuracy")}
+    checks = {
+        name: {"passed": True, "detail": "laid out by hand"} for name in ("parity", "accuracy")
+    }
     (directory / "proof.json").write_text(json.dumps({"checks": checks}))
     (directory / "reference.json").write_text("{}")
     (directory / "README.md").write_text("Words with weights.")

@@ -20,7 +20,15 @@ QUICK = (
 
 
 def run(tmp_path, *flags):
-    command = [sys.executable, SCRIPT, "--run", tmp_path / "run", "--out", tmp_path / "results.json", *flags]
+    command = [
+        sys.executable,
+        SCRIPT,
+        "--run",
+        tmp_path / "run",
+        "--out",
+        tmp_path / "results.json",
+        *flags,
+    ]
     # One thread: so small a model gains nothing by more, and loses much where other tests run beside it.
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
@@ -28,15 +36,32 @@ def run(tmp_path, *flags):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_it_judges_rows_that_the_run_has_not_seen_and_then_more_of_them(tmp_path, labelled_csv, encoder):
+def test_it_judges_rows_that_the_run_has_not_seen_and_then_more_of_them(
+    tmp_path, labelled_csv, encoder
+):
     settings = [word for pair in QUICK for word in ("--set", pair)]
-    done = run(tmp_path, "--data", labelled_csv, "--model", encoder, "--sample", "300", "--rows", "100", *settings)
+    done = run(
+        tmp_path,
+        "--data",
+        labelled_csv,
+        "--model",
+        encoder,
+        "--sample",
+        "300",
+        "--rows",
+        "100",
+        *settings,
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text())
     lines = {(line["model"], line["split"]): line for line in results["accuracy"]}
     torch, onnx = lines["torch checkpoint", "validation"], lines["ONNX bundle", "validation"]
     assert torch["value"] == pytest.approx(onnx["value"], abs=0.02)
-    assert lines["ONNX bundle", "test"]["rows"] == lines["TF-IDF + logistic regression", "test"]["rows"] == 100
+    assert (
+        lines["ONNX bundle", "test"]["rows"]
+        == lines["TF-IDF + logistic regression", "test"]["rows"]
+        == 100
+    )
     assert results["verdict"] in done.stdout
     assert str(tmp_path) not in json.dumps(results)
 
@@ -46,7 +71,9 @@ def test_it_judges_rows_that_the_run_has_not_seen_and_then_more_of_them(tmp_path
     assert wider["model"] == results["model"]
     assert {line["rows"] for line in wider["accuracy"] if line["split"] == "test"} == {200}
     texts = {
-        name: set(pq.read_table(tmp_path / "run" / "splits-200" / f"{name}.parquet")["text"].to_pylist())
+        name: set(
+            pq.read_table(tmp_path / "run" / "splits-200" / f"{name}.parquet")["text"].to_pylist()
+        )
         for name in ("train", "validation", "test")
     }
     assert not texts["test"] & (texts["train"] | texts["validation"])

@@ -14,7 +14,15 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "calibration.py"
 
 
 def run(tmp_path, *flags):
-    command = [sys.executable, SCRIPT, "--run", tmp_path / "run", "--out", tmp_path / "results.json", *flags]
+    command = [
+        sys.executable,
+        SCRIPT,
+        "--run",
+        tmp_path / "run",
+        "--out",
+        tmp_path / "results.json",
+        *flags,
+    ]
     return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
 
 
@@ -32,7 +40,10 @@ def test_it_judges_before_and_after_and_what_is_asked_for(tmp_path, checkpoint, 
         assert f"{100 * test[when]['expected_calibration_error']:.2f} %" in done.stdout
     kept, refused = results["min_precision"]
     assert kept["test"]["min_precision"] == 0.7 and kept["test"]["precision"]["value"] > 0.7
-    assert "no label" in refused["refused"] and f"99.9 % was refused: {refused['refused']}" in done.stdout
+    assert (
+        "no label" in refused["refused"]
+        and f"99.9 % was refused: {refused['refused']}" in done.stdout
+    )
     assert str(tmp_path) not in json.dumps(results)
 
 

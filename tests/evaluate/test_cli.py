@@ -20,6 +20,11 @@ def test_it_prints_the_table_and_writes_the_report(tmp_path, capsys, bundle, spl
 
 
 def test_a_folder_that_is_no_bundle_is_one_sentence(tmp_path, capsys, splits):
-    assert main(["evaluate", str(tmp_path), "--splits", str(splits), "--out", str(tmp_path / "report")]) == 5
+    assert (
+        main(
+            ["evaluate", str(tmp_path), "--splits", str(splits), "--out", str(tmp_path / "report")]
+        )
+        == 5
+    )
     assert "is not a bundle" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()

@@ -50,7 +50,9 @@ def test_mean_bootstrap_needs_two_rows():
         bootstrap_mean(np.array([1.0]), 0.95, 100, 0)
 
 
-@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (0, 7), (3, 3), (12, 5), (40, 61), (49_000, 51_000)])
+@pytest.mark.parametrize(
+    ("first", "second"), [(0, 0), (1, 0), (0, 7), (3, 3), (12, 5), (40, 61), (49_000, 51_000)]
+)
 def test_mcnemar_is_the_exact_sign_test(first, second):
     expected = binomtest(first, first + second).pvalue if first + second else 1.0
     assert mcnemar_p(Agreement(10, first, second, 10)) == pytest.approx(expected, rel=1e-9)
@@ -74,13 +76,17 @@ def test_paired_difference_covers_and_mcnemar_agrees_with_it(cells):
 def test_paired_difference_of_a_published_example():
     # Bentur et al. 2009, as worked out by Fagerland, Lydersen and Laake 2014 (Statistics in Medicine 33).
     estimate = paired_difference(Agreement(1, 1, 7, 12), 0.95)
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((-0.286, -0.507, -0.026), abs=5e-4)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
+        (-0.286, -0.507, -0.026), abs=5e-4
+    )
 
 
 def test_paired_difference_is_antisymmetric():
     forth = paired_difference(Agreement(70, 12, 5, 13), 0.95)
     back = paired_difference(Agreement(70, 5, 12, 13), 0.95)
-    assert (forth.value, forth.low, forth.high) == pytest.approx((-back.value, -back.high, -back.low))
+    assert (forth.value, forth.low, forth.high) == pytest.approx(
+        (-back.value, -back.high, -back.low)
+    )
 
 
 def test_counts_of_agreement():
@@ -92,7 +98,9 @@ def test_counts_of_agreement():
 MARGIN = 0.002
 
 
-def agreements(draw: np.random.Generator, rows: int, lost: float, won: float, count: int) -> list[Agreement]:
+def agreements(
+    draw: np.random.Generator, rows: int, lost: float, won: float, count: int
+) -> list[Agreement]:
     counts = draw.multinomial(rows, [0.8 - lost, lost, won, 0.2 - won], count)
     return [Agreement(*row) for row in counts.tolist()]
 
@@ -135,5 +143,7 @@ def test_the_rows_that_it_takes_are_the_fewest(lost, won):
         return
     for count, shown in ((needed, True), (needed - 1, False)):
         scaled = Agreement(count, lost * count / rows, won * count / rows, 0)
-        scaled = Agreement(count - scaled.only_first - scaled.only_second, scaled.only_first, scaled.only_second, 0)
+        scaled = Agreement(
+            count - scaled.only_first - scaled.only_second, scaled.only_first, scaled.only_second, 0
+        )
         assert (largest_drop(scaled, 0.95) < MARGIN) is shown

@@ -37,21 +37,30 @@ def report(folder):
 
 def test_the_folder_holds_the_report_that_is_returned(tmp_path, config, bundle, splits):
     returned = evaluate(config, bundle, splits, tmp_path / "report")
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["report.html", "report.json"]
-    assert json.loads((tmp_path / "report" / "report.json").read_text()) == json.loads(json.dumps(returned))
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
+        "report.html",
+        "report.json",
+    ]
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == json.loads(
+        json.dumps(returned)
+    )
 
 
 def test_figures_are_those_of_the_bundles_own_answers(report, bundle, splits):
     split = read_split(splits, "test")
     classifier = linnet.load(bundle)
     answers = classifier.predict(split.texts)
-    right = [answer.label == split.label_names[label] for answer, label in zip(answers, split.labels, strict=True)]
+    right = [
+        answer.label == split.label_names[label]
+        for answer, label in zip(answers, split.labels, strict=True)
+    ]
     assert report["rows"] == report["rows_in_split"] == len(split) == 240
     assert report["accuracy"]["value"] == pytest.approx(np.mean(right))
     assert np.trace(report["confusion_matrix"]) == sum(right)
     assert np.sum(report["confusion_matrix"]) == 240
     losses = [
-        -np.log(answer.probabilities[split.label_names[k]]) for answer, k in zip(answers, split.labels, strict=True)
+        -np.log(answer.probabilities[split.label_names[k]])
+        for answer, k in zip(answers, split.labels, strict=True)
     ]
     assert report["log_loss"]["value"] == pytest.approx(np.mean(losses))
     cut = sum(answer.truncated for answer in answers)
@@ -110,14 +119,18 @@ def test_no_text_of_the_data_stands_in_the_report(folder, splits):
 
 def test_the_page_reaches_no_other_host_and_holds_the_plots(folder):
     page = (folder / "report.html").read_text()
-    addresses = re.findall(r"""(?:src|href|action|data)=["']([^"']*)""", page) + re.findall(r"url\(([^)]*)\)", page)
+    addresses = re.findall(r"""(?:src|href|action|data)=["']([^"']*)""", page) + re.findall(
+        r"url\(([^)]*)\)", page
+    )
     assert all(address.startswith(("#", "data:image/png;base64,")) for address in addresses)
     assert page.count("<svg ") == 4
     assert "<script" not in page
 
 
 def test_the_pages_drawing_of_training_needs_a_history(tmp_path, config, make_bundle, splits):
-    report = evaluate(config, make_bundle(lineage={"history": HISTORY}), splits, tmp_path / "report")
+    report = evaluate(
+        config, make_bundle(lineage={"history": HISTORY}), splits, tmp_path / "report"
+    )
     assert report["history"] == HISTORY
     assert (tmp_path / "report" / "report.html").read_text().count("<svg ") == 5
 
@@ -145,7 +158,9 @@ def test_a_model_that_loses_to_the_baseline_is_said_to(tmp_path, config, make_bu
     report = evaluate(config, make_bundle(strength=-1.0), splits, tmp_path / "report")
     assert report["beats_baseline"] is False
     assert "WORSE" in report["verdict"]
-    assert report["verdict"] in (tmp_path / "report" / "report.html").read_text().replace("&#39;", "'")
+    assert report["verdict"] in (tmp_path / "report" / "report.html").read_text().replace(
+        "&#39;", "'"
+    )
 
 
 def test_overconfidence_passes_the_limit_of_chance(tmp_path, config, make_bundle, splits):
@@ -158,9 +173,13 @@ def test_calibration_is_of_what_is_served(tmp_path, config, make_bundle, splits)
     bundle = make_bundle(strength=3.0, temperature=3.0)
     report = evaluate(config, bundle, splits, tmp_path / "report")
     assert report["model"]["temperature"] == 3.0
-    again = evaluate(config, Path(shutil.copytree(bundle, tmp_path / "sure")), splits, tmp_path / "again")
+    again = evaluate(
+        config, Path(shutil.copytree(bundle, tmp_path / "sure")), splits, tmp_path / "again"
+    )
     assert again["calibration"] == report["calibration"]
-    fields = Bundle.read(bundle).manifest.model_dump(mode="json", exclude={"format", "files", "digest"})
+    fields = Bundle.read(bundle).manifest.model_dump(
+        mode="json", exclude={"format", "files", "digest"}
+    )
     write_manifest(tmp_path / "sure", **fields | {"temperature": 1.0})
     sure = evaluate(config, tmp_path / "sure", splits, tmp_path / "sure_report")
     errors = [some["calibration"]["expected_calibration_error"] for some in (report, sure)]
@@ -170,35 +189,53 @@ def test_calibration_is_of_what_is_served(tmp_path, config, make_bundle, splits)
     assert "divided by a temperature of 3.00, fitted on the validation rows" in page
 
 
-def test_coverage_and_precision_of_a_bundle_that_abstains(tmp_path, config, make_bundle, splits, capsys):
+def test_coverage_and_precision_of_a_bundle_that_abstains(
+    tmp_path, config, make_bundle, splits, capsys
+):
     bundle = make_bundle(min_precision=0.9, thresholds=[0.95, 0.7])
     report = evaluate(config, bundle, splits, tmp_path / "report")
     split = read_split(splits, "test")
     answers = linnet.load(bundle).predict(split.texts)
     truth = [split.label_names[k] for k in split.labels]
-    answered = [(answer.label, label) for answer, label in zip(answers, truth, strict=True) if not answer.abstained]
+    answered = [
+        (answer.label, label)
+        for answer, label in zip(answers, truth, strict=True)
+        if not answer.abstained
+    ]
     assert 0 < len(answered) < len(split)
     found = report["selective"]
     assert found["min_precision"] == 0.9
     assert found["coverage"]["value"] == pytest.approx(len(answered) / len(split))
-    assert found["precision"]["value"] == pytest.approx(np.mean([given == label for given, label in answered]))
+    assert found["precision"]["value"] == pytest.approx(
+        np.mean([given == label for given, label in answered])
+    )
     for item, threshold in zip(found["per_class"], (0.95, 0.7), strict=True):
         own = [given == label for given, label in answered if given == item["label"]]
         assert (item["threshold"], item["answered"]) == (threshold, len(own))
         assert item["precision"]["value"] == pytest.approx(np.mean(own))
     assert report["model"]["thresholds"] == [0.95, 0.7]
     right = [max(answer.probabilities, key=answer.probabilities.get) for answer in answers]
-    assert report["accuracy"]["value"] == pytest.approx(np.mean([a == b for a, b in zip(right, truth, strict=True)]))
+    assert report["accuracy"]["value"] == pytest.approx(
+        np.mean([a == b for a, b in zip(right, truth, strict=True)])
+    )
     command.show(report, tmp_path / "report")
     printed = capsys.readouterr().out
-    assert f"answers {found['coverage']['value']:.2%} of the texts" in printed and "at a temperature of 1.00" in printed
+    assert (
+        f"answers {found['coverage']['value']:.2%} of the texts" in printed
+        and "at a temperature of 1.00" in printed
+    )
     page = (tmp_path / "report" / "report.html").read_text()
     assert "What it answers" in page and "asked for were 90.0" in page
 
 
 def test_a_label_that_is_never_answered_is_said_to_be(tmp_path, config, make_bundle, splits):
-    report = evaluate(config, make_bundle(min_precision=0.9, thresholds=[None, 0.7]), splits, tmp_path / "report")
-    assert "It never answers 'negative', as export could not show that with any threshold." in report["notes"]
+    report = evaluate(
+        config, make_bundle(min_precision=0.9, thresholds=[None, 0.7]), splits, tmp_path / "report"
+    )
+    assert (
+        "It never answers 'negative', as export could not show that with any threshold."
+        in report["notes"]
+    )
     assert report["selective"]["per_class"][0]["answered"] == 0
     page = (tmp_path / "report" / "report.html").read_text()
     assert "never" in page and "None" not in page
@@ -207,7 +244,9 @@ def test_a_label_that_is_never_answered_is_said_to_be(tmp_path, config, make_bun
 def test_a_promise_that_these_rows_break_is_said_to_be(tmp_path, config, make_bundle, splits):
     bundle = make_bundle(strength=-1.0, min_precision=0.9, thresholds=[0.5, 0.5])
     report = evaluate(config, bundle, splits, tmp_path / "report")
-    assert any("'negative', 'positive' is right LESS often than that" in note for note in report["notes"])
+    assert any(
+        "'negative', 'positive' is right LESS often than that" in note for note in report["notes"]
+    )
 
 
 def test_a_changed_bundle_is_not_judged(tmp_path, config, make_bundle, splits):

@@ -9,7 +9,9 @@ from linnet.predict.plan import Plan
 
 
 def test_each_text_is_answered_alone_after_a_warm_up(bundle):
-    alone = latency.measure_alone(linnet.load(bundle, num_threads=1), ["good day", "bad day", "rain"])
+    alone = latency.measure_alone(
+        linnet.load(bundle, num_threads=1), ["good day", "bad day", "rain"]
+    )
     assert len(alone) == latency.ALONE >= 200
     assert min(alone) > 0
 

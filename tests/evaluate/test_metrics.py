@@ -14,24 +14,34 @@ PREDICTIONS = np.array([0, 0, 1, 1, 2, 2])
 def test_figures_worked_by_hand():
     assert metrics.accuracy(LABELS, PREDICTIONS) == pytest.approx(4 / 6)
     assert metrics.macro_f1(LABELS, PREDICTIONS) == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
-    assert metrics.confusion_matrix(LABELS, PREDICTIONS, 3).tolist() == [[2, 1, 0], [0, 1, 1], [0, 0, 1]]
+    assert metrics.confusion_matrix(LABELS, PREDICTIONS, 3).tolist() == [
+        [2, 1, 0],
+        [0, 1, 1],
+        [0, 0, 1],
+    ]
     first = metrics.per_class(LABELS, PREDICTIONS, 3)[0]
     assert (first.precision, first.recall, first.support) == (1.0, pytest.approx(2 / 3), 3)
 
 
 def test_a_class_without_rows_counts_zero():
-    assert metrics.per_class(np.array([0, 1]), np.array([0, 1]), 3)[2] == metrics.ClassMetrics(0, 0, 0, 0)
+    assert metrics.per_class(np.array([0, 1]), np.array([0, 1]), 3)[2] == metrics.ClassMetrics(
+        0, 0, 0, 0
+    )
 
 
 def test_log_loss_is_finite_for_a_certain_mistake():
-    assert metrics.log_loss(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(15.942, abs=1e-3)
+    assert metrics.log_loss(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(
+        15.942, abs=1e-3
+    )
     assert metrics.log_loss(np.array([[0.25, 0.75]]), np.array([1])) == pytest.approx(-np.log(0.75))
 
 
 def test_calibration_error_worked_by_hand():
     # Two rows at 0.9, one of them right: |0.5 - 0.9| of half the rows; two at 0.6, both right: |1 - 0.6|.
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
-    assert metrics.expected_calibration_error(probabilities, np.array([0, 1, 0, 0]), 10) == pytest.approx(0.4)
+    assert metrics.expected_calibration_error(
+        probabilities, np.array([0, 1, 0, 0]), 10
+    ) == pytest.approx(0.4)
 
 
 def test_calibration_error_of_a_calibrated_simulator_is_small():
@@ -44,7 +54,10 @@ def test_calibration_error_of_a_calibrated_simulator_is_small():
     assert metrics.expected_calibration_error(sharpened, labels, 15) > 0.05
 
 
-@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+@given(
+    st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.floats(0.5, 0.999),
+)
 def test_wilson_interval_holds_the_share_and_stays_within_bounds(counts, level):
     successes, n = counts
     low, high = metrics.wilson_interval(successes, n, level)

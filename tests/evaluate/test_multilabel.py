@@ -24,7 +24,9 @@ def make(rows: int, labels: int, seed: int, noise: float = 0.2) -> tuple[np.ndar
 def test_the_figures_are_scikit_learns(rows: int, labels: int, seed: int) -> None:
     truth, given_ = make(rows, labels, seed)
     found = multilabel.bootstrap_f1s(truth, given_, 0.95, 50, 0)
-    assert found.micro.value == pytest.approx(f1_score(truth, given_, average="micro", zero_division=0))
+    assert found.micro.value == pytest.approx(
+        f1_score(truth, given_, average="micro", zero_division=0)
+    )
     assert metrics.micro_f1(truth, given_) == found.micro.value
     each = f1_score(truth, given_, average=None, zero_division=0)
     assert [item.value for item in found.labels] == pytest.approx(each)
@@ -38,7 +40,9 @@ def test_the_figures_are_scikit_learns(rows: int, labels: int, seed: int) -> Non
 def test_losses_are_scikit_learns() -> None:
     truth, _ = make(50, 3, 0)
     probabilities = np.random.default_rng(1).random(truth.shape)
-    expected = np.mean([log_loss(truth[:, k], probabilities[:, k], labels=[False, True]) for k in range(3)])
+    expected = np.mean(
+        [log_loss(truth[:, k], probabilities[:, k], labels=[False, True]) for k in range(3)]
+    )
     assert multilabel.log_losses(probabilities, truth).mean() == pytest.approx(expected)
 
 
@@ -72,7 +76,9 @@ def test_a_difference_is_paired() -> None:
     _, second = make(300, 4, 0, 0.1)
     second[:40] ^= True
     gap = multilabel.paired_micro_f1(truth, first, second, 0.95, 500, 0)
-    assert gap.value == pytest.approx(metrics.micro_f1(truth, first) - metrics.micro_f1(truth, second))
+    assert gap.value == pytest.approx(
+        metrics.micro_f1(truth, first) - metrics.micro_f1(truth, second)
+    )
     assert 0 < gap.low < gap.value < gap.high
     apart = [multilabel.bootstrap_f1s(truth, some, 0.95, 500, 0).micro for some in (first, second)]
     assert gap.high - gap.low < sum(item.high - item.low for item in apart)
@@ -83,7 +89,10 @@ def test_a_difference_is_paired() -> None:
 def test_no_constant_set_is_better(rows: list[tuple[bool, ...]]) -> None:
     truth = np.array(rows)
     chosen = multilabel.best_constant(truth)
-    best = max(metrics.micro_f1(truth, np.tile(some, (len(rows), 1))) for some in product([False, True], repeat=4))
+    best = max(
+        metrics.micro_f1(truth, np.tile(some, (len(rows), 1)))
+        for some in product([False, True], repeat=4)
+    )
     assert chosen.any()
     assert metrics.micro_f1(truth, np.tile(chosen, (len(rows), 1))) == pytest.approx(best)
 

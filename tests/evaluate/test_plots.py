@@ -35,7 +35,9 @@ def test_a_model_that_is_always_certain_can_be_drawn():
 
 def test_the_comparison_names_each_model_with_its_accuracy():
     figures = {"value": 0.8123, "low": 0.8, "high": 0.82}
-    drawing = plots.comparison([("this model", figures), ("majority class", {"value": 0.5, "low": 0.48, "high": 0.52})])
+    drawing = plots.comparison(
+        [("this model", figures), ("majority class", {"value": 0.5, "low": 0.48, "high": 0.52})]
+    )
     assert all(f">{text}<" in drawing for text in ("this model", "majority class", "81.2", "50.0"))
 
 

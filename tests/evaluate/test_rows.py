@@ -28,7 +28,9 @@ MANIFEST = Manifest(
 
 
 def settings(**values):
-    return load_config(overrides={f"evaluate.{key}": value for key, value in values.items()}).evaluate
+    return load_config(
+        overrides={f"evaluate.{key}": value for key, value in values.items()}
+    ).evaluate
 
 
 def test_all_rows_by_default(splits):
@@ -45,7 +47,9 @@ def test_a_sample_is_seeded_keeps_labels_with_texts_and_is_said(splits):
     assert len(set(rows.split.texts)) == 50
     assert [label_of[text] for text in rows.split.texts] == rows.split.labels.tolist()
     assert rows.split.texts == choose_rows(splits, MANIFEST, settings(sample=50)).split.texts
-    assert rows.split.texts != choose_rows(splits, MANIFEST, settings(sample=50, seed=7)).split.texts
+    assert (
+        rows.split.texts != choose_rows(splits, MANIFEST, settings(sample=50, seed=7)).split.texts
+    )
     assert rows.notes == ["Judged on 50 of the split's 240 rows, drawn at random."]
 
 
@@ -55,7 +59,9 @@ def test_a_sample_larger_than_the_split_is_the_split(splits):
     assert rows.notes == []
 
 
-@pytest.mark.parametrize(("name", "word"), [("validation", "chose the epoch"), ("train", "learned from these rows")])
+@pytest.mark.parametrize(
+    ("name", "word"), [("validation", "chose the epoch"), ("train", "learned from these rows")]
+)
 def test_a_split_that_flatters_says_so(splits, name, word):
     assert word in choose_rows(splits, MANIFEST, settings(split=name)).notes[0]
 
@@ -64,7 +70,9 @@ def test_a_split_without_rows_names_those_that_have_some(splits, tmp_path):
     for name in ("train", "validation", "test"):
         table = pq.read_table(splits / f"{name}.parquet")
         pq.write_table(table.slice(0, 0) if name == "test" else table, tmp_path / f"{name}.parquet")
-    with pytest.raises(DataError, match=r"test split .* has 0 row.* train \(240\), validation \(120\)"):
+    with pytest.raises(
+        DataError, match=r"test split .* has 0 row.* train \(240\), validation \(120\)"
+    ):
         choose_rows(tmp_path, MANIFEST, settings())
 
 
@@ -77,7 +85,10 @@ def test_one_row_is_too_few_and_no_split_may_have_more(splits, tmp_path):
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
-        (("positive", "negative"), "in the order 'negative', 'positive', the bundle in the order 'positive', 'negat"),
+        (
+            ("positive", "negative"),
+            "in the order 'negative', 'positive', the bundle in the order 'positive', 'negat",
+        ),
         (("negative", "neutral", "positive"), "The splits lack 'neutral'"),
         (("negative", "good"), "doesn't know 'positive', and the splits lack 'good'"),
     ],

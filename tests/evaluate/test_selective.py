@@ -28,7 +28,9 @@ from linnet.predict import decide, sigmoid, softmax, to_probabilities
 ROUNDS = 200
 LEVEL = 0.9
 SETTINGS = load_config(overrides={"evaluate.bootstrap_resamples": 300}).evaluate
-MOST_BROKEN = binom.ppf(0.999, ROUNDS, 1 - LEVEL)  # what a method of just this level exceeds once in 1,000
+MOST_BROKEN = binom.ppf(
+    0.999, ROUNDS, 1 - LEVEL
+)  # what a method of just this level exceeds once in 1,000
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ def broken(world: World, pick: Callable[..., list[float | None]]) -> tuple[int, 
         wanted = labels if world.multi_label else labels.argmax(axis=1)
         value = choose_temperature(logits[rows], wanted, seed).value
         probabilities = to_probabilities(logits, value, world.multi_label)
-        thresholds = pick(probabilities[rows], labels, world.multi_label, world.min_precision, LEVEL)
+        thresholds = pick(
+            probabilities[rows], labels, world.multi_label, world.min_precision, LEVEL
+        )
         given_to = decide(probabilities, thresholds, world.multi_label)
         times = given_to.sum(axis=0)
         precision = (true * given_to).sum(axis=0)[times > 0] / times[times > 0]
@@ -136,7 +140,10 @@ def naive(probabilities, labels, multi_label, min_precision, confidence_level):
     candidates = decide(probabilities, None, multi_label)
     for k in range(labels.shape[1]):
         order = np.argsort(-probabilities[candidates[:, k], k])
-        chances, right = probabilities[candidates[:, k], k][order], labels[candidates[:, k], k][order]
+        chances, right = (
+            probabilities[candidates[:, k], k][order],
+            labels[candidates[:, k], k][order],
+        )
         good = np.flatnonzero(np.cumsum(right) / np.arange(1, len(right) + 1) >= min_precision)
         found.append(chances[good[-1]] if good.size else None)
     return found
@@ -153,7 +160,9 @@ def test_the_error_rate_of_one_walk_is_used_up():
     for seed in range(3000):
         right = np.random.default_rng(seed).random(400) < 0.9
         shown += lowest_shown(np.full(400, 0.95), right, 0.9, 0.1, 0.5) is not None
-    assert 0.01 < shown / 3000 < 0.1 / STARTS + 0.01  # starts share the rate, and see the same rows here
+    assert (
+        0.01 < shown / 3000 < 0.1 / STARTS + 0.01
+    )  # starts share the rate, and see the same rows here
 
 
 def test_more_rows_answer_more():
@@ -197,7 +206,9 @@ def test_answers_of_one_probability_stay_together():
     """The surest 500 are right and no others: a threshold is between two probabilities, and below 1."""
     right = np.arange(1000) < 500
     assert lowest_shown(np.where(right, 0.9, 0.6), right, 0.9, 0.05, 0.5) == pytest.approx(0.75)
-    assert lowest_shown(np.where(right, 1.0, 1 - 1e-4), right, 0.9, 0.05, 0.5) == pytest.approx(1 - 5e-5, abs=1e-6)
+    assert lowest_shown(np.where(right, 1.0, 1 - 1e-4), right, 0.9, 0.05, 0.5) == pytest.approx(
+        1 - 5e-5, abs=1e-6
+    )
     assert lowest_shown(np.full(1000, 1.0), right, 0.9, 0.05, 0.5) is None
 
 
@@ -208,12 +219,22 @@ def test_the_ladder_leads_from_the_fewest_to_all(least, rows):
         assert len(steps) == len(starts) == 0
         return
     assert steps[0] == least and steps[-1] == rows and starts[-1] == len(steps) - 1
-    assert (np.diff(steps) > 0).all() and (np.diff(steps) <= np.maximum(1, 0.011 * steps[:-1] + 1)).all()
+    assert (np.diff(steps) > 0).all() and (
+        np.diff(steps) <= np.maximum(1, 0.011 * steps[:-1] + 1)
+    ).all()
     assert 1 <= len(starts) <= STARTS and starts == sorted(set(starts))
 
 
-@given(st.integers(1, 300), st.integers(2, 5), st.booleans(), st.floats(0.05, 0.99), st.integers(0, 2**32 - 1))
-def test_thresholds_are_bounded_and_what_they_leave_was_seen_to_be_right(rows, labels, multi_label, asked, seed):
+@given(
+    st.integers(1, 300),
+    st.integers(2, 5),
+    st.booleans(),
+    st.floats(0.05, 0.99),
+    st.integers(0, 2**32 - 1),
+)
+def test_thresholds_are_bounded_and_what_they_leave_was_seen_to_be_right(
+    rows, labels, multi_label, asked, seed
+):
     draw = np.random.default_rng(seed)
     logits = draw.normal(0, 3, (rows, labels))
     true = sigmoid(logits) if multi_label else softmax(logits)
@@ -226,9 +247,23 @@ def test_thresholds_are_bounded_and_what_they_leave_was_seen_to_be_right(rows, l
         else:
             assert (SMALLEST if multi_label else 1 / labels) <= threshold < 1
             assert applies[given_to[:, k], k].mean() > asked
-    found = describe(applies, given_to, [str(k) for k in range(labels)], thresholds, multi_label, SETTINGS)
-    assert 0 <= found["coverage"]["low"] <= found["coverage"]["value"] <= found["coverage"]["high"] <= 1
-    assert 0 <= found["precision"]["low"] <= found["precision"]["value"] <= found["precision"]["high"] <= 1
+    found = describe(
+        applies, given_to, [str(k) for k in range(labels)], thresholds, multi_label, SETTINGS
+    )
+    assert (
+        0
+        <= found["coverage"]["low"]
+        <= found["coverage"]["value"]
+        <= found["coverage"]["high"]
+        <= 1
+    )
+    assert (
+        0
+        <= found["precision"]["low"]
+        <= found["precision"]["value"]
+        <= found["precision"]["high"]
+        <= 1
+    )
     assert sum(item["answered"] for item in found["per_class"]) == given_to.sum()
 
 
@@ -250,22 +285,30 @@ def test_counted_by_hand():
     given_to = np.array([[1, 0], [0, 1], [0, 1], [0, 0], [1, 0]], bool)
     found = describe(labels, given_to, ["ham", "spam"], [0.6, 0.9], False, SETTINGS)
     assert (found["coverage"]["value"], found["precision"]["value"]) == (0.8, 0.75)
-    assert [(item["label"], item["threshold"], item["answered"]) for item in found["per_class"]] == [
+    assert [
+        (item["label"], item["threshold"], item["answered"]) for item in found["per_class"]
+    ] == [
         ("ham", 0.6, 2),
         ("spam", 0.9, 2),
     ]
     assert [item["precision"]["value"] for item in found["per_class"]] == [1.0, 0.5]
-    assert sentence(found, False).startswith("answers 80.00% of the texts, and is right in 75.00% (")
+    assert sentence(found, False).startswith(
+        "answers 80.00% of the texts, and is right in 75.00% ("
+    )
 
 
 def test_the_interval_of_several_labels_is_by_texts():
     """Texts whose labels are right or wrong together tell less than as many labels of their own."""
     draw = np.random.default_rng(2)
     labels = np.repeat(draw.random((200, 1)) < 0.8, 10, axis=1)
-    found = describe(labels, np.ones_like(labels), [str(k) for k in range(10)], [0.5] * 10, True, SETTINGS)
+    found = describe(
+        labels, np.ones_like(labels), [str(k) for k in range(10)], [0.5] * 10, True, SETTINGS
+    )
     width = found["precision"]["high"] - found["precision"]["low"]
     assert width == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 200), rel=0.15)
-    assert sentence(found, True).startswith("gives labels to 100.00% of the texts; of the labels given, 79.50% (")
+    assert sentence(found, True).startswith(
+        "gives labels to 100.00% of the texts; of the labels given, 79.50% ("
+    )
 
 
 def test_the_notes_name_what_is_amiss():
@@ -273,13 +316,23 @@ def test_the_notes_name_what_is_amiss():
     labels = (rows % 2)[:, None] == [0, 1]
     given_to = labels.copy()
     given_to[:100] = ~given_to[:100]
-    found = {"min_precision": 0.9, **describe(labels, given_to, ["ham", "spam"], [0.5, 0.5], False, SETTINGS)}
+    found = {
+        "min_precision": 0.9,
+        **describe(labels, given_to, ["ham", "spam"], [0.5, 0.5], False, SETTINGS),
+    }
     first, below = notes(found, False)
-    assert first.startswith("The model answers 100.00% of the texts") and "asked for 90.00%" in first
+    assert (
+        first.startswith("The model answers 100.00% of the texts") and "asked for 90.00%" in first
+    )
     assert "the answer 'ham', 'spam' is right LESS often than that" in below
     given_to = labels & [True, False]
-    found = {"min_precision": 0.9, **describe(labels, given_to, ["ham", "spam"], [0.5, None], False, SETTINGS)}
-    assert notes(found, False)[1:] == ["It never answers 'spam', as export could not show that with any threshold."]
+    found = {
+        "min_precision": 0.9,
+        **describe(labels, given_to, ["ham", "spam"], [0.5, None], False, SETTINGS),
+    }
+    assert notes(found, False)[1:] == [
+        "It never answers 'spam', as export could not show that with any threshold."
+    ]
 
 
 def test_long_lists_are_cut():

@@ -40,7 +40,9 @@ def answers(tone_bundle, tone_splits):
 
 @pytest.fixture(scope="module")
 def given(answers):
-    return np.array([[name in answer.labels for name in answer.probabilities] for answer in answers])
+    return np.array(
+        [[name in answer.labels for name in answer.probabilities] for answer in answers]
+    )
 
 
 def test_figures_are_those_of_the_bundles_own_answers(report, truth, given):
@@ -62,9 +64,13 @@ def test_the_report_names_thresholds_and_kind(report, tone_bundle):
 
 
 def test_every_interval_holds_its_figure(report):
-    found = [report[key] for key in ("accuracy", "micro_f1", "macro_f1", "hamming_loss", "log_loss")]
+    found = [
+        report[key] for key in ("accuracy", "micro_f1", "macro_f1", "hamming_loss", "log_loss")
+    ]
     found += [item[key] for item in report["per_class"] for key in ("precision", "recall", "f1")]
-    found += [item[key] for item in report["baselines"] for key in ("accuracy", "micro_f1", "difference")]
+    found += [
+        item[key] for item in report["baselines"] for key in ("accuracy", "micro_f1", "difference")
+    ]
     found += [item["accuracy"] for item in report["by_label_count"]]
     assert len(found) > 15
     assert all(item["low"] <= item["value"] <= item["high"] for item in found)
@@ -102,7 +108,9 @@ def test_the_command_shows_it(report, folder, capsys):
     assert "micro-F1" in shown and f"{100 * report['micro_f1']['value']:.2f} %" in shown
 
 
-def test_a_single_label_bundle_is_refused(config, bundle, tone_bundle, splits, tone_splits, tmp_path):
+def test_a_single_label_bundle_is_refused(
+    config, bundle, tone_bundle, splits, tone_splits, tmp_path
+):
     with pytest.raises(LabelError):
         evaluate(config, bundle, tone_splits, tmp_path / "report")
     with pytest.raises(LabelError):
@@ -118,7 +126,9 @@ def test_a_label_that_no_row_has(config, tone_bundle, tone_splits, tmp_path):
     chosen = np.flatnonzero(~rows.labels[:, 3])[:60]
     for name in ("train", "validation"):
         shutil.copy(tone_splits / f"{name}.parquet", tmp_path)
-    with SplitWriter(tmp_path, "test", ["text", "label"], rows.label_names, True, rows.mask) as writer:
+    with SplitWriter(
+        tmp_path, "test", ["text", "label"], rows.label_names, True, rows.mask
+    ) as writer:
         ids = [np.flatnonzero(row).tolist() for row in rows.labels[chosen]]
         writer.write(pa.table({"text": [rows.texts[i] for i in chosen], "label": ids}))
     report = evaluate(config, tone_bundle, tmp_path, tmp_path / "report")

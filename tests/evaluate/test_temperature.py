@@ -22,7 +22,9 @@ def simulate(rows: int, classes: int, planted: float, seed: int) -> tuple[np.nda
     return (planted * true).astype(np.float32), labels
 
 
-def simulate_several(rows: int, classes: int, planted: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def simulate_several(
+    rows: int, classes: int, planted: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The same where each label applies by itself."""
     draw = np.random.default_rng(seed)
     true = draw.normal(-1, 2, (rows, classes))
@@ -48,14 +50,18 @@ def test_the_calibration_error_falls_on_rows_that_played_no_part():
         )
         assert before > 0.08 and after < before / 2
         assert log_loss(fresh / temperature.value, truth) < log_loss(fresh, truth)
-        assert (softmax(fresh).argmax(axis=1) == softmax(fresh / temperature.value).argmax(axis=1)).all()
+        assert (
+            softmax(fresh).argmax(axis=1) == softmax(fresh / temperature.value).argmax(axis=1)
+        ).all()
 
 
 def test_several_labels_too():
     logits, labels = simulate_several(500, 5, 2.5, 0)
     fresh, truth = simulate_several(4000, 5, 2.5, 1)
     value = choose(logits, labels, SEED).value
-    before, after = (one_vs_rest_error(sigmoid(fresh / divisor), truth, 15) for divisor in (1.0, value))
+    before, after = (
+        one_vs_rest_error(sigmoid(fresh / divisor), truth, 15) for divisor in (1.0, value)
+    )
     assert after < before / 2
 
 
@@ -106,18 +112,28 @@ def test_why_it_is_kept_is_said():
     assert perfect.kept == (
         "The temperature is left at 1: all rows are answered right, so that nothing says how sure is too sure."
     )
-    assert choose(np.where(right[:, None] == [0, 1], 2.0, -1.0), right[:, None] == [0, 1], SEED).kept == perfect.kept
+    assert (
+        choose(np.where(right[:, None] == [0, 1], 2.0, -1.0), right[:, None] == [0, 1], SEED).kept
+        == perfect.kept
+    )
     few = choose(*simulate(FEWEST - 1, 3, 3.0, 0), SEED)
     assert few.value == 1.0 and f"{FEWEST - 1} rows say too little" in few.kept
     assert choose(*simulate(FEWEST, 3, 3.0, 0), SEED).kept is None
-    worse = next(found for seed in range(60) if (found := choose(*simulate(400, 3, 1.0, seed), SEED)).kept is not None)
+    worse = next(
+        found
+        for seed in range(60)
+        if (found := choose(*simulate(400, 3, 1.0, seed), SEED)).kept is not None
+    )
     assert "does not lower the log loss of rows that it was not fitted on (0." in worse.kept
 
 
 def test_one_mistake_decides_nothing():
     """The half without it would be as sure as can be, which the half with it pays for."""
     right = np.arange(300) % 2
-    logits = np.where(right[:, None] == [0, 1], 1.5, -1.5) + np.random.default_rng(1).random((300, 2)) / 10
+    logits = (
+        np.where(right[:, None] == [0, 1], 1.5, -1.5)
+        + np.random.default_rng(1).random((300, 2)) / 10
+    )
     logits[7] = logits[7, ::-1]
     assert fit(logits, right) < 0.7
     found = choose(logits, right, SEED)
@@ -138,10 +154,14 @@ def test_any_logits_give_a_bounded_temperature(logits, labels):
     assert np.isfinite(to_probabilities(logits, found.value, False)).all()
 
 
-@given(arrays(np.float32, (20, 4), elements=st.floats(-30, 30, width=32)), st.integers(0, 2**32 - 1))
+@given(
+    arrays(np.float32, (20, 4), elements=st.floats(-30, 30, width=32)), st.integers(0, 2**32 - 1)
+)
 def test_the_log_loss_is_that_of_the_probabilities(logits, seed):
     draw = np.random.default_rng(seed)
     labels, several = draw.integers(0, 4, 20), draw.random((20, 4)) < 0.4
-    assert log_loss(logits, labels) == pytest.approx(-np.log(softmax(logits)[np.arange(20), labels]).mean(), abs=1e-6)
+    assert log_loss(logits, labels) == pytest.approx(
+        -np.log(softmax(logits)[np.arange(20), labels]).mean(), abs=1e-6
+    )
     stated = np.where(several, sigmoid(logits), sigmoid(-logits))
     assert log_loss(logits, several) == pytest.approx(-np.log(stated).mean(), abs=1e-6)

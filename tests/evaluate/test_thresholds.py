@@ -26,7 +26,9 @@ def test_no_other_threshold_has_a_better_f1(rows: list[tuple[int, bool]]) -> Non
 
 
 def test_it_lies_half_way() -> None:
-    assert best_threshold(np.array([0.9, 0.8, 0.2]), np.array([True, True, False])) == pytest.approx(0.5)
+    assert best_threshold(
+        np.array([0.9, 0.8, 0.2]), np.array([True, True, False])
+    ) == pytest.approx(0.5)
     assert best_threshold(np.array([0.4, 0.3]), np.array([True, True])) == pytest.approx(0.15)
 
 

@@ -13,4 +13,6 @@ from linnet.export.model_file import write_model
 def quick(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> None:
     """Takes the session's graph of the same checkpoint instead of exporting it each time, which takes seconds."""
     graph = bundle / "model.onnx"
-    monkeypatch.setattr(stage, "write_graph", lambda model, path, opset: write_model(onnx.load(graph), path))
+    monkeypatch.setattr(
+        stage, "write_graph", lambda model, path, opset: write_model(onnx.load(graph), path)
+    )

@@ -27,7 +27,9 @@ LINEAGE: dict[str, Any] = {
 
 
 def write(**changes: Any) -> str:
-    return card.write("mails", ["ham", "spam"], SINGLE_LABEL, 64, LINEAGE | changes, PROOF, REFERENCE)
+    return card.write(
+        "mails", ["ham", "spam"], SINGLE_LABEL, 64, LINEAGE | changes, PROOF, REFERENCE
+    )
 
 
 def test_every_fact_is_told():
@@ -37,7 +39,10 @@ def test_every_fact_is_told():
     assert "Made with Linnet 9.8.7 on 2026-01-02T03:04:05+00:00." in text
     assert "- accuracy: accuracy 91.00% on 200 validation rows.\n" in text
     assert "- parity: largest logit difference to torch 1e-06.\n" in text
-    assert "Source: mails.csv. Validated on 200 rows (ham 87.5%, spam 12.5%), half of them of up to 23 tokens." in text
+    assert (
+        "Source: mails.csv. Validated on 200 rows (ham 87.5%, spam 12.5%), half of them of up to 23 tokens."
+        in text
+    )
     assert "reads the first 64 tokens" in text
     assert "1.5% of the validation rows were cut" in text
     assert "fine-tuned from `an/encoder`" in text
@@ -82,17 +87,26 @@ def test_many_labels_are_cut_short():
 def test_a_temperature_is_told_where_there_is_one():
     labels = ["ham", "spam"]
     assert "temperature" not in write()
-    text = card.write("mails", labels, SINGLE_LABEL, 64, LINEAGE, PROOF, REFERENCE, temperature=1.527)
+    text = card.write(
+        "mails", labels, SINGLE_LABEL, 64, LINEAGE, PROOF, REFERENCE, temperature=1.527
+    )
     assert "divided by a temperature of 1.53, fitted on the validation rows" in text
 
 
 @pytest.mark.parametrize("kind", [SINGLE_LABEL, MULTI_LABEL])
 def test_what_is_held_back_is_told(kind):
     precise = {"min_precision": 0.95, "thresholds": [0.81, None]}
-    checks = PROOF["checks"] | {"precision": {"passed": True, "detail": "fine", "notes": ["Never answered: 'spam'."]}}
-    text = card.write("mails", ["ham", "spam"], kind, 64, LINEAGE, {"checks": checks}, REFERENCE, **precise)
+    checks = PROOF["checks"] | {
+        "precision": {"passed": True, "detail": "fine", "notes": ["Never answered: 'spam'."]}
+    }
+    text = card.write(
+        "mails", ["ham", "spam"], kind, 64, LINEAGE, {"checks": checks}, REFERENCE, **precise
+    )
     assert "- precision: fine.\n- precision: Never answered: 'spam'.\n" in text
-    assert "(ham 0.81, spam never): the lowest from which on at least\n95.00% of its answers are shown" in text
+    assert (
+        "(ham 0.81, spam never): the lowest from which on at least\n95.00% of its answers are shown"
+        in text
+    )
     assert ("the answer says that the model abstained" in text) is (kind == SINGLE_LABEL)
     assert ("The F1 above is by other thresholds" in text) is (kind == MULTI_LABEL)
     assert "Every text gets one of the labels" not in text

@@ -22,13 +22,20 @@ TEXTS = ["what a good day", "bad bad bad", "it rains " * 60, "good"]
 
 
 def make(checkpoint: Path, splits: Path, directory: Path, fast: Path, **overrides: Any) -> Bundle:
-    given = {"model.max_length": 64, "run.name": "both", "export.variants": [], "export.max_accuracy_drop": 20.0}
+    given = {
+        "model.max_length": 64,
+        "run.name": "both",
+        "export.variants": [],
+        "export.max_accuracy_drop": 20.0,
+    }
     config = load_config(overrides=given | {"export.cascade": str(fast)} | overrides)
     return export(config, checkpoint, splits, directory)
 
 
 @pytest.fixture(scope="module")
-def cascade(checkpoint: Path, splits: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cascade(
+    checkpoint: Path, splits: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     directory = tmp_path_factory.mktemp("cascade") / "bundle"
     make(checkpoint, splits, directory, bundle)
     return directory
@@ -40,7 +47,9 @@ def test_the_cascade_is_a_bundle_like_any_other(cascade, bundle):
     assert (settings.name, settings.digest) == ("tiny", Bundle.read(bundle).digest)
     assert check["passed"] is True
     assert 0 < check["share"] <= 1
-    assert check["accuracy_drop"]["value"] == 0 < check["accuracy_drop"]["limit"] < 0.2  # one model in both places
+    assert (
+        check["accuracy_drop"]["value"] == 0 < check["accuracy_drop"]["limit"] < 0.2
+    )  # one model in both places
     assert check["speed_up"] > 0
     assert "tiny answers" in check["detail"]
     assert check["detail"] in (cascade / "README.md").read_text()
@@ -70,7 +79,9 @@ def test_what_the_full_model_answers_is_as_it_would_be_alone(cascade, bundle, tm
     alone = linnet.load(bundle)
     assert not any(answer.fast for answer in classifier.predict(TEXTS))
     assert classifier.logits(TEXTS) == pytest.approx(alone.logits(TEXTS), abs=1e-5)
-    assert [a.truncated for a in classifier.predict(TEXTS)] == [a.truncated for a in alone.predict(TEXTS)]
+    assert [a.truncated for a in classifier.predict(TEXTS)] == [
+        a.truncated for a in alone.predict(TEXTS)
+    ]
 
 
 def test_a_single_model_never_says_fast(bundle):
@@ -97,7 +108,8 @@ def test_a_manifest_must_list_the_smaller_model(cascade, tmp_path):
 
 def test_where_nothing_can_be_shown_there_is_no_bundle(checkpoint, splits, bundle, tmp_path):
     with pytest.raises(
-        ProofError, match=r"don.t show of any text that leaving it to tiny costs less than 0\.001 points"
+        ProofError,
+        match=r"don.t show of any text that leaving it to tiny costs less than 0\.001 points",
     ):
         make(checkpoint, splits, tmp_path / "out", bundle, **{"export.max_accuracy_drop": 0.001})
     assert not list(tmp_path.iterdir())
@@ -170,8 +182,13 @@ def test_explaining_costs_at_most_twenty_answers_of_a_model(cascade, tmp_path, t
     rows = Counter()
     for stage in (classifier.model._fast, classifier.model._full):
         inner = stage.logits
-        stage.logits = lambda ids, stage=stage, inner=inner: (rows.update({stage: len(ids)}), inner(ids))[1]
-    classifier.explain("good bad day film love hate the a is was not very so my i it this and rain sun " * 2)
+        stage.logits = lambda ids, stage=stage, inner=inner: (
+            rows.update({stage: len(ids)}),
+            inner(ids),
+        )[1]
+    classifier.explain(
+        "good bad day film love hate the a is was not very so my i it this and rain sun " * 2
+    )
     asked = classifier.model._full if threshold else classifier.model._fast
     assert rows[asked] == ASKED
     assert rows.total() == ASKED + bool(threshold)
@@ -186,12 +203,22 @@ def test_the_benchmark_times_and_judges(cascade, bundle, splits, tmp_path, monke
     spec.loader.exec_module(module)
     shutil.copytree(bundle, tmp_path / "alone")
     flags = ("--texts", "40", "--rounds", "2", "--budget", "0", "--splits", str(splits))
-    places = ("--alone", str(tmp_path / "alone"), "--cascade", str(cascade), "--out", str(tmp_path / "cascade.json"))
+    places = (
+        "--alone",
+        str(tmp_path / "alone"),
+        "--cascade",
+        str(cascade),
+        "--out",
+        str(tmp_path / "cascade.json"),
+    )
     module.main([*flags, *places])
     results = json.loads((tmp_path / "cascade.json").read_text())
     assert results["speed_up"] > 0 and 0 <= results["left_to_the_small_model"] <= 1
     exact, *others = results["accuracy"]
-    assert exact["drop"]["value"] == 0 and [each["model"] for each in others] == ["alone", "cascade"]
+    assert exact["drop"]["value"] == 0 and [each["model"] for each in others] == [
+        "alone",
+        "cascade",
+    ]
     assert "times as fast" in capsys.readouterr().out
 
 
@@ -199,4 +226,7 @@ def test_the_model_that_answered_is_explained(cascade):
     classifier = linnet.load(cascade)
     for answer, text in zip(classifier.predict(TEXTS), TEXTS, strict=True):
         found = classifier.explain(text)
-        assert (found.label, found.probability) == (answer.label, pytest.approx(answer.probability, abs=1e-5))
+        assert (found.label, found.probability) == (
+            answer.label,
+            pytest.approx(answer.probability, abs=1e-5),
+        )

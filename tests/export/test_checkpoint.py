@@ -49,14 +49,23 @@ def test_loading_is_silent(checkpoint, capfd):
 
 def test_half_precision_weights_are_read_as_float32(copy):
     weights = load_file(copy / "model.safetensors")
-    save_file({name: value.half() for name, value in weights.items()}, copy / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: value.half() for name, value in weights.items()},
+        copy / "model.safetensors",
+        {"format": "pt"},
+    )
     edit_json(copy / "config.json", lambda config: config.update(dtype="float16"))
     assert load_checkpoint(copy, 64).model.dtype == torch.float32
 
 
 def test_the_training_record_is_read(copy):
-    (copy / "training.json").write_text('{"history": [], "settings": {"model": {"max_length": 64}}}')
-    assert load_checkpoint(copy, 64).training == {"history": [], "settings": {"model": {"max_length": 64}}}
+    (copy / "training.json").write_text(
+        '{"history": [], "settings": {"model": {"max_length": 64}}}'
+    )
+    assert load_checkpoint(copy, 64).training == {
+        "history": [],
+        "settings": {"model": {"max_length": 64}},
+    }
 
 
 @pytest.mark.parametrize("content", ["{", "", "[1]", "null"])
@@ -91,7 +100,8 @@ def test_its_own_code_is_not_run(copy, tmp_path):
     edit_json(
         copy / "config.json",
         lambda config: config.update(
-            model_type="evil", auto_map={"AutoConfig": "evil.C", "AutoModelForSequenceClassification": "evil.M"}
+            model_type="evil",
+            auto_map={"AutoConfig": "evil.C", "AutoModelForSequenceClassification": "evil.M"},
         ),
     )
     assert "can't be loaded" in refusal(copy)
@@ -151,11 +161,17 @@ def test_another_kind_of_problem(copy):
 
 def test_the_config_says_how_many_labels_a_text_has(copy):
     assert not load_checkpoint(copy, 64).multi_label
-    edit_json(copy / "config.json", lambda config: config.update(problem_type="multi_label_classification"))
+    edit_json(
+        copy / "config.json",
+        lambda config: config.update(problem_type="multi_label_classification"),
+    )
     assert load_checkpoint(copy, 64).multi_label
 
 
 def test_labels_are_read_in_the_order_of_the_ids(copy):
     names = {"1": "second", "0": "first"}
-    edit_json(copy / "config.json", lambda config: config.update(id2label=names, label2id={"first": 0, "second": 1}))
+    edit_json(
+        copy / "config.json",
+        lambda config: config.update(id2label=names, label2id={"first": 0, "second": 1}),
+    )
     assert load_checkpoint(copy, 64).labels == ("first", "second")

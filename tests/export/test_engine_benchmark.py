@@ -24,7 +24,9 @@ def test_it_measures_and_judges(checkpoint, bundle, splits, tmp_path, capsys):
     (measured,) = results["shapes"]["run"]["rounds"]
     assert set(measured) >= {"pipeline-1", "pipeline-16", "plain-int8", "linnet:fp32"}
     assert all(found["texts_per_second"] > 0 for found in measured.values())
-    measured = {name.partition(":")[2].partition("-")[0] for name in results["shapes"]["run"]["plans"]}
+    measured = {
+        name.partition(":")[2].partition("-")[0] for name in results["shapes"]["run"]["plans"]
+    }
     assert set(results["shapes"]["run"]["peak"]) == measured | {"int8"}
     exact = results["accuracy"][0]
     assert (exact["variant"], exact["engine"], exact["drop"]["value"]) == ("fp32", "onnxruntime", 0)

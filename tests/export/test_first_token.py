@@ -25,7 +25,9 @@ MODELS = {
         DistilBertConfig(dim=16, n_layers=2, n_heads=2, hidden_dim=32, **SIZE)
     ),
     "BERT": lambda: BertForSequenceClassification(
-        BertConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, **SIZE)
+        BertConfig(
+            hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, **SIZE
+        )
     ),
 }
 
@@ -39,7 +41,9 @@ class Mean(torch.nn.Module):
         self.config = self.model.config
 
     def forward(self, input_ids, attention_mask):
-        hidden = self.model.distilbert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        hidden = self.model.distilbert(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state
         self.model.config.return_dict = True
         return type("Output", (), {"logits": self.model.classifier(hidden.mean(dim=1))})()
 
@@ -49,7 +53,9 @@ def sliced(path: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def graphs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, Path]:
+def graphs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[torch.nn.Module, Path]:
     """A model, and a folder of its graph, short.onnx, and of the one it was made of, long.onnx."""
     folder = tmp_path_factory.mktemp("graphs")
 
@@ -72,7 +78,10 @@ def test_the_answers_stay_and_the_last_layer_shrinks(graphs):
     draw = np.random.default_rng(0)
     batch = pad([draw.integers(50, size=length).tolist() for length in (1, 2, 9, 32)], 0)
     for engine in ("onnxruntime", "openvino"):
-        short, long = (open_engine(folder / f"{kind}.onnx", Plan(engine)).run(*batch) for kind in ("short", "long"))
+        short, long = (
+            open_engine(folder / f"{kind}.onnx", Plan(engine)).run(*batch)
+            for kind in ("short", "long")
+        )
         np.testing.assert_allclose(short, long, atol=1e-6)
     with torch.inference_mode():
         expected = model(*map(torch.from_numpy, batch)).logits.numpy()
@@ -88,7 +97,9 @@ def test_a_head_that_reads_all_tokens_gets_them(tmp_path):
 def test_a_hidden_state_that_is_an_output_too_stays_whole(graphs):
     _, folder = graphs
     graph = onnx.load(folder / "long.onnx").graph
-    selection = next(node for node in graph.node if node.op_type == "Gather" and "layer_norm" in node.input[0])
+    selection = next(
+        node for node in graph.node if node.op_type == "Gather" and "layer_norm" in node.input[0]
+    )
     graph.output.add().name = selection.input[0]
     before = [node.name for node in graph.node]
     model = onnx.helper.make_model(graph)

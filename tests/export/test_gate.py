@@ -22,7 +22,9 @@ def make_logits(draw: np.random.Generator, rows: int) -> tuple[np.ndarray, np.nd
     """Logits of two labels that are right in some 85 of 100 rows, and the labels that apply."""
     truth = draw.integers(2, size=rows)
     margin = draw.normal(2.0, 2.0, rows) * np.where(truth == 1, 1, -1)
-    return np.stack([-margin / 2, margin / 2], axis=1).astype(np.float32), truth[:, None] == np.arange(2)
+    return np.stack([-margin / 2, margin / 2], axis=1).astype(np.float32), truth[
+        :, None
+    ] == np.arange(2)
 
 
 def make_gate(logits: np.ndarray, labels: np.ndarray, **changes: Any) -> Gate:
@@ -58,7 +60,10 @@ def test_a_variant_that_loses_nothing_passes_with_rows_enough():
     entry = make_gate(logits, labels).judge(answers(logits * 1.1))
     assert entry["accepted"] is True
     assert entry["accuracy_drop"]["value"] == 0 < entry["accuracy_drop"]["limit"] < 0.002
-    assert entry["reason"] == "+0.00 points of accuracy lost on 4,000 validation rows, at most 0.09 at 95% confidence"
+    assert (
+        entry["reason"]
+        == "+0.00 points of accuracy lost on 4,000 validation rows, at most 0.09 at 95% confidence"
+    )
 
 
 def test_a_variant_that_loses_much_is_refused_and_no_rows_would_help():
@@ -70,7 +75,9 @@ def test_a_variant_that_loses_much_is_refused_and_no_rows_would_help():
     assert entry["rows_to_show"] is None
     assert "not shown to be under 0.2; no number of rows would, at this loss" in entry["reason"]
     assert entry["label_agreement"] == 0.95
-    lost = sum((one["recall"] - one["recall_variant"]) * one["support"] for one in entry["per_class"])
+    lost = sum(
+        (one["recall"] - one["recall_variant"]) * one["support"] for one in entry["per_class"]
+    )
     assert lost == pytest.approx(200)
     assert [one["label"] for one in entry["per_class"]] == LABELS
 
@@ -88,12 +95,17 @@ def test_few_rows_are_told_how_many_it_takes():
 
 def test_too_few_rows_to_show_anything():
     logits, labels = make_logits(np.random.default_rng(4), 1_815)
-    with pytest.raises(DataError, match=r"1,815 validation rows can't show .* less than 0\.2 points .* at least 1,816"):
+    with pytest.raises(
+        DataError,
+        match=r"1,815 validation rows can't show .* less than 0\.2 points .* at least 1,816",
+    ):
         make_gate(logits, labels).check_rows()
     make_gate(*make_logits(np.random.default_rng(4), 1_816)).check_rows()
 
 
-@pytest.mark.parametrize(("lost", "won", "rows"), [(0.002, 0.0, 2_000), (0.012, 0.01, 2_000), (0.007, 0.005, 10_000)])
+@pytest.mark.parametrize(
+    ("lost", "won", "rows"), [(0.002, 0.0, 2_000), (0.012, 0.01, 2_000), (0.007, 0.005, 10_000)]
+)
 def test_a_variant_that_costs_the_margin_passes_in_at_most_five_percent(lost, won, rows):
     draw = np.random.default_rng(5)
     passed, rounds = 0, 400
@@ -102,7 +114,9 @@ def test_a_variant_that_costs_the_margin_passes_in_at_most_five_percent(lost, wo
         correct = labels[np.arange(rows), logits.argmax(axis=1)]
         chance = draw.random(rows)
         share = correct.mean()
-        changed = np.flatnonzero(np.where(correct, chance < lost / share, chance < won / (1 - share)))
+        changed = np.flatnonzero(
+            np.where(correct, chance < lost / share, chance < won / (1 - share))
+        )
         passed += make_gate(logits, labels).judge(answers(flipped(logits, changed)))["accepted"]
     assert passed / rounds <= 0.05 + 3 * (0.05 * 0.95 / rounds) ** 0.5
 
@@ -122,11 +136,15 @@ def test_the_disagreement_that_is_allowed_mostly_passes():
 
 def test_a_precision_that_was_asked_for_must_be_shown_again():
     logits, labels = make_logits(np.random.default_rng(7), 3_000)
-    gate = make_gate(logits, labels, min_precision=0.9, margin=0.5, reference=answers(logits, [0.8, 0.8]))
+    gate = make_gate(
+        logits, labels, min_precision=0.9, margin=0.5, reference=answers(logits, [0.8, 0.8])
+    )
     assert gate.judge(answers(logits * 1.01, [0.8, 0.8]))["accepted"] is True
     entry = gate.judge(answers(logits * 100, [0.8, 0.8]))  # now sure of everything
     assert entry["accepted"] is False
-    assert entry["reason"] == "its answers 'negative', 'positive' are not shown to be right in 90.00%"
+    assert (
+        entry["reason"] == "its answers 'negative', 'positive' are not shown to be right in 90.00%"
+    )
 
 
 def test_with_any_number_of_labels_all_of_a_text_count():

@@ -39,16 +39,27 @@ def make_model(name: str) -> PreTrainedModel:
     torch.manual_seed(0)
     if name == "distilbert":
         config = DistilBertConfig(
-            vocab_size=VOCABULARY, dim=16, n_layers=1, n_heads=2, hidden_dim=32, max_position_embeddings=LENGTH
+            vocab_size=VOCABULARY,
+            dim=16,
+            n_layers=1,
+            n_heads=2,
+            hidden_dim=32,
+            max_position_embeddings=LENGTH,
         )
         return DistilBertForSequenceClassification(config).eval()
     if name == "bert":
-        return BertForSequenceClassification(BertConfig(**SIZES, max_position_embeddings=LENGTH)).eval()
-    return RobertaForSequenceClassification(RobertaConfig(**SIZES, max_position_embeddings=LENGTH + 1)).eval()
+        return BertForSequenceClassification(
+            BertConfig(**SIZES, max_position_embeddings=LENGTH)
+        ).eval()
+    return RobertaForSequenceClassification(
+        RobertaConfig(**SIZES, max_position_embeddings=LENGTH + 1)
+    ).eval()
 
 
 @pytest.fixture(scope="module", params=["distilbert", "bert", "roberta"])
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[PreTrainedModel, Path]:
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[PreTrainedModel, Path]:
     """A tiny model with random weights, and its graph."""
     model = make_model(request.param)
     path = tmp_path_factory.mktemp("graph") / "model.onnx"
@@ -56,7 +67,9 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return model, path
 
 
-@pytest.mark.parametrize(("batch", "length"), [(1, 1), (1, LENGTH), (2, 8), (3, 2), (17, 23), (5, LENGTH)])
+@pytest.mark.parametrize(
+    ("batch", "length"), [(1, 1), (1, LENGTH), (2, 8), (3, 2), (17, 23), (5, LENGTH)]
+)
 def test_it_answers_what_torch_does(exported, batch, length):
     model, path = exported
     draw = np.random.default_rng(batch * 100 + length)
@@ -64,7 +77,9 @@ def test_it_answers_what_torch_does(exported, batch, length):
     mask = (np.arange(length) < draw.integers(1, length + 1, (batch, 1))).astype(np.int64)
     input_ids *= mask  # 0 is the padding token
     with torch.inference_mode():
-        expected = model(input_ids=torch.from_numpy(input_ids), attention_mask=torch.from_numpy(mask)).logits.numpy()
+        expected = model(
+            input_ids=torch.from_numpy(input_ids), attention_mask=torch.from_numpy(mask)
+        ).logits.numpy()
     answered = OnnxEngine(path).run(input_ids, mask)
     assert answered.dtype == np.float32
     np.testing.assert_allclose(answered, expected, atol=1e-5)
@@ -80,15 +95,22 @@ def test_its_inputs_and_output(exported):
 
     inputs = {value.name: shape(value) for value in described.graph.input}
     assert inputs == {"input_ids": ["batch", "sequence"], "attention_mask": ["batch", "sequence"]}
-    assert {value.type.tensor_type.elem_type for value in described.graph.input} == {onnx.TensorProto.INT64}
-    assert [(value.name, shape(value)[0]) for value in described.graph.output] == [("logits", "batch")]
+    assert {value.type.tensor_type.elem_type for value in described.graph.input} == {
+        onnx.TensorProto.INT64
+    }
+    assert [(value.name, shape(value)[0]) for value in described.graph.output] == [
+        ("logits", "batch")
+    ]
     assert [(item.domain, item.version) for item in described.opset_import] == [("", OPSET)]
 
 
 def test_it_is_one_file_without_paths(exported):
     _, path = exported
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    assert all(weight.data_location == onnx.TensorProto.DEFAULT for weight in onnx.load(path).graph.initializer)
+    assert all(
+        weight.data_location == onnx.TensorProto.DEFAULT
+        for weight in onnx.load(path).graph.initializer
+    )
     content = path.read_bytes()
     assert b"site-packages" not in content
     assert str(Path(graph.__file__).parents[3]).encode() not in content
@@ -127,7 +149,9 @@ class Undecided(torch.nn.Module):
 
 
 def test_a_model_that_torch_cannot_export(tmp_path, capfd):
-    with pytest.raises(ModelError, match=r"torch can't export this Undecided to ONNX opset 18: .+") as caught:
+    with pytest.raises(
+        ModelError, match=r"torch can't export this Undecided to ONNX opset 18: .+"
+    ) as caught:
         graph.write_graph(Undecided(), tmp_path / "model.onnx", OPSET)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -135,7 +159,9 @@ def test_a_model_that_torch_cannot_export(tmp_path, capfd):
 
 
 def test_an_opset_that_onnx_does_not_know(tmp_path):
-    with pytest.raises(ModelError, match=r"no ONNX opset 999: the onnx that is installed knows up to \d\d\."):
+    with pytest.raises(
+        ModelError, match=r"no ONNX opset 999: the onnx that is installed knows up to \d\d\."
+    ):
         graph.write_graph(make_model("distilbert"), tmp_path / "model.onnx", 999)
     assert list(tmp_path.iterdir()) == []
 

@@ -16,7 +16,11 @@ from linnet.predict.engine import ENGINES, open_engine
 from linnet.predict.plan import Plan
 
 ROWS = 200
-TABLE = np.random.default_rng(0).normal(size=(ROWS, model_file.LARGE // 4 // ROWS + 1)).astype(np.float32)
+TABLE = (
+    np.random.default_rng(0)
+    .normal(size=(ROWS, model_file.LARGE // 4 // ROWS + 1))
+    .astype(np.float32)
+)
 IDS = np.array([[3, 4, ROWS - 1]])
 
 
@@ -24,14 +28,18 @@ def model(table: np.ndarray = TABLE) -> onnx.ModelProto:
     """Adds up a table's row for each token."""
     shape = ["batch", "sequence"]
     inputs = [
-        helper.make_tensor_value_info(name, onnx.TensorProto.INT64, shape) for name in ("input_ids", "attention_mask")
+        helper.make_tensor_value_info(name, onnx.TensorProto.INT64, shape)
+        for name in ("input_ids", "attention_mask")
     ]
     output = helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", "labels"])
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
         helper.make_node("ReduceSum", ["rows", "axes"], ["logits"], keepdims=0),
     ]
-    weights = [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array([1]), "axes")]
+    weights = [
+        numpy_helper.from_array(table, "table"),
+        numpy_helper.from_array(np.array([1]), "axes"),
+    ]
     graph = helper.make_graph(nodes, "sum", inputs, [output], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
@@ -45,7 +53,9 @@ def written(tmp_path: Path) -> Path:
 def test_large_weights_lie_beside_the_graph(written):
     weights = written.with_name("m.onnx.data")
     assert weights.stat().st_size >= TABLE.nbytes > written.stat().st_size
-    assert weights.stat().st_mode == written.stat().st_mode  # whoever may read one may read the other
+    assert (
+        weights.stat().st_mode == written.stat().st_mode
+    )  # whoever may read one may read the other
     onnx.checker.check_model(written, full_check=True)
 
 
@@ -53,10 +63,14 @@ def test_large_weights_lie_beside_the_graph(written):
 def test_engines_answer_as_if_they_lay_in_it(written, tmp_path, name):
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / "m.onnx").write_bytes(model().SerializeToString())
-    parts, whole = (open_engine(path, Plan(name)) for path in (written, tmp_path / "whole" / "m.onnx"))
+    parts, whole = (
+        open_engine(path, Plan(name)) for path in (written, tmp_path / "whole" / "m.onnx")
+    )
     expected = TABLE[IDS].sum(axis=1)
     np.testing.assert_allclose(parts.run(IDS, np.ones_like(IDS)), expected, rtol=1e-5)
-    np.testing.assert_array_equal(parts.run(IDS, np.ones_like(IDS)), whole.run(IDS, np.ones_like(IDS)))
+    np.testing.assert_array_equal(
+        parts.run(IDS, np.ones_like(IDS)), whole.run(IDS, np.ones_like(IDS))
+    )
 
 
 def test_a_file_of_that_name_in_the_current_folder_is_not_theirs(tmp_path, monkeypatch):
@@ -66,7 +80,9 @@ def test_a_file_of_that_name_in_the_current_folder_is_not_theirs(tmp_path, monke
     write_model(model(), tmp_path / "m.onnx")
     assert Path("m.onnx.data").read_bytes() == b"another's"
     engine = open_engine(tmp_path / "m.onnx", Plan())
-    np.testing.assert_allclose(engine.run(IDS, np.ones_like(IDS)), TABLE[IDS].sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        engine.run(IDS, np.ones_like(IDS)), TABLE[IDS].sum(axis=1), rtol=1e-5
+    )
 
 
 def test_tables_are_mapped(written):

@@ -41,7 +41,9 @@ def test_the_temperature_divides_each_logit(bundle, tone_splits):
     split = read_split(tone_splits, "validation")
     found = choose(linnet.load(bundle.path).logits(split.texts), split.labels, CONFIG.evaluate.seed)
     check = bundle.proof["checks"]["calibration"]
-    assert bundle.manifest.temperature == check["temperature"] == pytest.approx(found.value, abs=1e-3)
+    assert (
+        bundle.manifest.temperature == check["temperature"] == pytest.approx(found.value, abs=1e-3)
+    )
     assert check["kind"] == "one-vs-rest"
     assert check["log_loss"] <= check["log_loss_before"]
 
@@ -57,14 +59,18 @@ def test_labels_are_given_as_precisely_as_asked(quick, tone_checkpoint, tone_spl
     split = read_split(tone_splits, "test")
     answers = linnet.load(made.path).predict(split.texts)
     for k, (label, threshold) in enumerate(thresholds.items()):
-        own = [row for row, answer in zip(split.labels, answers, strict=True) if label in answer.labels]
+        own = [
+            row for row, answer in zip(split.labels, answers, strict=True) if label in answer.labels
+        ]
         assert threshold is None or np.mean([row[k] for row in own]) >= 0.8
     validation = linnet.load(made.path).predict(read_split(tone_splits, "validation").texts)
     for label, share in made.reference["predicted_labels"].items():
         assert share == pytest.approx(np.mean([label in answer.labels for answer in validation]))
     assert made.reference["abstained"] == 0.0
     report = evaluate(config, made.path, tone_splits, tmp_path / "report")
-    assert report["selective"]["coverage"]["value"] == pytest.approx(np.mean([bool(a.labels) for a in answers]))
+    assert report["selective"]["coverage"]["value"] == pytest.approx(
+        np.mean([bool(a.labels) for a in answers])
+    )
     assert report["per_class"][3]["threshold"] is None
     assert any(note.startswith("The model gives labels to") for note in report["notes"])
     page = (tmp_path / "report" / "report.html").read_text()
@@ -86,7 +92,9 @@ def test_the_proof_is_about_sets_of_labels(bundle):
 def test_the_reference_counts_each_label_for_itself(bundle, tone_splits):
     split = read_split(tone_splits, "validation")
     seen = bundle.reference
-    assert [seen["true_labels"][name] for name in split.label_names] == pytest.approx(split.labels.mean(axis=0))
+    assert [seen["true_labels"][name] for name in split.label_names] == pytest.approx(
+        split.labels.mean(axis=0)
+    )
     answers = linnet.load(bundle.path).predict(split.texts)
     for label, share in seen["predicted_labels"].items():
         assert share == pytest.approx(np.mean([label in answer.labels for answer in answers]))
@@ -108,7 +116,9 @@ def test_the_card_says_so(bundle):
 def quick(monkeypatch, tone_bundle):
     """Takes the graph that is there instead of exporting it each time, which takes seconds."""
     graph = tone_bundle / "model.onnx"
-    monkeypatch.setattr(stage, "write_graph", lambda model, path, opset: write_model(onnx.load(graph), path))
+    monkeypatch.setattr(
+        stage, "write_graph", lambda model, path, opset: write_model(onnx.load(graph), path)
+    )
 
 
 @pytest.fixture
@@ -122,7 +132,9 @@ def edit(path, **changes):
 
 def test_one_label_a_text_is_another_problem(quick, copy, tone_splits, tmp_path):
     edit(copy / "config.json", problem_type="single_label_classification")
-    with pytest.raises(LabelError, match=r"has any number of labels a text, but .* was trained on one label a text"):
+    with pytest.raises(
+        LabelError, match=r"has any number of labels a text, but .* was trained on one label a text"
+    ):
         export(CONFIG, copy, tone_splits, tmp_path / "bundle")
 
 
@@ -135,7 +147,10 @@ def test_texts_masked_in_another_way_are_refused(quick, copy, tone_splits, tmp_p
 
 def test_a_checkpoint_without_a_record_masks_as_the_splits_are(quick, copy, tone_splits, tmp_path):
     (copy / "training.json").unlink()
-    assert export(CONFIG, copy, tone_splits, tmp_path / "bundle").manifest.mask == ("email", "handle")
+    assert export(CONFIG, copy, tone_splits, tmp_path / "bundle").manifest.mask == (
+        "email",
+        "handle",
+    )
 
 
 def test_answers_of_chance_pass_no_check():
@@ -145,6 +160,8 @@ def test_answers_of_chance_pass_no_check():
     names = ["a", "b", "c", "d"]
     assert not proof.multi_label_check(labels, noise, names, 0.95, 500, 0)["passed"]
     assert not proof.multi_label_check(labels, np.zeros_like(labels), names, 0.95, 500, 0)["passed"]
-    assert proof.multi_label_check(labels, labels ^ (draw.random((300, 4)) < 0.05), names, 0.95, 500, 0)["passed"]
+    assert proof.multi_label_check(
+        labels, labels ^ (draw.random((300, 4)) < 0.05), names, 0.95, 500, 0
+    )["passed"]
     always = proof.multi_label_check(labels, np.ones_like(labels), names, 0.95, 500, 0)
     assert always["difference"]["value"] == 0 and not always["passed"]

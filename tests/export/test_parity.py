@@ -23,12 +23,17 @@ def trained(checkpoint: Path) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def rows(trained: Checkpoint, splits: Path) -> list[list[int]]:
-    return [encoding.ids for encoding in trained.tokenizer.encode(read_split(splits, "validation").texts)]
+    return [
+        encoding.ids
+        for encoding in trained.tokenizer.encode(read_split(splits, "validation").texts)
+    ]
 
 
 def head_bias(graph: onnx.ModelProto) -> onnx.TensorProto:
     """The bias of the classification head: what is added to the logits last."""
-    return next(weight for weight in graph.graph.initializer if weight.name.endswith(".classifier.bias"))
+    return next(
+        weight for weight in graph.graph.initializer if weight.name.endswith(".classifier.bias")
+    )
 
 
 def with_bias(bundle: Path, target: Path, change: list[float]) -> Path:
@@ -79,7 +84,10 @@ def test_a_graph_that_forgets_the_mask_is_seen(trained, rows, bundle, tmp_path):
             if name == "attention_mask":
                 node.input[index] = "all_ones"
     ones = onnx.helper.make_node(
-        "ConstantOfShape", ["mask_shape"], ["all_ones"], value=numpy_helper.from_array(np.array([1], np.int64))
+        "ConstantOfShape",
+        ["mask_shape"],
+        ["all_ones"],
+        value=numpy_helper.from_array(np.array([1], np.int64)),
     )
     shape = onnx.helper.make_node("Shape", ["attention_mask"], ["mask_shape"])
     graph.graph.node.insert(0, ones)

@@ -59,7 +59,11 @@ def test_calibration_is_measured():
     logits = np.tile(np.log([0.1, 0.9]), (100, 1))
     labels = np.repeat([0, 1], [40, 60])
     check = proof.calibration_check(logits, labels, None, 15)
-    assert check["expected_calibration_error"] == check["expected_calibration_error_before"] == pytest.approx(0.3)
+    assert (
+        check["expected_calibration_error"]
+        == check["expected_calibration_error_before"]
+        == pytest.approx(0.3)
+    )
     assert (check["passed"], check["temperature"], check["rows"]) == (True, 1.0, 100)
     assert check["detail"] == "expected calibration error 30.00% in 15 bins, at a temperature of 1"
     several = proof.calibration_check(logits, labels[:, None] == [0, 1], None, 15)
@@ -74,13 +78,19 @@ def test_calibration_is_told_before_and_after():
     assert check["temperature"] == 2.0
     first, second = (softmax(logits / value)[:50] for value in (2.0, 4.0))
     assert check["log_loss"] == pytest.approx(
-        (-np.log(first[:40, 0]).sum() - np.log(first[40:, 1]).sum() - np.log(second[:, 1]).sum()) / 100
+        (-np.log(first[:40, 0]).sum() - np.log(first[40:, 1]).sum() - np.log(second[:, 1]).sum())
+        / 100
     )
     assert check["expected_calibration_error_before"] == pytest.approx(0.3)
     # Of the first half a fifth is right at 0.75, of the second all at 0.634.
     assert check["expected_calibration_error"] == pytest.approx((0.75 - 0.2 + 1 - second[0, 1]) / 2)
-    assert "error 30.00% before and 45.80% after" in check["detail"] and "temperature of 2.00" in check["detail"]
-    kept = proof.calibration_check(logits, labels, Temperature(1.0, np.ones((100, 1)), "It is left at 1: x."), 15)
+    assert (
+        "error 30.00% before and 45.80% after" in check["detail"]
+        and "temperature of 2.00" in check["detail"]
+    )
+    kept = proof.calibration_check(
+        logits, labels, Temperature(1.0, np.ones((100, 1)), "It is left at 1: x."), 15
+    )
     assert kept["notes"] == ["It is left at 1: x."]
     assert kept["expected_calibration_error"] == kept["expected_calibration_error_before"]
 
@@ -90,10 +100,16 @@ def test_precision_says_what_is_answered_and_what_never():
     given = labels & (np.arange(100) < 80)[:, None]
     check = proof.precision_check(labels, given, LABELS, [0.7, 0.8], False, 0.9, SETTINGS)
     assert check["passed"] is True and check["notes"] == check["never"] == []
-    assert (check["coverage"]["value"], check["precision"]["value"], check["rows"]) == (0.8, 1.0, 100)
+    assert (check["coverage"]["value"], check["precision"]["value"], check["rows"]) == (
+        0.8,
+        1.0,
+        100,
+    )
     assert check["detail"].startswith("answers 80.00% of the texts, and is right in 100.00% (")
     assert "at least 90.00% with a confidence of 95%, for all labels at once" in check["detail"]
-    one = proof.precision_check(labels, given & [True, False], LABELS, [0.7, None], False, 0.9, SETTINGS)
+    one = proof.precision_check(
+        labels, given & [True, False], LABELS, [0.7, None], False, 0.9, SETTINGS
+    )
     assert one["passed"] is True and one["never"] == ["positive"]
     assert one["notes"] == [
         "Never answered, as no threshold is shown to reach 90.00% with a confidence of 95%: 'positive'. It takes 49 "
@@ -101,14 +117,17 @@ def test_precision_says_what_is_answered_and_what_never():
     ]
     none = proof.precision_check(labels, given & False, LABELS, [None, None], False, 0.9, SETTINGS)
     with pytest.raises(
-        ProofError, match=r"100 rows show no label to be right in at least 90\.00%.*Ask for less with export"
+        ProofError,
+        match=r"100 rows show no label to be right in at least 90\.00%.*Ask for less with export",
     ):
         proof.require("precision", none)
 
 
 @pytest.mark.parametrize("name", ["parity", "accuracy"])
 def test_a_failed_check_is_an_error_with_advice(name):
-    with pytest.raises(ProofError, match=rf"^The check '{name}' failed: off\. No bundle was written\. \w+"):
+    with pytest.raises(
+        ProofError, match=rf"^The check '{name}' failed: off\. No bundle was written\. \w+"
+    ):
         proof.require(name, {"passed": False, "detail": "off"})
 
 

@@ -15,8 +15,13 @@ LABELS = ("negative", "neutral", "positive")
 
 
 def test_small_enough_to_count_by_hand():
-    probabilities = np.array([[0.9, 0.1, 0.0], [0.0, 0.0, 1.0], [0.2, 0.18, 0.62], [0.12, 0.82, 0.06]])
-    encodings = [Encoding([2] * length, cut) for length, cut in [(3, False), (8, True), (8, True), (5, False)]]
+    probabilities = np.array(
+        [[0.9, 0.1, 0.0], [0.0, 0.0, 1.0], [0.2, 0.18, 0.62], [0.12, 0.82, 0.06]]
+    )
+    encodings = [
+        Encoding([2] * length, cut)
+        for length, cut in [(3, False), (8, True), (8, True), (5, False)]
+    ]
     given_to = decide(probabilities, None, multi_label=False)
     seen = describe(probabilities, np.array([0, 0, 2, 1]), encodings, LABELS, 8, given_to)
     assert seen["rows"] == 4
@@ -27,12 +32,19 @@ def test_small_enough_to_count_by_hand():
     assert seen["token_length"]["quantiles"]["0.5"] == 6.5
     assert seen["truncated"] == 0.5
     counts = seen["top_probability"]["counts"]
-    assert {index: count for index, count in enumerate(counts) if count} == {12: 1, 16: 1, 18: 1, 19: 1}
+    assert {index: count for index, count in enumerate(counts) if count} == {
+        12: 1,
+        16: 1,
+        18: 1,
+        19: 1,
+    }
 
 
 def test_a_label_without_rows_has_a_share_of_nothing():
     given_to = np.array([[True, False, False]])
-    seen = describe(np.array([[0.7, 0.2, 0.1]]), np.array([0]), [Encoding([1, 2], False)], LABELS, 4, given_to)
+    seen = describe(
+        np.array([[0.7, 0.2, 0.1]]), np.array([0]), [Encoding([1, 2], False)], LABELS, 4, given_to
+    )
     assert seen["true_labels"] == {"negative": 1.0, "neutral": 0.0, "positive": 0.0}
 
 
@@ -54,9 +66,20 @@ def test_every_row_is_counted_once(rows, classes, seed):
     labels = draw.integers(0, classes, rows)
     probabilities = draw.dirichlet(np.ones(classes), rows)
     thresholds = [0.0, *draw.random(classes - 1)]
-    seen = describe(probabilities, labels, encodings, names, 16, decide(probabilities, thresholds, multi_label=False))
+    seen = describe(
+        probabilities,
+        labels,
+        encodings,
+        names,
+        16,
+        decide(probabilities, thresholds, multi_label=False),
+    )
     assert sum(seen["top_probability"]["counts"]) == sum(seen["token_length"]["counts"]) == rows
-    assert len(seen["top_probability"]["counts"]) == seen["top_probability"]["bins"] == PROBABILITY_BINS
+    assert (
+        len(seen["top_probability"]["counts"])
+        == seen["top_probability"]["bins"]
+        == PROBABILITY_BINS
+    )
     assert len(seen["token_length"]["counts"]) == 17
     assert sum(seen["true_labels"].values()) == pytest.approx(1)
     assert sum(seen["predicted_labels"].values()) + seen["abstained"] == pytest.approx(1)

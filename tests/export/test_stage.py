@@ -41,11 +41,18 @@ def test_the_manifest_says_where_it_came_from(bundle, splits):
     assert manifest.max_length == 64
     assert (manifest.min_precision, manifest.thresholds) == (None, None)
     lineage = manifest.lineage
-    assert lineage["training"] is lineage["settings"] is lineage["history"] is lineage["encoder"] is None
+    assert (
+        lineage["training"]
+        is lineage["settings"]
+        is lineage["history"]
+        is lineage["encoder"]
+        is None
+    )
     assert lineage["data"]["source"]["name"] == "rows.csv"
     assert lineage["data"]["generated"] is False
     assert lineage["data"]["splits"] == {
-        f"{name}.parquet": digest(splits / f"{name}.parquet") for name in ("train", "validation", "test")
+        f"{name}.parquet": digest(splits / f"{name}.parquet")
+        for name in ("train", "validation", "test")
     }
     assert set(lineage["export"]["packages"]) >= {"linnet-text", "torch", "onnxruntime"}
     assert manifest.created == lineage["export"]["created"]
@@ -97,7 +104,11 @@ def test_the_temperature_is_of_the_validation_logits(bundle, splits):
     logits = classifier.logits(split.texts)
     check = classifier.bundle.proof["checks"]["calibration"]
     found = choose(logits, split.labels, settings().evaluate.seed)
-    assert classifier.bundle.manifest.temperature == check["temperature"] == pytest.approx(found.value, abs=1e-3)
+    assert (
+        classifier.bundle.manifest.temperature
+        == check["temperature"]
+        == pytest.approx(found.value, abs=1e-3)
+    )
     for key, divisor in (("log_loss_before", 1.0), ("log_loss", found.crossed)):
         assert check[key] == pytest.approx(log_loss(logits / divisor, split.labels), abs=1e-4)
     before = expected_calibration_error(softmax(logits), split.labels, 15)
@@ -111,7 +122,9 @@ def test_the_rows_are_scored_once(quick, checkpoint, splits, tmp_path, monkeypat
     scored = []
     logits = stage.Classifier.logits
     monkeypatch.setattr(
-        stage.Classifier, "logits", lambda self, texts: scored.append(len(texts)) or logits(self, texts)
+        stage.Classifier,
+        "logits",
+        lambda self, texts: scored.append(len(texts)) or logits(self, texts),
     )
     export(settings(**{"export.min_precision": 0.6}), checkpoint, splits, tmp_path / "bundle")
     assert sum(scored) == len(read_split(splits, "validation"))
@@ -120,16 +133,23 @@ def test_the_rows_are_scored_once(quick, checkpoint, splits, tmp_path, monkeypat
 def test_calibration_can_be_left_out(quick, checkpoint, splits, bundle, tmp_path):
     made = export(settings(**{"export.calibrate": False}), checkpoint, splits, tmp_path / "bundle")
     assert made.manifest.temperature == 1.0
-    check, calibrated = (some.proof["checks"]["calibration"] for some in (made, Bundle.read(bundle)))
+    check, calibrated = (
+        some.proof["checks"]["calibration"] for some in (made, Bundle.read(bundle))
+    )
     assert check["expected_calibration_error"] == calibrated["expected_calibration_error_before"]
     assert "at a temperature of 1" in check["detail"] and check["notes"] == []
 
 
 def test_what_is_held_back_agrees_everywhere(quick, checkpoint, splits, tmp_path):
-    made = export(settings(**{"export.min_precision": 0.7}), checkpoint, splits, tmp_path / "bundle")
+    made = export(
+        settings(**{"export.min_precision": 0.7}), checkpoint, splits, tmp_path / "bundle"
+    )
     split = read_split(splits, "validation")
     answers = linnet.load(made.path).predict(split.texts)
-    right = [answer.label == split.label_names[k] for answer, k in zip(answers, split.labels, strict=True)]
+    right = [
+        answer.label == split.label_names[k]
+        for answer, k in zip(answers, split.labels, strict=True)
+    ]
     answered = [not answer.abstained for answer in answers]
     check = made.proof["checks"]["precision"]
     assert made.manifest.min_precision == check["min_precision"] == 0.7
@@ -141,18 +161,27 @@ def test_what_is_held_back_agrees_everywhere(quick, checkpoint, splits, tmp_path
     assert made.reference["accuracy"] == pytest.approx(sum(right) / sum(answered))
     assert sum(made.reference["predicted_labels"].values()) == pytest.approx(np.mean(answered))
     for item in check["per_class"]:
-        own = [good for good, answer in zip(right, answers, strict=True) if answer.label == item["label"]]
+        own = [
+            good
+            for good, answer in zip(right, answers, strict=True)
+            if answer.label == item["label"]
+        ]
         assert item["answered"] == len(own) and (not own or item["precision"]["value"] > 0.7)
     assert check["detail"] in (made.path / "README.md").read_text()
     test = read_split(splits, "test")
     fresh = linnet.load(made.path).predict(test.texts)
-    kept = [answer.label == test.label_names[k] for answer, k in zip(fresh, test.labels, strict=True) if answer.label]
+    kept = [
+        answer.label == test.label_names[k]
+        for answer, k in zip(fresh, test.labels, strict=True)
+        if answer.label
+    ]
     assert np.mean(kept) >= 0.7
 
 
 def test_a_precision_that_no_label_reaches_is_refused(quick, checkpoint, splits, tmp_path):
     with pytest.raises(
-        ProofError, match=r"'precision' failed: 120 rows show no label to be right in at least 99\.90%.*Ask"
+        ProofError,
+        match=r"'precision' failed: 120 rows show no label to be right in at least 99\.90%.*Ask",
     ):
         export(settings(**{"export.min_precision": 0.999}), checkpoint, splits, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
@@ -162,7 +191,12 @@ def test_the_reference_is_what_the_rows_look_like(bundle, splits):
     seen = Bundle.read(bundle).reference
     split = read_split(splits, "validation")
     answers = linnet.load(bundle).predict(split.texts)
-    assert seen["rows"] == sum(seen["token_length"]["counts"]) == sum(seen["top_probability"]["counts"]) == len(split)
+    assert (
+        seen["rows"]
+        == sum(seen["token_length"]["counts"])
+        == sum(seen["top_probability"]["counts"])
+        == len(split)
+    )
     assert len(seen["token_length"]["counts"]) == 65
     share = sum(answer.label == "positive" for answer in answers) / len(answers)
     assert seen["predicted_labels"] == pytest.approx({"negative": 1 - share, "positive": share})
@@ -193,7 +227,9 @@ def test_the_same_inputs_give_the_same_graph_and_answers(checkpoint, splits, bun
 def break_graph(path: Path) -> None:
     """Shift one weight of the head, as a faulty exporter might."""
     model = onnx.load(path)
-    weight = next(item for item in model.graph.initializer if item.name.endswith(".classifier.bias"))
+    weight = next(
+        item for item in model.graph.initializer if item.name.endswith(".classifier.bias")
+    )
     values = numpy_helper.to_array(weight) + np.array([0.01, 0], np.float32)
     weight.CopyFrom(numpy_helper.from_array(values, weight.name))
     onnx.save(model, path)
@@ -206,11 +242,14 @@ def test_a_broken_graph_is_not_written(checkpoint, splits, bundle, tmp_path, mon
 
     monkeypatch.setattr(stage, "write_graph", write_broken)
     with pytest.raises(
-        ProofError, match=r"'parity' failed: largest logit difference to torch 0\.01 \(allowed: 0\.001\)"
+        ProofError,
+        match=r"'parity' failed: largest logit difference to torch 0\.01 \(allowed: 0\.001\)",
     ):
         export(settings(), checkpoint, splits, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
-    looser = export(settings(**{"export.parity_tolerance": 0.02}), checkpoint, splits, tmp_path / "bundle")
+    looser = export(
+        settings(**{"export.parity_tolerance": 0.02}), checkpoint, splits, tmp_path / "bundle"
+    )
     assert looser.proof["checks"]["parity"]["tolerance"] == 0.02
 
 
@@ -237,9 +276,13 @@ def test_a_model_that_knows_nothing_is_not_served(quick, checkpoint, splits, tmp
     table = pq.read_table(shuffled / "validation.parquet")
     labels = np.random.default_rng(0).permutation(table["label"].to_numpy())
     position = table.schema.get_field_index("label")
-    pq.write_table(table.set_column(position, table.schema.field(position), [labels]), shuffled / "validation.parquet")
+    pq.write_table(
+        table.set_column(position, table.schema.field(position), [labels]),
+        shuffled / "validation.parquet",
+    )
     with pytest.raises(
-        ProofError, match=r"The check 'accuracy' failed: .* not shown to be above .* No bundle was written"
+        ProofError,
+        match=r"The check 'accuracy' failed: .* not shown to be above .* No bundle was written",
     ):
         export(settings(), checkpoint, shuffled, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
@@ -268,9 +311,14 @@ def test_labels_of_other_splits(checkpoint, splits, tmp_path):
     trained = tmp_path / "checkpoint"
     shutil.copytree(checkpoint, trained)
     config = json.loads((trained / "config.json").read_text())
-    config |= {"id2label": {"0": "positive", "1": "negative"}, "label2id": {"positive": 0, "negative": 1}}
+    config |= {
+        "id2label": {"0": "positive", "1": "negative"},
+        "label2id": {"positive": 0, "negative": 1},
+    }
     (trained / "config.json").write_text(json.dumps(config))
-    with pytest.raises(LabelError, match=r"are negative, positive; those of .* are positive, negative"):
+    with pytest.raises(
+        LabelError, match=r"are negative, positive; those of .* are positive, negative"
+    ):
         export(settings(), trained, splits, tmp_path / "bundle")
 
 
@@ -288,7 +336,9 @@ def test_what_is_no_bundle_is_not_replaced(checkpoint, splits, tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    ("which", "kind"), [("checkpoint", ModelError), ("splits", DataError)], ids=["checkpoint", "splits"]
+    ("which", "kind"),
+    [("checkpoint", ModelError), ("splits", DataError)],
+    ids=["checkpoint", "splits"],
 )
 def test_a_missing_input_writes_nothing(checkpoint, splits, tmp_path, which, kind):
     places = {"checkpoint": checkpoint, "splits": splits} | {which: tmp_path / "nowhere"}

@@ -30,19 +30,29 @@ def rows(multi_label: bool) -> tuple[np.ndarray, Split]:
 def test_what_is_settled_is_what_is_served(multi_label, calibrate, min_precision):
     logits, split = rows(multi_label)
     asked = {"export.calibrate": calibrate, "export.min_precision": min_precision}
-    found = settle(load_config(overrides=asked | {"evaluate.bootstrap_resamples": 200}), logits, split)
+    found = settle(
+        load_config(overrides=asked | {"evaluate.bootstrap_resamples": 200}), logits, split
+    )
     temperature, chosen = found.facts["temperature"], found.facts["thresholds"]
     assert temperature == (pytest.approx(TEMPERATURE, rel=0.15) if calibrate else 1.0)
-    np.testing.assert_array_equal(found.probabilities, to_probabilities(logits, temperature, multi_label))
-    np.testing.assert_array_equal(found.predictions, decide(found.probabilities, chosen, multi_label))
-    assert set(found.checks) == {"accuracy", "calibration"} | ({"precision"} if min_precision else set())
+    np.testing.assert_array_equal(
+        found.probabilities, to_probabilities(logits, temperature, multi_label)
+    )
+    np.testing.assert_array_equal(
+        found.predictions, decide(found.probabilities, chosen, multi_label)
+    )
+    assert set(found.checks) == {"accuracy", "calibration"} | (
+        {"precision"} if min_precision else set()
+    )
     assert found.facts["min_precision"] == (min_precision or None)
     if multi_label and not min_precision:
         assert chosen == thresholds.tune(found.probabilities, split.labels).tolist()
     if not multi_label and not min_precision:
         assert chosen is None and found.predictions.any(axis=1).all()
     check = found.checks["calibration"]
-    assert (check["expected_calibration_error"] < check["expected_calibration_error_before"] / 2) is calibrate
+    assert (
+        check["expected_calibration_error"] < check["expected_calibration_error_before"] / 2
+    ) is calibrate
 
 
 @pytest.mark.parametrize(("failing", "asked"), [("accuracy", 0.0), ("precision", 0.99)])

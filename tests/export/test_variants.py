@@ -32,7 +32,10 @@ def made(checkpoint: Path, splits: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def table(bundle: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(entry["variant"], entry["engine"]): entry for entry in Bundle.read(bundle).proof["variants"]}
+    return {
+        (entry["variant"], entry["engine"]): entry
+        for entry in Bundle.read(bundle).proof["variants"]
+    }
 
 
 def test_all_pass_a_wide_margin_that_this_processor_computes_in(made):
@@ -46,7 +49,10 @@ def test_all_pass_a_wide_margin_that_this_processor_computes_in(made):
     assert manifest.models["int8-static"] == "model.int8-static.onnx" in manifest.files
     for (variant, _), entry in table(made).items():
         if variant == "bf16" and not computes_in_bfloat16():
-            assert not entry["accepted"] and "doesn't compute in bf16, so model.onnx is not run" in entry["reason"]
+            assert (
+                not entry["accepted"]
+                and "doesn't compute in bf16, so model.onnx is not run" in entry["reason"]
+            )
         else:
             assert entry["accepted"] and np.isfinite(entry["witness"]).all()
 
@@ -69,8 +75,12 @@ def test_what_the_table_says_is_what_is_served(made, splits):
             continue
         before, after = exact.predict_proba(split.texts), classifier.predict_proba(split.texts)
         right = [(one.argmax(axis=1) == split.labels).sum() for one in (before, after)]
-        assert entry["accuracy_drop"]["value"] == pytest.approx((right[0] - right[1]) / len(split), abs=1 / len(split))
-        assert entry["max_probability_shift"] == pytest.approx(np.abs(before - after).max(), rel=0.3)
+        assert entry["accuracy_drop"]["value"] == pytest.approx(
+            (right[0] - right[1]) / len(split), abs=1 / len(split)
+        )
+        assert entry["max_probability_shift"] == pytest.approx(
+            np.abs(before - after).max(), rel=0.3
+        )
         assert entry["label_agreement"] > 0.9
 
 
@@ -81,16 +91,23 @@ def test_integers_are_in_the_graph(made):
     }
     assert "MatMulInteger" in operators["int8-dynamic"]
     assert "QuantizeLinear" in operators["int8-static"]
-    assert all(not node.metadata_props for node in onnx.load(made / "model.int8-static.onnx").graph.node)
+    assert all(
+        not node.metadata_props for node in onnx.load(made / "model.int8-static.onnx").graph.node
+    )
 
 
 def test_few_rows_show_nothing_and_the_bundle_says_so(quick, checkpoint, splits, tmp_path):
-    made = export(load_config(overrides={"model.max_length": 64}), checkpoint, splits, tmp_path / "bundle")
+    made = export(
+        load_config(overrides={"model.max_length": 64}), checkpoint, splits, tmp_path / "bundle"
+    )
     assert set(made.manifest.models) == {"fp32", "bf16"} or set(made.manifest.models) == {"fp32"}
     assert not list(made.path.glob("model.int8*"))
     entry = table(made.path)["int8-dynamic", "onnxruntime"]
     assert entry["accepted"] is False
-    assert "120 validation rows can't show" in entry["reason"] and "it would take at least 1,816" in entry["reason"]
+    assert (
+        "120 validation rows can't show" in entry["reason"]
+        and "it would take at least 1,816" in entry["reason"]
+    )
     assert entry["reason"] in (made.path / "README.md").read_text()
     with pytest.raises(BundleError, match="holds no variant 'int8-dynamic'"):
         linnet.load(made.path, variant="int8-dynamic")
@@ -104,11 +121,17 @@ def test_none_asked_for(quick, checkpoint, splits, tmp_path):
 
 
 @pytest.mark.parametrize("value", [-3.0, np.nan])
-def test_a_variant_broken_on_purpose_is_refused(quick, checkpoint, splits, tmp_path, monkeypatch, value):
+def test_a_variant_broken_on_purpose_is_refused(
+    quick, checkpoint, splits, tmp_path, monkeypatch, value
+):
     def broken(source: Path, target: Path, leave_out: Any, batches: Any) -> None:
         graph = onnx.load(source)
-        weight = next(item for item in graph.graph.initializer if item.name.endswith(".classifier.weight"))
-        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(value), weight.name))
+        weight = next(
+            item for item in graph.graph.initializer if item.name.endswith(".classifier.weight")
+        )
+        weight.CopyFrom(
+            numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(value), weight.name)
+        )
         onnx.save(graph, target)
 
     monkeypatch.setitem(variants.QUANTIZED, "int8-dynamic", broken)
@@ -121,18 +144,26 @@ def test_a_variant_broken_on_purpose_is_refused(quick, checkpoint, splits, tmp_p
     assert not (made.path / "model.int8-dynamic.onnx").exists()
 
 
-def test_without_the_extra_it_says_what_to_install(quick, checkpoint, splits, tmp_path, monkeypatch):
+def test_without_the_extra_it_says_what_to_install(
+    quick, checkpoint, splits, tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "nncf", None)
     monkeypatch.setattr(variants, "installed", lambda engine: engine != "openvino")
     settings = load_config(overrides={**WIDE, "export.variants": ["bf16", "int8-static"]})
     made = export(settings, checkpoint, splits, tmp_path / "bundle")
-    reasons = {key: entry["reason"] for key, entry in table(made.path).items() if not entry["accepted"]}
-    assert set(reasons) == {(v, "openvino") for v in ("fp32", "bf16", "int8-static")} | {("int8-static", "onnxruntime")}
+    reasons = {
+        key: entry["reason"] for key, entry in table(made.path).items() if not entry["accepted"]
+    }
+    assert set(reasons) == {(v, "openvino") for v in ("fp32", "bf16", "int8-static")} | {
+        ("int8-static", "onnxruntime")
+    }
     assert "pip install 'linnet-text[train]'" in reasons.pop(("int8-static", "onnxruntime"))
     assert all("pip install 'linnet-text[openvino]'" in reason for reason in reasons.values())
 
 
-def test_what_hurts_most_is_left_in_float32_when_the_gate_asks(quick, checkpoint, splits, tmp_path, monkeypatch):
+def test_what_hurts_most_is_left_in_float32_when_the_gate_asks(
+    quick, checkpoint, splits, tmp_path, monkeypatch
+):
     tried: list[list[str]] = []
     dynamic = variants.QUANTIZED["int8-dynamic"]
 
@@ -154,7 +185,9 @@ def test_what_hurts_most_is_left_in_float32_when_the_gate_asks(quick, checkpoint
 def test_the_product_with_an_outlier_is_hurt_most(bundle, tmp_path):
     graph = onnx.load(bundle / "model.onnx")
     weights = {item.name: item for item in graph.graph.initializer}
-    last = [node for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in weights][-1]
+    last = [
+        node for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in weights
+    ][-1]
     weight = weights[last.input[1]]
     values = numpy_helper.to_array(weight).copy()
     values[0] *= 1000.0

@@ -22,9 +22,20 @@ def make_record() -> Callable[..., Record]:
     """The record with a number; later ones are of a later time."""
 
     def make(number: int, **changes: Any) -> Record:
-        values: dict[str, Any] = {"id": f"{number:032x}-0", "time": NOW + number, "arm": "champion", "digest": "d" * 64}
+        values: dict[str, Any] = {
+            "id": f"{number:032x}-0",
+            "time": NOW + number,
+            "arm": "champion",
+            "digest": "d" * 64,
+        }
         values |= {"label": "positive", "labels": ("positive",), "probability": 0.875, "tokens": 23}
-        values |= {"truncated": False, "abstained": False, "fast": False, "shadow": False, "latency_ms": 12.5}
+        values |= {
+            "truncated": False,
+            "abstained": False,
+            "fast": False,
+            "shadow": False,
+            "latency_ms": 12.5,
+        }
         return Record(**values | changes)
 
     return make
@@ -59,21 +70,43 @@ class Postgres:
         self._programs, self._folder, self._user = programs, folder, user
         self._databases = 0
         self.run(
-            "initdb", "--pgdata", folder / "data", "--username=linnet", "--auth=trust", "--no-sync", "--encoding=UTF8"
+            "initdb",
+            "--pgdata",
+            folder / "data",
+            "--username=linnet",
+            "--auth=trust",
+            "--no-sync",
+            "--encoding=UTF8",
         )
         self.start()
 
     def run(self, program: str, *arguments: str | Path) -> None:
         """Run one of its programs, as a user that it accepts."""
-        who: dict[str, Any] = {"user": self._user, "group": self._user, "extra_groups": []} if self._user else {}
+        who: dict[str, Any] = (
+            {"user": self._user, "group": self._user, "extra_groups": []} if self._user else {}
+        )
         with (self._folder / "output").open("a") as output:
             command = [self._programs / program, *arguments]
-            done = subprocess.run(command, stdout=output, stderr=output, cwd=self._folder, timeout=120, **who)
+            done = subprocess.run(
+                command, stdout=output, stderr=output, cwd=self._folder, timeout=120, **who
+            )
         assert done.returncode == 0, (self._folder / "output").read_text()
 
     def start(self) -> None:
-        options = f"-c listen_addresses= -c unix_socket_directories={self._folder} -c max_connections=30"
-        self.run("pg_ctl", "start", "-w", "-D", self._folder / "data", "-o", options, "-l", self._folder / "server.log")
+        options = (
+            f"-c listen_addresses= -c unix_socket_directories={self._folder} -c max_connections=30"
+        )
+        self.run(
+            "pg_ctl",
+            "start",
+            "-w",
+            "-D",
+            self._folder / "data",
+            "-o",
+            options,
+            "-l",
+            self._folder / "server.log",
+        )
 
     def stop(self, mode: str = "fast") -> None:
         self.run("pg_ctl", "stop", "-w", "-D", self._folder / "data", "-m", mode)

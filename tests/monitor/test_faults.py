@@ -39,11 +39,15 @@ while True:
 
 
 def start(code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True
+    )
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_postgresql_is_stopped_and_started_again(postgres, open_log, make_record, mode, caplog, monkeypatch):
+def test_postgresql_is_stopped_and_started_again(
+    postgres, open_log, make_record, mode, caplog, monkeypatch
+):
     monkeypatch.setattr(module, "FEEDBACK_SECONDS", 1.0)
     url = postgres.new_database()
     log = open_log(url, max_pending=2000)
@@ -75,7 +79,10 @@ def test_postgresql_is_stopped_and_started_again(postgres, open_log, make_record
     assert healthy == [True]
     assert (log.facts().recorded, log.facts().written) == (2500, 2500)
     assert stored(url) == [make_record(i) for i in range(2500)]
-    assert [record.levelname for record in caplog.records if record.name == "linnet.monitor"] == ["ERROR", "WARNING"]
+    assert [record.levelname for record in caplog.records if record.name == "linnet.monitor"] == [
+        "ERROR",
+        "WARNING",
+    ]
     assert "Predictions are kept, 2000 at most" in caplog.text and "works again" in caplog.text
 
 
@@ -108,7 +115,9 @@ def test_postgresql_crashes_again_and_again_under_writing(postgres, open_log, ma
     assert stored(url) == [make_record(i) for i in range(number)]
 
 
-def test_above_the_bound_what_is_lost_while_postgresql_is_stopped_is_counted(postgres, open_log, make_record, caplog):
+def test_above_the_bound_what_is_lost_while_postgresql_is_stopped_is_counted(
+    postgres, open_log, make_record, caplog
+):
     url = postgres.new_database()
     log = open_log(url, max_pending=100)
     postgres.stop()
@@ -137,7 +146,9 @@ def test_the_service_starts_while_postgresql_is_stopped(postgres, open_log, make
     assert log.facts().healthy
 
 
-def test_a_log_closed_while_postgresql_is_stopped_counts_what_it_loses(postgres, open_log, make_record, caplog):
+def test_a_log_closed_while_postgresql_is_stopped_counts_what_it_loses(
+    postgres, open_log, make_record, caplog
+):
     log = open_log(postgres.new_database())
     postgres.stop()
     try:
@@ -224,7 +235,9 @@ def test_a_full_disk_loses_nothing_below_the_bound(tmp_path, open_log, make_reco
             number += 100
             time.sleep(0.01)
         assert log.facts().pending > 0 and adds_up(log)
-        assert stored(disk / "log.db") == [make_record(i) for i in range(log.facts().written)]  # it can be read
+        assert stored(disk / "log.db") == [
+            make_record(i) for i in range(log.facts().written)
+        ]  # it can be read
         (disk / "other").unlink()
         wait_until(lambda: log.facts().healthy and log.facts().pending == 0)
         log.close()
@@ -290,7 +303,9 @@ def test_a_file_that_is_moved_away_is_begun_anew(tmp_path, open_log, make_record
     assert "has been moved or deleted" in caplog.text and "works again" in caplog.text
 
 
-def test_another_that_holds_the_file_for_long_delays_and_loses_nothing(tmp_path, open_log, make_record, monkeypatch):
+def test_another_that_holds_the_file_for_long_delays_and_loses_nothing(
+    tmp_path, open_log, make_record, monkeypatch
+):
     monkeypatch.setattr("linnet.monitor.database.BUSY_SECONDS", 0.1)
     path: Path = tmp_path / "log.db"
     log = open_log(path)

@@ -62,7 +62,9 @@ def test_closing_stores_what_waits(url, open_log, make_record):
     records = [make_record(number) for number in range(3 * module.BATCH + 7)]
     log.record(records)
     log.close(60.0)
-    assert stored(url) == records and log.facts().written == len(records) and not log.facts().healthy
+    assert (
+        stored(url) == records and log.facts().written == len(records) and not log.facts().healthy
+    )
     log.record([make_record(0)])
     assert log.facts().lost == {"full": 0, "failed": 1, "refused": 0} and adds_up(log)
     with pytest.raises(StorageError, match="is closed"):
@@ -85,14 +87,19 @@ def test_feedback_finds_a_record_that_still_waits(url, open_log, make_record, mo
 def test_hostile_feedback_hurts_nobody(url, open_log, make_record):
     log = open_log(url)
     log.record([make_record(0)])
-    futures = [log.feedback(*given) for given in [("\ud800", "a"), ("\0", "a"), (make_record(0).id, "\0\udfff")]]
+    futures = [
+        log.feedback(*given)
+        for given in [("\ud800", "a"), ("\0", "a"), (make_record(0).id, "\0\udfff")]
+    ]
     assert [future.result(60) for future in futures] == [False, False, True]
     with pytest.raises(TypeError):
         log.feedback(make_record(0).id, [5])
     assert log.facts().healthy
 
 
-def test_feedback_that_nobody_waits_for_any_more_does_not_end_the_log(locked, open_log, make_record):
+def test_feedback_that_nobody_waits_for_any_more_does_not_end_the_log(
+    locked, open_log, make_record
+):
     path, other = locked
     log = open_log(path)
     log.record([make_record(0)])
@@ -115,12 +122,20 @@ def test_texts_are_stored_only_when_asked_for(url, open_log, make_record):
 
 def test_a_hostile_record_costs_itself_alone(url, open_log, make_record, caplog):
     log = open_log(url, texts=True)
-    strange = {1: {"probability": float("nan")}, 2: {"text": 5}, 3: {"text": "\0\ud800"}, 4: {"digest": None}}
+    strange = {
+        1: {"probability": float("nan")},
+        2: {"text": 5},
+        3: {"text": "\0\ud800"},
+        4: {"digest": None},
+    }
     log.record([make_record(number, **strange.get(number, {})) for number in range(6)])
     log.close()
     assert [int(record.id[:-2], 16) for record in stored(url)] == [0, 3, 5]
     assert log.facts().lost == {"full": 0, "failed": 0, "refused": 3} and adds_up(log)
-    assert "Predictions that were not recorded since the start: 0 full, 0 failed, 3 refused" in caplog.text
+    assert (
+        "Predictions that were not recorded since the start: 0 full, 0 failed, 3 refused"
+        in caplog.text
+    )
 
 
 def test_more_than_may_wait_is_dropped_and_counted(locked, open_log, make_record, caplog):
@@ -158,7 +173,9 @@ def test_feedback_is_bounded_too(locked, open_log, make_record, monkeypatch):
     log = open_log(path)
     log.record([make_record(0)])
     futures = [log.feedback(make_record(0).id, "a") for _ in range(4)]
-    with pytest.raises(StorageError, match=r"3 pieces of feedback wait to be stored\. Send it again later"):
+    with pytest.raises(
+        StorageError, match=r"3 pieces of feedback wait to be stored\. Send it again later"
+    ):
         futures[3].result(0)
     assert log.facts().feedback == 3
     other.execute("ROLLBACK")
@@ -179,7 +196,10 @@ def test_threads_lose_nothing(url, open_log, make_record):
     for thread in threads:
         thread.join()
     log.close(60.0)
-    assert stored(url) == [make_record(number) for number in range(4000)] and log.facts().written == 4000
+    assert (
+        stored(url) == [make_record(number) for number in range(4000)]
+        and log.facts().written == 4000
+    )
 
 
 def test_old_records_are_deleted(tmp_path, open_log, make_record, monkeypatch):
@@ -221,7 +241,9 @@ def test_what_can_never_work_is_refused_at_the_start(tmp_path, open_log):
         open_log("mysql://somewhere")
 
 
-def test_a_defect_is_logged_and_does_not_end_the_log(tmp_path, open_log, make_record, monkeypatch, caplog):
+def test_a_defect_is_logged_and_does_not_end_the_log(
+    tmp_path, open_log, make_record, monkeypatch, caplog
+):
     caplog.set_level(logging.WARNING)
     log = open_log(tmp_path / "log.db")
     add = Store.add

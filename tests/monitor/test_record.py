@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from linnet.monitor.record import new_id, storable, to_entry, to_row
 
-HOSTILE = st.text(st.characters(codec=None, exclude_categories=()) | st.sampled_from("\0\ud800\udfff\n'\"\\%?"))
+HOSTILE = st.text(
+    st.characters(codec=None, exclude_categories=()) | st.sampled_from("\0\ud800\udfff\n'\"\\%?")
+)
 
 
 def test_ids_are_uuids_that_begin_with_the_time():
@@ -49,7 +51,9 @@ def test_a_row_is_read_back_as_the_record_it_was(make_record, label, labels, tex
 
 
 def test_numbers_of_other_libraries_become_plain(make_record):
-    record = make_record(0, probability=np.float32(0.5), tokens=np.int64(7), truncated=np.bool_(True))
+    record = make_record(
+        0, probability=np.float32(0.5), tokens=np.int64(7), truncated=np.bool_(True)
+    )
     row = to_row(record, texts=False)
     assert [type(value) for value in row[6:9]] == [float, int, bool]
 
@@ -59,13 +63,17 @@ def test_the_text_is_left_out_unless_asked_for(make_record):
     assert to_row(make_record(0, text="told"), texts=True)[-1] == "told"
 
 
-@pytest.mark.parametrize("changes", [{"time": math.nan}, {"probability": math.inf}, {"latency_ms": "slow"}])
+@pytest.mark.parametrize(
+    "changes", [{"time": math.nan}, {"probability": math.inf}, {"latency_ms": "slow"}]
+)
 def test_what_is_no_finite_number_is_refused(make_record, changes):
     with pytest.raises(ValueError, match=r"finite|convert"):
         to_row(make_record(0, **changes), texts=False)
 
 
-@pytest.mark.parametrize("changes", [{"arm": None}, {"id": b"bytes"}, {"labels": (1,)}, {"text": 5}])
+@pytest.mark.parametrize(
+    "changes", [{"arm": None}, {"id": b"bytes"}, {"labels": (1,)}, {"text": 5}]
+)
 def test_what_is_no_string_is_refused(make_record, changes):
     with pytest.raises(TypeError):
         to_row(make_record(0, **changes), texts=True)

@@ -45,7 +45,9 @@ def test_a_part_is_read_by_time_and_arm(url, make_record):
     with Store(url) as store:
         store.add(records)
         assert [entry.record for entry in store.read(NOW + 2, NOW + 6)] == records[2:6]
-        assert [entry.record for entry in store.read(since=NOW + 3, arm="challenger")] == records[3::2]
+        assert [entry.record for entry in store.read(since=NOW + 3, arm="challenger")] == records[
+            3::2
+        ]
         assert list(store.read(arm="\ud800")) == [] and list(store.read(until=NOW)) == []
 
 
@@ -97,7 +99,10 @@ def test_of_several_pieces_of_feedback_the_latest_counts(url, make_record):
 def test_feedback_on_nothing_known_is_not_stored(url, make_record):
     with Store(url) as store:
         store.add([make_record(0)])
-        assert store.judge([Feedback("nobody's", ("a",), NOW), Feedback("", ("a",), NOW)]) == [False, False]
+        assert store.judge([Feedback("nobody's", ("a",), NOW), Feedback("", ("a",), NOW)]) == [
+            False,
+            False,
+        ]
         assert store.judge([]) == []
         assert [entry.truth for entry in store.read()] == [None]
 
@@ -110,12 +115,16 @@ def test_a_batch_sent_again_is_stored_once(url, make_record):
         assert [entry.record for entry in store.read()] == records
 
 
-@pytest.mark.parametrize("bad", [{"probability": float("nan")}, {"tokens": 2**63}, {"arm": None}, {"id": 7}])
+@pytest.mark.parametrize(
+    "bad", [{"probability": float("nan")}, {"tokens": 2**63}, {"arm": None}, {"id": 7}]
+)
 def test_a_record_that_is_refused_keeps_no_other_back(url, make_record, bad):
     records = [make_record(number, **(bad if number in {0, 4, 5} else {})) for number in range(10)]
     with Store(url) as store:
         assert store.add(records) == 3
-        assert [entry.record for entry in store.read()] == [records[number] for number in (1, 2, 3, 6, 7, 8, 9)]
+        assert [entry.record for entry in store.read()] == [
+            records[number] for number in (1, 2, 3, 6, 7, 8, 9)
+        ]
 
 
 def test_an_id_too_long_for_an_index_is_refused_alone(postgres, make_record):
@@ -127,7 +136,9 @@ def test_an_id_too_long_for_an_index_is_refused_alone(postgres, make_record):
         assert len(list(store.read())) == 2
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
 @given(HOSTILE, HOSTILE)
 def test_any_text_is_stored_beside_its_neighbours(url, make_record, text, label):
     with Store(url) as store:
@@ -135,10 +146,14 @@ def test_any_text_is_stored_beside_its_neighbours(url, make_record, text, label)
         records = [make_record(place + i) for i in range(3)]
         records[1] = replace(records[1], text=text, label=label, labels=(label,))
         assert store.add(records, texts=True) == 0
-        assert store.judge([Feedback(records[1].id, (storable(label), storable(text)), NOW)]) == [True]
+        assert store.judge([Feedback(records[1].id, (storable(label), storable(text)), NOW)]) == [
+            True
+        ]
         entries = list(store.read(since=records[0].time))
         assert [entry.record.id for entry in entries] == [record.id for record in records]
-        assert entries[1].record.text == storable(text) and entries[1].record.label == storable(label)
+        assert entries[1].record.text == storable(text) and entries[1].record.label == storable(
+            label
+        )
         assert entries[1].truth == (storable(label), storable(text))
 
 
@@ -151,7 +166,9 @@ def test_a_text_of_a_megabyte_is_stored(url, make_record):
 
 def test_the_oldest_are_forgotten_in_steps_with_their_feedback(url, make_record):
     records = [make_record(number) for number in range(10)]
-    kept = replace(records[2], arm="next", time=NOW + 100, shadow=True)  # of the same id as one that goes
+    kept = replace(
+        records[2], arm="next", time=NOW + 100, shadow=True
+    )  # of the same id as one that goes
     with Store(url) as store:
         store.add([*records, kept])
         store.judge([Feedback(record.id, ("a",), NOW) for record in records])
@@ -189,7 +206,10 @@ def test_reading_makes_no_log(url, tmp_path):
 
 def test_processes_that_begin_at_once_make_one_log(url):
     code = "import sys; from linnet.monitor import Store; Store(sys.argv[1]).close()"
-    started = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE) for _ in range(4)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
     outcomes = [(process.communicate(timeout=120)[1], process.returncode) for process in started]
     assert [code for _, code in outcomes] == [0] * 4, outcomes
     with Store(url, create=False) as store:
@@ -213,12 +233,16 @@ def test_a_bare_path_is_sqlite_and_its_folder_is_made(tmp_path, make_record):
     with Store(str(path)) as store:
         store.add([make_record(0)])
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT arm, labels FROM predictions").fetchall() == [("champion", '["positive"]')]
+        assert connection.execute("SELECT arm, labels FROM predictions").fetchall() == [
+            ("champion", '["positive"]')
+        ]
         assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
     connection.close()
 
 
-@pytest.mark.parametrize("url", ["mysql://host/log", "sqlite://", "sqlite:///", "sqlite://relative"])
+@pytest.mark.parametrize(
+    "url", ["mysql://host/log", "sqlite://", "sqlite:///", "sqlite://relative"]
+)
 def test_another_url_is_refused(url):
     with pytest.raises(ConfigError, match=r"Expected sqlite:///PATH, a path, or postgresql://"):
         Store(url)
@@ -231,7 +255,9 @@ def test_a_url_that_libpq_cannot_read_is_refused_without_its_password():
 
 
 def test_the_password_is_in_no_message():
-    with pytest.raises(StorageError, match=r"prediction log postgresql://127\.0\.0\.1/log can't be reached") as caught:
+    with pytest.raises(
+        StorageError, match=r"prediction log postgresql://127\.0\.0\.1/log can't be reached"
+    ) as caught:
         Store("postgresql://linnet:hunter2@127.0.0.1:1/log")
     assert "hunter2" not in str(caught.value)
 
@@ -245,7 +271,9 @@ def test_without_psycopg_the_extra_is_named(monkeypatch):
 def test_what_is_no_database_is_refused(tmp_path):
     strange = tmp_path / "notes.txt"
     strange.write_text("not a database " * 100)
-    with pytest.raises(UsageError, match=r"notes\.txt, but it can't be opened: file is not a database"):
+    with pytest.raises(
+        UsageError, match=r"notes\.txt, but it can't be opened: file is not a database"
+    ):
         Store(str(strange))
     with pytest.raises(UsageError, match="can't be opened"):
         Store(str(strange / "log.db"))
@@ -275,5 +303,7 @@ def test_a_missing_privilege_is_told(postgres):
     Store(url).close()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("GRANT SELECT ON predictions, feedback, linnet_log TO guest")
-    with Store(url.replace("linnet@", "guest@"), create=False) as store:  # may read, and needs no more
+    with Store(
+        url.replace("linnet@", "guest@"), create=False
+    ) as store:  # may read, and needs no more
         assert list(store.read()) == []

@@ -25,7 +25,10 @@ def test_only_the_most_probable_label_may_be_given_where_there_is_one() -> None:
     probabilities = np.array([[0.6, 0.3, 0.1], [0.4, 0.35, 0.25], [0.2, 0.1, 0.7], [0.4, 0.4, 0.2]])
     assert decide(probabilities, None, False).argmax(axis=1).tolist() == [0, 0, 2, 0]
     assert decide(probabilities, None, False).sum(axis=1).tolist() == [1, 1, 1, 1]
-    assert decide(probabilities, [0.5, 0.3, None], False).tolist() == [[True, False, False]] + [[False] * 3] * 3
+    assert (
+        decide(probabilities, [0.5, 0.3, None], False).tolist()
+        == [[True, False, False]] + [[False] * 3] * 3
+    )
     assert decide(probabilities, [0.4, 0.35, None], True).tolist() == [
         [True, False, False],
         [True, True, False],
@@ -39,7 +42,9 @@ def test_only_the_most_probable_label_may_be_given_where_there_is_one() -> None:
     st.booleans(),
     st.integers(0, 2**32 - 1),
 )
-def test_what_is_given_reaches_its_threshold(thresholds: list[float | None], multi_label: bool, seed: int) -> None:
+def test_what_is_given_reaches_its_threshold(
+    thresholds: list[float | None], multi_label: bool, seed: int
+) -> None:
     probabilities = np.random.default_rng(seed).dirichlet(np.ones(len(thresholds)), 30)
     found = decide(probabilities, thresholds, multi_label)
     assert multi_label or (found.sum(axis=1) <= 1).all()
@@ -55,9 +60,13 @@ def texts(splits: Path) -> list[str]:
     return read_split(splits, "test").texts
 
 
-def holding_back(bundle: Path, thresholds: tuple[float | None, ...], **changes: object) -> Classifier:
+def holding_back(
+    bundle: Path, thresholds: tuple[float | None, ...], **changes: object
+) -> Classifier:
     whole = linnet.load(bundle).bundle
-    manifest = whole.manifest.model_copy(update={"min_precision": 0.9, "thresholds": thresholds, **changes})
+    manifest = whole.manifest.model_copy(
+        update={"min_precision": 0.9, "thresholds": thresholds, **changes}
+    )
     return Classifier(dataclasses.replace(whole, manifest=manifest))
 
 
@@ -70,7 +79,9 @@ def test_what_is_not_sure_enough_has_no_label_and_says_so(bundle: Path, texts: l
         assert after.probability == pytest.approx(before.probability, abs=1e-5)
         assert after.probabilities == pytest.approx(before.probabilities, abs=1e-5)
         assert after.abstained is (before.probability < least[before.label])
-        assert (after.label, after.labels) == ((None, ()) if after.abstained else (before.label, before.labels))
+        assert (after.label, after.labels) == (
+            (None, ()) if after.abstained else (before.label, before.labels)
+        )
         abstained += after.abstained
     assert 0 < abstained < len(texts)
 
@@ -81,9 +92,13 @@ def test_a_label_without_a_threshold_is_never_given(bundle: Path, texts: list[st
     assert all(answer.abstained is (answer.label is None) for answer in answers)
 
 
-def test_fewer_labels_are_no_abstention_where_there_may_be_any_number(tone_bundle: Path, tone_splits: Path) -> None:
+def test_fewer_labels_are_no_abstention_where_there_may_be_any_number(
+    tone_bundle: Path, tone_splits: Path
+) -> None:
     texts = read_split(tone_splits, "test").texts
     answers = holding_back(tone_bundle, (0.9, 0.9, None, 0.9)).predict(texts)
     assert not any(answer.abstained for answer in answers)
     assert not any("weather" in answer.labels for answer in answers)
-    assert any(answer.label is None for answer in answers) and any(answer.labels for answer in answers)
+    assert any(answer.label is None for answer in answers) and any(
+        answer.labels for answer in answers
+    )

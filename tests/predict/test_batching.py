@@ -61,11 +61,16 @@ def test_nothing() -> None:
 
 def test_little_padding() -> None:
     lengths = np.random.default_rng(0).integers(3, 128, 4000).tolist()
-    padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in token_budget_batches(lengths, 4096))
+    padded = sum(
+        len(batch) * max(lengths[i] for i in batch) for batch in token_budget_batches(lengths, 4096)
+    )
     assert padded < 1.03 * sum(lengths)
 
 
-@given(st.lists(st.lists(st.integers(0, 30000), max_size=40), min_size=1, max_size=20), st.integers(0, 5))
+@given(
+    st.lists(st.lists(st.integers(0, 30000), max_size=40), min_size=1, max_size=20),
+    st.integers(0, 5),
+)
 def test_pad(rows: list[list[int]], pad_id: int) -> None:
     input_ids, mask = pad(rows, pad_id)
     assert input_ids.dtype == mask.dtype == np.int64

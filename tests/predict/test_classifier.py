@@ -31,7 +31,9 @@ def texts(splits: Path) -> list[str]:
 
 
 def reseal(folder: Path, **changes: object) -> None:
-    fields = Bundle.read(folder).manifest.model_dump(mode="json", exclude={"format", "files", "digest"})
+    fields = Bundle.read(folder).manifest.model_dump(
+        mode="json", exclude={"format", "files", "digest"}
+    )
     write_manifest(folder, **(fields | changes))
 
 
@@ -61,13 +63,21 @@ def test_prediction_is_consistent(classifier: Classifier, texts: list[str]) -> N
     for answer, row in zip(classifier.predict(texts), probabilities, strict=True):
         assert tuple(answer.probabilities) == classifier.labels
         np.testing.assert_allclose(list(answer.probabilities.values()), row, atol=1e-6)
-        assert answer.probability == answer.probabilities[answer.label] == max(answer.probabilities.values())
+        assert (
+            answer.probability
+            == answer.probabilities[answer.label]
+            == max(answer.probabilities.values())
+        )
         assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-12)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(data=st.data())
-def test_order_and_company_do_not_matter(classifier: Classifier, texts: list[str], data: st.DataObject) -> None:
+def test_order_and_company_do_not_matter(
+    classifier: Classifier, texts: list[str], data: st.DataObject
+) -> None:
     chosen = data.draw(st.lists(st.integers(0, len(texts) - 1), max_size=40))
     together = classifier.logits([texts[i] for i in chosen])
     assert together.shape == (len(chosen), 2)
@@ -79,7 +89,9 @@ def test_the_settings_are_what_load_takes(bundle: Path) -> None:
     assert linnet.load(bundle, **load_config().predict.model_dump()).plan == Plan()
 
 
-def test_several_sessions_answer_the_same(bundle: Path, texts: list[str], classifier: Classifier) -> None:
+def test_several_sessions_answer_the_same(
+    bundle: Path, texts: list[str], classifier: Classifier
+) -> None:
     several = linnet.load(bundle, num_threads=1, num_sessions=3, max_batch_tokens=100)
     with ThreadPoolExecutor(4) as pool:
         for logits in pool.map(several.logits, [texts] * 8):
@@ -88,18 +100,24 @@ def test_several_sessions_answer_the_same(bundle: Path, texts: list[str], classi
 
 
 @pytest.mark.parametrize("max_batch_tokens", [1, 64, 100_000])
-def test_budget_does_not_change_answers(bundle: Path, texts: list[str], max_batch_tokens: int) -> None:
+def test_budget_does_not_change_answers(
+    bundle: Path, texts: list[str], max_batch_tokens: int
+) -> None:
     small = linnet.load(bundle, max_batch_tokens=max_batch_tokens, num_threads=1)
     np.testing.assert_allclose(small.logits(texts), linnet.load(bundle).logits(texts), atol=1e-4)
 
 
-def test_lists_longer_than_one_part(classifier: Classifier, texts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_longer_than_one_part(
+    classifier: Classifier, texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = classifier.predict(texts)
     monkeypatch.setattr("linnet.predict.classifier.TEXTS_AT_ONCE", 7)
     parts = classifier.predict(texts)
     assert [answer.label for answer in parts] == [answer.label for answer in whole]
     np.testing.assert_allclose(
-        [answer.probability for answer in parts], [answer.probability for answer in whole], atol=1e-5
+        [answer.probability for answer in parts],
+        [answer.probability for answer in whole],
+        atol=1e-5,
     )
     with pytest.raises(TextError, match=r"^Text 23: "):
         classifier.predict([*texts[:23], " ", *texts[23:]])
@@ -161,10 +179,15 @@ def test_truncated(classifier: Classifier) -> None:
     short, long = classifier.predict(["good day", "good " * 500])
     assert (short.truncated, long.truncated) == (False, True)
     fits = "good " * 62  # 64 tokens with the two special ones
-    assert [answer.truncated for answer in classifier.predict([fits, fits + "day"])] == [False, True]
+    assert [answer.truncated for answer in classifier.predict([fits, fits + "day"])] == [
+        False,
+        True,
+    ]
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(st.lists(st.text(), max_size=5))
 def test_any_string_gives_an_answer_or_our_error(classifier: Classifier, texts: list[str]) -> None:
     try:
@@ -180,7 +203,9 @@ def test_temperature_is_applied(bundle: Path, tmp_path: Path, texts: list[str]) 
     reseal(tmp_path / "hot", temperature=4.0)
     plain, hot = linnet.load(bundle), linnet.load(tmp_path / "hot")
     np.testing.assert_allclose(hot.logits(texts), plain.logits(texts), atol=1e-6)
-    np.testing.assert_allclose(hot.predict_proba(texts), softmax(plain.logits(texts) / 4), atol=1e-6)
+    np.testing.assert_allclose(
+        hot.predict_proba(texts), softmax(plain.logits(texts) / 4), atol=1e-6
+    )
     answer = hot.predict([texts[0]])[0]
     assert answer.probability < plain.predict([texts[0]])[0].probability
     assert hot.digest != plain.digest
@@ -231,10 +256,14 @@ def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path, engine: str, w
     shutil.copytree(bundle, tmp_path / "b")
     tokenizer = json.loads((bundle / "tokenizer.json").read_text())
     vocabulary = tokenizer["model"]["vocab"]
-    vocabulary[word] = largest = len(vocabulary) + 7  # as many words as before where it is an old one
+    vocabulary[word] = largest = (
+        len(vocabulary) + 7
+    )  # as many words as before where it is an old one
     (tmp_path / "b" / "tokenizer.json").write_text(json.dumps(tokenizer))
     reseal(tmp_path / "b")
-    with pytest.raises(BundleError, match=rf"model\.onnx refuses token ids up to {largest} in rows of 1"):
+    with pytest.raises(
+        BundleError, match=rf"model\.onnx refuses token ids up to {largest} in rows of 1"
+    ):
         linnet.load(tmp_path / "b", engine=engine)
 
 
@@ -244,7 +273,9 @@ def test_a_tokenizer_without_its_unknown_token(bundle: Path, tmp_path: Path) -> 
     tokenizer["model"]["unk_token"] = "[NOWHERE]"
     (tmp_path / "b" / "tokenizer.json").write_text(json.dumps(tokenizer))
     reseal(tmp_path / "b")
-    with pytest.raises(BundleError, match=r"tokenizer\.json can't encode a character that it doesn't know"):
+    with pytest.raises(
+        BundleError, match=r"tokenizer\.json can't encode a character that it doesn't know"
+    ):
         linnet.load(tmp_path / "b")
 
 

@@ -34,13 +34,17 @@ def write_model(
     path: Path, nodes: list[onnx.NodeProto], weights: list[TensorProto] | None = None, **names: str
 ) -> None:
     inputs = [
-        helper.make_tensor_value_info(names.get(name, name), TensorProto.INT64, ["batch", "sequence"])
+        helper.make_tensor_value_info(
+            names.get(name, name), TensorProto.INT64, ["batch", "sequence"]
+        )
         for name in INPUTS
     ]
     output = helper.make_tensor_value_info(names.get("logits", "logits"), TensorProto.FLOAT, None)
     graph = helper.make_graph(nodes, "g", inputs, [output], weights or [])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.example", 1)]
-    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString())
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
+    )
 
 
 def cast(output: str = "logits") -> onnx.NodeProto:
@@ -117,14 +121,19 @@ def test_ids_that_the_graph_cannot_take(model: Path, name: str, token: int) -> N
 
 def test_more_tokens_than_the_graph_reads(model: Path) -> None:
     ids = np.ones((1, 65), np.int64)
-    with pytest.raises(BundleError, match=r"model\.onnx refuses token ids up to .* in rows of 65: "):
+    with pytest.raises(
+        BundleError, match=r"model\.onnx refuses token ids up to .* in rows of 65: "
+    ):
         OnnxEngine(model).run(ids, ids)
 
 
 @pytest.mark.skipif(not computes_in_bfloat16(), reason="this processor doesn't compute in bfloat16")
 def test_bfloat16_is_nearly_the_same(model: Path) -> None:
     rows = rows_of_every_length(np.random.default_rng(2))
-    exact, rough = (Runner(model, Plan("openvino", variant, 1), 0, 5).logits(rows) for variant in ("fp32", "bf16"))
+    exact, rough = (
+        Runner(model, Plan("openvino", variant, 1), 0, 5).logits(rows)
+        for variant in ("fp32", "bf16")
+    )
     assert 0 < np.abs(exact - rough).max() < 0.1
 
 
@@ -144,21 +153,27 @@ def test_a_processor_without_bfloat16(model: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(openvino, "Core", Old)
     with pytest.raises(
-        BundleError, match=r"This processor \(Old CPU\) doesn't compute in bf16.*Choose another variant"
+        BundleError,
+        match=r"This processor \(Old CPU\) doesn't compute in bf16.*Choose another variant",
     ):
         OpenVinoEngine(model, precision="bf16")
 
 
 @pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("method", ["__init__", "get_property"])
-def test_openvino_that_does_not_work_here(model: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_openvino_that_does_not_work_here(
+    model: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     import openvino
 
     def fail(*arguments: object) -> None:
         raise RuntimeError("Cannot load library\nlibopenvino_intel_cpu_plugin.so.")
 
     monkeypatch.setattr(openvino, "Core", type("Broken", (openvino.Core,), {method: fail}))
-    with pytest.raises(BundleError, match=r"can't be used here: Cannot load library libopen\S+\.so\. Choose another"):
+    with pytest.raises(
+        BundleError,
+        match=r"can't be used here: Cannot load library libopen\S+\.so\. Choose another",
+    ):
         OpenVinoEngine(model)
 
 
@@ -197,9 +212,15 @@ except OutOfMemoryError as error:
 """
 
 
-def test_memory_that_runs_out_is_told_and_the_former_answer_is_not_given_again(model: Path, name: str) -> None:
-    done = subprocess.run([sys.executable, "-c", EXHAUSTED, name, model], capture_output=True, text=True)
-    if name == "openvino" and done.returncode < 0:  # C++ that ends the process answers nothing wrong either
+def test_memory_that_runs_out_is_told_and_the_former_answer_is_not_given_again(
+    model: Path, name: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EXHAUSTED, name, model], capture_output=True, text=True
+    )
+    if (
+        name == "openvino" and done.returncode < 0
+    ):  # C++ that ends the process answers nothing wrong either
         return
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Memory ran out while ")
@@ -238,17 +259,23 @@ def test_memory_that_runs_out_while_a_model_is_loaded_is_told(
     write_model(tmp_path / "large.onnx", nodes, [weights, axis])
     if beside:
         content = onnx.load(tmp_path / "large.onnx")
-        onnx.save(content, tmp_path / "large.onnx", save_as_external_data=True, location="large.onnx.data")
+        onnx.save(
+            content, tmp_path / "large.onnx", save_as_external_data=True, location="large.onnx.data"
+        )
     command = [sys.executable, "-c", LOADED, name, model, tmp_path / "large.onnx"]
     done = subprocess.run(command, capture_output=True, text=True)
     if name == "openvino" and done.returncode < 0:
         return
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"loaded {tmp_path / 'large.onnx'}. Lower predict.max_batch_tokens") == 3
+    assert (
+        done.stdout.count(f"loaded {tmp_path / 'large.onnx'}. Lower predict.max_batch_tokens") == 3
+    )
 
 
 def test_an_engine_that_nobody_knows(model: Path) -> None:
-    with pytest.raises(BundleError, match=r"Expected one of the engines onnxruntime, openvino; got 'tensorrt'"):
+    with pytest.raises(
+        BundleError, match=r"Expected one of the engines onnxruntime, openvino; got 'tensorrt'"
+    ):
         load("tensorrt", model)
 
 
@@ -266,7 +293,9 @@ def test_truncated_file(model: Path, tmp_path: Path, name: str, share: float) ->
         load(name, tmp_path / "m.onnx")
 
 
-@pytest.mark.parametrize("content", [b"not a model", b"\0" * 1000, b"\xff" * 1000, json.dumps({}).encode()])
+@pytest.mark.parametrize(
+    "content", [b"not a model", b"\0" * 1000, b"\xff" * 1000, json.dumps({}).encode()]
+)
 def test_not_onnx(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(BundleError, match=r"Expected an ONNX model in .*m\.onnx"):
@@ -282,7 +311,9 @@ def test_no_file(tmp_path: Path, name: str) -> None:
 
 def test_other_inputs_or_outputs(tmp_path: Path, name: str) -> None:
     write_model(tmp_path / "a.onnx", [cast("scores")], logits="scores")
-    with pytest.raises(BundleError, match=r"to logits in .*a\.onnx; got one of input_ids, attention_mask to scores"):
+    with pytest.raises(
+        BundleError, match=r"to logits in .*a\.onnx; got one of input_ids, attention_mask to scores"
+    ):
         load(name, tmp_path / "a.onnx")
     write_model(tmp_path / "b.onnx", [cast()], attention_mask="token_type_ids")
     with pytest.raises(BundleError, match="got one of input_ids, token_type_ids"):
@@ -291,23 +322,32 @@ def test_other_inputs_or_outputs(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("axes", [[0, 1], []])
 def test_logits_of_another_shape(tmp_path: Path, name: str, axes: list[int]) -> None:
-    node = helper.make_node("ReduceSum", ["x", "axes"], ["logits"], keepdims=0, noop_with_empty_axes=0)
+    node = helper.make_node(
+        "ReduceSum", ["x", "axes"], ["logits"], keepdims=0, noop_with_empty_axes=0
+    )
     if not axes:
         node = helper.make_node("Unsqueeze", ["x", "axes"], ["logits"])
     weight = numpy_helper.from_array(np.array(axes or [2]), "axes")
     write_model(tmp_path / "m.onnx", [cast("x"), node], [weight])
-    with pytest.raises(BundleError, match=r"of the shape \(.*\); expected \(1, labels\)\. It is no model that"):
+    with pytest.raises(
+        BundleError, match=r"of the shape \(.*\); expected \(1, labels\)\. It is no model that"
+    ):
         Runner(tmp_path / "m.onnx", Plan(name), 0, 5)
 
 
 def test_custom_operator_is_refused(tmp_path: Path, name: str) -> None:
-    write_model(tmp_path / "m.onnx", [helper.make_node("Evil", ["input_ids"], ["logits"], domain="com.example")])
+    write_model(
+        tmp_path / "m.onnx",
+        [helper.make_node("Evil", ["input_ids"], ["logits"], domain="com.example")],
+    )
     with pytest.raises(BundleError, match="Evil"):
         load(name, tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize("as_constant", [False, True], ids=["initializer", "constant"])
-@pytest.mark.parametrize("where", ["in the current folder", "above", "absolute", "by a link", "through the model"])
+@pytest.mark.parametrize(
+    "where", ["in the current folder", "above", "absolute", "by a link", "through the model"]
+)
 @pytest.mark.parametrize("name", ENGINES)
 def test_weights_outside_of_the_folder_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, where: str, as_constant: bool
@@ -325,7 +365,9 @@ def test_weights_outside_of_the_folder_are_refused(
         "by a link": "link.bin",
         "through the model": "m.onnx/../../secret.bin",
     }.get(where, "../secret.bin")
-    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[64, 64], data_location=TensorProto.EXTERNAL)
+    weight = TensorProto(
+        name="w", data_type=TensorProto.FLOAT, dims=[64, 64], data_location=TensorProto.EXTERNAL
+    )
     weight.external_data.add(key="location", value=location)
     nodes = [cast("x"), helper.make_node("MatMul", ["x", "w"], ["logits"])]
     if as_constant:

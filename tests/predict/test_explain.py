@@ -35,11 +35,19 @@ def write_sum_of_words(path: Path, weights: np.ndarray) -> None:
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
         for name in ("input_ids", "attention_mask")
     ]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", weights.shape[1]])]
-    constants = {"weights": weights.astype(np.float32), "last": np.array([-1]), "middle": np.array([1])}
+    outputs = [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", weights.shape[1]])
+    ]
+    constants = {
+        "weights": weights.astype(np.float32),
+        "last": np.array([-1]),
+        "middle": np.array([1]),
+    }
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "sum_of_words", inputs, outputs, initializers)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,12 @@ def vocabulary(bundle: Path) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def planted(bundle: Path, tone_bundle: Path, vocabulary: dict[str, int], tmp_path_factory: pytest.TempPathFactory):
+def planted(
+    bundle: Path,
+    tone_bundle: Path,
+    vocabulary: dict[str, int],
+    tmp_path_factory: pytest.TempPathFactory,
+):
     """A model that knows nothing but what some words add to some labels: `plant({"sun": {"positive": 3.0}})`."""
 
     def plant(words: dict[str, dict[str, float]], multi_label: bool = False) -> Classifier:
@@ -62,7 +75,9 @@ def planted(bundle: Path, tone_bundle: Path, vocabulary: dict[str, int], tmp_pat
             for label, weight in effects.items():
                 weights[vocabulary[word], manifest.labels.index(label)] = weight
         write_sum_of_words(folder / "model.onnx", weights)
-        fields = manifest.model_dump(mode="json", exclude={"format", "files", "digest", "temperature"})
+        fields = manifest.model_dump(
+            mode="json", exclude={"format", "files", "digest", "temperature"}
+        )
         write_manifest(folder, **fields, temperature=2.0)
         return linnet.load(folder, num_threads=1)
 
@@ -79,21 +94,30 @@ def by_word(explanation: Explanation) -> dict[str, float]:
 
 
 def test_a_planted_word_is_named_with_its_exact_weight(planted) -> None:
-    classifier = planted({"sun": {"positive": 3.0}, "rain": {"positive": -1.0}, "hate": {"negative": 0.5}})
+    classifier = planted(
+        {"sun": {"positive": 3.0}, "rain": {"positive": -1.0}, "hate": {"negative": 0.5}}
+    )
     found = classifier.explain("the day was sun and rain, i hate it")
     assert found.label == "positive"
     assert found.probability == pytest.approx(1 / (1 + np.exp(-(3 - 1 - 0.5) / 2)))
     expected = {"sun": 1.5, "rain,": -0.5, "hate": -0.25}  # the temperature is 2
     assert by_word(found) == pytest.approx(dict.fromkeys(by_word(found), 0.0) | expected, abs=1e-6)
     other = classifier.explain("the day was sun and rain, i hate it", label="negative")
-    assert by_word(other) == pytest.approx({word: -weight for word, weight in by_word(found).items()}, abs=1e-6)
+    assert by_word(other) == pytest.approx(
+        {word: -weight for word, weight in by_word(found).items()}, abs=1e-6
+    )
     assert other.probability == pytest.approx(1 - found.probability)
 
 
 def test_each_label_of_several_has_its_own_words(planted) -> None:
-    classifier = planted({"sun": {"weather": 2.0, "praise": 4.0}, "film": {"film": 3.0}}, multi_label=True)
+    classifier = planted(
+        {"sun": {"weather": 2.0, "praise": 4.0}, "film": {"film": 3.0}}, multi_label=True
+    )
     text = "a film and the sun"
-    assert max(by_word(classifier.explain(text)).items(), key=lambda item: item[1]) == ("sun", pytest.approx(2.0))
+    assert max(by_word(classifier.explain(text)).items(), key=lambda item: item[1]) == (
+        "sun",
+        pytest.approx(2.0),
+    )
     assert by_word(classifier.explain(text, "film"))["film"] == pytest.approx(1.5)
     assert by_word(classifier.explain(text, "film"))["sun"] == pytest.approx(0.0)
 
@@ -124,7 +148,9 @@ class Counting:
         return self.engine.run(input_ids, attention_mask)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(st.integers(1, 300), st.integers(0, 1000))
 def test_it_costs_at_most_twenty_answers(classifier: Classifier, count: int, seed: int) -> None:
     draw = np.random.default_rng(seed)
@@ -162,14 +188,20 @@ def test_groups_cover_every_word_once(count: int, seed: int) -> None:
         return np.array([effects[group.first : group.last].sum() for group in groups])
 
     found = weigh(count, ask)
-    assert [number for group in found for number in range(group.first, group.last)] == list(range(count))
+    assert [number for group in found for number in range(group.first, group.last)] == list(
+        range(count)
+    )
     assert len(asked) <= ASKED - 1
-    assert all(group.weight == pytest.approx(effects[group.first : group.last].sum()) for group in found)
+    assert all(
+        group.weight == pytest.approx(effects[group.first : group.last].sum()) for group in found
+    )
     if count < ASKED:
         assert all(len(group) == 1 for group in found)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(st.text(min_size=1, max_size=80))
 def test_spans_are_of_the_clean_text(classifier: Classifier, text: str) -> None:
     try:
@@ -196,13 +228,18 @@ def test_entities_and_masks_are_read_as_the_model_does(tone_bundle: Path) -> Non
 
 
 def test_it_names_what_a_trained_model_goes_by(classifier: Classifier) -> None:
-    for text, word, label in (("the film i love it", "love", "positive"), ("a day of hate", "hate", "negative")):
+    for text, word, label in (
+        ("the film i love it", "love", "positive"),
+        ("a day of hate", "hate", "negative"),
+    ):
         found = classifier.explain(text)
         assert found.label == label
         assert max(found.words, key=lambda item: item.weight).text == word
 
 
-def test_other_weights_give_another_explanation(planted, bundle: Path, vocabulary: dict[str, int]) -> None:
+def test_other_weights_give_another_explanation(
+    planted, bundle: Path, vocabulary: dict[str, int]
+) -> None:
     """Sanity check by randomised parameters (Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3)."""
     draw = np.random.default_rng(0)
     effects = {word: {"positive": draw.normal()} for word in FILLER}
@@ -236,7 +273,10 @@ def test_words() -> None:
     ]
     assert words_of(text, places) == [[1, 2, 3], [4], [5], [6]]
     assert words_of("", [None, None]) == []
-    assert words_of("a b", [Place(0, 1, 0), Place(1, 3, 1)]) == [[0], [1]]  # as byte-level tokenizers have it
+    assert words_of("a b", [Place(0, 1, 0), Place(1, 3, 1)]) == [
+        [0],
+        [1],
+    ]  # as byte-level tokenizers have it
 
 
 def test_log_odds() -> None:
@@ -246,7 +286,9 @@ def test_log_odds() -> None:
 
 
 def test_what_is_refused(classifier: Classifier) -> None:
-    with pytest.raises(LabelError, match=r"There is no label 'sad'. The model knows negative, positive"):
+    with pytest.raises(
+        LabelError, match=r"There is no label 'sad'. The model knows negative, positive"
+    ):
         classifier.explain("good", label="sad")
     with pytest.raises(TextError, match="is empty"):
         classifier.explain(" ")

@@ -26,7 +26,9 @@ def test_affinity_bounds_the_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         ("100000 0\n", 8),
     ],
 )
-def test_quota_bounds_the_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, cores: int) -> None:
+def test_quota_bounds_the_cores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, cores: int
+) -> None:
     (tmp_path / "cpu.max").write_text(content)
     monkeypatch.setattr(host, "CGROUP_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
@@ -34,7 +36,9 @@ def test_quota_bounds_the_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 
 
 def test_cpu_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Fast: 3000\nmodel name\t: Fast: 3000\n")
+    (tmp_path / "cpuinfo").write_text(
+        "processor\t: 0\nmodel name\t: Fast: 3000\nmodel name\t: Fast: 3000\n"
+    )
     monkeypatch.setattr(host, "CPU_INFO", tmp_path / "cpuinfo")
     assert host.cpu_model() == "Fast: 3000"
     monkeypatch.setattr(host, "CPU_INFO", tmp_path / "none")

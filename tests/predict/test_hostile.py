@@ -20,7 +20,10 @@ from linnet.text import Tokenizer, clean
 from linnet.train.batches import encode
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
-MARKS = [chr(code) for code in [*range(0x300, 0x370), *range(0x483, 0x488), *range(0x20D0, 0x20F1), 0x0F73, 0x0344]]
+MARKS = [
+    chr(code)
+    for code in [*range(0x300, 0x370), *range(0x483, 0x488), *range(0x20D0, 0x20F1), 0x0F73, 0x0344]
+]
 SPECIAL = ["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"]
 # One of these at a time.
 CHOICES = {
@@ -45,7 +48,9 @@ CHOICES = {
 MADE = {
     "any character": lambda draw: chr(draw.randrange(draw.choice([0x110000, 0x3000, 256]))),
     "lone surrogate": lambda draw: chr(draw.randrange(0xD800, 0xE000)),
-    "surrogate pair": lambda draw: chr(draw.randrange(0xD800, 0xDC00)) + chr(draw.randrange(0xDC00, 0xE000)),
+    "surrogate pair": lambda draw: (
+        chr(draw.randrange(0xD800, 0xDC00)) + chr(draw.randrange(0xDC00, 0xE000))
+    ),
     "marks": lambda draw: "e" + "".join(draw.choices(MARKS, k=draw.choice([1, 3, 40, 200]))),
 }
 KINDS = [*CHOICES, *MADE]
@@ -115,8 +120,14 @@ def check(classifier: Classifier, checkpoint: Path, texts: Iterator[str]) -> Cou
             rows = [encoded.row(number) for number in range(len(encoded))]
             assert recorder.rows == Counter(map(tuple, rows))
             # This tokenizer.json holds no token to be special in a text; transformers adds those of its settings.
-            plain = [number for number, text in enumerate(clear) if not any(token in text for token in SPECIAL)]
-            expected = theirs([clear[number] for number in plain], truncation=True, max_length=64)["input_ids"]
+            plain = [
+                number
+                for number, text in enumerate(clear)
+                if not any(token in text for token in SPECIAL)
+            ]
+            expected = theirs([clear[number] for number in plain], truncation=True, max_length=64)[
+                "input_ids"
+            ]
             assert [rows[number] for number in plain] == expected
             assert sum(answer.truncated for answer in answers) == encoded.truncated
             assert all(np.isfinite(answer.probability) for answer in answers)
@@ -150,7 +161,10 @@ def test_a_hundred_thousand(classifier: Classifier, checkpoint: Path) -> None:
 def test_a_real_tokenizer() -> None:
     if not (folder := os.environ.get("LINNET_ENCODER")):
         pytest.skip("LINNET_ENCODER names no folder of a pretrained encoder")
-    theirs, ours = AutoTokenizer.from_pretrained(folder), Tokenizer(Path(folder) / "tokenizer.json", 128)
+    theirs, ours = (
+        AutoTokenizer.from_pretrained(folder),
+        Tokenizer(Path(folder) / "tokenizer.json", 128),
+    )
     texts = []
     for text in islice(hostile(2), 30_000):
         with suppress(TextError):

@@ -25,11 +25,17 @@ def texts(tone_splits: Path) -> list[str]:
     return read_split(tone_splits, "test").texts
 
 
-def test_labels_are_those_that_reach_their_threshold(classifier: Classifier, texts: list[str]) -> None:
-    thresholds = dict(zip(classifier.labels, classifier.bundle.manifest.thresholds or (), strict=True))
+def test_labels_are_those_that_reach_their_threshold(
+    classifier: Classifier, texts: list[str]
+) -> None:
+    thresholds = dict(
+        zip(classifier.labels, classifier.bundle.manifest.thresholds or (), strict=True)
+    )
     answers = classifier.predict(texts)
     for answer in answers:
-        assert set(answer.labels) == {name for name, p in answer.probabilities.items() if p >= thresholds[name]}
+        assert set(answer.labels) == {
+            name for name, p in answer.probabilities.items() if p >= thresholds[name]
+        }
         found = [answer.probabilities[name] for name in answer.labels]
         assert found == sorted(found, reverse=True)
         if answer.labels:
@@ -41,11 +47,14 @@ def test_labels_are_those_that_reach_their_threshold(classifier: Classifier, tex
 
 def test_probabilities_are_each_for_itself(classifier: Classifier, texts: list[str]) -> None:
     probabilities = classifier.predict_proba(texts)
-    assert probabilities == pytest.approx(1 / (1 + np.exp(-classifier.logits(texts).astype(np.float64))))
+    assert probabilities == pytest.approx(
+        1 / (1 + np.exp(-classifier.logits(texts).astype(np.float64)))
+    )
     assert probabilities.sum(axis=1).max() > 1.2
     assert classifier.multi_label
     assert (
-        classifier.decide(probabilities).sum(axis=1) == [len(item.labels) for item in classifier.predict(texts)]
+        classifier.decide(probabilities).sum(axis=1)
+        == [len(item.labels) for item in classifier.predict(texts)]
     ).all()
 
 
@@ -69,7 +78,10 @@ def test_one_label_a_text_is_a_tuple_of_one(bundle: Path) -> None:
     for answer in classifier.predict(["good", "bad day", "rain"]):
         assert isinstance(answer, Prediction)
         assert answer.labels == (answer.label,)
-    assert classifier.decide(np.array([[0.5, 0.5], [0.1, 0.9]])).tolist() == [[True, False], [False, True]]
+    assert classifier.decide(np.array([[0.5, 0.5], [0.1, 0.9]])).tolist() == [
+        [True, False],
+        [False, True],
+    ]
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))

@@ -36,13 +36,22 @@ def test_the_choice_is_the_fastest_that_was_measured(copy, goal):
     assert found["goal"] == goal and found["host"] == this_host().described
     assert found["left_out"] == []
     measured = {(row["variant"], row["engine"]) for row in found["table"]}
-    assert measured == {(v, e) for v, engines in Bundle.read(copy).manifest.engines.items() for e in engines}
+    assert measured == {
+        (v, e) for v, engines in Bundle.read(copy).manifest.engines.items() for e in engines
+    }
     assert all(row["rounds"] == 3 and row["texts_per_second"] > 0 for row in found["table"])
     if goal == "latency":
         assert {row["num_sessions"] for row in found["table"]} == {1}
         assert found["plan"]["num_sessions"] == 1
     else:
-        assert {row["max_batch_tokens"] for row in found["table"]} == {128, 256, 512, 1024, 2048, 4096}
+        assert {row["max_batch_tokens"] for row in found["table"]} == {
+            128,
+            256,
+            512,
+            1024,
+            2048,
+            4096,
+        }
     classifier = linnet.load(copy)
     assert classifier.plan == Plan(**found["plan"])
     assert "measured on this host" in classifier.reason
@@ -85,7 +94,9 @@ def reprove(copy: Path, change: Any) -> None:
     proof = json.loads((copy / "proof.json").read_text())
     change(proof["variants"])
     (copy / "proof.json").write_text(json.dumps(proof))
-    fields = Bundle.read(copy).manifest.model_dump(mode="json", exclude={"format", "files", "digest"})
+    fields = Bundle.read(copy).manifest.model_dump(
+        mode="json", exclude={"format", "files", "digest"}
+    )
     write_manifest(copy, **fields)
 
 
@@ -108,7 +119,9 @@ def test_a_variant_that_answers_otherwise_here_is_left_out(copy):
 
 def test_float32_that_answers_otherwise_here_is_an_error(copy):
     reprove(copy, shift("onnxruntime", 0.5))
-    with pytest.raises(BundleError, match=r"its logits are 0\.5 from those that it was proven with \(allowed: 0"):
+    with pytest.raises(
+        BundleError, match=r"its logits are 0\.5 from those that it was proven with \(allowed: 0"
+    ):
         optimize(copy, budget=0)
     assert not (copy / "host.json").exists()
 
@@ -121,7 +134,9 @@ def test_an_engine_that_is_not_installed_is_left_out(copy, monkeypatch):
 
 def test_a_bundle_of_an_older_format_has_no_witnesses(copy):
     reprove(copy, lambda entries: entries.clear())
-    assert optimize(copy, "latency", budget=0)["plan"]["variant"] in Bundle.read(copy).manifest.engines
+    assert (
+        optimize(copy, "latency", budget=0)["plan"]["variant"] in Bundle.read(copy).manifest.engines
+    )
 
 
 def test_a_changed_bundle_is_not_measured(copy):

@@ -31,8 +31,13 @@ def test_the_default_is_float32_and_says_what_to_do(copy, caplog):
     with caplog.at_level(logging.INFO, "linnet.predict"):
         classifier = linnet.load(copy.path)
     assert classifier.plan == Plan()
-    assert classifier.reason.startswith("the default, as nothing was measured on this host; `linnet optimize ")
-    assert "runs as fp32 in onnxruntime, 1 session(s), all cores, 512 tokens a batch: the default" in caplog.text
+    assert classifier.reason.startswith(
+        "the default, as nothing was measured on this host; `linnet optimize "
+    )
+    assert (
+        "runs as fp32 in onnxruntime, 1 session(s), all cores, 512 tokens a batch: the default"
+        in caplog.text
+    )
 
 
 def test_what_was_measured_here_is_used_and_said(copy, caplog):
@@ -49,7 +54,13 @@ def test_what_was_measured_here_is_used_and_said(copy, caplog):
 
 @pytest.mark.parametrize(
     "change",
-    [{"cpu": "Other 9000"}, {"cores": 99}, {"onnxruntime": "0.1"}, {"openvino": "9"}, {"instructions": ["other"]}],
+    [
+        {"cpu": "Other 9000"},
+        {"cores": 99},
+        {"onnxruntime": "0.1"},
+        {"openvino": "9"},
+        {"instructions": ["other"]},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_a_strangers_choice_is_ignored_and_said(copy, caplog, change):
@@ -111,7 +122,9 @@ def test_a_choice_of_what_is_not_proven_is_refused(copy):
 )
 def test_a_broken_choice_is_a_sentence(copy, text):
     (copy.path / "host.json").write_text(text)
-    with pytest.raises(BundleError, match=r"host\.json (can't be used: .*writes it anew|is of format 2)"):
+    with pytest.raises(
+        BundleError, match=r"host\.json (can't be used: .*writes it anew|is of format 2)"
+    ):
         choose_plan(copy)
     record(copy, CHOSEN, {"goal": "latency"}, this_host())
     assert choose_plan(copy).plan == CHOSEN
@@ -119,7 +132,13 @@ def test_a_broken_choice_is_a_sentence(copy, text):
 
 @pytest.mark.parametrize(
     "plan",
-    [None, {}, {"num_threads": 1}, "fast", *({"num_threads": bad} for bad in (0, -1, 2_000_000, True, 1.5, "1", None))],
+    [
+        None,
+        {},
+        {"num_threads": 1},
+        "fast",
+        *({"num_threads": bad} for bad in (0, -1, 2_000_000, True, 1.5, "1", None)),
+    ],
     ids=str,
 )
 def test_a_choice_that_is_no_plan_is_a_sentence(copy, plan):

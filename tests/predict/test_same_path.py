@@ -70,15 +70,21 @@ def trainers(checkpoint: Path) -> Tokenizer:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_serving_sees_what_training_does(classifier: Classifier, trainers: Tokenizer, text: str) -> None:
+def test_serving_sees_what_training_does(
+    classifier: Classifier, trainers: Tokenizer, text: str
+) -> None:
     (encoding,) = trainers.encode([clean(text)])
     assert served_ids(classifier, text) == encoding.ids
     assert classifier.predict([text])[0].truncated == encoding.truncated
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(st.text())
-def test_serving_sees_what_training_does_for_any_text(classifier: Classifier, trainers: Tokenizer, text: str) -> None:
+def test_serving_sees_what_training_does_for_any_text(
+    classifier: Classifier, trainers: Tokenizer, text: str
+) -> None:
     try:
         cleaned = clean(text)
     except TextError:
@@ -115,11 +121,21 @@ def test_a_mask_goes_from_the_settings_to_the_service(tmp_path: Path) -> None:
     """Prepare, train and export with a mask; what is served is what stands in the splits."""
     source = tmp_path / "rows.csv"
     words = {"positive": "good love", "negative": "bad hate"}
-    rows = [(f"{words[label]} {n} a{n}@b.co call 555-123-{n:04}", label) for n in range(150) for label in words]
+    rows = [
+        (f"{words[label]} {n} a{n}@b.co call 555-123-{n:04}", label)
+        for n in range(150)
+        for label in words
+    ]
     with source.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *rows])
-    overrides = {"data.source": str(source), "data.mask": ["phone", "email"], "model.name_or_path": "scratch"}
-    config = load_config(overrides=overrides | {"model.max_length": 32, "train.learning_rate": 1e-3})
+    overrides = {
+        "data.source": str(source),
+        "data.mask": ["phone", "email"],
+        "model.name_or_path": "scratch",
+    }
+    config = load_config(
+        overrides=overrides | {"model.max_length": 32, "train.learning_rate": 1e-3}
+    )
     prepare(config, tmp_path / "splits")
     split = read_split(tmp_path / "splits", "train")
     assert split.mask == ("phone", "email")
@@ -133,7 +149,9 @@ def test_a_mask_goes_from_the_settings_to_the_service(tmp_path: Path) -> None:
     assert served == tokenizer.encode([clean("good love 7 <email> call <phone>")])[0].ids
 
 
-def test_clean_texts_are_tokenised_as_transformers_does(classifier: Classifier, checkpoint: Path) -> None:
+def test_clean_texts_are_tokenised_as_transformers_does(
+    classifier: Classifier, checkpoint: Path
+) -> None:
     from transformers import AutoTokenizer
 
     reference = AutoTokenizer.from_pretrained(checkpoint)

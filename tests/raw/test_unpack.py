@@ -56,7 +56,9 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz", ".zip"])
-def test_a_bomb_is_refused_and_what_only_resembles_one_is_read(tmp_path: Path, small_limits: None, suffix: str) -> None:
+def test_a_bomb_is_refused_and_what_only_resembles_one_is_read(
+    tmp_path: Path, small_limits: None, suffix: str
+) -> None:
     path = write(tmp_path / f"rows.csv{suffix}", MEGABYTE * 4)
     assert path.stat().st_size * 100 < 4 << 20  # packed as well as a bomb, and small
     assert read(path) == len(MEGABYTE) * 4
@@ -104,7 +106,12 @@ def test_damage_anywhere_is_a_sentence(tmp_path: Path, suffix: str) -> None:
     draw = random.Random(0)
     path = tmp_path / f"rows{suffix}"
     if suffix == ".parquet":
-        pq.write_table(pa.table({"text": [f"text {number}" for number in range(200)], "label": ["a", "b"] * 100}), path)
+        pq.write_table(
+            pa.table(
+                {"text": [f"text {number}" for number in range(200)], "label": ["a", "b"] * 100}
+            ),
+            path,
+        )
     elif suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:  # whose errors are OSErrors
             archive.writestr("rows.csv", MEGABYTE[:20_000])
@@ -147,7 +154,14 @@ def test_entries_of_a_zip_that_overlap(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         twin = zipfile.ZipInfo("other.csv")
         original = archive.getinfo("rows.csv")
-        for name in ("compress_type", "CRC", "compress_size", "file_size", "header_offset", "flag_bits"):
+        for name in (
+            "compress_type",
+            "CRC",
+            "compress_size",
+            "file_size",
+            "header_offset",
+            "flag_bits",
+        ):
             setattr(twin, name, getattr(original, name))
         archive.filelist.append(twin)
         archive.NameToInfo[twin.filename] = twin
@@ -156,7 +170,9 @@ def test_entries_of_a_zip_that_overlap(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("name", ["../a.csv", "/a.csv", "a/../../b.csv", "C:/a.csv", "\\\\host\\a.csv", "..\\a.csv"])
+@pytest.mark.parametrize(
+    "name", ["../a.csv", "/a.csv", "a/../../b.csv", "C:/a.csv", "\\\\host\\a.csv", "..\\a.csv"]
+)
 def test_a_path_that_leads_outside(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="a path that leads out of it"):
         find_member(zipped(tmp_path / "rows.zip", {name: MEGABYTE}))
@@ -168,8 +184,12 @@ def test_a_zip_of_nothing(tmp_path: Path) -> None:
             find_member(zipped(tmp_path / "rows.zip", members))
 
 
-@pytest.mark.parametrize(("place", "value", "message"), [(8, 1, "encrypted"), (10, 97, "a method that Python")])
-def test_a_zip_that_can_not_be_unpacked(tmp_path: Path, place: int, value: int, message: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "value", "message"), [(8, 1, "encrypted"), (10, 97, "a method that Python")]
+)
+def test_a_zip_that_can_not_be_unpacked(
+    tmp_path: Path, place: int, value: int, message: str
+) -> None:
     path = zipped(tmp_path / "rows.zip", {"rows.csv": MEGABYTE})
     content = bytearray(path.read_bytes())
     start = content.rindex(b"PK\x01\x02")

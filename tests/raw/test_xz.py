@@ -34,7 +34,9 @@ def test_what_is_no_stream_is_an_error(behind: bytes) -> None:
         read(FIRST + behind)
 
 
-@pytest.mark.parametrize("cut", [0, 1, 20, len(FIRST) // 2, len(FIRST) - 1, len(FIRST) + 3, len(FIRST + SECOND) - 1])
+@pytest.mark.parametrize(
+    "cut", [0, 1, 20, len(FIRST) // 2, len(FIRST) - 1, len(FIRST) + 3, len(FIRST + SECOND) - 1]
+)
 def test_a_cut_is_an_error(cut: int) -> None:
     with pytest.raises(EOFError):
         read((FIRST + SECOND)[:cut])

@@ -16,7 +16,11 @@ HEADER = b",predicted_label,probability,truncated,reason"
 
 def read(content: bytes, encoding: str = "utf-8", **dialect: object) -> list[list[str]]:
     return list(
-        csv.reader(io.StringIO(content.decode(encoding, "surrogateescape"), newline=""), strict=True, **dialect)
+        csv.reader(
+            io.StringIO(content.decode(encoding, "surrogateescape"), newline=""),
+            strict=True,
+            **dialect,
+        )
     )
 
 
@@ -55,13 +59,16 @@ def test_what_stands_behind_a_row(scored, bundle: Path) -> None:
     content, done = scored("a.csv", b"text\n" + "\n".join(texts).encode(), probabilities=True)
     header, *rows = read(content)
     assert (
-        header == "text predicted_label probability truncated reason probability_negative probability_positive".split()
+        header
+        == "text predicted_label probability truncated reason probability_negative probability_positive".split()
     )
     for row, answer in zip(rows, linnet.load(bundle).predict(texts), strict=True):
         assert row[1] == answer.label
         assert float(row[2]) == pytest.approx(answer.probability, abs=1e-5)
         assert row[3] == ("true" if answer.truncated else "false")
-        assert [float(value) for value in row[5:]] == pytest.approx(list(answer.probabilities.values()), abs=1e-5)
+        assert [float(value) for value in row[5:]] == pytest.approx(
+            list(answer.probabilities.values()), abs=1e-5
+        )
     assert (done.rows, done.scored, done.truncated, done.reasons) == (3, 3, 1, {})
 
 
@@ -103,8 +110,13 @@ def test_an_open_quote_takes_no_other_rows_with_it(scored) -> None:
 FIELDS = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=20)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(rows=st.lists(st.lists(FIELDS, min_size=3, max_size=3), max_size=12), quoting=st.sampled_from([0, 1]))
+@settings(
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    rows=st.lists(st.lists(FIELDS, min_size=3, max_size=3), max_size=12),
+    quoting=st.sampled_from([0, 1]),
+)
 def test_any_rows_come_back_in_order(scored, rows: list[list[str]], quoting: int) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n", quoting=quoting).writerows([["a", "text", "b"], *rows])
@@ -113,7 +125,9 @@ def test_any_rows_come_back_in_order(scored, rows: list[list[str]], quoting: int
     assert done.rows == len(rows) == done.scored + sum(done.reasons.values())
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(body=st.binary(max_size=60), suffix=st.sampled_from([".csv", ".tsv"]))
 def test_any_bytes_give_rows_that_can_be_read(scored, body: bytes, suffix: str) -> None:
     separator = b"," if suffix == ".csv" else b"\t"
@@ -131,13 +145,18 @@ def test_any_bytes_give_rows_that_can_be_read(scored, body: bytes, suffix: str) 
 
 def test_other_separators_are_seen_in_the_header(scored) -> None:
     content, done = scored("a.csv", b"id;text\n1;a good, day\n")
-    assert content.startswith(b"id;text;predicted_label;probability;truncated;reason\n1;a good, day;positive;0.")
+    assert content.startswith(
+        b"id;text;predicted_label;probability;truncated;reason\n1;a good, day;positive;0."
+    )
     assert done.scored == 1
 
 
 def test_a_file_without_a_header(scored) -> None:
     content, done = scored("a.csv", b"1,good,a\n2,bad,b\n", text_column="1")
-    assert [row[:4] for row in read(content)] == [["1", "good", "a", "positive"], ["2", "bad", "b", "negative"]]
+    assert [row[:4] for row in read(content)] == [
+        ["1", "good", "a", "positive"],
+        ["2", "bad", "b", "negative"],
+    ]
     assert done.rows == 2
 
 
@@ -148,7 +167,9 @@ def test_several_columns_are_one_text(scored) -> None:
 
 
 def test_another_encoding(scored) -> None:
-    content, done = scored("a.csv", "text\nun caf\u00e9 good\n".encode("latin-1"), encoding="latin-1")
+    content, done = scored(
+        "a.csv", "text\nun caf\u00e9 good\n".encode("latin-1"), encoding="latin-1"
+    )
     assert content.startswith(b"text" + HEADER + b"\nun caf\xe9 good,")
     assert done.scored == 1
 
@@ -161,7 +182,9 @@ def test_another_encoding(scored) -> None:
         (b'1\t"two\nlines"\n2\tbad\n', [['1', 'two\nlines'], ['2', 'bad']]),
     ],
 )  # fmt: skip
-def test_quotes_in_tsv_mean_what_they_do_to_prepare(scored, body: bytes, expected: list[list[str]]) -> None:
+def test_quotes_in_tsv_mean_what_they_do_to_prepare(
+    scored, body: bytes, expected: list[list[str]]
+) -> None:
     content, done = scored("a.tsv", b"id\ttext\n" + body)
     quoting = csv.QUOTE_MINIMAL if b'""' in body or b"two" in body else csv.QUOTE_NONE
     assert [row[:2] for row in read(content, delimiter="\t", quoting=quoting)[1:]] == expected
@@ -180,8 +203,16 @@ def test_plain_lines_become_csv(scored) -> None:
     content, done = scored("a.txt", b"\xef\xbb\xbf" + b"\r\n".join(lines), out="a.csv")
     assert content.startswith(b"\xef\xbb\xbftext" + HEADER + b"\n")
     rows = read(content.removeprefix(b"\xef\xbb\xbf"))
-    assert [row[0] for row in rows[1:]] == [line.decode("utf-8", "surrogateescape") for line in lines]
-    assert reasons(content.removeprefix(b"\xef\xbb\xbf")) == ["", "empty_text", "", "empty_text", "wrong_encoding"]
+    assert [row[0] for row in rows[1:]] == [
+        line.decode("utf-8", "surrogateescape") for line in lines
+    ]
+    assert reasons(content.removeprefix(b"\xef\xbb\xbf")) == [
+        "",
+        "empty_text",
+        "",
+        "empty_text",
+        "wrong_encoding",
+    ]
     assert done.rows == 5
 
 
@@ -207,14 +238,19 @@ def test_a_header_alone(scored, name: str, content: bytes) -> None:
         (b"id,text\n1," + b"x" * 16_000_000, {}, DataError, "line 2: longer than 16,000,000 bytes"),
     ],
 )  # fmt: skip
-def test_what_is_refused(scored, content: bytes, settings: dict[str, str], error: type, message: str) -> None:
+def test_what_is_refused(
+    scored, content: bytes, settings: dict[str, str], error: type, message: str
+) -> None:
     with pytest.raises(error, match=message):
         scored("a.csv", content, **settings)
 
 
 def test_a_prefix_makes_room(scored) -> None:
     content, _ = scored("a.csv", b"reason,text\n1,\n", prefix="my_")
-    assert content == b"reason,text,my_predicted_label,my_probability,my_truncated,my_reason\n1,,,,,empty_text\n"
+    assert (
+        content
+        == b"reason,text,my_predicted_label,my_probability,my_truncated,my_reason\n1,,,,,empty_text\n"
+    )
 
 
 def test_several_labels(scored, tone_bundle: Path) -> None:

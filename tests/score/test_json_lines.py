@@ -69,11 +69,17 @@ def test_a_bad_row_is_kept_and_told(scored, row: bytes, reason: str) -> None:
     assert (done.rows, done.scored, done.reasons) == (3, 2, {reason: 1})
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=8))
 def test_any_bytes_give_as_many_objects(scored, lines: list[bytes]) -> None:
-    content, done = scored("a.jsonl", b'{"text": "good"}\n' + b"".join(line + b"\n" for line in lines), part_rows=3)
-    out = [json.loads(line.decode("utf-8", "surrogateescape")) for line in content.split(b"\n")[:-1]]
+    content, done = scored(
+        "a.jsonl", b'{"text": "good"}\n' + b"".join(line + b"\n" for line in lines), part_rows=3
+    )
+    out = [
+        json.loads(line.decode("utf-8", "surrogateescape")) for line in content.split(b"\n")[:-1]
+    ]
     assert len(out) == done.rows == len(lines) + 1
     assert all(set(KEYS) <= set(value) for value in out)
 
@@ -99,7 +105,11 @@ def test_nothing(scored) -> None:
         (b"text,label\n1,2\n", DataError, "none of its first 2 lines is a JSON object"),
         (b'{"words": "good"}', DataError, "Can't tell which column is the text"),
         (b'{"text": "good", "reason": "so"}', UsageError, "already has a column 'reason'"),
-        (b'{"text": "good"}\n' * 1500 + b'{"text": "good", "reason": "so"}', UsageError, "ends at byte 25,532,"),
+        (
+            b'{"text": "good"}\n' * 1500 + b'{"text": "good", "reason": "so"}',
+            UsageError,
+            "ends at byte 25,532,",
+        ),
     ],
 )
 def test_what_is_refused(scored, content: bytes, error: type, message: str) -> None:

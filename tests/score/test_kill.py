@@ -96,7 +96,9 @@ print(json.dumps({"last": digest(target) == whole, "left": left}))
 def write_source(path: Path) -> Path:
     draw = random.Random(0)
     texts = [
-        " ".join(draw.choices("good bad day film love hate rain sun".split(), k=draw.randint(1, 30)))
+        " ".join(
+            draw.choices("good bad day film love hate rain sun".split(), k=draw.randint(1, 30))
+        )
         for _ in range(300)
     ]
     texts[7], texts[100] = "", "x" * 5000
@@ -109,12 +111,18 @@ def write_source(path: Path) -> Path:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where a process can be forked")
 @pytest.mark.parametrize("kills", [6, pytest.param(15, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("name", "suffix"), [("s.csv", ".csv"), ("s.csv", ".csv.gz"), ("s.parquet", ".parquet")])
-def test_killed_anywhere_no_row_is_lost(bundle: Path, tmp_path: Path, name: str, suffix: str, kills: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("s.csv", ".csv"), ("s.csv", ".csv.gz"), ("s.parquet", ".parquet")]
+)
+def test_killed_anywhere_no_row_is_lost(
+    bundle: Path, tmp_path: Path, name: str, suffix: str, kills: int
+) -> None:
     source = write_source(tmp_path / name)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     command = [sys.executable, "-c", SCRIPT, str(bundle), str(source), suffix, str(kills)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment, cwd=tmp_path)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=250, env=environment, cwd=tmp_path
+    )
     assert (done.returncode, done.stderr) == (0, "")
     *trials, end = map(json.loads, done.stdout.splitlines())
     killed = [trial for trial in trials if trial["killed"]]

@@ -38,21 +38,42 @@ def test_columns_stay_as_they_are(scored) -> None:
     assert after.select(before.column_names).equals(before)
     assert after.schema.metadata[b"made"] == b"by a test"
     assert after.schema.names[5:] == ["predicted_label", "probability", "truncated", "reason"]
-    assert after["predicted_label"].to_pylist() == ["positive", None, None, None, "negative", "negative"]
+    assert after["predicted_label"].to_pylist() == [
+        "positive",
+        None,
+        None,
+        None,
+        "negative",
+        "negative",
+    ]
     assert after["truncated"].to_pylist() == [False, None, None, None, True, False]
-    assert after["reason"].to_pylist() == [None, "missing_text", "empty_text", "nul_byte", None, None]
+    assert after["reason"].to_pylist() == [
+        None,
+        "missing_text",
+        "empty_text",
+        "nul_byte",
+        None,
+        None,
+    ]
     assert (done.rows, done.scored, done.truncated) == (6, 3, 1)
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
 def test_other_kinds_of_strings(scored, kind: pa.DataType) -> None:
     content, done = scored("a.parquet", packed(table(["good day", "bad rain"], kind)))
-    assert pq.read_table(io.BytesIO(content))["predicted_label"].to_pylist() == ["positive", "negative"]
+    assert pq.read_table(io.BytesIO(content))["predicted_label"].to_pylist() == [
+        "positive",
+        "negative",
+    ]
     assert done.scored == 2
 
 
 def test_bytes_that_are_no_utf8(scored) -> None:
-    text = pa.StringArray.from_buffers(2, pa.py_buffer(b"\0\0\0\0\4\0\0\0\10\0\0\0"), pa.py_buffer(b"caf\xe9good"))
+    text = pa.StringArray.from_buffers(
+        2, pa.py_buffer(b"\0\0\0\0\4\0\0\0\10\0\0\0"), pa.py_buffer(b"caf\xe9good")
+    )
     content, done = scored("a.parquet", packed(pa.table({"text": text})))
     assert pq.read_table(io.BytesIO(content))["reason"].to_pylist() == ["wrong_encoding", None]
     assert done.scored == 1
@@ -65,7 +86,10 @@ def test_numbers_are_no_text(scored) -> None:
 
 def test_several_labels_are_a_list(scored, tone_bundle: Path) -> None:
     content, _ = scored("a.parquet", packed(table(["bad rain hate", "the"])), bundle=tone_bundle)
-    assert pq.read_table(io.BytesIO(content))["predicted_labels"].to_pylist() == [["blame", "weather"], []]
+    assert pq.read_table(io.BytesIO(content))["predicted_labels"].to_pylist() == [
+        ["blame", "weather"],
+        [],
+    ]
 
 
 def test_long_texts_make_small_parts(scored, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +99,11 @@ def test_long_texts_make_small_parts(scored, monkeypatch: pytest.MonkeyPatch) ->
     parts, done = scored("a.parquet", packed(before))
     assert pq.read_metadata(io.BytesIO(parts)).num_row_groups > 10
     names = ["id", "text", "predicted_label"]
-    assert pq.read_table(io.BytesIO(parts)).select(names).equals(pq.read_table(io.BytesIO(whole)).select(names))
+    assert (
+        pq.read_table(io.BytesIO(parts))
+        .select(names)
+        .equals(pq.read_table(io.BytesIO(whole)).select(names))
+    )
     assert done.rows == 50
 
 
@@ -107,7 +135,16 @@ def test_without_pyarrow_a_sentence(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(packed(table(["good"])))
     code = "import sys; sys.modules['pyarrow'] = None; from linnet.cli.main import main; sys.exit(main(sys.argv[1:]))"
     out = str(tmp_path / "out.parquet")
-    command = [sys.executable, "-c", code, "score", str(bundle), str(tmp_path / "a.parquet"), "--out", out]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "score",
+        str(bundle),
+        str(tmp_path / "a.parquet"),
+        "--out",
+        out,
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.endswith("Install it with: pip install 'linnet-text[parquet]'\n")

@@ -48,7 +48,9 @@ def texts(splits: Path) -> list[str]:
 def source(texts: list[str], tmp_path: Path) -> Path:
     path = tmp_path / "rows.csv"
     with path.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([("text", "n"), *((text, n) for n, text in enumerate(texts))])
+        csv.writer(file, lineterminator="\n").writerows(
+            [("text", "n"), *((text, n) for n, text in enumerate(texts))]
+        )
     return path
 
 
@@ -56,12 +58,16 @@ def resealed(bundle: Path, folder: Path, **changes: object) -> Path:
     import shutil
 
     shutil.copytree(bundle, folder)
-    fields = Bundle.read(folder).manifest.model_dump(mode="json", exclude={"format", "files", "digest"})
+    fields = Bundle.read(folder).manifest.model_dump(
+        mode="json", exclude={"format", "files", "digest"}
+    )
     write_manifest(folder, **(fields | changes))
     return folder
 
 
-def test_row_for_row(config: Config, bundle: Path, source: Path, texts: list[str], tmp_path: Path) -> None:
+def test_row_for_row(
+    config: Config, bundle: Path, source: Path, texts: list[str], tmp_path: Path
+) -> None:
     done = score(config, bundle, source, tmp_path / "out.csv")
     assert done == Scored(len(texts), len(texts) - 1, 1, 0, 0, {"empty_text": 1}, 0)
     with (tmp_path / "out.csv").open(newline="") as file:
@@ -74,7 +80,9 @@ def test_row_for_row(config: Config, bundle: Path, source: Path, texts: list[str
     assert found[-1][2:] == ["", "", "", "empty_text"]
 
 
-def test_a_model_that_abstains(config: Config, bundle: Path, source: Path, texts: list[str], tmp_path: Path) -> None:
+def test_a_model_that_abstains(
+    config: Config, bundle: Path, source: Path, texts: list[str], tmp_path: Path
+) -> None:
     folder = resealed(bundle, tmp_path / "strict", min_precision=0.9, thresholds=[0.9, 0.9])
     done = score(config, folder, source, tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="") as file:
@@ -92,12 +100,17 @@ UNPACK = {".gz": gzip.decompress, ".xz": lzma.decompress, "": bytes}
 
 @pytest.mark.parametrize("into", UNPACK)
 @pytest.mark.parametrize("out_of", PACK)
-def test_packed(config: Config, bundle: Path, source: Path, tmp_path: Path, out_of: str, into: str) -> None:
+def test_packed(
+    config: Config, bundle: Path, source: Path, tmp_path: Path, out_of: str, into: str
+) -> None:
     score(config, bundle, source, tmp_path / "plain.csv")
     packed = tmp_path / f"packed.csv{out_of}"
     packed.write_bytes(PACK[out_of](source.read_bytes()))
     score(config, bundle, packed, tmp_path / f"out.csv{into}")
-    assert UNPACK[into]((tmp_path / f"out.csv{into}").read_bytes()) == (tmp_path / "plain.csv").read_bytes()
+    assert (
+        UNPACK[into]((tmp_path / f"out.csv{into}").read_bytes())
+        == (tmp_path / "plain.csv").read_bytes()
+    )
 
 
 def test_a_zip(config: Config, bundle: Path, source: Path, tmp_path: Path) -> None:
@@ -110,7 +123,12 @@ def test_a_damaged_packed_file(config: Config, bundle: Path, source: Path, tmp_p
     packed = gzip.compress(os.urandom(300_000).hex().encode().replace(b"a", b"\n"))
     (tmp_path / "cut.csv.gz").write_bytes(packed[: len(packed) // 2])
     with pytest.raises(DataError, match="is cut or damaged"):
-        score(load_config(overrides={"score.text_column": "0"}), bundle, tmp_path / "cut.csv.gz", tmp_path / "out.csv")
+        score(
+            load_config(overrides={"score.text_column": "0"}),
+            bundle,
+            tmp_path / "cut.csv.gz",
+            tmp_path / "out.csv",
+        )
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -119,7 +137,9 @@ class StopError(Exception):
 
 
 @pytest.fixture
-def stopped(config: Config, bundle: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def stopped(
+    config: Config, bundle: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A target whose file is half done."""
     from linnet.score import job
 
@@ -140,7 +160,9 @@ def stopped(config: Config, bundle: Path, source: Path, tmp_path: Path, monkeypa
     return tmp_path / "out.csv"
 
 
-def test_going_on(config: Config, bundle: Path, source: Path, stopped: Path, tmp_path: Path) -> None:
+def test_going_on(
+    config: Config, bundle: Path, source: Path, stopped: Path, tmp_path: Path
+) -> None:
     done = score(config, bundle, source, stopped)
     assert (done.resumed, done.rows) == (50, 62)
     undisturbed = score(config, bundle, source, tmp_path / "whole.csv")
@@ -149,11 +171,17 @@ def test_going_on(config: Config, bundle: Path, source: Path, stopped: Path, tmp
     assert not stopped.with_name("out.csv.unfinished").exists()
 
 
-def test_the_same_file_elsewhere_is_the_same(config: Config, bundle: Path, source: Path, stopped: Path) -> None:
-    assert score(config, bundle, source.rename(source.with_name("moved.csv")), stopped).resumed == 50
+def test_the_same_file_elsewhere_is_the_same(
+    config: Config, bundle: Path, source: Path, stopped: Path
+) -> None:
+    assert (
+        score(config, bundle, source.rename(source.with_name("moved.csv")), stopped).resumed == 50
+    )
 
 
-@pytest.mark.parametrize("other", ["bundle", "file", "score.probabilities", "plan.max_batch_tokens"])
+@pytest.mark.parametrize(
+    "other", ["bundle", "file", "score.probabilities", "plan.max_batch_tokens"]
+)
 def test_other_work_is_refused(
     config: Config, bundle: Path, source: Path, stopped: Path, tmp_path: Path, other: str
 ) -> None:
@@ -163,22 +191,31 @@ def test_other_work_is_refused(
         source.write_bytes(source.read_bytes() + b"one more,63\n")
     else:
         value = True if other == "score.probabilities" else 100
-        config = load_config(overrides={"score.part_rows": 50, other.replace("plan", "predict"): value})
+        config = load_config(
+            overrides={"score.part_rows": 50, other.replace("plan", "predict"): value}
+        )
     state = (tmp_path / "out.csv.unfinished" / "state.json").read_bytes()
-    with pytest.raises(UsageError, match=rf"(?s)not finished, and it is another one:\n  {other}  was .*--overwrite it"):
+    with pytest.raises(
+        UsageError,
+        match=rf"(?s)not finished, and it is another one:\n  {other}  was .*--overwrite it",
+    ):
         score(config, bundle, source, stopped)
     assert (tmp_path / "out.csv.unfinished" / "state.json").read_bytes() == state
     assert score(config, bundle, source, stopped, overwrite=True).resumed == 0
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "list"])
-def test_damaged_work_is_refused(config: Config, bundle: Path, source: Path, stopped: Path, damage: str) -> None:
+def test_damaged_work_is_refused(
+    config: Config, bundle: Path, source: Path, stopped: Path, damage: str
+) -> None:
     folder = stopped.with_name("out.csv.unfinished")
     if damage == "cut":
         (folder / "rows").write_bytes((folder / "rows").read_bytes()[:-1])
     else:
         (folder / "state.json").write_text({"garbage": "{", "list": "[]"}[damage])
-    with pytest.raises(UsageError, match=r"is damaged: its state\.json doesn't tell .* --overwrite"):
+    with pytest.raises(
+        UsageError, match=r"is damaged: its state\.json doesn't tell .* --overwrite"
+    ):
         score(config, bundle, source, stopped)
     assert score(config, bundle, source, stopped, overwrite=True).rows == 62
 
@@ -190,14 +227,23 @@ def test_two_at_once(config: Config, bundle: Path, source: Path, stopped: Path) 
             score(config, bundle, source, stopped)
 
 
-def test_a_kill_after_the_last_step(config: Config, bundle: Path, source: Path, stopped: Path) -> None:
+def test_a_kill_after_the_last_step(
+    config: Config, bundle: Path, source: Path, stopped: Path
+) -> None:
     folder = stopped.with_name("out.csv.unfinished")
     whole = score(config, bundle, source, stopped)
     content = stopped.read_bytes()
     stopped.unlink()
     (folder).mkdir()
     identity = {"identity": _identity(config, bundle, source), "end": 1, "bytes": len(content)}
-    counts = {"rows": 62, "scored": 61, "truncated": 1, "abstained": 0, "unlabelled": 0, "unscored empty_text": 1}
+    counts = {
+        "rows": 62,
+        "scored": 61,
+        "truncated": 1,
+        "abstained": 0,
+        "unlabelled": 0,
+        "unscored empty_text": 1,
+    }
     (folder / "state.json").write_text(json.dumps(identity | {"counts": counts}))
     stopped.write_bytes(content)
     assert score(config, bundle, source, stopped).reasons == whole.reasons
@@ -277,7 +323,10 @@ def test_pipes(bundle: Path, source: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, input=source.read_bytes(), capture_output=True)
     assert done.returncode == 0
     assert done.stdout == (tmp_path / "out.csv").read_bytes()
-    assert done.stderr == b"62 rows in, 62 rows out: 61 scored (1 truncated).\nNot scored: 1 (1 empty_text).\n"
+    assert (
+        done.stderr
+        == b"62 rows in, 62 rows out: 61 scored (1 truncated).\nNot scored: 1 (1 empty_text).\n"
+    )
     command = [*LINNET, "score", str(bundle), "-"]
     done = subprocess.run(command, input=b"good sun\nbad rain", capture_output=True)
     assert [line.partition(b",0")[0] for line in done.stdout.splitlines()[1:]] == [
@@ -287,7 +336,16 @@ def test_pipes(bundle: Path, source: Path, tmp_path: Path) -> None:
 
 
 def test_standard_input_is_begun_anew(bundle: Path, tmp_path: Path) -> None:
-    command = [*LINNET, "score", str(bundle), "-", "--out", str(tmp_path / "out.csv"), "--set", "score.part_rows=1"]
+    command = [
+        *LINNET,
+        "score",
+        str(bundle),
+        "-",
+        "--out",
+        str(tmp_path / "out.csv"),
+        "--set",
+        "score.part_rows=1",
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         process.stdin.write(b"good\nbad\n")
         process.stdin.flush()
@@ -297,7 +355,10 @@ def test_standard_input_is_begun_anew(bundle: Path, tmp_path: Path) -> None:
         process.kill()
     done = subprocess.run(command, input=b"sun\n", capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert [row[0] for row in csv.reader(io.StringIO((tmp_path / "out.csv").read_text()))] == ["text", "sun"]
+    assert [row[0] for row in csv.reader(io.StringIO((tmp_path / "out.csv").read_text()))] == [
+        "text",
+        "sun",
+    ]
 
 
 def test_a_reader_that_goes(bundle: Path) -> None:
@@ -306,9 +367,17 @@ def test_a_reader_that_goes(bundle: Path) -> None:
     assert (done.stdout.count("\n"), done.stderr) == (2, "")
 
 
-def test_no_row_scored_is_an_error(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_row_scored_is_an_error(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "rows.csv").write_text("id,text\n1,\n2,\n")
-    arguments = ["score", str(bundle), str(tmp_path / "rows.csv"), "--out", str(tmp_path / "out.csv")]
+    arguments = [
+        "score",
+        str(bundle),
+        str(tmp_path / "rows.csv"),
+        "--out",
+        str(tmp_path / "out.csv"),
+    ]
     assert main(arguments) == 3
     assert "None of the 2 rows could be scored" in capsys.readouterr().err
     assert (tmp_path / "out.csv").read_text().count("empty_text") == 2
@@ -331,7 +400,13 @@ def test_no_row_scored_is_an_error(bundle: Path, tmp_path: Path, capsys: pytest.
     ],
 )
 def test_names_that_are_refused(
-    bundle: Path, source: Path, tmp_path: Path, path: str, out: str, settings: dict[str, str], message: str
+    bundle: Path,
+    source: Path,
+    tmp_path: Path,
+    path: str,
+    out: str,
+    settings: dict[str, str],
+    message: str,
 ) -> None:
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "rows.dat").write_text("text\ngood\n")
@@ -344,7 +419,9 @@ def test_names_that_are_refused(
 
 
 def test_a_mistake_leaves_nothing_behind(config: Config, bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"text": "good"}\n' * 1000 + '{"text": "good", "reason": 1}\n')
+    (tmp_path / "a.jsonl").write_text(
+        '{"text": "good"}\n' * 1000 + '{"text": "good", "reason": 1}\n'
+    )
     with pytest.raises(UsageError, match="already has a column 'reason'"):
         score(load_config(), bundle, tmp_path / "a.jsonl", tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
@@ -358,7 +435,9 @@ def test_parts_are_bounded_and_the_same_from_anywhere(monkeypatch: pytest.Monkey
     assert [row for part in found for row in part.rows] == every
     assert all(len(part.rows) <= 10 for part in found)
     assert all(sum(len(row.raw) for row in part.rows[:-1]) < 100 for part in found)
-    assert [part.end for part in parts(iter(every[found[3].end :]), 10)] == [part.end for part in found[4:]]
+    assert [part.end for part in parts(iter(every[found[3].end :]), 10)] == [
+        part.end for part in found[4:]
+    ]
 
 
 MEMORY = """
@@ -372,20 +451,36 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only where Linux tells how much memory was taken")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(),
+    reason="only where Linux tells how much memory was taken",
+)
 def test_memory_does_not_grow_with_the_file(bundle: Path, tmp_path: Path) -> None:
     used = {}
     for times in (1, 10):
         path = tmp_path / f"{times}.csv"
-        path.write_text("text,n\n" + "".join(f"a good day and {n} bad ones,{n}\n" for n in range(20_000 * times)))
-        command = [sys.executable, "-c", MEMORY, str(bundle), str(path), str(tmp_path / f"out{times}.csv")]
+        path.write_text(
+            "text,n\n"
+            + "".join(f"a good day and {n} bad ones,{n}\n" for n in range(20_000 * times))
+        )
+        command = [
+            sys.executable,
+            "-c",
+            MEMORY,
+            str(bundle),
+            str(path),
+            str(tmp_path / f"out{times}.csv"),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         used[times] = int(re.findall(r"\d+", done.stdout)[-1])
     assert used[10] < 1.1 * used[1], used
 
 
 def test_a_full_disk_at_the_end_of_parquet(
-    config: Config, bundle: Path, tmp_path: Path, files_of_at_most: Callable[[int], AbstractContextManager[None]]
+    config: Config,
+    bundle: Path,
+    tmp_path: Path,
+    files_of_at_most: Callable[[int], AbstractContextManager[None]],
 ) -> None:
     source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
     pq.write_table(pa.table({"text": [f"good day {number}" for number in range(500)]}), source)
@@ -405,16 +500,25 @@ def test_a_full_disk_at_the_end_of_parquet(
     assert pq.read_table(target).num_rows == 500
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only where there is a disk that is always full")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only where there is a disk that is always full"
+)
 def test_a_standard_output_that_is_full(bundle: Path, source: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*LINNET, "score", str(bundle), str(source)], stdout=full, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            [*LINNET, "score", str(bundle), str(source)], stdout=full, stderr=subprocess.PIPE
+        )
         assert done.returncode == 7
-        assert done.stderr.count(b"\n") == 1 and b"the standard output: No space left on device" in done.stderr
+        assert (
+            done.stderr.count(b"\n") == 1
+            and b"the standard output: No space left on device" in done.stderr
+        )
         done = subprocess.run([*LINNET, "--version"], stdout=full, stderr=subprocess.PIPE)
         assert (done.returncode, done.stderr.count(b"\n")) == (7, 1)
 
 
 def test_the_engine_is_as_asked_for(bundle: Path, source: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="holds no variant 'int9'"):
-        score(load_config(overrides={"predict.variant": "int9"}), bundle, source, tmp_path / "out.csv")
+        score(
+            load_config(overrides={"predict.variant": "int9"}), bundle, source, tmp_path / "out.csv"
+        )

@@ -21,7 +21,11 @@ pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="needs jq, which 
 
 def run(*arguments: object, text: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sh", SCRIPT, *map(str, arguments)], input=text, capture_output=True, encoding="utf-8", timeout=60
+        ["sh", SCRIPT, *map(str, arguments)],
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
     )
 
 
@@ -57,7 +61,14 @@ def test_keeps_what_passes(file: Path, arguments: list[str], kept: list[int]) ->
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--label"], ["--size", "3"], ["--min-length", "x"], ["--max-length", "-1"], ["--pattern", "("]]
+    "arguments",
+    [
+        ["--label"],
+        ["--size", "3"],
+        ["--min-length", "x"],
+        ["--max-length", "-1"],
+        ["--pattern", "("],
+    ],
 )
 def test_wrong_usage_exits_with_2(file: Path, arguments: list[str]) -> None:
     done = run(*arguments, *([] if arguments == ["--label"] else [file]), text="")

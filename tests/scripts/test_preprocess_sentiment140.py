@@ -21,7 +21,8 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 SCRIPT = SCRIPTS / "preprocess_sentiment140.sh"
 
 pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("sh", "awk", "iconv", "xz", "unzip"))), reason="needs sh, awk, iconv, xz and unzip"
+    not all(map(shutil.which, ("sh", "awk", "iconv", "xz", "unzip"))),
+    reason="needs sh, awk, iconv, xz and unzip",
 )
 
 # Texts on which two programs could part: numbers that are equal, quotes, entities, control characters, spaces.
@@ -43,15 +44,21 @@ def write(path: Path, rows: list[tuple[str, str]], end: str = "\n") -> Path:
     with path.open("w", encoding="latin-1", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator=end)
         writer.writerows(
-            (label, str(place), "Mon", "NO_QUERY", "eve", text) for place, (label, text) in enumerate(rows)
+            (label, str(place), "Mon", "NO_QUERY", "eve", text)
+            for place, (label, text) in enumerate(rows)
         )
     return path
 
 
 def make_rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
     draw = random.Random(seed)
-    rows = [(draw.choice("04"), f"tweet {draw.randrange(count)} {draw.choice(ODD)}") for _ in range(count)]
-    rows += [("4", text) for text in ODD] + [("04"[number % 2], text * 2) for number, text in enumerate(ODD)]
+    rows = [
+        (draw.choice("04"), f"tweet {draw.randrange(count)} {draw.choice(ODD)}")
+        for _ in range(count)
+    ]
+    rows += [("4", text) for text in ODD] + [
+        ("04"[number % 2], text * 2) for number, text in enumerate(ODD)
+    ]
     draw.shuffle(rows)
     return rows
 
@@ -59,7 +66,9 @@ def make_rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
 def run(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | settings
     command = ["sh", SCRIPT, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=1500, env=environment)
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=1500, env=environment
+    )
 
 
 def parsed(text: str) -> list[tuple[str, int]]:
@@ -68,7 +77,15 @@ def parsed(text: str) -> list[tuple[str, int]]:
 
 def prepared(source: Path, directory: Path, sample: int, seed: int = 42) -> list[tuple[str, int]]:
     prepare(
-        load_config(None, {"data.source": str(source), "data.sample": sample, "data.seed": seed, "data.repair": False}),
+        load_config(
+            None,
+            {
+                "data.source": str(source),
+                "data.sample": sample,
+                "data.seed": seed,
+                "data.repair": False,
+            },
+        ),
         directory,
     )
     names = ("train", "validation") if sample else ("train", "validation", "test")
@@ -114,10 +131,15 @@ def test_reads_every_packing(tmp_path: Path) -> None:
 def test_another_awk_gives_the_same(tmp_path: Path) -> None:
     source = write(tmp_path / "tweets.csv", make_rows(300))
     (tmp_path / "awk").symlink_to(str(shutil.which("gawk")))
-    assert run("-n", 100, source, PATH=f"{tmp_path}:{os.environ['PATH']}").stdout == run("-n", 100, source).stdout
+    assert (
+        run("-n", 100, source, PATH=f"{tmp_path}:{os.environ['PATH']}").stdout
+        == run("-n", 100, source).stdout
+    )
 
 
-GOOD = "".join(f'"{number % 2 * 4}","1","d","q","u","text {number}"\n' for number in range(20)).encode()
+GOOD = "".join(
+    f'"{number % 2 * 4}","1","d","q","u","text {number}"\n' for number in range(20)
+).encode()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +162,9 @@ GOOD = "".join(f'"{number % 2 * 4}","1","d","q","u","text {number}"\n' for numbe
         ("a.zip", b"no zip", "expected exactly one file inside"),
     ],
 )  # fmt: skip
-def test_what_it_can_not_do_it_says_and_writes_nothing(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_what_it_can_not_do_it_says_and_writes_nothing(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     done = run("-o", tmp_path / "out.jsonl", tmp_path / name, TMPDIR=str(tmp_path))
     assert done.returncode == 3
@@ -149,7 +173,9 @@ def test_what_it_can_not_do_it_says_and_writes_nothing(tmp_path: Path, name: str
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("arguments", [[], ["-n", "many", "a.csv"], ["-n", "-1", "a.csv"], ["-x", "a.csv"], ["a", "b"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["-n", "many", "a.csv"], ["-n", "-1", "a.csv"], ["-x", "a.csv"], ["a", "b"]]
+)
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 2
@@ -165,24 +191,40 @@ def test_no_such_file(tmp_path: Path) -> None:
 def test_knows_every_entity() -> None:
     lines = (SCRIPTS / "entities.tsv").read_text().splitlines()
     table = {
-        name: "".join(chr(int(code)) for code in codes.split()) for name, codes in (line.split("\t") for line in lines)
+        name: "".join(chr(int(code)) for code in codes.split())
+        for name, codes in (line.split("\t") for line in lines)
     }
     assert table == {name: value for name, value in html5.items() if name.endswith(";")}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.skipif("LINNET_DATA" not in os.environ, reason="LINNET_DATA does not name the folder of real data")
+@pytest.mark.skipif(
+    "LINNET_DATA" not in os.environ, reason="LINNET_DATA does not name the folder of real data"
+)
 @pytest.mark.parametrize("sample", [10_000, 0])
 def test_gives_the_rows_of_prepare_on_the_real_file(tmp_path: Path, sample: int) -> None:
-    source = Path(os.environ["LINNET_DATA"], "sentiment140", "training.1600000.processed.noemoticon.csv.xz")
+    source = Path(
+        os.environ["LINNET_DATA"], "sentiment140", "training.1600000.processed.noemoticon.csv.xz"
+    )
     done = run("-n", sample, "-o", tmp_path / "out.jsonl", source)
     assert done.returncode == 0, done.stderr
     rows = parsed((tmp_path / "out.jsonl").read_text(encoding="utf-8"))
     expected = prepared(source, tmp_path / "splits", sample)
     assert sorted(rows) == sorted(expected)
-    filtering = ["sh", SCRIPTS / "filter.sh", "--label", "1", "--min-length", "40", "--pattern", "coffee"]
-    done = subprocess.run([*filtering, tmp_path / "out.jsonl"], capture_output=True, encoding="utf-8", check=True)
+    filtering = [
+        "sh",
+        SCRIPTS / "filter.sh",
+        "--label",
+        "1",
+        "--min-length",
+        "40",
+        "--pattern",
+        "coffee",
+    ]
+    done = subprocess.run(
+        [*filtering, tmp_path / "out.jsonl"], capture_output=True, encoding="utf-8", check=True
+    )
     kept = [row for row in expected if row[1] == 1 and len(row[0]) >= 40 and "coffee" in row[0]]
     assert sorted(parsed(done.stdout)) == sorted(kept)
     assert kept

@@ -20,7 +20,13 @@ from transformers import AutoModel, DistilBertConfig, DistilBertModel
 from linnet.data.split.files import SplitWriter
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "pretrain.py"
-FILES = "config.json", "digests.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
+FILES = (
+    "config.json",
+    "digests.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
 WORDS = "sun rain day night love hate film song bus train good bad the a is was not very".split()
 HELD_OUT = ["A lovely secret sentence", "another hidden phrase!"]
 
@@ -36,8 +42,14 @@ def work(tmp_path_factory, encoder):
     """Two splits folders, of which the second holds out a text that the first learns from, and a teacher."""
     folder = tmp_path_factory.mktemp("pretrain")
     draw = random.Random(0)
-    texts = [" ".join(draw.choices(WORDS, k=draw.randint(3, 9))) + f", {number}" for number in range(600)]
-    for name, split in {"train": [*texts, *HELD_OUT, "x " * 200], "validation": ["v"], "test": ["w"]}.items():
+    texts = [
+        " ".join(draw.choices(WORDS, k=draw.randint(3, 9))) + f", {number}" for number in range(600)
+    ]
+    for name, split in {
+        "train": [*texts, *HELD_OUT, "x " * 200],
+        "validation": ["v"],
+        "test": ["w"],
+    }.items():
         write_split(folder / "full", name, split)
     for name, split in {
         "train": texts[:9],
@@ -49,15 +61,49 @@ def work(tmp_path_factory, encoder):
     shutil.copytree(encoder, teacher)
     vocabulary = Tokenizer.from_file(str(teacher / "tokenizer.json")).get_vocab_size()
     torch.manual_seed(0)
-    shape = {"dim": 16, "n_layers": 3, "n_heads": 2, "hidden_dim": 32, "max_position_embeddings": 512}
+    shape = {
+        "dim": 16,
+        "n_layers": 3,
+        "n_heads": 2,
+        "hidden_dim": 32,
+        "max_position_embeddings": 512,
+    }
     DistilBertModel(DistilBertConfig(vocab_size=vocabulary, **shape)).save_pretrained(teacher)
     return folder
 
 
 def flags(work, out, steps, *others):
-    places = ["--splits", work / "full", "--exclude", work / "few", "--teacher", work / "teacher", "--out", out]
-    shape = ["--layers", "0", "2", "--vocabulary-size", "200", "--batch-size", "8", "--learning-rate", "1e-2"]
-    rest = ["--about-teacher", "a tiny one", "--threads", "1", "--save-steps", "5", "--steps", steps]
+    places = [
+        "--splits",
+        work / "full",
+        "--exclude",
+        work / "few",
+        "--teacher",
+        work / "teacher",
+        "--out",
+        out,
+    ]
+    shape = [
+        "--layers",
+        "0",
+        "2",
+        "--vocabulary-size",
+        "200",
+        "--batch-size",
+        "8",
+        "--learning-rate",
+        "1e-2",
+    ]
+    rest = [
+        "--about-teacher",
+        "a tiny one",
+        "--threads",
+        "1",
+        "--save-steps",
+        "5",
+        "--steps",
+        steps,
+    ]
     return [str(part) for part in (*places, *shape, *rest, *others)]
 
 
@@ -74,7 +120,9 @@ def pretrain():
 def done(work, pretrain):
     """What a run of 60 steps wrote, and its losses."""
     pretrain.main(flags(work, work / "done", 60))
-    return work / "done", json.loads((work / "done" / "state" / "state.json").read_text())["history"]
+    return work / "done", json.loads((work / "done" / "state" / "state.json").read_text())[
+        "history"
+    ]
 
 
 def test_what_is_like_a_held_out_text_is_left_out(work, pretrain):
@@ -97,13 +145,24 @@ def test_what_it_writes_is_an_encoder_with_its_card(done):
     assert {value.dtype for value in weights.values()} == {torch.float16}
     model = AutoModel.from_pretrained(folder, local_files_only=True)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    assert (model.config.n_layers, model.config.dropout, model.config.max_position_embeddings) == (2, 0.1, 128)
+    assert (model.config.n_layers, model.config.dropout, model.config.max_position_embeddings) == (
+        2,
+        0.1,
+        128,
+    )
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert {"sun", "love", "train"} <= set(tokenizer.get_vocab())
     assert tokenizer.get_vocab_size() == model.config.vocab_size <= 200
     card = (folder / "README.md").read_text()
     parameters = sum(value.numel() for value in weights.values())
-    for words in (f"{parameters:,} parameters", "| left out", "| 2 |", "| 601 |", "seed 42", "60 steps of 8 texts"):
+    for words in (
+        f"{parameters:,} parameters",
+        "| left out",
+        "| 2 |",
+        "| 601 |",
+        "seed 42",
+        "60 steps of 8 texts",
+    ):
         assert words in card
     assert "{" not in card
 
@@ -118,7 +177,9 @@ def test_killed_it_goes_on_to_the_same_bytes(work, pretrain, done):
     assert process.returncode == -signal.SIGKILL
     pretrain.main(flags(work, out, 60))
     for name in FILES:
-        assert (out / "encoder" / name).read_bytes() == (done[0] / "encoder" / name).read_bytes(), name
+        assert (out / "encoder" / name).read_bytes() == (done[0] / "encoder" / name).read_bytes(), (
+            name
+        )
 
 
 def test_a_run_with_other_settings_is_not_gone_on_with(work, pretrain, done):
@@ -141,5 +202,7 @@ def test_a_teacher_that_cuts_words_otherwise_is_refused(work, pretrain, tmp_path
     other = Tokenizer.from_file(str(teacher / "tokenizer.json"))
     other.pre_tokenizer = WhitespaceSplit()
     other.save(str(teacher / "tokenizer.json"))
-    with pytest.raises(SystemExit, match="Expected a teacher with the tokenizer of BERT's uncased models"):
+    with pytest.raises(
+        SystemExit, match="Expected a teacher with the tokenizer of BERT's uncased models"
+    ):
         pretrain.main(flags(work, tmp_path / "out", 5, "--teacher", str(teacher)))

@@ -17,7 +17,12 @@ from linnet.serve import Service, create_app
 
 MAX_TEXTS = 8
 MAX_BODY_BYTES = 20_000
-LIMITS = {"serve.max_texts": MAX_TEXTS, "serve.max_body_bytes": MAX_BODY_BYTES, "predict.num_threads": 1, "log.url": ""}
+LIMITS = {
+    "serve.max_texts": MAX_TEXTS,
+    "serve.max_body_bytes": MAX_BODY_BYTES,
+    "predict.num_threads": 1,
+    "log.url": "",
+}
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +51,9 @@ def client(bundle: Path, config: Config) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="module")
-def address(bundle: Path, config: Config, listening: Callable[[Any], AbstractContextManager[str]]) -> Iterator[str]:
+def address(
+    bundle: Path, config: Config, listening: Callable[[Any], AbstractContextManager[str]]
+) -> Iterator[str]:
     """Where a real server in a thread listens."""
     with listening(create_app(Service(config, str(bundle)))) as address:
         yield address

@@ -24,7 +24,9 @@ def client(holding_back, config):
 
 def test_an_answer_without_a_label_says_why(client, holding_back):
     body = client.post("/v1/predict", json={"texts": TEXTS}).json()
-    for item, expected in zip(body["predictions"], linnet.load(holding_back).predict(TEXTS), strict=True):
+    for item, expected in zip(
+        body["predictions"], linnet.load(holding_back).predict(TEXTS), strict=True
+    ):
         assert item["abstained"] is expected.abstained
         assert (item["label"], item["labels"]) == (expected.label, list(expected.labels))
         assert item["probability"] == max(item["probabilities"].values())

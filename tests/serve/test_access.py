@@ -98,7 +98,10 @@ def error_of(answer) -> dict:
     error = answer.json()["error"]
     if isinstance(error, str):
         assert answer.request.url.path.startswith("/v2")
-        return {"code": next(code for code, said in SAID.items() if said in error), "message": error}
+        return {
+            "code": next(code for code, said in SAID.items() if said in error),
+            "message": error,
+        }
     assert error["request_id"] == answer.headers["x-request-id"]
     assert error["message"].endswith(".")
     return error
@@ -121,7 +124,10 @@ def test_every_other_route_takes_a_key_of_its_scope_alone(client, made, path, sc
             assert answer.json() == path
         else:
             assert (answer.status_code, error_of(answer)["code"]) == (403, "not_allowed")
-            assert answer.headers["www-authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
+            assert (
+                answer.headers["www-authenticate"]
+                == f'Bearer error="insufficient_scope", scope="{scope}"'
+            )
 
 
 @pytest.mark.parametrize("path", UNKNOWN)
@@ -178,11 +184,18 @@ names = st.sampled_from(
     ["Authorization", "X-API-Key", "authorization", "Proxy-Authorization", "X-Original-URL", "Host"]
 )
 values = st.binary(max_size=100).map(lambda value: value.replace(b"\n", b"").replace(b"\r", b""))
-bearers = values.map(lambda value: b"Bearer " + value) | values.map(lambda value: b"bearer\tlk_" + value)
+bearers = values.map(lambda value: b"Bearer " + value) | values.map(
+    lambda value: b"bearer\tlk_" + value
+)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
-@given(headers=st.lists(st.tuples(names, values | bearers), max_size=4), path=st.sampled_from([*ROUTES, *UNKNOWN]))
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
+)
+@given(
+    headers=st.lists(st.tuples(names, values | bearers), max_size=4),
+    path=st.sampled_from([*ROUTES, *UNKNOWN]),
+)
 def test_no_header_opens_a_door(client, headers, path):
     answer = client.get(f"http://testserver{path}", headers=headers)
     assert answer.status_code == 401
@@ -199,7 +212,9 @@ def test_the_log_names_the_key_s_id_and_never_the_key(client, made, caplog):
     assert ids == [made["all"][3:11], made["predict"][3:11], None, None]
     assert [record.route for record in caplog.records][1:] == ["/metrics"] * 3
     for key in made.values():
-        assert key[-64:] not in caplog.text and not any(key[-64:] in str(vars(record)) for record in caplog.records)
+        assert key[-64:] not in caplog.text and not any(
+            key[-64:] in str(vars(record)) for record in caplog.records
+        )
 
 
 def test_a_websocket_is_closed(folder, made):
@@ -209,21 +224,29 @@ def test_a_websocket_is_closed(folder, made):
         async def send(message) -> None:
             sent.append(message)
 
-        await Access(None, Keys(folder / "keys.json"), Quotas())({"type": "websocket", "path": "/"}, None, send)
+        await Access(None, Keys(folder / "keys.json"), Quotas())(
+            {"type": "websocket", "path": "/"}, None, send
+        )
         return sent
 
     assert asyncio.run(run()) == [{"type": "websocket.close", "code": 1008}]
 
 
 def test_limits_are_answered_in_the_one_shape(tmp_path):
-    _, whole = add_key(tmp_path / "keys.json", "a", ["predict"], requests_per_minute=3, texts_per_day=3)
+    _, whole = add_key(
+        tmp_path / "keys.json", "a", ["predict"], requests_per_minute=3, texts_per_day=3
+    )
     with TestClient(make_app(Keys(tmp_path / "keys.json"), Quotas())) as client:
-        first = client.post("/v1/predict", json=["a", "b"], headers=bearer(whole))  # one is given back
+        first = client.post(
+            "/v1/predict", json=["a", "b"], headers=bearer(whole)
+        )  # one is given back
         second = client.post("/v1/predict", json=["a", "b", "c"], headers=bearer(whole))
         third = client.post("/v1/predict", json=["a", "b"], headers=bearer(whole))
         fourth = client.post("/v1/predict", json=["a"], headers=bearer(whole))
     assert [answer.status_code for answer in (first, second, third, fourth)] == [200, 429, 200, 429]
-    assert error_of(second)["code"] == "quota_used_up" and error_of(second)["details"] == {"texts_left": 2}
+    assert error_of(second)["code"] == "quota_used_up" and error_of(second)["details"] == {
+        "texts_left": 2
+    }
     assert 0 < int(second.headers["retry-after"]) <= 24 * 3600
     assert error_of(fourth)["code"] == "rate_limited"
     assert 0 < int(fourth.headers["retry-after"]) <= 20
@@ -246,7 +269,9 @@ def serving(app: FastAPI) -> Iterator[str]:
 
 
 def status_of(url: str, key: str, body: bytes = b'["a"]') -> int:
-    request = urllib.request.Request(url, body, {"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+    request = urllib.request.Request(
+        url, body, {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
@@ -291,8 +316,12 @@ def test_keys_are_rotated_under_requests(tmp_path):
 def test_a_refusal_comes_before_the_body_does(tmp_path):
     add_key(tmp_path / "keys.json", "a", ["predict"])
     with serving(make_app(Keys(tmp_path / "keys.json"), Quotas())) as url:
-        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as connection:
-            connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        with socket.create_connection(
+            ("127.0.0.1", int(url.rpartition(":")[2])), timeout=60
+        ) as connection:
+            connection.sendall(
+                b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+            )
             assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
         assert status_of(f"{url}/v1/predict", "wrong", b" " * 200_000) == 401
 

@@ -37,12 +37,18 @@ def test_the_answers_are_the_classifiers(client, classifier):
 def test_the_order_of_the_texts_is_kept(client):
     forth = client.post("/v1/predict", json={"texts": TEXTS}).json()["predictions"]
     back = client.post("/v1/predict", json={"texts": TEXTS[::-1]}).json()["predictions"]
-    assert [item["probability"] for item in forth] == pytest.approx([item["probability"] for item in back[::-1]])
+    assert [item["probability"] for item in forth] == pytest.approx(
+        [item["probability"] for item in back[::-1]]
+    )
 
 
-@pytest.mark.parametrize("media_type", ["application/json", "APPLICATION/JSON; charset=utf-8", "application/x+json"])
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "APPLICATION/JSON; charset=utf-8", "application/x+json"]
+)
 def test_json_by_its_names(client, media_type):
-    answer = client.post("/v1/predict", content='{"texts": ["a"]}', headers={"Content-Type": media_type})
+    answer = client.post(
+        "/v1/predict", content='{"texts": ["a"]}', headers={"Content-Type": media_type}
+    )
     assert answer.status_code == 200
 
 
@@ -70,24 +76,54 @@ def test_health_and_readiness(client, classifier):
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    model = {"name": classifier.name, "digest": classifier.digest, "min_precision": None, "multi_label": False}
-    arm = {"arm": "champion", "role": "champion", "share": 1.0, "labels": list(classifier.labels), **model}
-    engine = {"engine": "onnxruntime", "variant": "fp32", "num_threads": 1, "num_sessions": 1, "max_batch_tokens": 512}
-    assert ready.json() == {"status": "ready", "arms": [arm | {"engine": engine, "reason": classifier.reason}]}
-    assert client.get("/v1/models").json() == client.get("/admin/models").json() == {"arms": ready.json()["arms"]}
+    model = {
+        "name": classifier.name,
+        "digest": classifier.digest,
+        "min_precision": None,
+        "multi_label": False,
+    }
+    arm = {
+        "arm": "champion",
+        "role": "champion",
+        "share": 1.0,
+        "labels": list(classifier.labels),
+        **model,
+    }
+    engine = {
+        "engine": "onnxruntime",
+        "variant": "fp32",
+        "num_threads": 1,
+        "num_sessions": 1,
+        "max_batch_tokens": 512,
+    }
+    assert ready.json() == {
+        "status": "ready",
+        "arms": [arm | {"engine": engine, "reason": classifier.reason}],
+    }
+    assert (
+        client.get("/v1/models").json()
+        == client.get("/admin/models").json()
+        == {"arms": ready.json()["arms"]}
+    )
 
 
 def test_what_moved_an_answer_is_the_classifiers_word(client, classifier):
     found = client.post("/v1/explain", json={"text": "I love this &amp; that"}).json()
     expected = asdict(classifier.explain("I love this &amp; that"))
     words, wanted = found.pop("words"), expected.pop("words")
-    assert [word.pop("weight") for word in words] == pytest.approx([word.pop("weight") for word in wanted], abs=1e-5)
+    assert [word.pop("weight") for word in words] == pytest.approx(
+        [word.pop("weight") for word in wanted], abs=1e-5
+    )
     assert words == list(wanted)
-    assert found.pop("request_id") and found.pop("probability") == pytest.approx(expected.pop("probability"))
+    assert found.pop("request_id") and found.pop("probability") == pytest.approx(
+        expected.pop("probability")
+    )
     assert found == expected | {"arm": "champion", "digest": classifier.digest}
 
 
-@pytest.mark.parametrize(("change", "code"), [({"label": "none"}, "bad_label"), ({"text": ""}, "bad_text")])
+@pytest.mark.parametrize(
+    ("change", "code"), [({"label": "none"}, "bad_label"), ({"text": ""}, "bad_text")]
+)
 def test_what_can_not_be_explained_is_refused(client, change, code):
     answer = client.post("/v1/explain", json={"text": "good day"} | change)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)

@@ -39,11 +39,17 @@ def ask(request, address):
 def test_every_text_has_its_own_answer_or_error(ask, classifier):
     results = ask(TEXTS)
     assert len(results) == len(TEXTS)
-    errors = {index: result.code for index, result in enumerate(results) if not hasattr(result, "probability")}
+    errors = {
+        index: result.code
+        for index, result in enumerate(results)
+        if not hasattr(result, "probability")
+    }
     assert errors == {1: "bad_text", 4: "bad_text"}
     identities = set()
     good = [index for index in range(len(TEXTS)) if index not in errors]
-    for index, expected in zip(good, classifier.predict([TEXTS[index] for index in good]), strict=True):
+    for index, expected in zip(
+        good, classifier.predict([TEXTS[index] for index in good]), strict=True
+    ):
         given = dataclasses.asdict(results[index])
         identities.add(given.pop("id"))
         assert (given.pop("arm"), given.pop("digest")) == ("champion", classifier.digest)
@@ -55,7 +61,9 @@ def test_every_text_has_its_own_answer_or_error(ask, classifier):
 
 
 def test_more_than_the_service_takes_at_once(address):
-    with linnet.Client(address) as client:  # which thinks that 256 texts and a million bytes are taken
+    with linnet.Client(
+        address
+    ) as client:  # which thinks that 256 texts and a million bytes are taken
         assert len(client.predict(["good"] * 30)) == 30
         assert len(client.predict(["good " * 1500] * 4)) == 4
 

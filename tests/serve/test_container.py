@@ -43,7 +43,9 @@ def free_port() -> int:
 @contextmanager
 def started(base: Path, *flags: str, **variables: str) -> Iterator["subprocess.Popen[str]"]:
     """The command, in an environment that has no SageMaker variables but these."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SAGEMAKER_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("SAGEMAKER_")
+    }
     process = subprocess.Popen(
         [*LINNET, *flags],
         stdout=subprocess.PIPE,
@@ -60,7 +62,9 @@ def started(base: Path, *flags: str, **variables: str) -> Iterator["subprocess.P
 
 
 def ask(port: int, path: str, body: bytes | None = None) -> bytes:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "text/csv"})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "text/csv"}
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return answer.read()
 
@@ -69,11 +73,13 @@ def ask(port: int, path: str, body: bytes | None = None) -> bytes:
 def test_the_command_alone_is_enough_inside_sagemaker(base, sign):
     port = free_port()
     flags = [] if sign == "SAGEMAKER_BIND_TO_PORT" else ["--port", str(port)]
-    with started(base, *flags, **{sign: str(port) if sign == "SAGEMAKER_BIND_TO_PORT" else "true"}) as process:
+    with started(
+        base, *flags, **{sign: str(port) if sign == "SAGEMAKER_BIND_TO_PORT" else "true"}
+    ) as process:
         line = process.stdout.readline()
-        assert re.fullmatch(rf"Serving \S+ \([0-9a-f]{{12}}\) on http://0\.0\.0\.0:{port}\n", line), (
-            process.stderr.read()
-        )
+        assert re.fullmatch(
+            rf"Serving \S+ \([0-9a-f]{{12}}\) on http://0\.0\.0\.0:{port}\n", line
+        ), process.stderr.read()
         assert ask(port, "/ping")
         assert ask(port, "/invocations", b"good day\nbad day\n").count(b"\n") == 2
         assert json.loads(ask(port, "/execution-parameters"))["MaxPayloadInMB"] == 6
@@ -121,8 +127,15 @@ def test_the_folder_is_sagemakers():
 def test_a_settings_file_goes_over_what_stands_in_for_the_defaults(tmp_path):
     file = tmp_path / "linnet.toml"
     file.write_text("[serve]\nport = 9\nno_auth = false\n")
-    found = load_config(file, ["serve.host=::1"], container.stand_ins({"SAGEMAKER_BATCH": "true"})).serve
-    assert (found.host, found.port, found.no_auth, found.max_body_bytes) == ("::1", 9, False, 6 * 2**20)
+    found = load_config(
+        file, ["serve.host=::1"], container.stand_ins({"SAGEMAKER_BATCH": "true"})
+    ).serve
+    assert (found.host, found.port, found.no_auth, found.max_body_bytes) == (
+        "::1",
+        9,
+        False,
+        6 * 2**20,
+    )
 
 
 @pytest.mark.parametrize(("megabytes", "size"), [("", 6), ("0", 6), ("1", 1), ("100", 100)])

@@ -16,9 +16,15 @@ from linnet.serve.metrics import ArmFacts, Facts, Metrics
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboard.json").read_text())
-RULES = [rule for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+RULES = [
+    rule
+    for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES]
+EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]] + [
+    rule["expr"] for rule in RULES
+]
 WORDS = set(
     "sum min max by on and or rate increase histogram_quantile predict_linear vector time offset group_left".split()
 )
@@ -55,9 +61,13 @@ def names_and_labels(expression: str) -> tuple[set[str], set[str]]:
 
 def test_what_an_expression_asks_for_is_found():
     expression = (
-        'sum by (arm, le) (rate(a_b{instance=~"$i", x!="}"}[5m] offset 1h)) / on (arm) group_left c > vector(0)'
+        'sum by (arm, le) (rate(a_b{instance=~"$i", x!="}"}[5m] offset 1h)) '
+        "/ on (arm) group_left c > vector(0)"
     )
-    assert names_and_labels(expression.replace('"}"', '"y"')) == ({"a_b", "c"}, {"arm", "le", "instance", "x"})
+    assert names_and_labels(expression.replace('"}"', '"y"')) == (
+        {"a_b", "c"},
+        {"arm", "le", "instance", "x"},
+    )
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -71,7 +81,9 @@ def test_every_expression_asks_for_what_there_is(samples, expression):
 def test_the_dashboard_shows_every_metric_but_those_of_sizes(samples):
     asked = set.union(*(names_and_labels(expression)[0] for expression in EXPRESSIONS))
     families = {
-        re.sub(r"_(total|bucket|sum|count|created)$", "", name) for name in samples if name.startswith("linnet_")
+        re.sub(r"_(total|bucket|sum|count|created)$", "", name)
+        for name in samples
+        if name.startswith("linnet_")
     }
     shown = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in asked}
     # Both are told by the sums of tokens and of padding.
@@ -87,16 +99,25 @@ def test_panels_are_whole_and_do_not_overlap():
         assert not cells & taken and at["x"] + at["w"] <= 24, panel["title"]
         taken |= cells
     for panel in PANELS:
-        assert panel["title"] and panel["description"].endswith(".") and panel["datasource"]["uid"] == "${datasource}"
+        assert (
+            panel["title"]
+            and panel["description"].endswith(".")
+            and panel["datasource"]["uid"] == "${datasource}"
+        )
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 def test_every_alert_says_what_and_where_to_read_on(rule):
     assert rule["labels"]["severity"] in {"page", "ticket"}
-    assert rule["annotations"]["summary"].endswith(".") and "$labels.instance" in rule["annotations"]["summary"]
+    assert (
+        rule["annotations"]["summary"].endswith(".")
+        and "$labels.instance" in rule["annotations"]["summary"]
+    )
     page, _, anchor = rule["annotations"]["runbook"].partition("#")
     headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
-    assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    assert anchor in {
+        re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings
+    }
 
 
 def test_prometheus_loads_the_alerts_that_lie_beside_it():
@@ -106,15 +127,25 @@ def test_prometheus_loads_the_alerts_that_lie_beside_it():
     assert "metrics_path" not in config["scrape_configs"][0]  # the default is ours
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (package prometheus)")
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed (package prometheus)"
+)
 def test_each_alert_fires_when_it_should():
     done = subprocess.run(
-        ["promtool", "test", "rules", "alerts_test.yml"], cwd=PROMETHEUS, capture_output=True, text=True
+        ["promtool", "test", "rules", "alerts_test.yml"],
+        cwd=PROMETHEUS,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_alert_is_left_untested():
     groups = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]
-    fired = {case["alertname"] for group in groups for case in group["alert_rule_test"] if case["exp_alerts"]}
+    fired = {
+        case["alertname"]
+        for group in groups
+        for case in group["alert_rule_test"]
+        if case["exp_alerts"]
+    }
     assert fired == {rule["alert"] for rule in RULES}

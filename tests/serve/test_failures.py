@@ -29,7 +29,11 @@ FAILING = {
     "wrong method, too": ({"method": "DELETE", "url": "/healthz"}, 405, "method_not_allowed"),
     "an odd method": ({"method": "BREW", "url": "/docs"}, 405, "method_not_allowed"),
     "declared too large": (post({"texts": ["x" * 30_000]}), 413, "body_too_large"),
-    "too large in chunks": (post(b"") | {"content": (b" " * 1000 for _ in range(30))}, 413, "body_too_large"),
+    "too large in chunks": (
+        post(b"") | {"content": (b" " * 1000 for _ in range(30))},
+        413,
+        "body_too_large",
+    ),
     "no content type": (post({"texts": ["a"]}) | {"headers": {}}, 415, "unsupported_media_type"),
     "a form": (
         post(b"texts=a", **{"Content-Type": "application/x-www-form-urlencoded"}),
@@ -52,15 +56,31 @@ FAILING = {
     "NaN": (post(b'{"texts": NaN}'), 422, "invalid_request"),
     "no texts": (post({}), 422, "invalid_request"),
     "an unknown key": (post({"texts": ["a"], "text": "a"}), 422, "invalid_request"),
-    "half a surrogate pair as a key": (post(b'{"texts": ["a"], "\\ud800": 1}'), 422, "invalid_request"),
+    "half a surrogate pair as a key": (
+        post(b'{"texts": ["a"], "\\ud800": 1}'),
+        422,
+        "invalid_request",
+    ),
     "one text": (post({"texts": "a"}), 422, "invalid_request"),
     "an empty list": (post({"texts": []}), 422, "invalid_request"),
     "a number among them": (post({"texts": ["a", 1]}), 422, "invalid_request"),
     "a null among them": (post({"texts": ["a", None]}), 422, "invalid_request"),
     "a list among them": (post({"texts": [["a"]]}), 422, "invalid_request"),
-    "a timeout of nothing": (post({"texts": ["a"]}, **{"X-Request-Timeout": "0"}), 400, "bad_timeout"),
-    "a timeout in words": (post({"texts": ["a"]}, **{"X-Request-Timeout": "soon"}), 400, "bad_timeout"),
-    "a timeout without end": (post({"texts": ["a"]}, **{"X-Request-Timeout": "inf"}), 400, "bad_timeout"),
+    "a timeout of nothing": (
+        post({"texts": ["a"]}, **{"X-Request-Timeout": "0"}),
+        400,
+        "bad_timeout",
+    ),
+    "a timeout in words": (
+        post({"texts": ["a"]}, **{"X-Request-Timeout": "soon"}),
+        400,
+        "bad_timeout",
+    ),
+    "a timeout without end": (
+        post({"texts": ["a"]}, **{"X-Request-Timeout": "inf"}),
+        400,
+        "bad_timeout",
+    ),
     "no such arm": (post({"texts": ["a"], "arm": "other"}), 422, "unknown_arm"),
     "too many": (post({"texts": ["a"] * 9}), 422, "too_many_texts"),
     "an empty text": (post({"texts": [""]}), 422, "bad_text"),
@@ -105,12 +125,16 @@ def test_the_text_that_can_not_be_used_is_named_and_the_others_are_answered(clie
 
 def test_the_field_that_is_off_is_named_and_its_value_is_not_told(client):
     error = error_of(client.post("/v1/predict", json={"texts": ["a", {"private": "thing"}]}))
-    assert error["details"]["fields"] == [{"field": "body.texts.1", "message": "Input should be a valid string"}]
+    assert error["details"]["fields"] == [
+        {"field": "body.texts.1", "message": "Input should be a valid string"}
+    ]
     assert "private" not in json.dumps(error)
 
 
 def test_complaints_are_bounded(client):
-    error = error_of(client.post("/v1/predict", json={f"{'k' * 200}{number}": 1 for number in range(50)}))
+    error = error_of(
+        client.post("/v1/predict", json={f"{'k' * 200}{number}": 1 for number in range(50)})
+    )
     assert len(error["details"]["fields"]) == MAX_COMPLAINTS
     assert len(error["message"]) < 2_000
 
@@ -126,7 +150,9 @@ def test_a_body_too_large_ends_the_connection(client):
 @pytest.mark.parametrize("route", ["/v1/predict", "/readyz"])
 def test_a_service_that_has_not_started_is_not_ready(app, route):
     client = TestClient(app)  # not entered: its lifespan does not run
-    answer = client.post(route, json={"texts": ["a"]}) if route.startswith("/v1") else client.get(route)
+    answer = (
+        client.post(route, json={"texts": ["a"]}) if route.startswith("/v1") else client.get(route)
+    )
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     assert error_of(answer)["code"] == "not_ready"
@@ -141,7 +167,9 @@ def test_a_service_that_stops_is_no_longer_ready(app):
     assert "is shutting down" in error_of(client.get("/readyz"))["message"]
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(SECRET), ModelError(SECRET), MemoryError(SECRET)])
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError(SECRET), ModelError(SECRET), MemoryError(SECRET)]
+)
 def test_a_defect_is_logged_and_not_told(client, monkeypatch, caplog, error):
     def fail(*_):
         raise error
@@ -169,23 +197,32 @@ def test_a_defect_of_a_route_within_the_framework_has_the_one_shape_too(client, 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()) | st.just("texts"), inner, max_size=4)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters()) | st.just("texts"), inner, max_size=4)
     ),
     max_leaves=12,
 )
-texts = st.text() | st.text(st.characters(), max_size=20) | st.sampled_from(["", "\0", "&amp;", "\ud800"])
+texts = (
+    st.text()
+    | st.text(st.characters(), max_size=20)
+    | st.sampled_from(["", "\0", "&amp;", "\ud800"])
+)
 bodies = st.one_of(
     st.binary(),
     json_values.map(lambda value: json.dumps(value).encode()),
     st.lists(texts, max_size=10).map(lambda value: json.dumps({"texts": value}).encode()),
     st.lists(json_values, max_size=4).map(lambda value: json.dumps({"texts": value}).encode()),
     st.builds(
-        lambda head, tail: b'{"texts": ["' + head + b'"]' + tail, st.binary(), st.sampled_from([b"}", b"", b",}"])
+        lambda head, tail: b'{"texts": ["' + head + b'"]' + tail,
+        st.binary(),
+        st.sampled_from([b"}", b"", b",}"]),
     ),
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
+)
 @given(body=bodies)
 def test_no_body_is_a_defect(client, body):
     answer = client.post("/v1/predict", content=body, headers=JSON)

@@ -73,12 +73,16 @@ def test_keys_made_at_once_are_all_there(path):
 
 def test_commands_at_once_lose_none(path):
     started = [
-        subprocess.Popen([*COMMAND, "add", f"key {number}", "--keys", path], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*COMMAND, "add", f"key {number}", "--keys", path], stdout=subprocess.PIPE, text=True
+        )
         for number in range(4)
     ]
     shown = [process.communicate(timeout=300)[0].splitlines()[0] for process in started]
     keys = Keys(path)
-    assert sorted(keys.find(whole).name for whole in shown) == [f"key {number}" for number in range(4)]
+    assert sorted(keys.find(whole).name for whole in shown) == [
+        f"key {number}" for number in range(4)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,9 @@ SPOILT = {
     "a list": lambda whole: b"[]",
     "no keys": lambda whole: b'{"format": 1}',
     "a later format": lambda whole: whole.replace(b'"format": 1', b'"format": 2'),
-    "one id twice": lambda whole: json.dumps({"format": 1, "keys": json.loads(whole)["keys"] * 2}).encode(),
+    "one id twice": lambda whole: json.dumps(
+        {"format": 1, "keys": json.loads(whole)["keys"] * 2}
+    ).encode(),
     "an unknown scope": lambda whole: whole.replace(b"predict", b"everything"),
     "no hash": lambda whole: whole.replace(b'"sha256": "', b'"sha256": "0'),
     "nested": lambda whole: b"[" * 100_000,
@@ -212,7 +218,11 @@ def test_a_broken_file_is_told_of_once(path, caplog):
     assert len(caplog.records) == 1
 
 
-@given(st.text() | st.text("lk_0123456789abcdef", max_size=80) | st.binary().map(lambda sent: sent.decode("latin-1")))
+@given(
+    st.text()
+    | st.text("lk_0123456789abcdef", max_size=80)
+    | st.binary().map(lambda sent: sent.decode("latin-1"))
+)
 def test_nothing_else_is_a_key(sent):
     assert shared().find(sent) is None
 

@@ -50,7 +50,9 @@ def test_a_declared_length_is_refused_before_anything_is_read():
     assert receive_all(100, [(b"content-length", b"101")], chunks=11) == (True, 0)
 
 
-@pytest.mark.parametrize("declared", [[], [(b"content-length", b"50")], [(b"content-length", b"-1")]])
+@pytest.mark.parametrize(
+    "declared", [[], [(b"content-length", b"50")], [(b"content-length", b"-1")]]
+)
 def test_what_is_sent_is_counted_whatever_was_declared(declared):
     assert receive_all(100, declared, chunks=1000) == (True, 11)
     assert receive_all(100, declared, chunks=10) == (False, 10)

@@ -22,7 +22,9 @@ def record(message: str, *arguments: object, **extra: object) -> logging.LogReco
 
 
 def test_an_object_a_line():
-    line = JsonLines().format(record("%s is %d", "a\nb", 2, request_id="r", route="/v1/predict", status=200, ms=1.5))
+    line = JsonLines().format(
+        record("%s is %d", "a\nb", 2, request_id="r", route="/v1/predict", status=200, ms=1.5)
+    )
     assert "\n" not in line and line.isascii()
     found = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", found.pop("time"))
@@ -51,7 +53,10 @@ def test_a_traceback_is_kept_and_a_key_is_crossed_out(formatter):
         assert "Traceback" in json.loads(line)["exception"]
 
 
-@given(st.text(st.characters()), st.text(st.characters()) | st.integers() | st.floats() | st.none() | st.binary())
+@given(
+    st.text(st.characters()),
+    st.text(st.characters()) | st.integers() | st.floats() | st.none() | st.binary(),
+)
 def test_any_message_is_one_readable_line(message, argument):
     line = JsonLines().format(record("%s %s", message, argument, route=argument))
     assert len(line.splitlines()) == 1
@@ -76,11 +81,19 @@ TestClient(app).get("/models/private", headers={"X-Request-ID": "mine"})
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_a_request_in_the_log(log_format):
     # In a process of its own: configuring a log takes away pytest's own handlers.
-    done = subprocess.run([sys.executable, "-c", ASKED, log_format], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED, log_format], capture_output=True, text=True, check=True
+    )
     assert "private" not in done.stderr and done.stdout == ""
     if log_format == "json":
         found = json.loads(done.stderr)
-        assert found["request_id"] == "mine" and found["route"] == "/models/{name}" and found["method"] == "GET"
+        assert (
+            found["request_id"] == "mine"
+            and found["route"] == "/models/{name}"
+            and found["method"] == "GET"
+        )
         assert found["status"] == 200 and found["ms"] > 0
     else:
-        assert re.search(r" INFO linnet\.serve mine GET /models/\{name\} 200 in [0-9.]+ ms\n$", done.stderr)
+        assert re.search(
+            r" INFO linnet\.serve mine GET /models/\{name\} 200 in [0-9.]+ ms\n$", done.stderr
+        )

@@ -38,7 +38,9 @@ def metrics() -> Metrics:
     return Metrics(lambda: FACTS)
 
 
-def answer(*labels: str, probability: float = 0.9, truncated: bool = False, abstained: bool = False) -> Prediction:
+def answer(
+    *labels: str, probability: float = 0.9, truncated: bool = False, abstained: bool = False
+) -> Prediction:
     return Prediction(labels[0] if labels else None, probability, {}, truncated, labels, abstained)
 
 
@@ -67,7 +69,10 @@ def test_two_services_share_nothing(metrics):
 )
 def test_a_request_has_one_outcome(metrics, status, code, outcome, shown):
     metrics.observe_request("/v1/predict", status, 0.004, code)
-    assert value(metrics, "linnet_requests_total", route="/v1/predict", outcome=outcome, status=shown) == 1
+    assert (
+        value(metrics, "linnet_requests_total", route="/v1/predict", outcome=outcome, status=shown)
+        == 1
+    )
     named = {"route": "/v1/predict", "outcome": outcome}
     assert value(metrics, "linnet_request_seconds_sum", **named) == 0.004
     assert value(metrics, "linnet_request_seconds_bucket", **named, le="0.002") == 0
@@ -132,7 +137,9 @@ def test_the_facts_are_read_at_each_scrape():
         "linnet_keys_stale 0.0",
     ):  # fmt: skip
         assert f"\n{line}\n" in body
-    resident = float(re.search(r'\nlinnet_worker_resident_memory_bytes\{worker="0"\} (\S+)\n', body)[1])
+    resident = float(
+        re.search(r'\nlinnet_worker_resident_memory_bytes\{worker="0"\} (\S+)\n', body)[1]
+    )
     assert resident > 10_000_000
     assert "\nprocess_resident_memory_bytes " in body and "\npython_info{" in body
 
@@ -158,7 +165,11 @@ def test_the_arms_are_those_of_now(metrics):
 def test_a_label_may_be_called_anything(metrics, name):
     metrics.observe_answer("champion", answer(name))
     metrics.set_arms([ArmFacts("a", "champion", 1.0, name, "d", "o", "v")])
-    read = [family for family in read_text(metrics.render("")[0].decode()) if family.name == "linnet_labels"]
+    read = [
+        family
+        for family in read_text(metrics.render("")[0].decode())
+        if family.name == "linnet_labels"
+    ]
     assert read[0].samples[0].labels["label"] == name.replace("\ud800", "?")
 
 
@@ -175,19 +186,30 @@ def test_both_formats_can_be_read(metrics):
     metrics.set_arms([ArmFacts("a", "champion", 1.0, "n", "d", "o", "v")])
     body, kind = metrics.render(PROMETHEUS)
     assert kind == "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    assert {"linnet_requests", "linnet_confidence"} <= {family.name for family in read_openmetrics(body.decode())}
+    assert {"linnet_requests", "linnet_confidence"} <= {
+        family.name for family in read_openmetrics(body.decode())
+    }
     body, kind = metrics.render("*/*")
     assert kind == "text/plain; version=0.0.4; charset=utf-8"
-    assert {"linnet_requests", "linnet_confidence"} <= {family.name for family in read_text(body.decode())}
+    assert {"linnet_requests", "linnet_confidence"} <= {
+        family.name for family in read_text(body.decode())
+    }
 
 
-@given(st.text() | st.sampled_from(["application/openmetrics-text; version=x", "text/plain;version=a.b", ",;=;,"]))
+@given(
+    st.text()
+    | st.sampled_from(
+        ["application/openmetrics-text; version=x", "text/plain;version=a.b", ",;=;,"]
+    )
+)
 def test_no_header_breaks_it(accept):
     assert Metrics(lambda: FACTS).render(accept)[0]
 
 
 def test_each_metric_is_in_the_reference_and_none_beside(metrics):
-    ours = {family.name for family in metrics.registry.collect() if family.name.startswith("linnet_")}
+    ours = {
+        family.name for family in metrics.registry.collect() if family.name.startswith("linnet_")
+    }
     written = set(re.findall(r"^\| `(linnet_\w+)` \|", REFERENCE, re.MULTILINE))
     assert {name.removesuffix("_total") for name in written} == ours
 
@@ -210,7 +232,14 @@ def test_requests_are_counted_by_template_around_an_app(metrics):
     app.add_middleware(CatchDefects)
     app.add_middleware(IdentifyRequests, observe=metrics.observe_request)
     with TestClient(app) as client:
-        for path in ("/models/a", "/models/b", "/models/full", "/models/0", "/nowhere/1", "/nowhere/2"):
+        for path in (
+            "/models/a",
+            "/models/b",
+            "/models/full",
+            "/models/0",
+            "/nowhere/1",
+            "/nowhere/2",
+        ):
             client.get(path)
         shown = client.get("/metrics")
     assert shown.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"

@@ -23,7 +23,14 @@ SHAPE = {"type": "array", "items": {"type": "integer"}}
 # The yaml's components; `additionalProperties` is of this test, for those whose table in inference_rest.md is complete.
 TENSOR_DATA = {
     "type": "array",
-    "items": {"anyOf": [{"$ref": "#/$defs/tensor_data"}, {"type": "number"}, {"type": "string"}, {"type": "boolean"}]},
+    "items": {
+        "anyOf": [
+            {"$ref": "#/$defs/tensor_data"},
+            {"type": "number"},
+            {"type": "string"},
+            {"type": "boolean"},
+        ]
+    },
 }
 METADATA_TENSOR = {
     "type": "object",
@@ -79,7 +86,11 @@ SCHEMAS = {
         "required": ["name", "ready"],
         "additionalProperties": False,
     },
-    "ready_server_response": {"type": "object", "properties": {"live": {"type": "boolean"}}, "required": ["live"]},
+    "ready_server_response": {
+        "type": "object",
+        "properties": {"live": {"type": "boolean"}},
+        "required": ["live"],
+    },
     "inference_error_response": {
         "type": "object",
         "properties": {"error": STRING},
@@ -101,7 +112,12 @@ def hold(answer, schema: str, status: int = 200) -> dict:
 
 
 def body_of(*texts: str, **changes) -> dict:
-    return {"inputs": [{"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": list(texts)} | changes]}
+    return {
+        "inputs": [
+            {"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": list(texts)}
+            | changes
+        ]
+    }
 
 
 def infer(client: TestClient, body: object, path: str = "champion", **headers: str):
@@ -131,11 +147,20 @@ def test_server_metadata(client, path):
 
 
 def test_server_health(client, app):
-    assert hold(client.get("/v2/health/live"), "ready_server_response") == {"live": True, "ready": True}
+    assert hold(client.get("/v2/health/live"), "ready_server_response") == {
+        "live": True,
+        "ready": True,
+    }
     assert hold(client.get("/v2/health/ready"), "ready_server_response")["live"] is True
     starting = TestClient(app)
-    assert hold(starting.get("/v2/health/live"), "ready_server_response") == {"live": True, "ready": False}
-    assert "has not started" in hold(starting.get("/v2/health/ready"), "inference_error_response", 503)["error"]
+    assert hold(starting.get("/v2/health/live"), "ready_server_response") == {
+        "live": True,
+        "ready": False,
+    }
+    assert (
+        "has not started"
+        in hold(starting.get("/v2/health/ready"), "inference_error_response", 503)["error"]
+    )
 
 
 def paths(classifier) -> list[str]:
@@ -151,34 +176,54 @@ def test_model_metadata_and_readiness(client, classifier):
     for path in paths(classifier):
         name = path.partition("/")[0]
         found = hold(client.get(f"/v2/models/{path}"), "metadata_model_response")
-        assert (found["name"], found["versions"], found["platform"]) == (name, [classifier.digest], "onnx_onnxv1")
+        assert (found["name"], found["versions"], found["platform"]) == (
+            name,
+            [classifier.digest],
+            "onnx_onnxv1",
+        )
         assert found["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
         assert [output["name"] for output in found["outputs"]] == NAMES
         assert found["parameters"] == {"labels": list(classifier.labels)}
-        assert hold(client.get(f"/v2/models/{path}/ready"), "ready_model_response") == {"name": name, "ready": True}
+        assert hold(client.get(f"/v2/models/{path}/ready"), "ready_model_response") == {
+            "name": name,
+            "ready": True,
+        }
 
 
 def test_a_model_whose_worker_is_down_is_not_ready(client, monkeypatch):
     monkeypatch.setattr(Pool, "unready", "A worker is being started again.")
     for path in ("models/champion/ready", "health/ready"):
         assert "again" in hold(client.get(f"/v2/{path}"), "inference_error_response", 503)["error"]
-    assert hold(client.get("/v2/health/live"), "ready_server_response") == {"live": True, "ready": False}
+    assert hold(client.get("/v2/health/live"), "ready_server_response") == {
+        "live": True,
+        "ready": False,
+    }
 
 
 def test_every_arm_but_a_shadow_is_a_model(bundle, config):
-    arms = {"next": ArmConfig(bundle=str(bundle), share=1.0), "quiet": ArmConfig(bundle=str(bundle), shadow=True)}
+    arms = {
+        "next": ArmConfig(bundle=str(bundle), share=1.0),
+        "quiet": ArmConfig(bundle=str(bundle), shadow=True),
+    }
     both = config.model_copy(update={"serve": config.serve.model_copy(update={"arms": arms})})
     with TestClient(create_app(Service(both, str(bundle)))) as client:
         for name in ("champion", "next", "tiny"):
-            assert hold(infer(client, body_of("good"), name), "inference_response")["model_name"] == name
+            assert (
+                hold(infer(client, body_of("good"), name), "inference_response")["model_name"]
+                == name
+            )
         arm = client.post("/v1/predict", json={"texts": ["good"]}).json()["predictions"][0]["arm"]
         assert arm == "next"  # by its share, which names don't ask for
-        error = hold(infer(client, body_of("good"), "quiet"), "inference_error_response", 404)["error"]
+        error = hold(infer(client, body_of("good"), "quiet"), "inference_error_response", 404)[
+            "error"
+        ]
     assert "one of the models champion, next;" in error
 
 
 def test_inference_is_the_classifiers_word_and_as_its_metadata_says(client, classifier):
-    described = {output["name"]: output for output in client.get("/v2/models/champion").json()["outputs"]}
+    described = {
+        output["name"]: output for output in client.get("/v2/models/champion").json()["outputs"]
+    }
     for path in paths(classifier):
         answer = infer(client, {"id": "42"} | body_of(*TEXTS), path)
         content = hold(answer, "inference_response")
@@ -193,9 +238,16 @@ def test_inference_is_the_classifiers_word_and_as_its_metadata_says(client, clas
         for index, expected in enumerate(classifier.predict(TEXTS)):
             assert found["label"][index] == expected.label
             assert found["probability"][index] == pytest.approx(expected.probability)
-            assert found["probabilities"][index] == pytest.approx(list(expected.probabilities.values()))
-            assert found["applies"][index] == [label in expected.labels for label in classifier.labels]
-            assert (found["truncated"][index], found["abstained"][index]) == (expected.truncated, False)
+            assert found["probabilities"][index] == pytest.approx(
+                list(expected.probabilities.values())
+            )
+            assert found["applies"][index] == [
+                label in expected.labels for label in classifier.labels
+            ]
+            assert (found["truncated"][index], found["abstained"][index]) == (
+                expected.truncated,
+                False,
+            )
             assert found["id"][index].endswith(f"-{index}")
 
 
@@ -226,7 +278,13 @@ def test_a_request_need_not_say_that_it_is_json(client, media_type):
 
 
 def test_outputs_are_given_as_asked(client):
-    asked = {"outputs": [{"name": "id"}, {"name": "label", "parameters": {"binary_data": False}}, {"name": "id"}]}
+    asked = {
+        "outputs": [
+            {"name": "id"},
+            {"name": "label", "parameters": {"binary_data": False}},
+            {"name": "id"},
+        ]
+    }
     assert list(tensors(infer(client, body_of("good") | asked))) == ["id", "label"]
     assert list(tensors(infer(client, body_of("good") | {"outputs": []}))) == NAMES
 
@@ -270,7 +328,9 @@ def test_a_bad_request_is_400_in_the_protocols_shape(client, name):
 
 @pytest.mark.parametrize("text", ["", "\0", "\ud800", " \u3000"])
 def test_a_text_that_can_not_be_used_fails_the_request_and_is_named(client, text):
-    error = hold(infer(client, body_of("good", "bad", text)), "inference_error_response", 400)["error"]
+    error = hold(infer(client, body_of("good", "bad", text)), "inference_error_response", 400)[
+        "error"
+    ]
     assert error.startswith("Text 2: ")
 
 
@@ -294,13 +354,23 @@ def test_what_is_not_there_is_said_in_the_protocols_shape(client, method, path, 
     hold(client.request(method, f"/v2/{path}", content=content), "inference_error_response", status)
 
 
-def test_the_failures_around_the_routes_have_the_protocols_shape_too(client, config, bundle, tmp_path):
+def test_the_failures_around_the_routes_have_the_protocols_shape_too(
+    client, config, bundle, tmp_path
+):
     large = infer(client, body_of("x" * config.serve.max_body_bytes))
     assert "at most" in hold(large, "inference_error_response", 413)["error"]
     binary = infer(client, body_of("good"), **{"Inference-Header-Content-Length": "9"})
     assert "binary" in hold(binary, "inference_error_response", 415)["error"]
-    hold(infer(client, body_of("good"), **{"Content-Type": "text/csv"}), "inference_error_response", 415)
-    hold(infer(client, body_of("good"), **{"X-Request-Timeout": "0"}), "inference_error_response", 400)
+    hold(
+        infer(client, body_of("good"), **{"Content-Type": "text/csv"}),
+        "inference_error_response",
+        415,
+    )
+    hold(
+        infer(client, body_of("good"), **{"X-Request-Timeout": "0"}),
+        "inference_error_response",
+        400,
+    )
     closed = TestClient(create_app(Service(config, str(bundle)), Keys(_keys(tmp_path))))
     for path in ("", "/models/champion"):
         answer = closed.get(f"/v2{path}")
@@ -315,7 +385,9 @@ def _keys(folder):
     return path
 
 
-@pytest.mark.parametrize(("status", "headers"), [(429, {"Retry-After": "1"}), (503, {"Retry-After": "1"}), (504, {})])
+@pytest.mark.parametrize(
+    ("status", "headers"), [(429, {"Retry-After": "1"}), (503, {"Retry-After": "1"}), (504, {})]
+)
 def test_the_services_own_failures_keep_their_status(client, monkeypatch, status, headers):
     async def fail(*_):
         raise Refusal(status, "some_code", "Try again later.", headers=headers)
@@ -331,7 +403,10 @@ def test_a_defect_is_not_told(client, monkeypatch):
         raise ZeroDivisionError("a secret")
 
     monkeypatch.setattr(service.Service, "check_count", fail)
-    assert "secret" not in hold(infer(client, body_of("good")), "inference_error_response", 500)["error"]
+    assert (
+        "secret"
+        not in hold(infer(client, body_of("good")), "inference_error_response", 500)["error"]
+    )
 
 
 def test_several_labels_a_text(tone_bundle, config):
@@ -345,7 +420,9 @@ def test_several_labels_a_text(tone_bundle, config):
     assert "" in found["label"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None
+)
 @given(
     texts=st.lists(st.text() | st.text(st.characters(), max_size=12), max_size=8),
     shape=st.none() | st.lists(st.integers(-2, 9), max_size=3),
@@ -353,7 +430,9 @@ def test_several_labels_a_text(tone_bundle, config):
 )
 def test_no_tensor_is_a_defect(client, texts, shape, nested):
     data = [[text] for text in texts] if nested else texts
-    answer = infer(client, body_of(*texts, data=data, **({} if shape is None else {"shape": shape})))
+    answer = infer(
+        client, body_of(*texts, data=data, **({} if shape is None else {"shape": shape}))
+    )
     if answer.status_code == 200:
         assert len(tensors(answer)["label"]) == len(texts)
     else:

@@ -18,14 +18,22 @@ from linnet.serve import Service, create_app
 from linnet.serve.keys import Keys, add_key
 from linnet.text import clean
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (linnet-text[dev])")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="needs the package playwright (linnet-text[dev])"
+)
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 
 HOSTILE = "<img src=x onerror=broken=1>&lt;b&gt; \u202ea\u200b \u2066b"
 EXPLAINED = re.compile("log odds|No single word")
-ITEM = {"id": f"{0:032x}-0", "arm": "champion", "digest": "9f" * 32, "label": "positive", "labels": ["positive"]}
+ITEM = {
+    "id": f"{0:032x}-0",
+    "arm": "champion",
+    "digest": "9f" * 32,
+    "label": "positive",
+    "labels": ["positive"],
+}
 ITEM |= {"probability": 0.9, "probabilities": {"negative": 0.1, "positive": 0.9}}
 ITEM |= {"truncated": False, "abstained": False, "fast": False}
 
@@ -98,7 +106,9 @@ def address(watched, listening) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])  # CI runs as root
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )  # CI runs as root
         yield browser
         browser.close()
 
@@ -177,9 +187,15 @@ def test_one_text_is_answered_and_explained(page, classifier):
     assert card.get_by_role("heading").inner_text() == expected.label
     terms = card.locator("dt").all_inner_texts()
     shares = card.locator("dd.number").all_inner_texts()
-    assert dict(zip(terms, shares, strict=True)) == {k: percent(v) for k, v in expected.probabilities.items()}
-    widths = card.locator(".fill").evaluate_all("bars => bars.map(bar => parseFloat(bar.style.width))")
-    assert widths == pytest.approx(sorted((100 * v for v in expected.probabilities.values()), reverse=True), abs=1e-3)
+    assert dict(zip(terms, shares, strict=True)) == {
+        k: percent(v) for k, v in expected.probabilities.items()
+    }
+    widths = card.locator(".fill").evaluate_all(
+        "bars => bars.map(bar => parseFloat(bar.style.width))"
+    )
+    assert widths == pytest.approx(
+        sorted((100 * v for v in expected.probabilities.values()), reverse=True), abs=1e-3
+    )
     card.get_by_text("log odds").wait_for()  # one text is explained without being asked for
     words = classifier.explain(text, expected.label).words
     assert card.locator(".text mark").all_inner_texts() == [word.text for word in words]
@@ -187,7 +203,9 @@ def test_one_text_is_answered_and_explained(page, classifier):
     coloured = card.locator(".text mark.for").all_inner_texts()
     assert coloured == [word.text for word in words if word.weight >= 0.05]
     most = max(words, key=lambda word: word.weight)
-    assert f"for {expected.label}: {most.text} +{most.weight:.2f}" in card.locator(".why").inner_text()
+    assert (
+        f"for {expected.label}: {most.text} +{most.weight:.2f}" in card.locator(".why").inner_text()
+    )
     facts = card.locator(".facts").inner_text()
     assert facts.startswith(f"answered by champion · {classifier.digest[:12]} · ")
 
@@ -203,7 +221,9 @@ def test_several_texts_each_with_its_own_answer_or_error(page, watched, classifi
     assert not any(path == "/v1/explain" for path, *_ in watched.asked)
     cards.nth(2).get_by_role("button", name="Which words moved it?").click()
     cards.nth(2).get_by_text(EXPLAINED).wait_for()
-    assert [asked["text"] for path, _, asked in watched.asked if path == "/v1/explain"] == ["bad rain"]
+    assert [asked["text"] for path, _, asked in watched.asked if path == "/v1/explain"] == [
+        "bad rain"
+    ]
 
 
 def test_blank_lines_are_no_texts(page, watched):
@@ -214,7 +234,9 @@ def test_blank_lines_are_no_texts(page, watched):
     playwright.expect(page.get_by_text("2 texts")).to_be_visible()
     page.get_by_role("button", name="Classify").click()
     playwright.expect(page.get_by_role("article")).to_have_count(2)
-    assert [asked["texts"] for path, _, asked in watched.asked if path == "/v1/predict"] == [["good", " bad "]]
+    assert [asked["texts"] for path, _, asked in watched.asked if path == "/v1/predict"] == [
+        ["good", " bad "]
+    ]
 
 
 def test_the_model_is_named_and_another_arm_is_chosen(page, watched, classifier):
@@ -225,7 +247,9 @@ def test_the_model_is_named_and_another_arm_is_chosen(page, watched, classifier)
     card = classify(page, "good sun").first
     card.get_by_text(EXPLAINED).wait_for()
     assert card.locator(".facts").inner_text().startswith("answered by next")
-    assert [asked["arm"] for path, _, asked in watched.asked if path in ("/v1/predict", "/v1/explain")] == ["next"] * 2
+    assert [
+        asked["arm"] for path, _, asked in watched.asked if path in ("/v1/predict", "/v1/explain")
+    ] == ["next"] * 2
 
 
 def test_feedback_is_sent_and_can_be_changed(page, watched):
@@ -234,13 +258,19 @@ def test_feedback_is_sent_and_can_be_changed(page, watched):
     group = card.get_by_role("group", name="The right label")
     for label, other in (("negative", "positive"), ("positive", "negative")):
         group.get_by_role("button", name=label).click()
-        playwright.expect(group.get_by_role("button", name=label)).to_have_attribute("aria-pressed", "true")
-        playwright.expect(group.get_by_role("button", name=other)).to_have_attribute("aria-pressed", "false")
+        playwright.expect(group.get_by_role("button", name=label)).to_have_attribute(
+            "aria-pressed", "true"
+        )
+        playwright.expect(group.get_by_role("button", name=other)).to_have_attribute(
+            "aria-pressed", "false"
+        )
         assert watched.asked[-1][0::2] == ("/v1/feedback", {"id": identity, "label": label})
     tell(watched, "/v1/feedback", 503, "log_unavailable", "The log can't be written.")
     group.get_by_role("button", name="negative").click()
     card.get_by_text("The log can't be written.").wait_for()
-    playwright.expect(group.get_by_role("button", name="positive")).to_have_attribute("aria-pressed", "true")
+    playwright.expect(group.get_by_role("button", name="positive")).to_have_attribute(
+        "aria-pressed", "true"
+    )
 
 
 def test_the_keyboard_alone_reaches_everything(page, watched, classifier):
@@ -285,7 +315,15 @@ def test_a_screen_reader_hears_names_roles_and_news(page):
 
 
 @pytest.mark.parametrize(
-    "text", [HOSTILE, "<script>broken=1</script>", "שלום עולם good", "<bdo dir=rtl>", "'\"`${1}</textarea>", "x" * 3000]
+    "text",
+    [
+        HOSTILE,
+        "<script>broken=1</script>",
+        "שלום עולם good",
+        "<bdo dir=rtl>",
+        "'\"`${1}</textarea>",
+        "x" * 3000,
+    ],
 )
 def test_hostile_text_is_text(open_page, text):
     page = open_page(viewport={"width": 360, "height": 740})
@@ -309,14 +347,21 @@ def test_of_a_text_that_is_cut_only_what_was_read_is_shown(page):
 def test_hostile_labels_and_messages_are_text(page, watched):
     label = f"<b>{HOSTILE}</b>"
     answer_with(
-        watched, label=label, labels=[label], arm=label, digest=label, probabilities={label: 0.7, "x" * 400: 0.3}
+        watched,
+        label=label,
+        labels=[label],
+        arm=label,
+        digest=label,
+        probabilities={label: 0.7, "x" * 400: 0.3},
     )
     card = classify(page, "good").first
     assert card.get_by_role("heading").text_content() == label
     assert [chip.text_content() for chip in card.locator(".chip").all()][-2:] == [label, "x" * 400]
     tell(watched, "/v1/predict", 422, "invalid_request", HOSTILE)
     page.keyboard.press("Control+Enter")
-    playwright.expect(page.get_by_role("alert").locator("bdi")).to_have_text(HOSTILE.strip(), use_inner_text=False)
+    playwright.expect(page.get_by_role("alert").locator("bdi")).to_have_text(
+        HOSTILE.strip(), use_inner_text=False
+    )
     assert page.locator("img, article script, b").count() == 0
     assert page.evaluate("window.broken") is None
 
@@ -341,9 +386,13 @@ def test_of_many_labels_the_first_are_shown_and_the_others_on_demand(page, watch
     shares = {f"label {number}": (20 - number) / 210 for number in range(20)}
     answer_with(watched, label="label 0", labels=["label 0"], probabilities=shares)
     card = classify(page, "good").first
-    assert [text for text in card.locator("dt").all() if text.is_visible()][-1].inner_text() == "label 4"
+    assert [text for text in card.locator("dt").all() if text.is_visible()][
+        -1
+    ].inner_text() == "label 4"
     card.get_by_text("15 more labels").first.click()
-    assert [text for text in card.locator("dt").all() if text.is_visible()][-1].inner_text() == "label 19"
+    assert [text for text in card.locator("dt").all() if text.is_visible()][
+        -1
+    ].inner_text() == "label 19"
     card.get_by_text("15 more labels").last.click()
     tell(watched, "/v1/feedback", 422, "bad_label", "As told.")
     card.get_by_role("button", name="label 19").click()
@@ -382,7 +431,9 @@ def test_an_answer_of_something_else_and_none_at_all(page, watched):
         return HTMLResponse("<h1>Bad gateway</h1>", 502)
 
     async def broken_off(_: Request) -> Response:
-        return Response("{", headers={"content-length": "1000"})  # uvicorn closes the connection of such an answer
+        return Response(
+            "{", headers={"content-length": "1000"}
+        )  # uvicorn closes the connection of such an answer
 
     watched.told["/v1/predict"] = [not_linnet, broken_off]
     page.get_by_label("Texts, one a line").fill("good")
@@ -500,7 +551,10 @@ def test_light_and_dark_can_be_read(open_page, watched, scheme):
 def test_whoever_wants_no_motion_gets_none(open_page, wish, seconds):
     page = open_page(reduced_motion=wish)
     card = classify(page, "good film").first
-    assert card.locator(".fill").first.evaluate("bar => getComputedStyle(bar).transitionDuration") == seconds
+    assert (
+        card.locator(".fill").first.evaluate("bar => getComputedStyle(bar).transitionDuration")
+        == seconds
+    )
 
 
 def test_a_phone_scrolls_only_down(open_page):
@@ -509,5 +563,7 @@ def test_a_phone_scrolls_only_down(open_page):
     cards.first.get_by_role("button", name="Which words moved it?").tap()
     cards.first.get_by_text(EXPLAINED).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    heights = page.get_by_role("button").evaluate_all("all => all.map((one) => one.getBoundingClientRect().height)")
+    heights = page.get_by_role("button").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().height)"
+    )
     assert min(heights) >= 24  # WCAG 2.2, 2.5.8

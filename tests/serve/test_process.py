@@ -9,7 +9,11 @@ import linnet
 from linnet.errors import BundleError
 from linnet.serve.workers.process import answer, warm_up
 
-TEXTS = ["good day", "bad rain", "love love love"]  # the last as long as no text that workers warm up with
+TEXTS = [
+    "good day",
+    "bad rain",
+    "love love love",
+]  # the last as long as no text that workers warm up with
 
 
 class Picky:
@@ -53,7 +57,9 @@ def test_a_text_that_the_model_can_not_take_fails_alone(picky, how):
 @pytest.mark.parametrize("how", ["fails", "not_a_number"])
 def test_a_model_that_can_not_take_a_plain_text_ends_the_worker(picky, how):
     classifier, encoded = picky(**{how: set(range(100))})
-    with pytest.raises(BundleError, match=r"fails at a plain text|answers a plain text with no probability"):
+    with pytest.raises(
+        BundleError, match=r"fails at a plain text|answers a plain text with no probability"
+    ):
         answer(classifier, encoded)
     with pytest.raises(BundleError):
         warm_up(classifier)

@@ -25,8 +25,15 @@ def in_loop(test):
     return asyncio.run(run())
 
 
-@given(lengths=lengths, budget=st.integers(1, 700), gone=st.sets(st.integers(0, 59)), workers=st.integers(1, 5))
-def test_every_job_is_taken_once_the_oldest_first_and_within_the_budget(lengths, budget, gone, workers):
+@given(
+    lengths=lengths,
+    budget=st.integers(1, 700),
+    gone=st.sets(st.integers(0, 59)),
+    workers=st.integers(1, 5),
+)
+def test_every_job_is_taken_once_the_oldest_first_and_within_the_budget(
+    lengths, budget, gone, workers
+):
     def test():
         queue = Queue(10**9, 1e9, budget)
         jobs = [Job(length) for length in lengths]
@@ -186,7 +193,9 @@ def test_a_failing_queue_answers_everything():
         queue.put(jobs)
         jobs[1].done.cancel()
         queue.fail(ValueError("x"))
-        assert isinstance(jobs[0].done.exception(), ValueError) and isinstance(jobs[2].done.exception(), ValueError)
+        assert isinstance(jobs[0].done.exception(), ValueError) and isinstance(
+            jobs[2].done.exception(), ValueError
+        )
         assert (len(queue), queue.tokens) == (0, 0)
 
     asyncio.run(run())

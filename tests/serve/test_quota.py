@@ -66,7 +66,11 @@ def test_a_minute_s_requests_at_once_then_evenly(time):
     for _ in range(6):
         quotas.admit(key)
     refusal = refused(quotas.admit, key)
-    assert (refusal.status_code, refusal.code, refusal.headers) == (429, "rate_limited", {"Retry-After": "10"})
+    assert (refusal.status_code, refusal.code, refusal.headers) == (
+        429,
+        "rate_limited",
+        {"Retry-After": "10"},
+    )
     time.nanoseconds = 10 * SECOND - 1
     assert refused(quotas.admit, key).headers == {"Retry-After": "1"}
     time.nanoseconds = 10 * SECOND
@@ -112,7 +116,11 @@ def test_a_day_s_texts_are_counted_all_or_none(time):
     quotas, key = time.quotas(), key_of(texts_per_day=10)
     quotas.take(key, 7)
     refusal = refused(quotas.take, key, 4)
-    assert (refusal.status_code, refusal.code, refusal.details) == (429, "quota_used_up", {"texts_left": 3})
+    assert (refusal.status_code, refusal.code, refusal.details) == (
+        429,
+        "quota_used_up",
+        {"texts_left": 3},
+    )
     quotas.take(key, 3)
     quotas.give_back(key, 2)
     quotas.take(key, 2)
@@ -197,7 +205,9 @@ def test_what_a_kill_would_lose_is_written_every_few_seconds(time, tmp_path, mon
 ENDLESS = b'{"day": "2026-11-24", "texts": {"00000001": 1e999}}'
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"day": 1, "texts": 1}', b"\xff", b"[" * 100_000, ENDLESS])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"day": 1, "texts": 1}', b"\xff", b"[" * 100_000, ENDLESS]
+)
 def test_counts_that_can_not_be_read_begin_at_0_and_it_is_said(time, tmp_path, content, caplog):
     path = tmp_path / "usage.json"
     path.write_bytes(content)

@@ -23,7 +23,11 @@ def test_what_fails_leaves_the_others_theirs():
         asked = [reader(work) for work in (0, ValueError, Panic, 0.001)]
         first, second, third, last = await asyncio.gather(*asked, return_exceptions=True)
         assert (first, last) == (0, 0.001)
-        assert isinstance(second, ValueError) and isinstance(third, RuntimeError) and "Panic" in str(third)
+        assert (
+            isinstance(second, ValueError)
+            and isinstance(third, RuntimeError)
+            and "Panic" in str(third)
+        )
         reader.close()
 
     asyncio.run(run())

@@ -21,9 +21,13 @@ JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 TEXTS = ["I love this film", 'rain, "rain" again', "bad\nbad", "naïve שלום 👩"]
 
 
-def invoke(client: TestClient, content: bytes | str, kind: str, accept: str | None = None, **headers: str):
+def invoke(
+    client: TestClient, content: bytes | str, kind: str, accept: str | None = None, **headers: str
+):
     accepted = {} if accept is None else {"Accept": accept}
-    return client.post("/invocations", content=content, headers={"Content-Type": kind, **accepted, **headers})
+    return client.post(
+        "/invocations", content=content, headers={"Content-Type": kind, **accepted, **headers}
+    )
 
 
 def csv_of(*texts: str) -> str:
@@ -105,7 +109,9 @@ def test_json_of_another_shape_is_refused(client, body):
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
 
 
-@pytest.mark.parametrize("kind", [LINES, "application/x-jsonlines", "Application/JsonLines; charset=UTF-8"])
+@pytest.mark.parametrize(
+    "kind", [LINES, "application/x-jsonlines", "Application/JsonLines; charset=UTF-8"]
+)
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("last", [True, False])
 def test_a_line_in_is_a_line_out(client, expected, kind, end, last):
@@ -117,7 +123,9 @@ def test_a_line_in_is_a_line_out(client, expected, kind, end, last):
 
 
 def test_only_a_line_feed_ends_a_line(client):
-    answer = invoke(client, "\ufeff" + json.dumps("good\u2028day\x85 \x0b", ensure_ascii=False), LINES)
+    answer = invoke(
+        client, "\ufeff" + json.dumps("good\u2028day\x85 \x0b", ensure_ascii=False), LINES
+    )
     assert [item["label"] is not None for item in lines(answer)] == [True]
 
 
@@ -150,7 +158,11 @@ def test_a_line_without_a_text_has_its_error_in_its_place(client, bad):
 
 def test_nothing_but_bad_lines_is_still_a_line_each(client):
     """A batch transform would give up all its records for one that fails."""
-    for body, kind in ((b"{\n{\n", LINES), (b'{"texts": ["", "\\u0000"]}', JSON), (b'""\n""\n', CSV)):
+    for body, kind in (
+        (b"{\n{\n", LINES),
+        (b'{"texts": ["", "\\u0000"]}', JSON),
+        (b'""\n""\n', CSV),
+    ):
         answer = invoke(client, body, kind, LINES)
         assert answer.status_code == 200
         assert ["error" in item for item in lines(answer)] == [True, True]
@@ -224,7 +236,9 @@ def test_the_answer_is_in_the_format_that_is_asked_for(client, accept, kind):
     assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
 
 
-@pytest.mark.parametrize("accept", ["image/png", "text/html, application/xml;q=0.9", "application/json;q=0", ",;=q"])
+@pytest.mark.parametrize(
+    "accept", ["image/png", "text/html, application/xml;q=0.9", "application/json;q=0", ",;=q"]
+)
 def test_a_format_that_there_is_none_of_is_406(client, accept):
     answer = invoke(client, b'"good"', LINES, accept)
     assert (answer.status_code, answer.json()["error"]["code"]) == (406, "not_acceptable")
@@ -233,7 +247,9 @@ def test_a_format_that_there_is_none_of_is_406(client, accept):
 BROKEN = ["text/csv; charset*=a; charset*0=b", f"text/csv; charset*{'9' * 5000}=x"]
 
 
-@pytest.mark.parametrize("kind", ["", "application/x-npy", "text/plain", "text/csv; charset=latin-1", "/;;=", *BROKEN])
+@pytest.mark.parametrize(
+    "kind", ["", "application/x-npy", "text/plain", "text/csv; charset=latin-1", "/;;=", *BROKEN]
+)
 def test_another_format_is_415(client, kind):
     answer = invoke(client, b"good", kind)
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
@@ -278,17 +294,25 @@ def test_what_is_the_services_own_failure_fails_the_whole(client, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("note", "back"), [("trace=7; a b", True), ("x" * 1024, True), ("x" * 1025, False), ("é", False)]
+    ("note", "back"),
+    [("trace=7; a b", True), ("x" * 1024, True), ("x" * 1025, False), ("é", False)],
 )
 def test_the_callers_note_comes_back(client, note, back):
-    answer = invoke(client, b'"good"', LINES, **{"X-Amzn-SageMaker-Custom-Attributes": note.encode()})
+    answer = invoke(
+        client, b'"good"', LINES, **{"X-Amzn-SageMaker-Custom-Attributes": note.encode()}
+    )
     assert answer.headers.get("x-amzn-sagemaker-custom-attributes") == (note if back else None)
 
 
 def test_the_inference_id_is_the_requests_id(client):
     mine = {"X-Amzn-SageMaker-Inference-Id": "mine-7"}
     assert invoke(client, b'"good"', LINES, **mine).headers["x-request-id"] == "mine-7"
-    assert invoke(client, b'"good"', LINES, **mine, **{"X-Request-ID": "other"}).headers["x-request-id"] == "other"
+    assert (
+        invoke(client, b'"good"', LINES, **mine, **{"X-Request-ID": "other"}).headers[
+            "x-request-id"
+        ]
+        == "other"
+    )
     odd = invoke(client, b'"good"', LINES, **{"X-Amzn-SageMaker-Inference-Id": "no; id"})
     assert re.fullmatch("[0-9a-f]{32}", odd.headers["x-request-id"])
 
@@ -297,9 +321,12 @@ def test_the_inference_id_is_the_requests_id(client):
 
 
 @pytest.mark.parametrize(
-    ("size", "transforms", "payload"), [(20_000, 16, 1), (6 * 2**20, 16, 6), (25 * 2**20, 4, 25), (2**30, 1, 100)]
+    ("size", "transforms", "payload"),
+    [(20_000, 16, 1), (6 * 2**20, 16, 6), (25 * 2**20, 4, 25), (2**30, 1, 100)],
 )
-def test_a_batch_transform_is_told_to_ask_for_one_record_at_a_time(bundle, size, transforms, payload):
+def test_a_batch_transform_is_told_to_ask_for_one_record_at_a_time(
+    bundle, size, transforms, payload
+):
     config = load_config(overrides={"serve.max_body_bytes": size, "log.url": ""})
     found = TestClient(create_app(Service(config, str(bundle)))).get("/execution-parameters").json()
     assert found == {
@@ -311,11 +338,15 @@ def test_a_batch_transform_is_told_to_ask_for_one_record_at_a_time(bundle, size,
 
 
 hostile = (
-    st.text() | st.text(st.characters(), max_size=12) | st.sampled_from(['"', ",", "\r", "\n", '""', "\0", "\ud800"])
+    st.text()
+    | st.text(st.characters(), max_size=12)
+    | st.sampled_from(['"', ",", "\r", "\n", '""', "\0", "\ud800"])
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120, deadline=None
+)
 @given(
     texts=st.lists(hostile, min_size=1, max_size=8),
     raw=st.none() | st.binary(max_size=60),
@@ -334,5 +365,9 @@ def test_no_body_is_a_defect_and_every_text_keeps_its_place(client, texts, raw, 
     answer = invoke(client, body, kind, accept)
     assert answer.status_code in ({200} if raw is None else {200, 400, 422})
     if raw is None:
-        found = {JSON: lambda: answer.json()["predictions"], LINES: lambda: lines(answer), CSV: lambda: records(answer)}
+        found = {
+            JSON: lambda: answer.json()["predictions"],
+            LINES: lambda: lines(answer),
+            CSV: lambda: records(answer),
+        }
         assert len(found[accept]()) == len(texts)

@@ -47,7 +47,9 @@ def running(bundle: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], 
 
 def ask(address: str, *texts: str) -> dict:
     request = urllib.request.Request(
-        f"{address}/v1/predict", json.dumps({"texts": texts}).encode(), {"Content-Type": "application/json"}
+        f"{address}/v1/predict",
+        json.dumps({"texts": texts}).encode(),
+        {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as response:
         assert "server" not in response.headers
@@ -117,7 +119,9 @@ def test_a_body_too_large_is_refused_before_it_is_sent(bundle):
         assert ask(address, "a")
 
 
-@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"\0" * 1000, b"POST / HTTP/1.1\r\n"])
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"\0" * 1000, b"POST / HTTP/1.1\r\n"]
+)
 def test_garbage_on_the_wire_leaves_it_serving(bundle, garbage, server):
     address, port = server
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
@@ -134,7 +138,9 @@ def server(bundle: Path) -> Iterator[tuple[str, int]]:
 
 def test_a_taken_port_is_one_sentence(bundle, server):
     _, port = server
-    done = subprocess.run([*LINNET, str(bundle), "--port", str(port)], capture_output=True, text=True)
+    done = subprocess.run(
+        [*LINNET, str(bundle), "--port", str(port)], capture_output=True, text=True
+    )
     assert done.returncode == UsageError.exit_code
     assert done.stderr == (
         f"linnet: Can't listen on 127.0.0.1 port {port}: Address already in use. "
@@ -173,7 +179,9 @@ def test_an_open_address_is_warned_of(bundle):
     with running(bundle, "--host", "0.0.0.0", "--no-auth") as (process, _, port):
         assert ask(f"http://127.0.0.1:{port}", "a")
         _, _, err = end(process)
-    assert "WARNING linnet.serve 0.0.0.0 port 0 is open to other machines and asks for no key" in err
+    assert (
+        "WARNING linnet.serve 0.0.0.0 port 0 is open to other machines and asks for no key" in err
+    )
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this host has no IPv6")

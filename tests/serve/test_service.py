@@ -19,14 +19,25 @@ def client_of(app) -> httpx2.AsyncClient:
 
 
 def test_each_of_many_requests_gets_its_own_answer(app, classifier):
-    texts = [["good day"], [""], ["bad day", "so good"], ["a\0"], ["sun " * 40], ["rain", "love", "hate"]] * 20
+    texts = [
+        ["good day"],
+        [""],
+        ["bad day", "so good"],
+        ["a\0"],
+        ["sun " * 40],
+        ["rain", "love", "hate"],
+    ] * 20
     answers = [None] * len(texts)
 
     async def run():
         async def ask(client, number):
             answers[number] = await client.post("/v1/predict", json={"texts": texts[number]})
 
-        async with app.router.lifespan_context(app), client_of(app) as client, anyio.create_task_group() as tasks:
+        async with (
+            app.router.lifespan_context(app),
+            client_of(app) as client,
+            anyio.create_task_group() as tasks,
+        ):
             for number in range(len(texts)):
                 tasks.start_soon(ask, client, number)
 
@@ -35,7 +46,9 @@ def test_each_of_many_requests_gets_its_own_answer(app, classifier):
         if asked in ([""], ["a\0"]):
             assert answer.status_code == 422
             continue
-        for item, expected in zip(answer.json()["predictions"], classifier.predict(asked), strict=True):
+        for item, expected in zip(
+            answer.json()["predictions"], classifier.predict(asked), strict=True
+        ):
             assert item["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
 
 
@@ -48,13 +61,19 @@ def test_other_routes_answer_while_a_worker_is_stopped_and_what_waits_is_given_u
             try:
                 headers = {"X-Request-Timeout": "0.2"}
                 answer = await client.post("/v1/predict", json={"texts": ["good"]}, headers=headers)
-                assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+                assert (answer.status_code, answer.json()["error"]["code"]) == (
+                    504,
+                    "deadline_exceeded",
+                )
                 assert (await client.get("/healthz")).status_code == 200
                 second = await client.post("/v1/predict", json={"texts": ["bad"]}, headers=headers)
                 assert second.status_code == 504
                 assert len(arm.pool.queue) == 1
                 arm.pool.queue.check()
-                assert (len(arm.pool.queue), arm.pool.queue.tokens) == (0, 0)  # given up, so not computed
+                assert (len(arm.pool.queue), arm.pool.queue.tokens) == (
+                    0,
+                    0,
+                )  # given up, so not computed
             finally:
                 worker.process.send_signal(18)  # SIGCONT
             assert (await client.post("/v1/predict", json={"texts": ["good"]})).status_code == 200
@@ -63,7 +82,9 @@ def test_other_routes_answer_while_a_worker_is_stopped_and_what_waits_is_given_u
 
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(bundle, config):
-    small = config.model_copy(update={"serve": config.serve.model_copy(update={"max_queue_tokens": 40})})
+    small = config.model_copy(
+        update={"serve": config.serve.model_copy(update={"max_queue_tokens": 40})}
+    )
 
     async def run():
         service = Service(small, str(bundle))
@@ -99,7 +120,9 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(bundle, config
 
 
 def test_a_full_service_refuses_before_it_reads_the_body(bundle, config):
-    small = config.model_copy(update={"serve": config.serve.model_copy(update={"max_queue_tokens": 10})})
+    small = config.model_copy(
+        update={"serve": config.serve.model_copy(update={"max_queue_tokens": 10})}
+    )
     service = Service(small, str(bundle))
     app = create_app(service)
 
@@ -112,7 +135,11 @@ def test_a_full_service_refuses_before_it_reads_the_body(bundle, config):
         sent.append(message)
 
     async def run():
-        async with app.router.lifespan_context(app), client_of(app) as client, anyio.create_task_group() as tasks:
+        async with (
+            app.router.lifespan_context(app),
+            client_of(app) as client,
+            anyio.create_task_group() as tasks,
+        ):
             (arm,) = service.arms
             (worker,) = arm.pool._workers.values()
             worker.process.send_signal(19)
@@ -124,7 +151,13 @@ def test_a_full_service_refuses_before_it_reads_the_body(bundle, config):
                         await anyio.sleep(0.01)
             for path in ("/v1/predict", "/v1/explain", "/invocations"):
                 sent.clear()
-                scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": []}
+                scope = {
+                    "type": "http",
+                    "method": "POST",
+                    "path": path,
+                    "raw_path": path.encode(),
+                    "headers": [],
+                }
                 await app(scope, receive, send)
                 assert sent[0]["status"] == 429
                 assert int(dict(sent[0]["headers"])[b"retry-after"]) >= 1
@@ -140,7 +173,10 @@ def test_there_is_room_while_one_model_that_answers_has_some(bundle, config, res
         "other": ArmConfig(bundle=str(other), share=0.5),
         "aside": ArmConfig(bundle=str(other), share=1.0, shadow=True),
     }
-    service = Service(config.model_copy(update={"serve": config.serve.model_copy(update={"arms": arms})}), str(bundle))
+    service = Service(
+        config.model_copy(update={"serve": config.serve.model_copy(update={"arms": arms})}),
+        str(bundle),
+    )
 
     async def run():
         with pytest.raises(Refusal, match="not started"):
@@ -180,7 +216,9 @@ def test_weights_that_are_written_to_while_they_are_served_are_told(bundle, conf
         async with service.running():
             first = service.arms.champion.pool
             weights.write_bytes(weights.read_bytes())
-            with pytest.raises(Refusal, match=r"The weights of .*here were written to while they are served") as caught:
+            with pytest.raises(
+                Refusal, match=r"The weights of .*here were written to while they are served"
+            ) as caught:
                 service.check_ready()
             assert (caught.value.status_code, caught.value.code) == (503, "not_ready")
             await service.swap()
@@ -228,7 +266,9 @@ def test_a_client_that_left_is_not_computed(app):
     anyio.run(run)
 
 
-def test_a_request_that_is_being_read_while_its_model_is_swapped_is_answered_by_it(bundle, config, reseal, tmp_path):
+def test_a_request_that_is_being_read_while_its_model_is_swapped_is_answered_by_it(
+    bundle, config, reseal, tmp_path
+):
     other = reseal(tmp_path / "other", name="other")
 
     async def run():

@@ -76,7 +76,11 @@ def test_a_request_is_a_span_with_its_stages_below(client, exporter, caplog):
         client.get("/models/private?q=private", headers={"X-Request-ID": "mine"})
         ended = time.time_ns()
     *stages, whole = exporter.get_finished_spans()
-    assert whole.name == "GET /models/{name}" and whole.kind is SpanKind.SERVER and whole.parent is None
+    assert (
+        whole.name == "GET /models/{name}"
+        and whole.kind is SpanKind.SERVER
+        and whole.parent is None
+    )
     assert whole.attributes == {
         "http.request.method": "GET",
         "http.route": "/models/{name}",
@@ -86,7 +90,10 @@ def test_a_request_is_a_span_with_its_stages_below(client, exporter, caplog):
     assert began <= whole.start_time <= whole.end_time <= ended
     assert [stage.name for stage in stages] == ["tokenize", "queue", "compute"]
     for stage in stages:
-        assert stage.parent.span_id == whole.context.span_id and stage.context.trace_id == whole.context.trace_id
+        assert (
+            stage.parent.span_id == whole.context.span_id
+            and stage.context.trace_id == whole.context.trace_id
+        )
         assert stage.end_time - stage.start_time == pytest.approx(10_000_000, rel=1e-3)
     assert stages[0].end_time == pytest.approx(stages[1].start_time, abs=1000)
     assert f"{whole.context.trace_id:032x}" == caplog.records[-1].trace_id
@@ -100,12 +107,16 @@ def test_a_caller_s_trace_is_gone_on_with(client, exporter):
 
 
 def test_what_the_caller_does_not_sample_costs_nothing(client, exporter):
-    assert client.get("/models/a", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"}).status_code == 200
+    assert (
+        client.get("/models/a", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"}).status_code
+        == 200
+    )
     assert exporter.get_finished_spans() == ()
 
 
 @pytest.mark.parametrize(
-    "sent", ["", "00", f"00-{'0' * 32}-{PARENT}-01", "\xff" * 55, "x" * 60_000, f"ff-{TRACE}-{PARENT}-01"]
+    "sent",
+    ["", "00", f"00-{'0' * 32}-{PARENT}-01", "\xff" * 55, "x" * 60_000, f"ff-{TRACE}-{PARENT}-01"],
 )
 def test_a_hostile_parent_is_none(client, exporter, sent):
     headers = {"traceparent": sent.encode("latin-1"), "tracestate": sent.encode("latin-1")}
@@ -188,7 +199,9 @@ for options in ({}, {"telemetry": NO_FASTAPI_TELEMETRY}):
 
 
 def test_fastapi_s_own_spans_would_tell_the_path_and_are_off():
-    done = subprocess.run([sys.executable, "-c", PROVIDED], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROVIDED], capture_output=True, text=True, check=True
+    )
     told, told_nothing = done.stdout.split()
     assert told_nothing == "False"
     assert told == "True" or int(fastapi.__version__.split(".")[1]) < 165

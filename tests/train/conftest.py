@@ -25,7 +25,9 @@ def settings(encoder: Path):
     def resolve(**train) -> Config:
         model = {"model.name_or_path": str(encoder), "model.max_length": 64}
         return load_config(
-            overrides=model | {"train.learning_rate": 2e-2} | {f"train.{k}": v for k, v in train.items()}
+            overrides=model
+            | {"train.learning_rate": 2e-2}
+            | {f"train.{k}": v for k, v in train.items()}
         )
 
     return resolve
@@ -35,12 +37,18 @@ def settings(encoder: Path):
 def write_splits():
     """Write splits by hand: label names and rows of each."""
 
-    def write(directory: Path, labels: dict[str, list[str]], rows: dict[str, list[tuple[str, int]]]) -> Path:
+    def write(
+        directory: Path, labels: dict[str, list[str]], rows: dict[str, list[tuple[str, int]]]
+    ) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         for name, names in labels.items():
             texts, ids = zip(*rows[name], strict=True) if rows[name] else ((), ())
             with SplitWriter(directory, name, ["text", "label"], names) as writer:
-                writer.write(pa.table({"text": pa.array(texts, pa.string()), "label": pa.array(ids, pa.int64())}))
+                writer.write(
+                    pa.table(
+                        {"text": pa.array(texts, pa.string()), "label": pa.array(ids, pa.int64())}
+                    )
+                )
         return directory
 
     return write

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 
 
-def fork_until_done(draw: Callable[[], Callable[[], object]], killed: Callable[[], object] = lambda: None) -> int:
+def fork_until_done(
+    draw: Callable[[], Callable[[], object]], killed: Callable[[], object] = lambda: None
+) -> int:
     """Have children work until one comes to the end; gives the number of those that were killed.
 
     Args:
@@ -30,7 +32,9 @@ def fork_until_done(draw: Callable[[], Callable[[], object]], killed: Callable[[
         killed()
 
 
-def kill_at_least(least: int, root: Path, draw_child: Callable[[Path, random.Random], Callable[[], object]]) -> int:
+def kill_at_least(
+    least: int, root: Path, draw_child: Callable[[Path, random.Random], Callable[[], object]]
+) -> int:
     """Bring runs to their end, each in a folder of its own, until so many children were killed; gives the runs.
 
     Args:

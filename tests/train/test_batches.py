@@ -25,7 +25,9 @@ def make_split(texts, labels, names=("no", "yes")):
     size=st.integers(1, 9),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_batches_hold_every_text_once_in_order(tokenizer_path, texts, size, seed):
     tokenizer = Tokenizer(tokenizer_path, 12)
     split = make_split(texts, [len(text) % 2 for text in texts])
@@ -40,7 +42,9 @@ def test_batches_hold_every_text_once_in_order(tokenizer_path, texts, size, seed
         input_ids, attention_mask = batch.padded(tokenizer.pad_id)
         assert input_ids.shape[1] == attention_mask.sum(dim=1).max()
         assert (input_ids[attention_mask == 0] == tokenizer.pad_id).all()
-        found = [row[mask == 1].tolist() for row, mask in zip(input_ids, attention_mask, strict=True)]
+        found = [
+            row[mask == 1].tolist() for row, mask in zip(input_ids, attention_mask, strict=True)
+        ]
         assert list(chain(*found)) == batch.ids.tolist()
         rows += found
         labels += batch.labels.tolist()
@@ -51,7 +55,9 @@ def test_batches_hold_every_text_once_in_order(tokenizer_path, texts, size, seed
 @pytest.mark.parametrize("label", [-1, 2])
 def test_a_label_without_a_name_is_refused(tokenizer_path, label):
     split = make_split(["good", "bad"], [0, label])
-    with pytest.raises(LabelError, match=f"Row 1 of the train split has the label {label}, .* 0 to 1"):
+    with pytest.raises(
+        LabelError, match=f"Row 1 of the train split has the label {label}, .* 0 to 1"
+    ):
         encode(split, Tokenizer(tokenizer_path, 12))
 
 

@@ -12,7 +12,17 @@ from linnet.cli.main import main
 
 def test_it_prints_how_training_went(splits, encoder, tmp_path, capsys):
     out = tmp_path / "checkpoint"
-    command = ["train", "--splits", str(splits), "--out", str(out), "--model", str(encoder), "--num-train-epochs", "2"]
+    command = [
+        "train",
+        "--splits",
+        str(splits),
+        "--out",
+        str(out),
+        "--model",
+        str(encoder),
+        "--num-train-epochs",
+        "2",
+    ]
     overrides = ["--set", "model.max_length=12", "--set", "train.learning_rate=2e-2"]
     assert main([*command, *overrides]) == 0
     printed = capsys.readouterr().out
@@ -21,20 +31,30 @@ def test_it_prints_how_training_went(splits, encoder, tmp_path, capsys):
     for header in ("Epoch", "Training Loss", "Validation Loss", "Accuracy"):
         assert header in printed
     for row in record["history"]:
-        line = next(line for line in printed.splitlines() if line.startswith(f"│     {row['epoch']} "))
+        line = next(
+            line for line in printed.splitlines() if line.startswith(f"│     {row['epoch']} ")
+        )
         assert f"{row['train_loss']:.4f}" in line
         assert f"{row['eval_loss']:.4f}" in line
         assert f"{100 * row['eval_accuracy']:.2f} %" in line
     assert f"Stopped: {record['stop_reason']}; epoch {record['best_epoch']} is kept." in printed
     assert f"{record['global_step']:,} steps" in printed
     assert f"{record['total_flos']:.3g} FLOPs" in printed
-    assert f"Truncated to 12 tokens: {record['truncated']['train']:,} of {record['rows']['train']:,} train" in printed
+    assert (
+        f"Truncated to 12 tokens: {record['truncated']['train']:,} of {record['rows']['train']:,} train"
+        in printed
+    )
     assert printed.rstrip().endswith(f"Final model: {out}")
 
 
 def test_a_mistake_is_one_sentence(splits, tmp_path, capsys):
     out = tmp_path / "checkpoint"
-    assert main(["train", "--splits", str(splits), "--model", str(tmp_path / "none"), "--out", str(out)]) == 4
+    assert (
+        main(
+            ["train", "--splits", str(splits), "--model", str(tmp_path / "none"), "--out", str(out)]
+        )
+        == 4
+    )
     captured = capsys.readouterr()
     assert captured.err.startswith("linnet: There is no encoder")
     assert captured.err.count("\n") == 1
@@ -42,7 +62,20 @@ def test_a_mistake_is_one_sentence(splits, tmp_path, capsys):
 
 
 def test_without_splits(tmp_path, capsys):
-    assert main(["train", "--splits", str(tmp_path / "none"), "--model", "scratch", "--out", str(tmp_path / "c")]) == 3
+    assert (
+        main(
+            [
+                "train",
+                "--splits",
+                str(tmp_path / "none"),
+                "--model",
+                "scratch",
+                "--out",
+                str(tmp_path / "c"),
+            ]
+        )
+        == 3
+    )
     assert "No such split" in capsys.readouterr().err
 
 
@@ -50,14 +83,33 @@ def test_distil_prints_what_was_learnt_from_and_how_like_its_teacher_it_is(
     bundle, splits, unlabelled, encoder, tmp_path, capsys
 ):
     out = tmp_path / "student"
-    command = ["distil", str(bundle), "--splits", str(splits), "--texts", str(unlabelled), "--out", str(out)]
-    recipe = ["--set", "model.max_length=64", "--set", "train.learning_rate=2e-2", "--num-train-epochs", "1"]
+    command = [
+        "distil",
+        str(bundle),
+        "--splits",
+        str(splits),
+        "--texts",
+        str(unlabelled),
+        "--out",
+        str(out),
+    ]
+    recipe = [
+        "--set",
+        "model.max_length=64",
+        "--set",
+        "train.learning_rate=2e-2",
+        "--num-train-epochs",
+        "1",
+    ]
     recipe += ["--num-threads", "1", "--set", "distil.sample=300", "--set", "distil.leave_out=0.5"]
     assert main([*command, "--model", str(encoder), *recipe]) == 0
     printed = capsys.readouterr().out
     told = json.loads((out / "training.json").read_text())["distil"]
     assert "texts.txt: 500 rows in = 300 used + 200 dropped (not_drawn 200)." in printed
-    assert f"Taught by {bundle}: {told['rows']['train']:,} texts of the train split and 300 others." in printed
+    assert (
+        f"Taught by {bundle}: {told['rows']['train']:,} texts of the train split and 300 others."
+        in printed
+    )
     less = told["left_out"]
     assert f"{less['words']:,} of them were left out of {less['texts']:,} texts." in printed
     assert f"agrees with what it was taught in {100 * told['agreement']['value']:.2f} %" in printed
@@ -65,24 +117,59 @@ def test_distil_prints_what_was_learnt_from_and_how_like_its_teacher_it_is(
     assert f"Final model: {out}" in printed
 
 
-def test_distil_says_that_the_teacher_may_have_seen_the_rows(bundle, encoder, splits, tmp_path, capsys):
+def test_distil_says_that_the_teacher_may_have_seen_the_rows(
+    bundle, encoder, splits, tmp_path, capsys
+):
     shutil.copytree(splits, tmp_path / "splits")
     train = tmp_path / "splits" / "train.parquet"
     table = pq.read_table(train)
     pq.write_table(table.slice(100), train)
-    command = ["distil", str(bundle), "--splits", str(tmp_path / "splits"), "--out", str(tmp_path / "student")]
-    assert main([*command, "--model", str(encoder), "--set", "model.max_length=64", "--num-train-epochs", "1"]) == 0
+    command = [
+        "distil",
+        str(bundle),
+        "--splits",
+        str(tmp_path / "splits"),
+        "--out",
+        str(tmp_path / "student"),
+    ]
+    assert (
+        main(
+            [
+                *command,
+                "--model",
+                str(encoder),
+                "--set",
+                "model.max_length=64",
+                "--num-train-epochs",
+                "1",
+            ]
+        )
+        == 0
+    )
     assert f"{bundle} was trained on other splits than these" in capsys.readouterr().out
 
 
 def test_distil_takes_several_teachers(bundle, splits, tmp_path, capsys):
-    command = ["distil", str(bundle), str(bundle), "--splits", str(splits), "--out", str(tmp_path / "student")]
+    command = [
+        "distil",
+        str(bundle),
+        str(bundle),
+        "--splits",
+        str(splits),
+        "--out",
+        str(tmp_path / "student"),
+    ]
     assert main([*command, "--model", "scratch"]) == 2
-    assert f"The teachers {bundle} and {bundle} are one bundle. Name each once." in capsys.readouterr().err
+    assert (
+        f"The teachers {bundle} and {bundle} are one bundle. Name each once."
+        in capsys.readouterr().err
+    )
 
 
 def test_distil_without_a_teacher(splits, tmp_path, capsys):
-    assert main(["distil", str(tmp_path / "none"), "--splits", str(splits), "--model", "scratch"]) == 5
+    assert (
+        main(["distil", str(tmp_path / "none"), "--splits", str(splits), "--model", "scratch"]) == 5
+    )
     assert capsys.readouterr().err.startswith("linnet: No such bundle")
 
 
@@ -92,7 +179,14 @@ def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
-FEW = ["--num-train-epochs", "1", "--set", "train.per_device_train_batch_size=64", "--set", "train.learning_rate=1e-4"]
+FEW = [
+    "--num-train-epochs",
+    "1",
+    "--set",
+    "train.per_device_train_batch_size=64",
+    "--set",
+    "train.learning_rate=1e-4",
+]
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -122,7 +216,16 @@ def test_other_commands_that_train_say_so_too(bundle, tmp_path, capsys, command)
 @pytest.mark.usefixtures("empty_cache")
 def test_an_encoder_that_was_named_is_not_replaced(splits, tmp_path, capsys):
     out = tmp_path / "checkpoint"
-    command = ["train", "--splits", str(splits), "--out", str(out), "--model", "distilbert-base-uncased", *FEW]
+    command = [
+        "train",
+        "--splits",
+        str(splits),
+        "--out",
+        str(out),
+        "--model",
+        "distilbert-base-uncased",
+        *FEW,
+    ]
     assert main(command) == 4
     assert "the model hub could not be reached" in capsys.readouterr().err
     assert not out.exists()

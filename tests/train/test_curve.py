@@ -31,7 +31,9 @@ def test_each_point_is_the_mean_of_as_many_steps(steps):
         part = all_of_them[number * curve.stride : (number + 1) * curve.stride]
         assert point.step == part[-1].step
         for name in ("loss", "learning_rate", "grad_norm"):
-            assert getattr(point, name) == pytest.approx(np.mean([getattr(one, name) for one in part]))
+            assert getattr(point, name) == pytest.approx(
+                np.mean([getattr(one, name) for one in part])
+            )
 
 
 def test_few_steps_stand_as_they_were():

@@ -22,7 +22,15 @@ from torch.nn.functional import cross_entropy, log_softmax, logsigmoid
 
 from linnet.config import load_config
 from linnet.data import read_split
-from linnet.errors import BundleError, DataError, LabelError, MissingExtraError, ProofError, StoppedError, UsageError
+from linnet.errors import (
+    BundleError,
+    DataError,
+    LabelError,
+    MissingExtraError,
+    ProofError,
+    StoppedError,
+    UsageError,
+)
 from linnet.export import export
 from linnet.predict import answers as answered
 from linnet.predict import load, sigmoid, softmax
@@ -91,7 +99,8 @@ def other(encoder, splits, tmp_path_factory):
     directory = tmp_path_factory.mktemp("other")
     settings = {"model.name_or_path": str(encoder), "model.max_length": 64, "run.name": "other"}
     config = load_config(
-        overrides=settings | {"train.learning_rate": 2e-2, "train.num_train_epochs": 2, "train.seed": 7}
+        overrides=settings
+        | {"train.learning_rate": 2e-2, "train.num_train_epochs": 2, "train.seed": 7}
     )
     train(config, splits, directory / "checkpoint")
     export(config, directory / "checkpoint", splits, directory / "bundle")
@@ -108,7 +117,9 @@ def overrides(encoder):
 @pytest.fixture
 def student(overrides):
     def resolve(**more):
-        return load_config(overrides=overrides | {key.replace("__", "."): value for key, value in more.items()})
+        return load_config(
+            overrides=overrides | {key.replace("__", "."): value for key, value in more.items()}
+        )
 
     return resolve
 
@@ -118,25 +129,49 @@ def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, st
     told = record["distil"]
     assert json.loads((tmp_path / "student" / "training.json").read_text()) == record
     assert [entry.name for entry in tmp_path.iterdir()] == ["student"]
-    made = export(load_config(overrides={"model.max_length": 64}), tmp_path / "student", splits, tmp_path / "bundle")
+    made = export(
+        load_config(overrides={"model.max_length": 64}),
+        tmp_path / "student",
+        splits,
+        tmp_path / "bundle",
+    )
     assert made.manifest.lineage["distil"] == told
     assert "taught by `tiny`" in (tmp_path / "bundle" / "README.md").read_text()
     validation = read_split(splits, "validation")
-    teacher, pupil = (load(path).predict_proba(validation.texts).argmax(1) for path in (bundle, tmp_path / "bundle"))
+    teacher, pupil = (
+        load(path).predict_proba(validation.texts).argmax(1)
+        for path in (bundle, tmp_path / "bundle")
+    )
     assert told["agreement"]["value"] == pytest.approx((teacher == pupil).mean())
     assert 0.7 < told["agreement"]["low"] < told["agreement"]["value"]
-    assert told["teacher_scores"]["eval_accuracy"] == pytest.approx((teacher == validation.labels).mean())
+    assert told["teacher_scores"]["eval_accuracy"] == pytest.approx(
+        (teacher == validation.labels).mean()
+    )
     assert told["teacher_digests"] == [load(bundle).digest]
-    assert told["source"]["dropped"] == {"duplicate": 0, "like_a_test_text": 0, "like_a_validation_text": 0}
+    assert told["source"]["dropped"] == {
+        "duplicate": 0,
+        "like_a_test_text": 0,
+        "like_a_validation_text": 0,
+    }
     assert told["source"]["rows_in"] == told["source"]["rows_used"] == 500
-    assert record["rows"]["train"] == sum(told["rows"].values()) == len(read_split(splits, "train")) + 500
+    assert (
+        record["rows"]["train"]
+        == sum(told["rows"].values())
+        == len(read_split(splits, "train")) + 500
+    )
 
 
-def test_several_teachers_teach_the_mean_of_what_they_serve(bundle, other, splits, unlabelled, student, tmp_path):
+def test_several_teachers_teach_the_mean_of_what_they_serve(
+    bundle, other, splits, unlabelled, student, tmp_path
+):
     validation, learnt, task = read_split(splits, "validation"), [], Lesson.task
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lesson, "task", lambda self, *rest: (learnt.append(self.split), task(self, *rest))[1])
-        told = distil(student(distil__texts=str(unlabelled)), [bundle, other], splits, tmp_path / "student")["distil"]
+        patch.setattr(
+            Lesson, "task", lambda self, *rest: (learnt.append(self.split), task(self, *rest))[1]
+        )
+        told = distil(
+            student(distil__texts=str(unlabelled)), [bundle, other], splits, tmp_path / "student"
+        )["distil"]
     teachers = [load(bundle), load(other)]
     mean = np.mean([teacher.predict_proba(learnt[0].texts) for teacher in teachers], axis=0)
     np.testing.assert_allclose(learnt[0].labels, mean, atol=1e-6)
@@ -147,18 +182,33 @@ def test_several_teachers_teach_the_mean_of_what_they_serve(bundle, other, split
     assert told["teacher_scores"]["eval_accuracy"] == pytest.approx(right)
     nll = -np.log(together[np.arange(len(validation)), validation.labels]).mean()
     assert told["teacher_scores"]["eval_loss"] == pytest.approx(nll, abs=1e-5)
-    export(load_config(overrides={"model.max_length": 64}), tmp_path / "student", splits, tmp_path / "made")
+    export(
+        load_config(overrides={"model.max_length": 64}),
+        tmp_path / "student",
+        splits,
+        tmp_path / "made",
+    )
     card = (tmp_path / "made" / "README.md").read_text()
     assert f"taught by `tiny` ({teachers[0].digest}), `other` ({teachers[1].digest})" in card
 
 
-def test_what_tells_is_left_out_of_the_files_texts_alone(bundle, splits, unlabelled, student, tmp_path):
+def test_what_tells_is_left_out_of_the_files_texts_alone(
+    bundle, splits, unlabelled, student, tmp_path
+):
     learnt, task = [], Lesson.task
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lesson, "task", lambda self, *rest: (learnt.append(self), task(self, *rest))[1])
-        config = student(distil__texts=str(unlabelled), distil__leave_out=0.5, distil__temperature=5.0)
+        patch.setattr(
+            Lesson, "task", lambda self, *rest: (learnt.append(self), task(self, *rest))[1]
+        )
+        config = student(
+            distil__texts=str(unlabelled), distil__leave_out=0.5, distil__temperature=5.0
+        )
         told = distil(config, [bundle], splits, tmp_path / "student")["distil"]
-    known, others, teacher = read_split(splits, "train").texts, unlabelled.read_text().splitlines(), load(bundle)
+    known, others, teacher = (
+        read_split(splits, "train").texts,
+        unlabelled.read_text().splitlines(),
+        load(bundle),
+    )
     assert learnt[0].texts == [*known, *others]  # of which a vocabulary would be learnt
     texts = learnt[0].split.texts
     assert texts == learnt[0].read
@@ -173,7 +223,9 @@ def test_what_tells_is_left_out_of_the_files_texts_alone(bundle, splits, unlabel
 
 
 def test_words_left_out_of_no_file_are_refused(bundle, splits, student, tmp_path):
-    with pytest.raises(UsageError, match=r"distil\.leave_out is 0\.5, but there is no file to leave words out of"):
+    with pytest.raises(
+        UsageError, match=r"distil\.leave_out is 0\.5, but there is no file to leave words out of"
+    ):
         distil(student(distil__leave_out=0.5), [bundle], splits, tmp_path / "student")
     assert not (tmp_path / "student.unfinished").exists()
 
@@ -201,17 +253,23 @@ def test_without_tensorboard_it_is_said_before_the_teacher_is_asked(
     assert asked == []
 
 
-@pytest.mark.parametrize(("engine", "variant"), [("openvino", "fp32"), ("onnxruntime", "int8-dynamic")])
+@pytest.mark.parametrize(
+    ("engine", "variant"), [("openvino", "fp32"), ("onnxruntime", "int8-dynamic")]
+)
 def test_answers_in_other_arithmetic_are_others(bundle, engine, variant):
     teacher = load(bundle)
     assert (teacher.plan.engine, teacher.plan.variant) == ("onnxruntime", "fp32")
-    other = SimpleNamespace(digest=teacher.digest, plan=replace(teacher.plan, engine=engine, variant=variant))
+    other = SimpleNamespace(
+        digest=teacher.digest, plan=replace(teacher.plan, engine=engine, variant=variant)
+    )
     assert answers._digest(other, ["a text"]) != answers._digest(teacher, ["a text"])
 
 
 def test_a_teacher_named_twice_or_none_is_refused(bundle, splits, student, tmp_path):
     shutil.copytree(bundle, tmp_path / "again")
-    with pytest.raises(UsageError, match=r"The teachers .* and .*again are one bundle\. Name each once"):
+    with pytest.raises(
+        UsageError, match=r"The teachers .* and .*again are one bundle\. Name each once"
+    ):
         distil(student(), [bundle, tmp_path / "again"], splits, tmp_path / "student")
     with pytest.raises(UsageError, match="Expected a bundle that teaches, or several; got none"):
         distil(student(), [], splits, tmp_path / "student")
@@ -229,13 +287,18 @@ def test_of_several_teachers_it_is_the_mean(several, logits, temperatures, own, 
     def teacher(temperature, threshold):
         manifest = SimpleNamespace(temperature=temperature)
         decide = partial(answered.decide, thresholds=[threshold] * 4, multi_label=several)
-        return SimpleNamespace(multi_label=several, bundle=SimpleNamespace(manifest=manifest), decide=decide)
+        return SimpleNamespace(
+            multi_label=several, bundle=SimpleNamespace(manifest=manifest), decide=decide
+        )
 
     logits, thresholds = logits[:count], [0.3, 0.5, 0.7, 0.9][:count]
     teachers = Teachers([teacher(*pair) for pair in zip(temperatures, thresholds)])  # noqa: B905, only so many
     answer = sigmoid if several else softmax
     for temperature in (1.0, 2.0):
-        scaled = [part.astype(np.float64) / own / temperature for part, own in zip(logits, temperatures)]  # noqa: B905
+        scaled = [
+            part.astype(np.float64) / own / temperature
+            for part, own in zip(logits, temperatures, strict=False)
+        ]
         mean = np.mean([answer(part) for part in scaled], axis=0)
         np.testing.assert_allclose(answer(teachers.logits(logits, temperature)), mean, atol=1e-9)
     mean = answer(teachers.logits(logits))
@@ -245,12 +308,16 @@ def test_of_several_teachers_it_is_the_mean(several, logits, temperatures, own, 
         np.testing.assert_array_equal(same, (mean >= least) == (own >= least))
         assert teachers.agree(logits, mean).all()
     else:
-        clear = np.diff(np.sort(mean, axis=1)[:, -2:], axis=1)[:, 0] > 1e-9  # probabilities tie before logits do
+        clear = (
+            np.diff(np.sort(mean, axis=1)[:, -2:], axis=1)[:, 0] > 1e-9
+        )  # probabilities tie before logits do
         np.testing.assert_array_equal(same[clear], (mean.argmax(1) == own.argmax(1))[clear])
         assert teachers.agree(logits, mean)[clear].all()
 
 
-def test_without_a_file_the_train_texts_are_learnt_without_their_labels(bundle, splits, student, tmp_path):
+def test_without_a_file_the_train_texts_are_learnt_without_their_labels(
+    bundle, splits, student, tmp_path
+):
     shutil.copytree(splits, tmp_path / "splits")
     truth = distil(student(), [bundle], tmp_path / "splits", tmp_path / "one")
     assert truth["distil"]["source"] == {}
@@ -270,11 +337,16 @@ def _flip_labels(path):
 
     table = pq.read_table(path)
     flipped = pa.array(1 - table["label"].to_numpy())
-    pq.write_table(table.set_column(table.column_names.index("label"), table.schema.field("label"), flipped), path)
+    pq.write_table(
+        table.set_column(table.column_names.index("label"), table.schema.field("label"), flipped),
+        path,
+    )
 
 
 def test_learnt_from_labels_alone_it_is_training(bundle, splits, student, tmp_path):
-    taught = distil(student(distil__alpha=1.0, distil__temperature=3.0), [bundle], splits, tmp_path / "one")
+    taught = distil(
+        student(distil__alpha=1.0, distil__temperature=3.0), [bundle], splits, tmp_path / "one"
+    )
     plain = train(student(), splits, tmp_path / "two")
     for one, two in zip(taught["history"], plain["history"], strict=True):
         assert one["train_loss"] == pytest.approx(two["train_loss"], abs=1e-3)
@@ -300,10 +372,16 @@ def test_the_loss_is_the_papers(
     known = read_split(tone_splits if several else splits, "train")
     tokenizer = find_encoder(str(encoder)).tokenizer(64)
     texts = known.texts[:40]
-    labelled = type(known)("train", texts[:24], known.labels[:24], known.label_names, known.multi_label, known.mask)
-    config = student(distil__temperature=temperature, distil__alpha=alpha, train__label_smoothing_factor=0.1)
+    labelled = type(known)(
+        "train", texts[:24], known.labels[:24], known.label_names, known.multi_label, known.mask
+    )
+    config = student(
+        distil__temperature=temperature, distil__alpha=alpha, train__label_smoothing_factor=0.1
+    )
     logits = teacher.logits(texts)
-    lesson = Lesson(Teachers([teacher]), config.distil, labelled, texts, texts, [logits], [logits], {})
+    lesson = Lesson(
+        Teachers([teacher]), config.distil, labelled, texts, texts, [logits], [logits], {}
+    )
     encoded = encode(lesson.split, tokenizer)
     network = still(encoder, known.label_names, tokenizer, several)
     task = lesson.task(network, config.train, encode(known, tokenizer), None)
@@ -313,7 +391,9 @@ def test_the_loss_is_the_papers(
     loss = task.loss(part)
 
     ours = network(part, False).detach().double()
-    taught = torch.from_numpy(logits[rows]).double() / teacher.bundle.manifest.temperature / temperature
+    taught = (
+        torch.from_numpy(logits[rows]).double() / teacher.bundle.manifest.temperature / temperature
+    )
     if several:
         goal, half = taught.sigmoid(), ours / temperature
         soft = -(goal * logsigmoid(half) + (1 - goal) * logsigmoid(-half)).mean(1)
@@ -331,7 +411,9 @@ def test_the_loss_is_the_papers(
     assert all(torch.isfinite(buffer.grad).all() for buffer in network.weights.buffers)
 
 
-def test_several_labels_a_text_are_learnt_too_and_masked(tone_bundle, tone_splits, unlabelled_tones, tmp_path):
+def test_several_labels_a_text_are_learnt_too_and_masked(
+    tone_bundle, tone_splits, unlabelled_tones, tmp_path
+):
     recipe = {
         "learning_rate": 1e-3,
         "num_train_epochs": 8,
@@ -339,7 +421,11 @@ def test_several_labels_a_text_are_learnt_too_and_masked(tone_bundle, tone_split
         "metric_for_best_model": "eval_f1",
     }
     config = load_config(
-        overrides={"model.name_or_path": "scratch", "model.max_length": 64, "distil.texts": str(unlabelled_tones)}
+        overrides={
+            "model.name_or_path": "scratch",
+            "model.max_length": 64,
+            "distil.texts": str(unlabelled_tones),
+        }
         | {f"train.{key}": value for key, value in recipe.items()}
     )
     record = distil(config, [tone_bundle], tone_splits, tmp_path / "student")
@@ -354,11 +440,19 @@ def test_several_labels_a_text_are_learnt_too_and_masked(tone_bundle, tone_split
 
 def test_no_text_like_a_held_out_one_is_learnt(bundle, splits, student, tmp_path, monkeypatch):
     held = {name: read_split(splits, name).texts for name in ("validation", "test")}
-    lines = [*held["validation"], *(f"@you {text.upper()}!! https://t.co/x" for text in held["test"]), "quite another"]
+    lines = [
+        *held["validation"],
+        *(f"@you {text.upper()}!! https://t.co/x" for text in held["test"]),
+        "quite another",
+    ]
     (tmp_path / "texts.txt").write_text("\n".join(lines))
     learnt, task = [], Lesson.task
-    monkeypatch.setattr(Lesson, "task", lambda self, *rest: (learnt.extend(self.texts), task(self, *rest))[1])
-    record = distil(student(distil__texts=str(tmp_path / "texts.txt")), [bundle], splits, tmp_path / "student")
+    monkeypatch.setattr(
+        Lesson, "task", lambda self, *rest: (learnt.extend(self.texts), task(self, *rest))[1]
+    )
+    record = distil(
+        student(distil__texts=str(tmp_path / "texts.txt")), [bundle], splits, tmp_path / "student"
+    )
     source = record["distil"]["source"]
     assert source["dropped"]["like_a_validation_text"] == len(held["validation"])
     assert source["dropped"]["like_a_test_text"] == len(held["test"])
@@ -386,17 +480,35 @@ def test_hostile_texts_are_counted_or_learnt(bundle, splits, student, tmp_path):
     file.write_text("".join(json.dumps({"text": value}) + "\n" for value in HOSTILE) + "\n")
     record = distil(student(distil__texts=str(file)), [bundle], splits, tmp_path / "student")
     source = record["distil"]["source"]
-    assert source["rows_in"] == len(HOSTILE) + 1 == source["rows_used"] + sum(source["dropped"].values())
+    assert (
+        source["rows_in"]
+        == len(HOSTILE) + 1
+        == source["rows_used"] + sum(source["dropped"].values())
+    )
     reasons = {reason: count for reason, count in source["dropped"].items() if count}
-    assert reasons == {"blank_line": 1, "empty_text": 2, "lone_surrogate": 1, "not_text": 3, "nul_byte": 1}
+    assert reasons == {
+        "blank_line": 1,
+        "empty_text": 2,
+        "lone_surrogate": 1,
+        "not_text": 3,
+        "nul_byte": 1,
+    }
     assert record["rows"]["train"] == len(read_split(splits, "train")) + source["rows_used"]
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "   \n\u200b\n"])
 def test_a_file_without_a_text_is_refused(bundle, splits, student, tmp_path, content):
     (tmp_path / "texts.txt").write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match=r"is empty: 0 bytes|holds no text to learn from: of its 2 rows none is left"):
-        distil(student(distil__texts=str(tmp_path / "texts.txt")), [bundle], splits, tmp_path / "student")
+    with pytest.raises(
+        DataError,
+        match=r"is empty: 0 bytes|holds no text to learn from: of its 2 rows none is left",
+    ):
+        distil(
+            student(distil__texts=str(tmp_path / "texts.txt")),
+            [bundle],
+            splits,
+            tmp_path / "student",
+        )
     assert not (tmp_path / "student.unfinished").exists()
 
 
@@ -404,8 +516,12 @@ def test_a_teacher_of_other_labels_or_another_kind_is_refused(
     bundle, tone_bundle, splits, tone_splits, student, write_splits, tmp_path
 ):
     names = {name: ["positive", "negative"] for name in ("train", "validation", "test")}
-    turned = write_splits(tmp_path / "turned", names, {name: [("a", 0), ("b", 1)] for name in names})
-    with pytest.raises(LabelError, match=r"are positive, negative; those of the teacher .* are negative, positive"):
+    turned = write_splits(
+        tmp_path / "turned", names, {name: [("a", 0), ("b", 1)] for name in names}
+    )
+    with pytest.raises(
+        LabelError, match=r"are positive, negative; those of the teacher .* are negative, positive"
+    ):
         distil(student(), [bundle], turned, tmp_path / "student")
     with pytest.raises(LabelError, match="Expected the same in the same order"):
         distil(student(), [tone_bundle], splits, tmp_path / "student")
@@ -418,7 +534,10 @@ def test_a_teacher_of_other_labels_or_another_kind_is_refused(
         distil(student(distil__alpha=0.5), [bundle], unnamed, tmp_path / "student")
     single = {name: ["praise", "blame", "weather", "film"] for name in names}
     flat = write_splits(tmp_path / "flat", single, {name: [("a", 0), ("b", 1)] for name in names})
-    with pytest.raises(LabelError, match=r"has one label a text, but the teacher .* gives any number of labels a text"):
+    with pytest.raises(
+        LabelError,
+        match=r"has one label a text, but the teacher .* gives any number of labels a text",
+    ):
         distil(student(), [tone_bundle], flat, tmp_path / "student")
     assert not (tmp_path / "student.unfinished").exists()
 
@@ -431,7 +550,9 @@ def test_a_teacher_that_masks_other_data_is_refused(tone_bundle, tone_splits, st
         table = pq.read_table(path)
         content = json.loads(table.schema.metadata[b"linnet"]) | {"mask": []}
         pq.write_table(table.replace_schema_metadata({b"linnet": json.dumps(content)}), path)
-    with pytest.raises(DataError, match=r"nothing is masked, but the teacher .* masks email, handle"):
+    with pytest.raises(
+        DataError, match=r"nothing is masked, but the teacher .* masks email, handle"
+    ):
         distil(student(), [tone_bundle], tmp_path / "splits", tmp_path / "student")
 
 
@@ -453,7 +574,9 @@ def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(
     overrides |= {"train.save_steps": 10, "train.dropout": 0.1}
     record = distil(load_config(overrides=overrides), [bundle, other], splits, tmp_path / "calm")
     (tmp_path / "killed").mkdir()
-    parts = sum(math.ceil(rows / 64) for rows in record["rows"].values())  # that each teacher answers
+    parts = sum(
+        math.ceil(rows / 64) for rows in record["rows"].values()
+    )  # that each teacher answers
     told = [tmp_path / "killed", splits, json.dumps(overrides), str(parts), bundle, other]
     command = [sys.executable, "-c", SCRIPT, *told]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
@@ -462,7 +585,9 @@ def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(
     assert min(json.loads(done.stdout).values()) >= 1, done.stdout
     assert [entry.name for entry in (tmp_path / "killed").iterdir()] == ["student"]
     for name in ("model.safetensors", "config.json", "tokenizer.json"):
-        assert (tmp_path / "killed" / "student" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+        assert (tmp_path / "killed" / "student" / name).read_bytes() == (
+            tmp_path / "calm" / name
+        ).read_bytes()
     again = json.loads((tmp_path / "killed" / "student" / "training.json").read_text())
     assert again["history"] == record["history"]
     assert again["distil"] == record["distil"]
@@ -473,11 +598,15 @@ def asked(monkeypatch):
     """How many texts the teacher was asked each time, in parts of 64."""
     monkeypatch.setattr(answers, "TEXTS_AT_ONCE", 64)
     sizes, logits = [], Classifier.logits
-    monkeypatch.setattr(Classifier, "logits", lambda self, texts: (sizes.append(len(texts)), logits(self, texts))[1])
+    monkeypatch.setattr(
+        Classifier, "logits", lambda self, texts: (sizes.append(len(texts)), logits(self, texts))[1]
+    )
     return sizes
 
 
-def test_asked_to_stop_it_keeps_what_was_answered(bundle, splits, unlabelled, student, asked, monkeypatch, tmp_path):
+def test_asked_to_stop_it_keeps_what_was_answered(
+    bundle, splits, unlabelled, student, asked, monkeypatch, tmp_path
+):
     config, write = student(distil__texts=str(unlabelled)), answers._write
 
     def stop(*arguments):
@@ -486,7 +615,9 @@ def test_asked_to_stop_it_keeps_what_was_answered(bundle, splits, unlabelled, st
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(answers, "_write", stop)
-    with pytest.raises(StoppedError, match=r"is saved in .*student\.unfinished/teacher\. The same command goes on"):
+    with pytest.raises(
+        StoppedError, match=r"is saved in .*student\.unfinished/teacher\. The same command goes on"
+    ):
         distil(config, [bundle], splits, tmp_path / "student")
     assert len(asked) == 3
     distil(config, [bundle], splits, tmp_path / "student")
@@ -510,7 +641,9 @@ def test_answers_that_are_kept_teach_another_student(bundle, splits, student, as
     assert again["distil"] == first["distil"]
     assert again["history"] == first["history"]
     asked.clear()
-    warm = distil(student(distil__answers=kept, distil__temperature=4.0), [bundle], splits, tmp_path / "three")
+    warm = distil(
+        student(distil__answers=kept, distil__temperature=4.0), [bundle], splits, tmp_path / "three"
+    )
     assert asked == []
     assert warm["history"] != first["history"]
 
@@ -528,7 +661,9 @@ def test_another_lesson_is_another_run(bundle, splits, student, monkeypatch, tmp
     monkeypatch.setattr(Loop, "_step", stop)
     with pytest.raises(StoppedError, match=r"Stopped after step 5"):
         distil(student(), [bundle], splits, tmp_path / "student")
-    with pytest.raises(UsageError, match=r"another one:\n  distil\.temperature  was 1\.0, is now 2\.0"):
+    with pytest.raises(
+        UsageError, match=r"another one:\n  distil\.temperature  was 1\.0, is now 2\.0"
+    ):
         distil(student(distil__temperature=2.0), [bundle], splits, tmp_path / "student")
     with pytest.raises(UsageError, match=r"distil\.alpha  was 0\.0, is now None"):
         train(student(), splits, tmp_path / "student")
@@ -561,8 +696,12 @@ def test_the_students_probabilities_are_those_that_the_teacher_serves(
         teacher, known = load(path), read_split(folder, "train")
         logits = teacher.logits(known.texts)
         config = student(distil__temperature=1.0).distil
-        lesson = Lesson(Teachers([teacher]), config, known, known.texts, known.texts, [logits], [logits], {})
-        np.testing.assert_allclose(lesson.split.labels, teacher.predict_proba(known.texts), atol=1e-6)
+        lesson = Lesson(
+            Teachers([teacher]), config, known, known.texts, known.texts, [logits], [logits], {}
+        )
+        np.testing.assert_allclose(
+            lesson.split.labels, teacher.predict_proba(known.texts), atol=1e-6
+        )
         softer = Lesson(
             Teachers([teacher]),
             config.model_copy(update={"temperature": 5.0}),
@@ -585,7 +724,9 @@ def test_a_failed_proof_is_refused(bundle, splits, student, tmp_path):
     proof["checks"]["parity"]["passed"] = False
     (tmp_path / "failed" / "proof.json").write_text(json.dumps(proof))
     manifest = json.loads((tmp_path / "failed" / "manifest.json").read_text())
-    fields = {key: value for key, value in manifest.items() if key not in ("format", "files", "digest")}
+    fields = {
+        key: value for key, value in manifest.items() if key not in ("format", "files", "digest")
+    }
     write_manifest(tmp_path / "failed", **fields)
     with pytest.raises(ProofError, match="the check 'parity' failed"):
         distil(student(), [tmp_path / "failed"], splits, tmp_path / "student")
@@ -594,8 +735,15 @@ def test_a_failed_proof_is_refused(bundle, splits, student, tmp_path):
 def test_a_folder_that_cannot_be_is_refused(bundle, splits, student, write_splits, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"No folder can be made at .*file/answers"):
-        distil(student(distil__answers=str(tmp_path / "file" / "answers")), [bundle], splits, tmp_path / "student")
+        distil(
+            student(distil__answers=str(tmp_path / "file" / "answers")),
+            [bundle],
+            splits,
+            tmp_path / "student",
+        )
     names = {name: ["negative", "positive"] for name in ("train", "validation", "test")}
-    empty = write_splits(tmp_path / "empty", names, {"train": [("a", 0)], "validation": [], "test": []})
+    empty = write_splits(
+        tmp_path / "empty", names, {"train": [("a", 0)], "validation": [], "test": []}
+    )
     with pytest.raises(DataError, match="The validation split holds no rows"):
         distil(student(), [bundle], empty, tmp_path / "student")

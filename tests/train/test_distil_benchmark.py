@@ -14,8 +14,28 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "distil.py"
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_it_compares_teacher_students_and_a_linear_model(tmp_path, splits, unlabelled, encoder):
-    command = [sys.executable, SCRIPT, "--splits", splits, "--texts", unlabelled, "--model", encoder]
-    command += ["--sample", "300", "--students", "1x32", "--rows", "50", "--timed", "20", "--rounds", "2"]
+    command = [
+        sys.executable,
+        SCRIPT,
+        "--splits",
+        splits,
+        "--texts",
+        unlabelled,
+        "--model",
+        encoder,
+    ]
+    command += [
+        "--sample",
+        "300",
+        "--students",
+        "1x32",
+        "--rows",
+        "50",
+        "--timed",
+        "20",
+        "--rounds",
+        "2",
+    ]
     command += ["--run", tmp_path / "run", "--out", tmp_path / "results.json", "--num-threads", "1"]
     command += ["--set", "model.max_length=64", "--set", "train.learning_rate=0.02"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -29,4 +49,6 @@ def test_it_compares_teacher_students_and_a_linear_model(tmp_path, splits, unlab
     assert len(results["models"][0]["times_the_teacher_by_round"]) == 2
     assert results["models"][0]["times_the_teacher"] == 1
     assert "the teacher's answers to" in done.stdout
-    assert str(tmp_path) not in json.dumps({key: results[key] for key in results if key != "lineage"})
+    assert str(tmp_path) not in json.dumps(
+        {key: results[key] for key in results if key != "lineage"}
+    )

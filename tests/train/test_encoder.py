@@ -20,7 +20,12 @@ from linnet.text import Tokenizer
 from linnet.train.encoder import find_encoder, load_classifier
 
 LABELS = ("negative", "positive")
-SHAPE = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+SHAPE = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
 
 
 @pytest.fixture
@@ -96,7 +101,9 @@ def test_each_of_its_files_is_told_apart(copy, file):
     with (copy / file).open("ab") as stream:
         stream.write(b" ")
     after = find_encoder(str(copy)).identity()
-    assert {name for name in after["sha256"] if after["sha256"][name] != before["sha256"][name]} == {file}
+    assert {
+        name for name in after["sha256"] if after["sha256"][name] != before["sha256"][name]
+    } == {file}
 
 
 def test_a_name_that_no_folder_can_have_is_a_sentence():
@@ -111,14 +118,20 @@ def test_pickled_weights_are_refused(copy):
 
 
 def test_missing_weights_of_the_encoder_are_refused(copy):
-    edit_weights(copy, lambda weights: {name: tensor for name, tensor in weights.items() if "q_lin" not in name})
+    edit_weights(
+        copy,
+        lambda weights: {name: tensor for name, tensor in weights.items() if "q_lin" not in name},
+    )
     with pytest.raises(ModelError, match=r"lacks 2 of the weights .*q_lin\.bias"):
         load(copy)
 
 
 def test_weights_of_another_shape_are_refused(copy):
     def shorten(weights):
-        return {name: tensor[:8] if name.endswith("ffn.lin1.bias") else tensor for name, tensor in weights.items()}
+        return {
+            name: tensor[:8] if name.endswith("ffn.lin1.bias") else tensor
+            for name, tensor in weights.items()
+        }
 
     edit_weights(copy, shorten)
     with pytest.raises(ModelError, match=r"lacks 1 of the weights .*ffn\.lin1\.bias"):
@@ -141,14 +154,16 @@ def test_broken_files_are_refused(copy, file, content):
 
 
 def test_more_tokens_than_positions_are_refused(encoder):
-    with pytest.raises(ModelError, match=r"model.max_length is 65, but the encoder .* reads 64 tokens at most"):
+    with pytest.raises(
+        ModelError, match=r"model.max_length is 65, but the encoder .* reads 64 tokens at most"
+    ):
         load(encoder, max_length=65)
 
 
 def test_positions_that_roberta_does_not_use_are_not_counted(copy, size):
-    RobertaModel(RobertaConfig(**SHAPE, vocab_size=size, max_position_embeddings=34, pad_token_id=1)).save_pretrained(
-        copy
-    )
+    RobertaModel(
+        RobertaConfig(**SHAPE, vocab_size=size, max_position_embeddings=34, pad_token_id=1)
+    ).save_pretrained(copy)
     model = load(copy, max_length=32)
     ids = torch.full((1, 32), 5)
     assert model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.shape == (1, 2)
@@ -160,5 +175,7 @@ def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(copy, size):
     content = json.loads((copy / "tokenizer.json").read_text())
     content["model"]["vocab"]["beyond"] = size
     (copy / "tokenizer.json").write_text(json.dumps(content))
-    with pytest.raises(ModelError, match=f"knows {size + 1} tokens, but the encoder has embeddings for {size}"):
+    with pytest.raises(
+        ModelError, match=f"knows {size + 1} tokens, but the encoder has embeddings for {size}"
+    ):
         load(copy)

@@ -18,7 +18,10 @@ EVAL = {f"eval/{name}" for name in ("loss", "accuracy", "f1")}
 def read(folder):
     found = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     found.Reload()
-    return {tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
+    return {
+        tag: [(event.step, event.value) for event in found.Scalars(tag)]
+        for tag in found.Tags()["scalars"]
+    }
 
 
 def check(folder, record):
@@ -26,21 +29,32 @@ def check(folder, record):
     assert set(scalars) == TRAIN | EVAL
     for name in ("loss", "learning_rate", "grad_norm"):
         expected = [(point["step"], point[name]) for point in record["log_history"]]
-        assert scalars[f"train/{name}"] == [(step, pytest.approx(value)) for step, value in expected]
-    assert [step for step, _ in scalars["train/samples_per_second"]] == list(range(1, record["global_step"] + 1))
+        assert scalars[f"train/{name}"] == [
+            (step, pytest.approx(value)) for step, value in expected
+        ]
+    assert [step for step, _ in scalars["train/samples_per_second"]] == list(
+        range(1, record["global_step"] + 1)
+    )
     each = record["global_step"] // len(record["history"])
     for name in ("loss", "accuracy", "f1"):
-        expected = [(each * epoch["epoch"], pytest.approx(epoch[f"eval_{name}"])) for epoch in record["history"]]
+        expected = [
+            (each * epoch["epoch"], pytest.approx(epoch[f"eval_{name}"]))
+            for epoch in record["history"]
+        ]
         assert scalars[f"eval/{name}"] == expected
 
 
 def test_it_reads_every_step_and_epoch(splits, settings, tmp_path):
-    record = train(settings(report_to="tensorboard", num_train_epochs=2), splits, tmp_path / "checkpoint")
+    record = train(
+        settings(report_to="tensorboard", num_train_epochs=2), splits, tmp_path / "checkpoint"
+    )
     check(tmp_path / "checkpoint" / "tensorboard", record)
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint"]
 
 
-def test_steps_that_are_made_again_after_a_failure_are_shown_once(splits, settings, monkeypatch, tmp_path):
+def test_steps_that_are_made_again_after_a_failure_are_shown_once(
+    splits, settings, monkeypatch, tmp_path
+):
     config = settings(report_to="tensorboard", num_train_epochs=2, save_steps=5)
     inner, failing = Loop._step, [8, 12]
 
@@ -72,13 +86,19 @@ def test_a_run_begun_anew_shows_nothing_of_the_former(splits, settings, monkeypa
         train(settings(report_to="tensorboard", save_steps=5), splits, tmp_path / "checkpoint")
     monkeypatch.setattr(Loop, "_step", inner)
     config = settings(report_to="tensorboard", num_train_epochs=1, seed=5)
-    check(tmp_path / "checkpoint" / "tensorboard", train(config, splits, tmp_path / "checkpoint", overwrite=True))
+    check(
+        tmp_path / "checkpoint" / "tensorboard",
+        train(config, splits, tmp_path / "checkpoint", overwrite=True),
+    )
 
 
-def test_without_tensorboard_it_is_one_sentence_before_any_work(splits, settings, monkeypatch, tmp_path):
+def test_without_tensorboard_it_is_one_sentence_before_any_work(
+    splits, settings, monkeypatch, tmp_path
+):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(
-        MissingExtraError, match=r"'tensorboard', which is not installed.*pip install 'linnet\[track\]'"
+        MissingExtraError,
+        match=r"'tensorboard', which is not installed.*pip install 'linnet\[track\]'",
     ):
         train(settings(report_to="tensorboard"), splits, tmp_path / "checkpoint")
     assert not list(tmp_path.iterdir())
@@ -100,5 +120,7 @@ def test_the_result_does_not_depend_on_it(splits, settings, tmp_path):
         train(settings(report_to=told, num_train_epochs=1), splits, tmp_path / name)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("without", "with")]
     assert weights[0] == weights[1]
-    runs = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("without", "with")]
+    runs = [
+        json.loads((tmp_path / name / "training.json").read_text()) for name in ("without", "with")
+    ]
     assert runs[0]["log_history"] == runs[1]["log_history"]

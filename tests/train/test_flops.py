@@ -15,7 +15,12 @@ from transformers import (
 
 from linnet.train.flops import Flops
 
-SHAPE = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40}
+SHAPE = {
+    "hidden_size": 24,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 3,
+    "intermediate_size": 40,
+}
 MODELS = [
     (
         DistilBertForSequenceClassification,

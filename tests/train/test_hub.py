@@ -133,7 +133,10 @@ def serving(monkeypatch):
 
 @pytest.mark.usefixtures("serving")
 def test_a_hub_that_does_not_know_the_id(cache):
-    with pytest.raises(ModelError, match=r"^There is no encoder 'acme/tiny', neither as a folder nor on the model hub"):
+    with pytest.raises(
+        ModelError,
+        match=r"^There is no encoder 'acme/tiny', neither as a folder nor on the model hub",
+    ):
         find_encoder("acme/tiny")
 
 

@@ -32,10 +32,17 @@ def make_loop(encoder, splits):
     def make(**train):
         tokenizer = Tokenizer(encoder / "tokenizer.json", 64)
         overrides = {"num_train_epochs": EPOCHS, "learning_rate": RATE} | train
-        settings = load_config(overrides={f"train.{key}": value for key, value in overrides.items()}).train
-        learn, validation = encode(part(splits), tokenizer), encode(read_split(splits, "validation"), tokenizer)
+        settings = load_config(
+            overrides={f"train.{key}": value for key, value in overrides.items()}
+        ).train
+        learn, validation = (
+            encode(part(splits), tokenizer),
+            encode(read_split(splits, "validation"), tokenizer),
+        )
         known = np.unique(np.concatenate([learn.ids, validation.ids])).astype(np.int64)
-        network, _ = make_network(make_model(encoder), torch.float32, known, tokenizer.pad_id, settings.seed)
+        network, _ = make_network(
+            make_model(encoder), torch.float32, known, tokenizer.pad_id, settings.seed
+        )
         task = Classify(network, settings, validation.within(known))
         return Loop(task, settings, learn.within(known))
 
@@ -63,9 +70,17 @@ def test_it_is_the_reference_recipe(make_loop, encoder, splits):
     while loop.stop_reason is None:
         loop.run_epoch(ignore)
 
-    model, split, tokenizer = make_model(encoder), part(splits), Tokenizer(encoder / "tokenizer.json", 64)
+    model, split, tokenizer = (
+        make_model(encoder),
+        part(splits),
+        Tokenizer(encoder / "tokenizer.json", 64),
+    )
     parameters = dict(model.named_parameters())
-    exempt = {name for name in parameters if name.endswith("bias") or "layer_norm" in name or "LayerNorm" in name}
+    exempt = {
+        name
+        for name in parameters
+        if name.endswith("bias") or "layer_norm" in name or "LayerNorm" in name
+    }
     decaying = [parameter for name, parameter in parameters.items() if name not in exempt]
     free = [parameters[name] for name in exempt]
     groups = [{"params": decaying, "weight_decay": 0.01}, {"params": free, "weight_decay": 0.0}]
@@ -77,10 +92,17 @@ def test_it_is_the_reference_recipe(make_loop, encoder, splits):
     for _ in range(EPOCHS):
         total = 0.0
         for chosen in torch.randperm(ROWS, generator=generator).split(SIZE):
-            rows = [torch.tensor(encoding.ids) for encoding in tokenizer.encode([split.texts[i] for i in chosen])]
+            rows = [
+                torch.tensor(encoding.ids)
+                for encoding in tokenizer.encode([split.texts[i] for i in chosen])
+            ]
             ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-            mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-            loss = cross_entropy(model(input_ids=ids, attention_mask=mask).logits, torch.tensor(split.labels[chosen]))
+            mask = torch.nn.utils.rnn.pad_sequence(
+                [torch.ones_like(row) for row in rows], batch_first=True
+            )
+            loss = cross_entropy(
+                model(input_ids=ids, attention_mask=mask).logits, torch.tensor(split.labels[chosen])
+            )
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -108,7 +130,10 @@ def test_every_epoch_meets_every_text_in_a_new_order(make_loop, monkeypatch):
     monkeypatch.setattr(loop.task, "loss", watch)
     loop.run_epoch(ignore)
     loop.run_epoch(ignore)
-    first, second = list(chain(*seen[: loop.steps_per_epoch])), list(chain(*seen[loop.steps_per_epoch :]))
+    first, second = (
+        list(chain(*seen[: loop.steps_per_epoch])),
+        list(chain(*seen[loop.steps_per_epoch :])),
+    )
     assert sorted(first) == sorted(second) == list(range(ROWS))
     assert first != second
 
@@ -128,12 +153,17 @@ def test_gradients_are_clipped_to_the_norm(make_loop, monkeypatch):
 
 
 def test_several_batches_make_a_step(make_loop):
-    at_once, in_parts = make_loop(), make_loop(per_device_train_batch_size=4, gradient_accumulation_steps=4)
+    at_once, in_parts = (
+        make_loop(),
+        make_loop(per_device_train_batch_size=4, gradient_accumulation_steps=4),
+    )
     epochs = [loop.run_epoch(ignore) for loop in (at_once, in_parts)]
     assert at_once.state.step == in_parts.state.step
     assert epochs[0].train_loss == pytest.approx(epochs[1].train_loss, abs=1e-6)
     for name, expected in at_once.weights.state_dict().items():
-        torch.testing.assert_close(in_parts.weights.state_dict()[name], expected, atol=1e-4, rtol=1e-3, msg=name)
+        torch.testing.assert_close(
+            in_parts.weights.state_dict()[name], expected, atol=1e-4, rtol=1e-3, msg=name
+        )
 
 
 def test_a_step_that_fails_leaves_the_weights_as_they_were(make_loop):
@@ -141,7 +171,9 @@ def test_a_step_that_fails_leaves_the_weights_as_they_were(make_loop):
     with torch.no_grad():
         loop.task.network.model.classifier.bias[0] = math.nan
     before = {name: tensor.clone() for name, tensor in loop.weights.state_dict().items()}
-    with pytest.raises(TrainingError, match=r"At step 1 \(epoch 1\) the loss is nan .* The batch was rows \d+, "):
+    with pytest.raises(
+        TrainingError, match=r"At step 1 \(epoch 1\) the loss is nan .* The batch was rows \d+, "
+    ):
         loop.run_epoch(ignore)
     for name, tensor in loop.weights.state_dict().items():
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=0, equal_nan=True)
@@ -155,7 +187,10 @@ def test_a_validation_loss_that_is_no_number_ends_the_run(make_loop):
             with torch.no_grad():
                 loop.task.network.model.classifier.bias[0] = math.nan
 
-    with pytest.raises(TrainingError, match=r"After epoch 1 the validation loss is nan, .* Lower train\.learning_rate"):
+    with pytest.raises(
+        TrainingError,
+        match=r"After epoch 1 the validation loss is nan, .* Lower train\.learning_rate",
+    ):
         loop.run_epoch(spoil)
     assert not loop.state.history
 
@@ -168,15 +203,30 @@ def test_a_validation_loss_that_is_no_number_ends_the_run(make_loop):
         ("eval_loss", [(0.5, 0.7), (0.4, 0.7)], 1, 2, None),
         ("eval_loss", [(0.5, 0.7), (0.6, 0.8)], 1, 1, "no better eval_loss for 1 epoch(s)"),
         ("eval_loss", [(0.5, 0.7), (0.6, 0.8)], 2, 1, None),
-        ("eval_loss", [(0.5, 0.7), (0.6, 0.8), (0.7, 0.8)], 2, 1, "no better eval_loss for 2 epoch(s)"),
-        ("eval_accuracy", [(0.5, 0.7), (0.6, 0.8), (0.7, 0.9), (0.8, 0.8)], 1, 3, "all 4 epochs done"),
+        (
+            "eval_loss",
+            [(0.5, 0.7), (0.6, 0.8), (0.7, 0.8)],
+            2,
+            1,
+            "no better eval_loss for 2 epoch(s)",
+        ),
+        (
+            "eval_accuracy",
+            [(0.5, 0.7), (0.6, 0.8), (0.7, 0.9), (0.8, 0.8)],
+            1,
+            3,
+            "all 4 epochs done",
+        ),
         ("eval_accuracy", [], 1, None, None),
     ],
 )
 def test_when_it_stops_and_which_epoch_is_best(make_loop, metric, epochs, patience, best, reason):
-    loop = make_loop(metric_for_best_model=metric, early_stopping_patience=patience, num_train_epochs=4)
+    loop = make_loop(
+        metric_for_best_model=metric, early_stopping_patience=patience, num_train_epochs=4
+    )
     loop.state.history += [
-        Epoch(i, 0.5, loss, accuracy, accuracy, 1e-3) for i, (loss, accuracy) in enumerate(epochs, 1)
+        Epoch(i, 0.5, loss, accuracy, accuracy, 1e-3)
+        for i, (loss, accuracy) in enumerate(epochs, 1)
     ]
     assert loop.stop_reason == reason
     if best:
@@ -186,7 +236,9 @@ def test_when_it_stops_and_which_epoch_is_best(make_loop, metric, epochs, patien
 def test_rare_classes_count_more_if_balanced(encoder, splits, settings, tmp_path, write_splits):
     rows = {name: list(zip(read_split(splits, name).texts, read_split(splits, name).labels.tolist(), strict=True))
             for name in ("train", "validation", "test")}  # fmt: skip
-    rare = [row for row in rows["train"] if row[1] == 1][:25] + [row for row in rows["train"] if row[1] == 0]
+    rare = [row for row in rows["train"] if row[1] == 1][:25] + [
+        row for row in rows["train"] if row[1] == 0
+    ]
     names = {name: ["negative", "positive"] for name in rows}
     folder = write_splits(tmp_path / "splits", names, rows | {"train": rare})
     recalled = {}

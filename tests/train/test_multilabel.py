@@ -31,16 +31,23 @@ def test_the_record_is_what_transformers_answers(tone_checkpoint, tone_splits, r
     model = AutoModelForSequenceClassification.from_pretrained(tone_checkpoint).eval()
     assert model.config.problem_type == "multi_label_classification"
     split = read_split(tone_splits, "validation")
-    rows = AutoTokenizer.from_pretrained(tone_checkpoint)(split.texts, padding=True, return_tensors="pt")
+    rows = AutoTokenizer.from_pretrained(tone_checkpoint)(
+        split.texts, padding=True, return_tensors="pt"
+    )
     rows.pop("token_type_ids", None)
     with torch.no_grad():
         answer = model(**rows, labels=torch.tensor(split.labels, dtype=torch.float32))
     probabilities = answer.logits.sigmoid().numpy()
-    f1s = {t: f1_score(split.labels, probabilities >= t, average="micro") for t in np.linspace(0.02, 0.98, 97)}
+    f1s = {
+        t: f1_score(split.labels, probabilities >= t, average="micro")
+        for t in np.linspace(0.02, 0.98, 97)
+    }
     predictions = probabilities >= max(f1s, key=f1s.__getitem__)
     best = record["history"][record["best_epoch"] - 1]
     assert best["eval_loss"] == pytest.approx(answer.loss.item(), abs=1e-5)
-    assert best["eval_accuracy"] == pytest.approx(accuracy_score(split.labels, predictions), abs=0.02)
+    assert best["eval_accuracy"] == pytest.approx(
+        accuracy_score(split.labels, predictions), abs=0.02
+    )
     assert max(f1s.values()) <= best["eval_f1"] + 1e-9
     assert best["eval_f1"] == pytest.approx(max(f1s.values()), abs=0.01)
     assert best["eval_f1"] == max(epoch["eval_f1"] for epoch in record["history"]) > 0.8
@@ -54,7 +61,9 @@ def test_the_record_says_what_the_texts_are(record):
 
 def test_one_label_has_a_macro_f1(encoder, splits, settings):
     tokenizer = Tokenizer(encoder / "tokenizer.json", 64)
-    learn, validation = (encode(read_split(splits, name), tokenizer) for name in ("train", "validation"))
+    learn, validation = (
+        encode(read_split(splits, name), tokenizer) for name in ("train", "validation")
+    )
     model = load_classifier(find_encoder(str(encoder)), ("negative", "positive"), tokenizer)
     recipe = settings(metric_for_best_model="eval_f1").train
     known = np.arange(tokenizer.vocab_size)
@@ -74,13 +83,16 @@ def test_one_label_has_a_macro_f1(encoder, splits, settings):
     assert loop.best is epoch
 
 
-@pytest.mark.parametrize("other", [{"multi_label": False}, {"multi_label": True, "mask": ("email",)}])
+@pytest.mark.parametrize(
+    "other", [{"multi_label": False}, {"multi_label": True, "mask": ("email",)}]
+)
 def test_splits_of_two_kinds_are_refused(tmp_path, settings, other):
     for name, kind in {"train": {"multi_label": True}, "validation": other, "test": other}.items():
         with SplitWriter(tmp_path, name, ["text", "label"], ["a", "b"], **kind) as writer:
             labels = pa.array([[0], []]) if kind["multi_label"] else pa.array([0, 1])
             writer.write(pa.table({"text": ["x", "y"], "label": labels}))
     with pytest.raises(
-        DataError, match=r"are of different kinds: train has any number of labels .* prepare them again"
+        DataError,
+        match=r"are of different kinds: train has any number of labels .* prepare them again",
     ):
         train(settings(), tmp_path, tmp_path / "checkpoint")

@@ -16,7 +16,10 @@ from linnet.train.network import Padded, make_network
 from linnet.train.optimizer import learning_rate
 
 RATE, DECAY, STEPS, SIZE = 1e-2, 0.5, 6, 16
-POOLER = ["bert.pooler.weight", "bert.pooler.bias"]  # BigBird has one, and its head does not read it
+POOLER = [
+    "bert.pooler.weight",
+    "bert.pooler.bias",
+]  # BigBird has one, and its head does not read it
 
 
 @pytest.fixture
@@ -49,12 +52,16 @@ def test_weights_that_no_loss_reaches_stay_as_in_torch(make_model, learn):
     recipe = {"learning_rate": RATE, "weight_decay": DECAY, "num_train_epochs": 1}
     settings = load_config(overrides={f"train.{key}": value for key, value in recipe.items()}).train
     example = batch(learn, np.arange(SIZE), torch.device("cpu"))
-    network, vocabulary = make_network(make_model(), torch.float32, np.unique(learn.ids), 0, 3, example)
+    network, vocabulary = make_network(
+        make_model(), torch.float32, np.unique(learn.ids), 0, 3, example
+    )
     assert isinstance(network, Padded)
     assert vocabulary is None
     assert network.weights.frozen == POOLER
     loop = Loop(Classify(network, settings, learn), settings, learn)
-    order = torch.randperm(len(learn), generator=torch.Generator().manual_seed(settings.seed)).numpy()
+    order = torch.randperm(
+        len(learn), generator=torch.Generator().manual_seed(settings.seed)
+    ).numpy()
 
     model = make_model()
     before = {name: value.clone() for name, value in model.named_parameters()}

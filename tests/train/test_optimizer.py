@@ -27,7 +27,13 @@ def recipe(**settings):
             DistilBertConfig(vocab_size=30, dim=8, n_layers=2, n_heads=2, hidden_dim=8)
         ),
         BertForSequenceClassification(
-            BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8)
+            BertConfig(
+                vocab_size=30,
+                hidden_size=8,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                intermediate_size=8,
+            )
         ),
     ],
     ids=["distilbert", "bert"],
@@ -51,7 +57,9 @@ def test_the_learning_rate_takes_the_same_course(warmup_ratio):
 
 def test_it_is_torchs_adamw_and_clipping():
     torch.manual_seed(0)
-    ours, theirs = (torch.nn.Sequential(torch.nn.Linear(7, 5), torch.nn.LayerNorm(5)) for _ in range(2))
+    ours, theirs = (
+        torch.nn.Sequential(torch.nn.Linear(7, 5), torch.nn.LayerNorm(5)) for _ in range(2)
+    )
     theirs.load_state_dict(ours.state_dict())
     weights = Weights(ours)
     optimizer = AdamW(weights, 0.1)

@@ -29,13 +29,20 @@ def make(kind, dropout=0.0):
     if kind == "distilbert":
         rates = {"dropout": dropout, "attention_dropout": dropout, "seq_classif_dropout": dropout}
         shape = {"dim": 24, "n_layers": 3, "n_heads": 3, "hidden_dim": 40}
-        model = DistilBertForSequenceClassification(DistilBertConfig(vocab_size=VOCABULARY, **shape, **rates))
+        model = DistilBertForSequenceClassification(
+            DistilBertConfig(vocab_size=VOCABULARY, **shape, **rates)
+        )
     else:
         config, cls = {
             "bert": (BertConfig, BertForSequenceClassification),
             "roberta": (RobertaConfig, RobertaForSequenceClassification),
         }[kind]
-        shape = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40}
+        shape = {
+            "hidden_size": 24,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 3,
+            "intermediate_size": 40,
+        }
         rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
         model = cls(config(vocab_size=VOCABULARY, **shape, **rates))
     with torch.no_grad():  # such weights tell a forgotten term apart
@@ -53,7 +60,10 @@ def make_batch(lengths, seed=0):
 
 def within(batch, vocabulary):
     return Batch(
-        batch.rows, torch.from_numpy(np.searchsorted(vocabulary, batch.ids.numpy())), batch.layout, batch.labels
+        batch.rows,
+        torch.from_numpy(np.searchsorted(vocabulary, batch.ids.numpy())),
+        batch.layout,
+        batch.labels,
     )
 
 
@@ -71,7 +81,9 @@ def test_logits_and_gradients_are_those_of_transformers(kind, lengths):
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-4)
     network.weights.zero_grad()
     cross_entropy(logits, batch.labels).backward()
-    norm = torch.nn.utils.get_total_norm([p.grad for p in reference.parameters() if p.grad is not None])
+    norm = torch.nn.utils.get_total_norm(
+        [p.grad for p in reference.parameters() if p.grad is not None]
+    )
     assert network.weights.norm().item() == pytest.approx(norm.item(), rel=1e-4)
     # One plain step down the gradient tells of each weight's own.
     for buffer in network.weights.buffers:
@@ -85,7 +97,10 @@ def test_logits_and_gradients_are_those_of_transformers(kind, lengths):
 @pytest.mark.parametrize("kind", ["distilbert", "bert"])
 def test_bfloat16_is_near(kind):
     batch = make_batch([9, 1, 4, 2, 13])
-    single, half = (Packed(make(kind), dtype, np.arange(VOCABULARY), 0) for dtype in (torch.float32, torch.bfloat16))
+    single, half = (
+        Packed(make(kind), dtype, np.arange(VOCABULARY), 0)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
     gradients = []
     for network in (single, half):
         network.weights.zero_grad()
@@ -102,7 +117,12 @@ def test_dropout_is_there_in_training_alone_and_its_mean_is_that_of_transformers
     batch, reference = make_batch(lengths), make(kind, dropout=0.3)
     network = Packed(make(kind, dropout=0.3), torch.float32, np.arange(VOCABULARY), 0)
     rows = np.arange(times * len(lengths))
-    many = Batch(rows, batch.ids.repeat(times), Layout(np.tile(lengths, times), CPU), batch.labels.repeat(times))
+    many = Batch(
+        rows,
+        batch.ids.repeat(times),
+        Layout(np.tile(lengths, times), CPU),
+        batch.labels.repeat(times),
+    )
     input_ids, attention_mask = batch.padded(1)
     with torch.no_grad():
         calm = reference.eval()(input_ids=input_ids, attention_mask=attention_mask).logits
@@ -110,7 +130,9 @@ def test_dropout_is_there_in_training_alone_and_its_mean_is_that_of_transformers
         reference.train()
         input_ids, attention_mask = input_ids.repeat(times, 1), attention_mask.repeat(times, 1)
         ours = network(many, True).view(times, *calm.shape)
-        theirs = reference(input_ids=input_ids, attention_mask=attention_mask).logits.view(times, *calm.shape)
+        theirs = reference(input_ids=input_ids, attention_mask=attention_mask).logits.view(
+            times, *calm.shape
+        )
     for moment in (ours.mean(0), ours.std(0)), (theirs.mean(0), theirs.std(0)):
         assert moment[1].min() > 0.01
     noise = theirs.std(0) / times**0.5

@@ -28,7 +28,9 @@ def test_bfloat16_is_taken_where_it_is_worth_it(monkeypatch, half, name):
 def test_it_is_measured_here():
     chosen = choose_precision("auto", 256, CPU)
     times = float(chosen.reason.split(" times")[0].split()[-1])
-    assert (chosen.name == "bf16") == (times >= precision.WORTH) or times == pytest.approx(precision.WORTH, abs=0.06)
+    assert (chosen.name == "bf16") == (times >= precision.WORTH) or times == pytest.approx(
+        precision.WORTH, abs=0.06
+    )
 
 
 def test_a_narrow_model_is_not_measured(monkeypatch):

@@ -54,8 +54,12 @@ def test_what_it_writes_is_an_encoder(tmp_path):
 
 
 def test_a_vocabulary_keeps_its_size_whatever_the_texts(tmp_path):
-    texts = ["".join(chr(0x4E00 + i) for i in range(start, start + 100)) for start in range(0, 5000, 100)]
-    make_encoder([*texts, *(f"word{i} word{i}" for i in range(9000))], shape(vocab_size=5000), tmp_path)
+    texts = [
+        "".join(chr(0x4E00 + i) for i in range(start, start + 100)) for start in range(0, 5000, 100)
+    ]
+    make_encoder(
+        [*texts, *(f"word{i} word{i}" for i in range(9000))], shape(vocab_size=5000), tmp_path
+    )
     words = vocabulary(tmp_path)
     assert len(words) == 5000
     assert sum(len(word) == 1 for word in words) <= ALPHABET_SIZE
@@ -65,13 +69,19 @@ def test_its_layers_and_width_are_settings(tmp_path):
     encoder = make_encoder(["good day"] * 5, shape(num_hidden_layers=3, hidden_size=64), tmp_path)
     config = load_classifier(encoder, ("no", "yes"), encoder.tokenizer(32)).config
     assert (config.n_layers, config.dim, config.n_heads, config.hidden_dim) == (3, 64, 2, 256)
-    with pytest.raises(ConfigError, match=r"model\.hidden_size  Input should be a multiple of 32 \(got 100\)"):
+    with pytest.raises(
+        ConfigError, match=r"model\.hidden_size  Input should be a multiple of 32 \(got 100\)"
+    ):
         shape(hidden_size=100)
 
 
 @pytest.mark.timeout(600)
 def test_training_from_nothing_learns_and_says_so(splits, tmp_path):
-    overrides = {"model.name_or_path": "scratch", "model.max_length": 32, "train.learning_rate": 3e-3}
+    overrides = {
+        "model.name_or_path": "scratch",
+        "model.max_length": 32,
+        "train.learning_rate": 3e-3,
+    }
     record = train(load_config(overrides=overrides), splits, tmp_path / "one")
     train(load_config(overrides=overrides), splits, tmp_path / "two")
     assert record["encoder"]["source"] == record["encoder"]["name"] == "scratch"
@@ -79,4 +89,6 @@ def test_training_from_nothing_learns_and_says_so(splits, tmp_path):
     for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert not [entry for entry in (tmp_path / "one").iterdir() if entry.is_dir()]
-    assert Tokenizer(tmp_path / "one" / "tokenizer.json", 32).vocab_size == len(vocabulary(tmp_path / "one"))
+    assert Tokenizer(tmp_path / "one" / "tokenizer.json", 32).vocab_size == len(
+        vocabulary(tmp_path / "one")
+    )

@@ -55,22 +55,38 @@ print(json.dumps(codes))
 """
 
 
-LAST = 53  # the step with which the second epoch ends; each has 27, and the last of each is not full
+LAST = (
+    53  # the step with which the second epoch ends; each has 27, and the last of each is not full
+)
 UNDISTURBED = 0, [None, None]
 
 
 @pytest.mark.parametrize(
     ("kind", "disturbed"),
     [
-        ("packed", [(signal.SIGTERM, [None, 7]), (signal.SIGINT, [20, None]), (signal.SIGKILL, [30, 30])]),
+        (
+            "packed",
+            [(signal.SIGTERM, [None, 7]), (signal.SIGINT, [20, None]), (signal.SIGKILL, [30, 30])],
+        ),
         pytest.param("padded", [(signal.SIGKILL, [LAST, LAST])], marks=pytest.mark.slow),
     ],
 )
-def test_two_processes_stop_together_and_go_on_to_the_same_bytes(splits, settings, tmp_path, kind, disturbed):
-    recipe = {"per_device_train_batch_size": 8, "num_train_epochs": 2, "save_steps": 3, "dropout": 0.2}
-    settings(**recipe, attention_dropout=0.1, early_stopping_patience=9).save(tmp_path / "linnet.toml")
+def test_two_processes_stop_together_and_go_on_to_the_same_bytes(
+    splits, settings, tmp_path, kind, disturbed
+):
+    recipe = {
+        "per_device_train_batch_size": 8,
+        "num_train_epochs": 2,
+        "save_steps": 3,
+        "dropout": 0.2,
+    }
+    settings(**recipe, attention_dropout=0.1, early_stopping_patience=9).save(
+        tmp_path / "linnet.toml"
+    )
     command = ["train", "--config", str(tmp_path / "linnet.toml"), "--splits", str(splits)]
-    calm, other, scratch = (["--out", str(tmp_path / name)] for name in ("calm", "other", "scratch"))
+    calm, other, scratch = (
+        ["--out", str(tmp_path / name)] for name in ("calm", "other", "scratch")
+    )
     trials = [(calm, *UNDISTURBED), *((other, *each) for each in disturbed), (other, *UNDISTURBED)]
     if kind == "packed":
         trials.append(([*scratch, "--model", "scratch", "--num-train-epochs", "1"], *UNDISTURBED))
@@ -90,8 +106,14 @@ def test_two_processes_stop_together_and_go_on_to_the_same_bytes(splits, setting
             step = 1 + next(step for step in steps if step)
             said = f"Stopped after step {step}, and saved in {tmp_path / 'other'}.unfinished."
             assert done.stderr.count(said) == 2
-    records = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("calm", "other")]
-    assert (records[0]["processes"], records[0]["network"], records[0]["global_step"]) == (2, kind, LAST + 1)
+    records = [
+        json.loads((tmp_path / name / "training.json").read_text()) for name in ("calm", "other")
+    ]
+    assert (records[0]["processes"], records[0]["network"], records[0]["global_step"]) == (
+        2,
+        kind,
+        LAST + 1,
+    )
     for key in ("history", "log_history"):
         assert records[0][key] == records[1][key]
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("calm", "other")]

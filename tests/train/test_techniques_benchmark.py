@@ -38,7 +38,9 @@ def techniques(recipes):
 @pytest.fixture
 def model(encoder):
     torch.manual_seed(3)
-    return AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2, dtype=torch.float32)
+    return AutoModelForSequenceClassification.from_pretrained(
+        encoder, num_labels=2, dtype=torch.float32
+    )
 
 
 def network_of(kind, model):
@@ -48,7 +50,9 @@ def network_of(kind, model):
 def a_batch(lengths=LENGTHS):
     ids = torch.arange(sum(lengths)) % 7
     labels = torch.arange(len(lengths)) % 2
-    return Batch(np.arange(len(lengths)), ids, Layout(np.array(lengths), torch.device("cpu")), labels)
+    return Batch(
+        np.arange(len(lengths)), ids, Layout(np.array(lengths), torch.device("cpu")), labels
+    )
 
 
 def test_the_mean_of_all_tokens_is_what_the_head_reads(recipes, model):
@@ -71,7 +75,8 @@ def test_readings_that_do_not_differ_cost_what_one_does(recipes, model, kind, mo
     network.rate = network.attention_rate = model.config.seq_classif_dropout = 0.0
     batch = a_batch()
     plain, twice = (
-        cls(network, settings, VALIDATION).loss(batch) for cls in (recipes.Classify, getattr(recipes, kind))
+        cls(network, settings, VALIDATION).loss(batch)
+        for cls in (recipes.Classify, getattr(recipes, kind))
     )
     torch.testing.assert_close(twice, plain)
 
@@ -86,7 +91,10 @@ def test_readings_that_differ_cost_half_of_how_far_they_are_apart(recipes, model
     loss = task.loss(batch)
     network.masks.state = state
     doubled = Batch(
-        np.arange(16), batch.ids.repeat(2), Layout(np.full(16, 9), batch.ids.device), batch.labels.repeat(2)
+        np.arange(16),
+        batch.ids.repeat(2),
+        Layout(np.full(16, 9), batch.ids.device),
+        batch.labels.repeat(2),
     )
     ones, others = network(doubled, True).double().softmax(1).split(8)
     rows = torch.arange(8)
@@ -100,7 +108,9 @@ def test_readings_that_differ_cost_half_of_how_far_they_are_apart(recipes, model
 def test_the_second_reading_keeps_first_and_last_and_lacks_some(recipes, model, monkeypatch):
     batch = a_batch([2, 3, 40, 2])
     torch.manual_seed(0)
-    again = recipes.Consistent(network_of(Packed, model), load_config(None).train, VALIDATION).again(batch)
+    again = recipes.Consistent(
+        network_of(Packed, model), load_config(None).train, VALIDATION
+    ).again(batch)
     lengths = again.layout.lengths
     assert lengths[0] == lengths[3] == 2
     assert 30 <= lengths[2] < 40
@@ -110,14 +120,18 @@ def test_the_second_reading_keeps_first_and_last_and_lacks_some(recipes, model, 
     assert torch.equal(again.ids[starts], batch.ids[np.cumsum(before) - before])
     assert torch.equal(again.ids[ends], batch.ids[np.cumsum(before) - 1])
     monkeypatch.setattr(recipes, "DELETED", 1.0)
-    least = recipes.Consistent(network_of(Packed, model), load_config(None).train, VALIDATION).again(batch)
+    least = recipes.Consistent(
+        network_of(Packed, model), load_config(None).train, VALIDATION
+    ).again(batch)
     assert least.layout.lengths.tolist() == [2, 2, 2, 2]
     assert least.ids.tolist() == [int(batch.ids[i]) for i in (0, 1, 2, 4, 5, 44, 45, 46)]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_step_is_smaller_the_lower_the_layer(recipes, model, dtype):
-    deep = DistilBertConfig(vocab_size=32, dim=16, hidden_dim=32, n_heads=2, n_layers=3, max_position_embeddings=16)
+    deep = DistilBertConfig(
+        vocab_size=32, dim=16, hidden_dim=32, n_heads=2, n_layers=3, max_position_embeddings=16
+    )
     model = AutoModelForSequenceClassification.from_config(deep)
     weights = Packed(model, dtype, np.arange(32), 0).weights
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
@@ -152,7 +166,11 @@ def mean_after(loop, mean, values):
             buffer.master.fill_(value)
         mean.add(step)
     mean.apply()
-    found = {float(value) for buffer in loop.weights.buffers for value in (buffer.master.min(), buffer.master.max())}
+    found = {
+        float(value)
+        for buffer in loop.weights.buffers
+        for value in (buffer.master.min(), buffer.master.max())
+    }
     for buffer in loop.weights.buffers:
         assert torch.equal(buffer.copy, buffer.master.to(buffer.copy.dtype))
     assert max(found) - min(found) < 1e-4 * max(found)
@@ -162,7 +180,9 @@ def mean_after(loop, mean, values):
 def test_the_mean_is_of_the_last_epochs_weights(recipes, model):
     loop = run_of(model)
     values = [step**2 for step in range(1, 61)]
-    assert mean_after(loop, recipes.of_last_epoch(loop), values) == pytest.approx(np.mean(values[30:]), rel=1e-5)
+    assert mean_after(loop, recipes.of_last_epoch(loop), values) == pytest.approx(
+        np.mean(values[30:]), rel=1e-5
+    )
 
 
 def test_the_moving_mean_is_of_every_tenth_step(recipes, model):
@@ -221,7 +241,9 @@ def test_most_hidden_words_are_read_as_the_mask(recipes, model):
     assert int(others.max()) < 1000
 
 
-def test_hidden_words_cost_what_transformers_says_and_teach_the_embeddings_both_ways(recipes, model, monkeypatch):
+def test_hidden_words_cost_what_transformers_says_and_teach_the_embeddings_both_ways(
+    recipes, model, monkeypatch
+):
     task, batch = hiding(recipes, model), a_batch([5, 4, 6])
     batch.ids.add_(1)  # transformers learns nothing of the padding token, 0, as an input
     task.network.rate = task.network.attention_rate = 0.0
@@ -241,7 +263,9 @@ def test_hidden_words_cost_what_transformers_says_and_teach_the_embeddings_both_
     input_ids, mask = batch.padded(0)
     places = torch.zeros_like(input_ids, dtype=torch.bool)
     places[mask.bool()] = hidden
-    states = model.distilbert(input_ids=input_ids.masked_fill(places, task.mask), attention_mask=mask)
+    states = model.distilbert(
+        input_ids=input_ids.masked_fill(places, task.mask), attention_mask=mask
+    )
     logits = model.words_head(states.last_hidden_state[places]) @ table.T + model.words_head.bias
     expected = torch.nn.functional.cross_entropy(logits, batch.ids[hidden]) * len(batch)
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
@@ -256,7 +280,10 @@ def test_a_batch_without_a_hidden_word_costs_nothing(recipes, model):
 def test_the_encoder_is_taken_over_and_the_head_is_not(techniques, encoder):
     torch.manual_seed(3)
     one, other = (
-        AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2, dtype=torch.float32) for _ in range(2)
+        AutoModelForSequenceClassification.from_pretrained(
+            encoder, num_labels=2, dtype=torch.float32
+        )
+        for _ in range(2)
     )
     head, learnt = one.classifier.weight.detach().clone(), other.distilbert.state_dict()
     for value in learnt.values():
@@ -270,7 +297,18 @@ def test_the_encoder_is_taken_over_and_the_head_is_not(techniques, encoder):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_it_compares_the_seeds_and_keeps_what_was_run(tmp_path, splits):
-    command = [sys.executable, SCRIPT, "--splits", splits, "--model", "linnet-mini", "--rows", "40", "--seeds", "2"]
+    command = [
+        sys.executable,
+        SCRIPT,
+        "--splits",
+        splits,
+        "--model",
+        "linnet-mini",
+        "--rows",
+        "40",
+        "--seeds",
+        "2",
+    ]
     command += ["--run", tmp_path / "run", "--out", tmp_path / "results.json"]
     command += ["--jobs", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -287,7 +325,13 @@ def test_it_compares_the_seeds_and_keeps_what_was_run(tmp_path, splits):
     assert "adapt, seed 1, before: Epoch(epoch=2" in done.stdout
     assert "plain, seed 1" not in done.stdout  # it was kept
     plain, *others = results["lines"]
-    assert [line["technique"] for line in others] == ["averaged", "moving", "layer-wise", "consistency", "adapt"]
+    assert [line["technique"] for line in others] == [
+        "averaged",
+        "moving",
+        "layer-wise",
+        "consistency",
+        "adapt",
+    ]
     for line in others:
         gains = np.subtract(line["accuracy"], plain["accuracy"])
         assert line["gains"] == pytest.approx(gains)
@@ -296,7 +340,11 @@ def test_it_compares_the_seeds_and_keeps_what_was_run(tmp_path, splits):
     consistency = tmp_path / "run" / "consistency-1.json"
     consistency.write_text(consistency.read_text().replace("weight 1, ", "weight 2, "))
     other = subprocess.run(
-        [*command, "--techniques", "plain"], capture_output=True, text=True, cwd=tmp_path, env=environment
+        [*command, "--techniques", "plain"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
     )
     assert "consistency-1.json was made with other technique." in other.stderr
     consistency.unlink()
@@ -307,6 +355,8 @@ def test_it_compares_the_seeds_and_keeps_what_was_run(tmp_path, splits):
     assert "No such split" in other.stderr
     assert "with seed 1 ended with exit code 1; it says why above." in other.stderr
     assert "Traceback" not in other.stderr
-    other = subprocess.run([*command, "--rows", "30"], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    other = subprocess.run(
+        [*command, "--rows", "30"], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
     assert other.returncode == 1
     assert "plain-1.json was made with other rows. Choose another --run." in other.stderr

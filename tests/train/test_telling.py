@@ -24,7 +24,9 @@ def test_words_that_answers_hang_on_are_found_and_no_others():
     sides = generator.random(2000) < 0.5
     told = np.where(sides, "Lovely!!", np.where(generator.random(2000) < 0.9, "AWFUL", ":("))
     yes = np.where(sides, 0.9, 0.15)
-    found = telling_words(texts_of(told, generator), np.stack([1 - yes, yes], axis=1), multi_label=False)
+    found = telling_words(
+        texts_of(told, generator), np.stack([1 - yes, yes], axis=1), multi_label=False
+    )
     assert found == {"lovely", "awful", ":("}
 
 
@@ -47,7 +49,12 @@ def test_a_word_of_few_texts_tells_nothing():
     generator = np.random.default_rng(2)
     told = np.array(["rare"] * 29 + ["often"] * 971)
     yes = np.where(told == "rare", 1.0, 0.5)
-    assert telling_words(texts_of(told, generator), np.stack([1 - yes, yes], axis=1), multi_label=False) == set()
+    assert (
+        telling_words(
+            texts_of(told, generator), np.stack([1 - yes, yes], axis=1), multi_label=False
+        )
+        == set()
+    )
 
 
 def test_a_word_that_tells_little_stays_however_many_texts_hold_it():
@@ -55,7 +62,12 @@ def test_a_word_that_tells_little_stays_however_many_texts_hold_it():
     told = np.array(["up", "down"] * 4000)
     for apart, found in ((0.05, set()), (0.3, {"up", "down"})):
         yes = np.where(told == "up", 0.5 + apart, 0.5 - apart)
-        assert telling_words(texts_of(told, generator), np.stack([1 - yes, yes], axis=1), multi_label=False) == found
+        assert (
+            telling_words(
+                texts_of(told, generator), np.stack([1 - yes, yes], axis=1), multi_label=False
+            )
+            == found
+        )
 
 
 def test_of_several_labels_each_counts_and_so_does_its_absence():
@@ -63,8 +75,14 @@ def test_of_several_labels_each_counts_and_so_does_its_absence():
     told = np.array(["praise", "rain", "nothing"] * 300)
     answers = np.full((900, 3), 0.1)
     answers[told == "praise", 0], answers[told == "rain", 1] = 0.9, 0.8
-    assert telling_words(texts_of(told, generator), answers, multi_label=True) == {"praise", "rain", "nothing"}
-    assert telling_words(texts_of(told, generator), np.full((900, 3), 0.1), multi_label=True) == set()
+    assert telling_words(texts_of(told, generator), answers, multi_label=True) == {
+        "praise",
+        "rain",
+        "nothing",
+    }
+    assert (
+        telling_words(texts_of(told, generator), np.full((900, 3), 0.1), multi_label=True) == set()
+    )
 
 
 def test_as_many_are_left_out_as_said():
@@ -96,12 +114,20 @@ def test_words_go_whole_or_stay_whole(text):
 
 
 @given(
-    texts=st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1), max_size=8),
+    texts=st.lists(
+        st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1), max_size=8
+    ),
     words=st.sets(st.sampled_from(["a", "b", "!", "\xe9", "i\u0307"])),
     seed=st.integers(0, 99),
 )
 def test_what_is_left_stands_in_its_order(texts, words, seed):
-    texts = [*texts, "a b a ! \xe9 c d e", "\u0130 i\u0307 \u200f a a a", "a\u200bb a c", "c!c d!e (a)b 'a's"]
+    texts = [
+        *texts,
+        "a b a ! \xe9 c d e",
+        "\u0130 i\u0307 \u200f a a a",
+        "a\u200bb a c",
+        "c!c d!e (a)b 'a's",
+    ]
     made, facts = leave_out(texts, words, 1.0, np.random.default_rng(seed))
     assert len(made) == len(texts)
     lost = 0

@@ -36,7 +36,11 @@ NAMES = ["train", "validation", "test"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, splits, encoder):
     """A checkpoint and its record."""
-    overrides = {"model.name_or_path": str(encoder), "model.max_length": 64, "train.learning_rate": 2e-2}
+    overrides = {
+        "model.name_or_path": str(encoder),
+        "model.max_length": 64,
+        "train.learning_rate": 2e-2,
+    }
     directory = tmp_path_factory.mktemp("trained") / "checkpoint"
     return directory, train(load_config(overrides=overrides), splits, directory)
 
@@ -106,7 +110,9 @@ def test_the_record_accounts_for_the_run(trained, splits, encoder):
     assert record["global_step"] == epochs * -(-rows // 16)
     assert record["rows"] == {"train": rows, "validation": len(read_split(splits, "validation"))}
     assert record["truncated"] == {"train": 0, "validation": 0}
-    assert record["train_samples_per_second"] * record["train_runtime"] == pytest.approx(epochs * rows)
+    assert record["train_samples_per_second"] * record["train_runtime"] == pytest.approx(
+        epochs * rows
+    )
     assert record["num_input_tokens_seen"] >= epochs * record["tokens"]["train"]
     files = ("config.json", "model.safetensors", "tokenizer.json")
     assert record["encoder"]["sha256"] == {file: digest(encoder / file) for file in files}
@@ -123,32 +129,44 @@ def test_the_record_holds_the_course_of_the_loss_and_a_page_shows_it(trained):
     each = record["global_step"] // epochs
     for number, epoch in enumerate(record["history"]):
         losses = [point["loss"] for point in course[number * each : (number + 1) * each]]
-        assert np.mean(losses) == pytest.approx(epoch["train_loss"], rel=0.05)  # the last batch may be smaller
+        assert np.mean(losses) == pytest.approx(
+            epoch["train_loss"], rel=0.05
+        )  # the last batch may be smaller
     assert course[0]["learning_rate"] == 2e-2
     assert course[each - 1]["learning_rate"] == record["history"][0]["learning_rate"]
     assert all(point["grad_norm"] > 0 for point in course)
     page = (directory / "training.html").read_text()
     assert page.count("<svg") == 2
-    for words in ("validation loss", "validation accuracy", f"{record['history'][0]['eval_loss']:.4f}", ", kept<"):
+    for words in (
+        "validation loss",
+        "validation accuracy",
+        f"{record['history'][0]['eval_loss']:.4f}",
+        ", kept<",
+    ):
         assert words in page
     assert "src=" not in page
     assert "href=" not in page.replace("xlink:href", "").replace('xmlns:xlink="http', "")
 
 
-def test_it_shows_epoch_step_loss_speed_and_time_left(splits, settings, monkeypatch, tmp_path, capsys):
+def test_it_shows_epoch_step_loss_speed_and_time_left(
+    splits, settings, monkeypatch, tmp_path, capsys
+):
     monkeypatch.setattr("linnet.progress.SECONDS_BETWEEN_LINES", 0.0)
     record = train(settings(num_train_epochs=2), splits, tmp_path / "checkpoint")
     shown = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
     last = record["global_step"]
     assert len(shown) == last
     assert re.fullmatch(
-        rf"train: {last - 1} of {last} steps, 0:0\d:\d\d left, epoch 2/2, loss \d\.\d{{4}}, [\d,]+ texts/s", shown[-2]
+        rf"train: {last - 1} of {last} steps, 0:0\d:\d\d left, epoch 2/2, loss \d\.\d{{4}}, [\d,]+ texts/s",
+        shown[-2],
     )
 
 
 def test_a_narrow_terminal_shows_it_too(splits, settings, monkeypatch, tmp_path):
     screen = io.StringIO()
-    monkeypatch.setattr("linnet.progress.console", Console(file=screen, force_terminal=True, width=80))
+    monkeypatch.setattr(
+        "linnet.progress.console", Console(file=screen, force_terminal=True, width=80)
+    )
     record = train(settings(num_train_epochs=2), splits, tmp_path / "checkpoint")
     last = record["global_step"]
     words = re.sub(r"\x1b\[[\d;?]*\w", "", screen.getvalue())
@@ -156,7 +174,9 @@ def test_a_narrow_terminal_shows_it_too(splits, settings, monkeypatch, tmp_path)
     assert re.search(line, words)
 
 
-def test_equal_runs_give_equal_bytes_and_another_seed_other_ones(trained, splits, settings, tmp_path):
+def test_equal_runs_give_equal_bytes_and_another_seed_other_ones(
+    trained, splits, settings, tmp_path
+):
     directory, record = trained
     again = train(settings(), splits, tmp_path / "again")
     other = train(settings(seed=7), splits, tmp_path / "other")
@@ -196,11 +216,17 @@ def test_training_stops_early(flipped, settings, tmp_path):
 
 
 def test_truncated_texts_are_counted(splits, settings, encoder, tmp_path):
-    overrides = {"model.name_or_path": str(encoder), "model.max_length": 8, "train.num_train_epochs": 1}
+    overrides = {
+        "model.name_or_path": str(encoder),
+        "model.max_length": 8,
+        "train.num_train_epochs": 1,
+    }
     record = train(load_config(overrides=overrides), splits, tmp_path / "checkpoint")
     tokenizer = Tokenizer(encoder / "tokenizer.json", 8)
     for name in ("train", "validation"):
-        longer = sum(encoding.truncated for encoding in tokenizer.encode(read_split(splits, name).texts))
+        longer = sum(
+            encoding.truncated for encoding in tokenizer.encode(read_split(splits, name).texts)
+        )
         assert record["truncated"][name] == longer > 0
 
 
@@ -208,7 +234,9 @@ def test_a_loss_that_is_no_number_stops_it_and_leaves_what_stood(splits, setting
     directory = tmp_path / "checkpoint"
     directory.mkdir()
     (directory / "training.json").write_text("kept")
-    with pytest.raises(TrainingError, match=r"^At step \d+ \(epoch 1\) .* Lower train.learning_rate \(now 1e\+30\)"):
+    with pytest.raises(
+        TrainingError, match=r"^At step \d+ \(epoch 1\) .* Lower train.learning_rate \(now 1e\+30\)"
+    ):
         train(settings(learning_rate=1e30), splits, directory)
     assert {entry.name for entry in tmp_path.iterdir()} == {"checkpoint", "checkpoint.unfinished"}
     assert [entry.name for entry in directory.iterdir()] == ["training.json"]
@@ -217,7 +245,9 @@ def test_a_loss_that_is_no_number_stops_it_and_leaves_what_stood(splits, setting
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_splits_of_different_labels_are_refused(tmp_path, settings, write_splits, name):
     labels = {split: ["no", "yes"] for split in NAMES} | {name: ["no", "maybe"]}
-    directory = write_splits(tmp_path / "splits", labels, {split: [("a", 0), ("b", 1)] for split in NAMES})
+    directory = write_splits(
+        tmp_path / "splits", labels, {split: [("a", 0), ("b", 1)] for split in NAMES}
+    )
     with pytest.raises(LabelError, match=f"train has no, yes; {name} has no, maybe"):
         train(settings(), directory, tmp_path / "checkpoint")
     assert not (tmp_path / "checkpoint").exists()
@@ -244,7 +274,9 @@ def test_processes_compute_in_what_the_first_of_them_measured(splits, settings, 
             return [Precision(torch.bfloat16, "the first's"), value]
 
     config = settings(bf16=False)
-    loop, precision = make_loop(config, read_material(config.model, splits), find_encoder(str(encoder)), Second(1, 2))
+    loop, precision = make_loop(
+        config, read_material(config.model, splits), find_encoder(str(encoder)), Second(1, 2)
+    )
     assert (precision.name, precision.reason) == ("bf16", "the first's")
     assert torch.bfloat16 in {buffer.copy.dtype for buffer in loop.weights.buffers}
 

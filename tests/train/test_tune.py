@@ -32,7 +32,8 @@ def few(splits, write_splits, tmp_path_factory):
     sizes = {"train": 160, "validation": 60, "test": 20}
     some = {name: read_split(splits, name) for name in sizes}
     rows = {
-        name: list(zip(split.texts, split.labels.tolist(), strict=True))[: sizes[name]] for name, split in some.items()
+        name: list(zip(split.texts, split.labels.tolist(), strict=True))[: sizes[name]]
+        for name, split in some.items()
     }
     names = {name: list(split.label_names) for name, split in some.items()}
     return write_splits(tmp_path_factory.mktemp("few") / "splits", names, rows)
@@ -43,10 +44,21 @@ def config(encoder):
     """A study of five trials of at most three epochs."""
 
     def resolve(**overrides):
-        values = {"n_trials": 5, "n_startup_trials": 2, "learning_rate": [1e-3, 5e-2], "num_train_epochs": [1, 3]}
-        model = {"model.name_or_path": str(encoder), "model.max_length": 64, "train.learning_rate": 2e-2}
+        values = {
+            "n_trials": 5,
+            "n_startup_trials": 2,
+            "learning_rate": [1e-3, 5e-2],
+            "num_train_epochs": [1, 3],
+        }
+        model = {
+            "model.name_or_path": str(encoder),
+            "model.max_length": 64,
+            "train.learning_rate": 2e-2,
+        }
         tuned = {f"tune.{name}": value for name, value in values.items()}
-        return load_config(overrides=model | tuned | {name.replace("__", "."): v for name, v in overrides.items()})
+        return load_config(
+            overrides=model | tuned | {name.replace("__", "."): v for name, v in overrides.items()}
+        )
 
     return resolve
 
@@ -60,7 +72,10 @@ def calm(few, config, tmp_path_factory):
 
 def told(results):
     """What of the trials does not depend on the clock."""
-    return [{key: value for key, value in trial.items() if key != "seconds"} for trial in results["trials"]]
+    return [
+        {key: value for key, value in trial.items() if key != "seconds"}
+        for trial in results["trials"]
+    ]
 
 
 def test_a_study_from_end_to_end(calm):
@@ -81,10 +96,15 @@ def test_a_study_from_end_to_end(calm):
     assert [trial["number"] for trial in results["trials"]] == list(range(5))
     assert len({json.dumps(trial["parameters"]) for trial in results["trials"]}) == 5
     for trial in results["trials"]:
-        assert trial["value"] == (max(trial["epochs"]) if trial["state"] == "complete" else trial["epochs"][-1])
+        assert trial["value"] == (
+            max(trial["epochs"]) if trial["state"] == "complete" else trial["epochs"][-1]
+        )
         assert 0 < trial["seconds"] < 60
         assert trial["reason"] is None
-    best = max((trial for trial in results["trials"] if trial["state"] == "complete"), key=lambda t: t["value"])
+    best = max(
+        (trial for trial in results["trials"] if trial["state"] == "complete"),
+        key=lambda t: t["value"],
+    )
     assert results["best"] == {key: best[key] for key in ("number", "value", "parameters")}
     assert results["gain"] == best["value"] - first["value"]
     for trial in others:
@@ -99,12 +119,18 @@ def test_a_trial_is_what_train_makes_of_best_toml(calm, few, tmp_path):
     assert best.train.bf16 == "auto" and best.train.save_total_limit == 2
     record = train(best, few, tmp_path / "checkpoint")
     assert record["history"][record["best_epoch"] - 1]["eval_accuracy"] == results["best"]["value"]
-    epochs = next(trial["epochs"] for trial in results["trials"] if trial["number"] == results["best"]["number"])
+    epochs = next(
+        trial["epochs"]
+        for trial in results["trials"]
+        if trial["number"] == results["best"]["number"]
+    )
     assert [epoch["eval_accuracy"] for epoch in record["history"]] == epochs
 
 
 def test_so_it_is_of_an_encoder_from_nothing(few, config, tmp_path):
-    asked = config(model__name_or_path="scratch", tune__n_trials=1, train__metric_for_best_model="eval_loss")
+    asked = config(
+        model__name_or_path="scratch", tune__n_trials=1, train__metric_for_best_model="eval_loss"
+    )
     results = tune(asked, few, tmp_path / "study")
     record = train(load_config(tmp_path / "study" / "best.toml"), few, tmp_path / "checkpoint")
     assert record["history"][record["best_epoch"] - 1]["eval_loss"] == results["best"]["value"]
@@ -121,7 +147,11 @@ def test_a_loss_is_made_small(few, config, tmp_path):
 
 
 def test_what_is_hopeless_is_pruned_after_an_epoch(few, config, tmp_path):
-    space = {"tune__learning_rate": [1e-7, 2e-2], "tune__num_train_epochs": [3, 3], "tune__n_trials": 8}
+    space = {
+        "tune__learning_rate": [1e-7, 2e-2],
+        "tune__num_train_epochs": [3, 3],
+        "tune__n_trials": 8,
+    }
     results = tune(config(**space), few, tmp_path / "study")
     pruned = [trial for trial in results["trials"] if trial["state"] == "pruned"]
     assert pruned
@@ -129,7 +159,9 @@ def test_what_is_hopeless_is_pruned_after_an_epoch(few, config, tmp_path):
         assert len(trial["epochs"]) < 3
         before = [t for t in results["trials"][: trial["number"]] if t["state"] == "complete"]
         there = sorted(
-            t["epochs"][len(trial["epochs"]) - 1] for t in before if len(t["epochs"]) >= len(trial["epochs"])
+            t["epochs"][len(trial["epochs"]) - 1]
+            for t in before
+            if len(t["epochs"]) >= len(trial["epochs"])
         )
         assert max(trial["epochs"]) < (there[len(there) // 2] + there[(len(there) - 1) // 2]) / 2
     space |= {"tune__n_trials": 3, "tune__pruner": "none", "tune__sampler": "random"}
@@ -151,7 +183,9 @@ def test_a_trial_that_fails_is_told_and_the_study_goes_on(few, config, tmp_path)
     assert "Lower train.learning_rate" in (tmp_path / "study" / "study.html").read_text()
 
 
-def test_a_trial_that_is_killed_at_the_same_place_each_time_is_given_up(few, config, monkeypatch, tmp_path):
+def test_a_trial_that_is_killed_at_the_same_place_each_time_is_given_up(
+    few, config, monkeypatch, tmp_path
+):
     class Killed(BaseException):
         """Nobody catches it, so that the trial is left as a kill leaves it."""
 
@@ -171,7 +205,10 @@ def test_a_trial_that_is_killed_at_the_same_place_each_time_is_given_up(few, con
             tune(asked, few, tmp_path / "study")
     results = tune(asked, few, tmp_path / "study")
     first, second = results["trials"]
-    assert first["state"] == "failed" and "ended 10 times after step 5 and left no word" in first["reason"]
+    assert (
+        first["state"] == "failed"
+        and "ended 10 times after step 5 and left no word" in first["reason"]
+    )
     assert "16 texts to a batch" in first["reason"]
     assert second["state"] == "complete"
 
@@ -234,7 +271,9 @@ def at_step(monkeypatch):
 
 def test_asked_to_stop_it_goes_on_where_it_was(calm, few, config, at_step, tmp_path):
     at_step(35, lambda: signal.raise_signal(signal.SIGINT))
-    with pytest.raises(StoppedError, match=r"saved in .*trial-2\.unfinished\. The same command goes on"):
+    with pytest.raises(
+        StoppedError, match=r"saved in .*trial-2\.unfinished\. The same command goes on"
+    ):
         tune(config(), few, tmp_path / "study")
     left = {path.name for path in (tmp_path / "study").iterdir()}
     assert left == RESULTS | {"trial-2.lock", "trial-2.unfinished"}
@@ -259,13 +298,21 @@ def test_processes_share_the_trials(calm, few, config, at_step, tmp_path):
     heard = []
 
     def beside():
-        tune(config(tune__n_trials=2), few, tmp_path / "study", on_trial=lambda trial: heard.append(trial["number"]))
+        tune(
+            config(tune__n_trials=2),
+            few,
+            tmp_path / "study",
+            on_trial=lambda trial: heard.append(trial["number"]),
+        )
         states = json.loads((tmp_path / "study" / "study.json").read_text())["states"]
         assert (states["complete"], states["running"]) == (1, 1)
 
     at_step(5, beside)
     results = tune(
-        config(tune__n_trials=2), few, tmp_path / "study", on_trial=lambda trial: heard.append(trial["number"])
+        config(tune__n_trials=2),
+        few,
+        tmp_path / "study",
+        on_trial=lambda trial: heard.append(trial["number"]),
     )
     assert heard == [1, 0]
     assert results["states"]["complete"] == 2
@@ -275,9 +322,16 @@ def test_processes_share_the_trials(calm, few, config, at_step, tmp_path):
 def test_it_says_which_parameter_matters_once_enough_trials_tell(config, tmp_path):
     settings = config().tune
     space = search_space(settings)
-    lowest = {"learning_rate": 1e-3, "per_device_train_batch_size": 8, "num_train_epochs": 1, "weight_decay": 0.0}
+    lowest = {
+        "learning_rate": 1e-3,
+        "per_device_train_batch_size": 8,
+        "num_train_epochs": 1,
+        "weight_decay": 0.0,
+    }
     lowest |= {"dropout": 0.0, "attention_dropout": 0.0, "warmup_ratio": 0.0}
-    with closing(Study(tmp_path / "study", settings, space, "maximize", {}, lambda: (lowest, False))) as study:
+    with closing(
+        Study(tmp_path / "study", settings, space, "maximize", {}, lambda: (lowest, False))
+    ) as study:
         draw = np.random.default_rng(0)
         for number in range(20):
             assert (study.importance is None) == (number < 10)
@@ -297,19 +351,29 @@ def test_no_trial_is_begun_after_the_timeout(few, config, monkeypatch, tmp_path)
     clock = [0.0]
     monkeypatch.setattr(stage.time, "monotonic", lambda: clock[0])
     results = tune(
-        config(tune__timeout=60), few, tmp_path / "study", on_trial=lambda trial: clock.append(clock.pop() + 31)
+        config(tune__timeout=60),
+        few,
+        tmp_path / "study",
+        on_trial=lambda trial: clock.append(clock.pop() + 31),
     )
     assert results["states"]["complete"] == 2
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{"train__weight_decay": 0.02}, {"tune__dropout": [0.0, 0.2]}, {"tune__seed": 1}, {"model__max_length": 32}],
+    [
+        {"train__weight_decay": 0.02},
+        {"tune__dropout": [0.0, 0.2]},
+        {"tune__seed": 1},
+        {"model__max_length": 32},
+    ],
 )
 def test_another_study_is_refused_and_says_what_differs(few, config, tmp_path, changed):
     tune(config(tune__n_trials=1), few, tmp_path / "study")
     (name,) = changed
-    with pytest.raises(UsageError, match=rf"(?s)another one:\n  {name.replace('__', '.')}  was .*Go on with it"):
+    with pytest.raises(
+        UsageError, match=rf"(?s)another one:\n  {name.replace('__', '.')}  was .*Go on with it"
+    ):
         tune(config(**changed), few, tmp_path / "study")
 
 
@@ -339,7 +403,11 @@ def test_what_is_no_study_is_left_alone(few, config, tmp_path):
 
 
 def test_the_search_space_holds_the_recipe(few, config, tmp_path):
-    space = {"tune__learning_rate": [1e-5, 1e-3], "tune__per_device_train_batch_size": [8], "tune__dropout": [0.2, 0.3]}
+    space = {
+        "tune__learning_rate": [1e-5, 1e-3],
+        "tune__per_device_train_batch_size": [8],
+        "tune__dropout": [0.2, 0.3],
+    }
     with pytest.raises(ConfigError) as caught:
         tune(config(**space), few, tmp_path / "study")
     lines = str(caught.value).splitlines()[1:-1]
@@ -352,7 +420,9 @@ def test_the_search_space_holds_the_recipe(few, config, tmp_path):
     with pytest.raises(ConfigError, match="nothing to search"):
         tune(config(**narrow), few, tmp_path / "study")
     few_names = narrow | {"tune__warmup_ratio": [0.0, 0.5], "tune__n_trials": 1}
-    assert tune(config(**few_names), few, tmp_path / "study")["trials"][0]["parameters"] == {"warmup_ratio": 0.0}
+    assert tune(config(**few_names), few, tmp_path / "study")["trials"][0]["parameters"] == {
+        "warmup_ratio": 0.0
+    }
 
 
 def test_trials_write_no_event_files(few, config, monkeypatch, tmp_path):

@@ -72,7 +72,8 @@ def few(splits, write_splits, tmp_path_factory):
     sizes = {"train": 96, "validation": 60, "test": 20}
     some = {name: read_split(splits, name) for name in sizes}
     rows = {
-        name: list(zip(split.texts, split.labels.tolist(), strict=True))[: sizes[name]] for name, split in some.items()
+        name: list(zip(split.texts, split.labels.tolist(), strict=True))[: sizes[name]]
+        for name, split in some.items()
     }
     names = {name: list(split.label_names) for name, split in some.items()}
     return write_splits(tmp_path_factory.mktemp("few") / "splits", names, rows)
@@ -80,13 +81,33 @@ def few(splits, write_splits, tmp_path_factory):
 
 @pytest.mark.parametrize("least", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_at_random_it_is_the_study_of_an_undisturbed_process(few, encoder, tmp_path, least):
-    overrides = {"model.name_or_path": str(encoder), "model.max_length": 64, "train.learning_rate": 2e-2}
-    overrides |= {"train.metric_for_best_model": "eval_loss", "train.save_steps": 3, "tune.n_trials": 6}
-    overrides |= {"tune.n_startup_trials": 2, "tune.learning_rate": [1e-4, 1e9], "tune.num_train_epochs": [1, 3]}
+    overrides = {
+        "model.name_or_path": str(encoder),
+        "model.max_length": 64,
+        "train.learning_rate": 2e-2,
+    }
+    overrides |= {
+        "train.metric_for_best_model": "eval_loss",
+        "train.save_steps": 3,
+        "tune.n_trials": 6,
+    }
+    overrides |= {
+        "tune.n_startup_trials": 2,
+        "tune.learning_rate": [1e-4, 1e9],
+        "tune.num_train_epochs": [1, 3],
+    }
     calm = tune(load_config(overrides=overrides), few, tmp_path / "calm")
     assert calm["states"]["complete"] and calm["states"]["pruned"] + calm["states"]["failed"]
     (tmp_path / "killed").mkdir()
-    command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", few, json.dumps(overrides), str(least)]
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        tmp_path / "killed",
+        few,
+        json.dumps(overrides),
+        str(least),
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment)
     assert done.returncode == 0, done.stderr
@@ -97,7 +118,9 @@ def test_killed_at_random_it_is_the_study_of_an_undisturbed_process(few, encoder
             trial.pop("seconds", None)
         assert results["trials"] == calm["trials"]
         assert results["best"] == calm["best"]
-        assert (here / "study" / "best.toml").read_bytes() == (tmp_path / "calm" / "best.toml").read_bytes()
+        assert (here / "study" / "best.toml").read_bytes() == (
+            tmp_path / "calm" / "best.toml"
+        ).read_bytes()
         assert sorted(path.name for path in (here / "study").iterdir()) == sorted(
             path.name for path in (tmp_path / "calm").iterdir()
         )

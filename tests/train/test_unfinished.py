@@ -70,9 +70,17 @@ print(kill_at_least(int(sys.argv[4]), root, draw_child))
 
 @pytest.fixture
 def overrides(encoder):
-    values = {"learning_rate": 2e-2, "num_train_epochs": 2, "save_steps": 2, "dropout": 0.1, "seed": 3}
+    values = {
+        "learning_rate": 2e-2,
+        "num_train_epochs": 2,
+        "save_steps": 2,
+        "dropout": 0.1,
+        "seed": 3,
+    }
     values |= {"early_stopping_patience": 9}
-    return {"model.name_or_path": str(encoder), "model.max_length": 64} | {f"train.{k}": v for k, v in values.items()}
+    return {"model.name_or_path": str(encoder), "model.max_length": 64} | {
+        f"train.{k}": v for k, v in values.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -80,18 +88,31 @@ def overrides(encoder):
     [
         (20, {}),
         pytest.param(
-            *(3, {"bf16": True, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}),
+            *(
+                3,
+                {"bf16": True, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2},
+            ),
             marks=pytest.mark.slow,
         ),
     ],
     ids=["float32", "bfloat16, accumulated"],
 )
-def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(splits, overrides, settings, tmp_path, kills, more):
+def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(
+    splits, overrides, settings, tmp_path, kills, more
+):
     overrides |= {f"train.{name}": value for name, value in more.items()}
     record = train(settings(**{key.removeprefix("train."): value for key, value in overrides.items()
                                if key.startswith("train.")}), splits, tmp_path / "calm")  # fmt: skip
     (tmp_path / "killed").mkdir()
-    command = [sys.executable, "-c", SCRIPT, tmp_path / "killed", splits, json.dumps(overrides), str(kills)]
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        tmp_path / "killed",
+        splits,
+        json.dumps(overrides),
+        str(kills),
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert done.returncode == 0, done.stderr
@@ -99,7 +120,9 @@ def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(splits, overr
         here = tmp_path / "killed" / str(run)
         assert [entry.name for entry in here.iterdir()] == ["checkpoint"]
         for name in ("model.safetensors", "config.json", "tokenizer.json"):
-            assert (here / "checkpoint" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+            assert (here / "checkpoint" / name).read_bytes() == (
+                tmp_path / "calm" / name
+            ).read_bytes()
         again = json.loads((here / "checkpoint" / "training.json").read_text())
         for key in (
             "history",
@@ -136,7 +159,8 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(splits, settings, stop, tm
     stop(7, number)
     before = signal.getsignal(number)
     with pytest.raises(
-        StoppedError, match=r"Stopped after step 8, .*checkpoint\.unfinished\. The same command goes on"
+        StoppedError,
+        match=r"Stopped after step 8, .*checkpoint\.unfinished\. The same command goes on",
     ):
         train(settings(), splits, tmp_path / "checkpoint")
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.unfinished"]
@@ -157,7 +181,9 @@ def test_another_run_is_refused_and_says_what_differs(splits, settings, stop, tm
     stop(3)
     with pytest.raises(StoppedError):
         train(settings(), splits, tmp_path / "checkpoint")
-    with pytest.raises(UsageError, match=r"(?s)another one:\n  train\.learning_rate  was 0\.02, is now 0\.1\nGo on"):
+    with pytest.raises(
+        UsageError, match=r"(?s)another one:\n  train\.learning_rate  was 0\.02, is now 0\.1\nGo on"
+    ):
         train(settings(learning_rate=0.1), splits, tmp_path / "checkpoint")
     shutil.copytree(tmp_path / "checkpoint.unfinished", tmp_path / "other.unfinished")
     shutil.copytree(tmp_path / "checkpoint.unfinished", tmp_path / "older.unfinished")
@@ -167,7 +193,9 @@ def test_another_run_is_refused_and_says_what_differs(splits, settings, stop, tm
         train(settings(), splits, tmp_path / "older")
     anew = train(settings(learning_rate=0.1), splits, tmp_path / "other", overwrite=True)
     assert anew["settings"]["train"]["learning_rate"] == 0.1
-    train(settings(save_steps=1), splits, tmp_path / "checkpoint")  # what the result does not depend on may change
+    train(
+        settings(save_steps=1), splits, tmp_path / "checkpoint"
+    )  # what the result does not depend on may change
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "list", "without a record"])
@@ -199,7 +227,9 @@ def test_a_damaged_state_takes_no_place(splits, settings, stop, tmp_path):
     stop(5)
     with pytest.raises(StoppedError):
         train(settings(save_total_limit=1), splits, tmp_path / "checkpoint")
-    assert [path.name for path in (tmp_path / "checkpoint.unfinished").glob("state-*")] == ["state-6"]
+    assert [path.name for path in (tmp_path / "checkpoint.unfinished").glob("state-*")] == [
+        "state-6"
+    ]
 
 
 @pytest.mark.parametrize("name", ["save", "save_best"])
@@ -219,15 +249,22 @@ def test_a_full_disk_is_a_sentence_and_the_former_state_stands(
 
     with monkeypatch.context() as patch:
         patch.setattr(Unfinished, name, fill_up)
-        with pytest.raises(StorageError, match=r"Could not write .*: File too large\. What stood there is unchanged"):
+        with pytest.raises(
+            StorageError,
+            match=r"Could not write .*: File too large\. What stood there is unchanged",
+        ):
             train(settings(save_steps=2), splits, tmp_path / "checkpoint")
     kept = sorted(path.name for path in (tmp_path / "checkpoint.unfinished").iterdir())
     assert kept[:2] == [".lock", "run.json"] and len(kept) == 4
     assert all(path.startswith("state-") for path in kept[2:])
-    assert train(settings(save_steps=2), splits, tmp_path / "checkpoint")["history"] == calm["history"]
+    assert (
+        train(settings(save_steps=2), splits, tmp_path / "checkpoint")["history"] == calm["history"]
+    )
 
 
-def test_a_loss_that_is_no_number_leaves_the_state_before_it(splits, settings, monkeypatch, tmp_path):
+def test_a_loss_that_is_no_number_leaves_the_state_before_it(
+    splits, settings, monkeypatch, tmp_path
+):
     calm = train(settings(), splits, tmp_path / "calm")
     loss = Classify.loss
 
@@ -238,11 +275,16 @@ def test_a_loss_that_is_no_number_leaves_the_state_before_it(splits, settings, m
     calls = []
     with monkeypatch.context() as patch:
         patch.setattr(Classify, "loss", spoilt)
-        with pytest.raises(TrainingError, match=r"At step 7 \(epoch 1\) the loss is nan .* The batch was rows \d+, "):
+        with pytest.raises(
+            TrainingError,
+            match=r"At step 7 \(epoch 1\) the loss is nan .* The batch was rows \d+, ",
+        ):
             train(settings(save_steps=2), splits, tmp_path / "checkpoint")
     states = sorted(path.name for path in (tmp_path / "checkpoint.unfinished").glob("state-*"))
     assert states == ["state-4", "state-6"]
-    assert train(settings(save_steps=2), splits, tmp_path / "checkpoint")["history"] == calm["history"]
+    assert (
+        train(settings(save_steps=2), splits, tmp_path / "checkpoint")["history"] == calm["history"]
+    )
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]"])
@@ -252,20 +294,26 @@ def test_what_run_lies_there_must_be_told(splits, settings, stop, monkeypatch, t
         train(settings(), splits, tmp_path / "checkpoint")
     file = tmp_path / "checkpoint.unfinished" / "run.json"
     file.unlink() if content is None else file.write_text(content)
-    with pytest.raises(UsageError, match=r"checkpoint\.unfinished is damaged: its run\.json .* --overwrite"):
+    with pytest.raises(
+        UsageError, match=r"checkpoint\.unfinished is damaged: its run\.json .* --overwrite"
+    ):
         train(settings(), splits, tmp_path / "checkpoint")
 
 
 def test_memory_that_ran_out_says_what_to_lower(splits, settings, monkeypatch, tmp_path):
     def exhausted(self, rows):
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory")
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
+        )
 
     monkeypatch.setattr(Loop, "_step", exhausted)
     with pytest.raises(TrainingError, match=r"Lower train\.per_device_train_batch_size \(now 16\)"):
         train(settings(), splits, tmp_path / "checkpoint")
 
 
-def test_what_it_says_to_lower_where_memory_ran_out_can_be_lowered(splits, settings, monkeypatch, tmp_path):
+def test_what_it_says_to_lower_where_memory_ran_out_can_be_lowered(
+    splits, settings, monkeypatch, tmp_path
+):
     def exhausted(self, rows):
         if self.state.step == 3:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
@@ -296,7 +344,9 @@ def test_two_at_once_are_refused(splits, settings, stop, monkeypatch, tmp_path):
 
     def save(self, loop, states):
         inner(self, loop, states)
-        with pytest.raises(UsageError, match=r"Another process is training into .*checkpoint\.unfinished"):
+        with pytest.raises(
+            UsageError, match=r"Another process is training into .*checkpoint\.unfinished"
+        ):
             train(settings(), splits, tmp_path / "checkpoint")
         said.append(loop.state.step)
 
@@ -321,5 +371,7 @@ def test_padded_models_go_on_too(splits, settings, stop, monkeypatch, tmp_path):
     with pytest.raises(StoppedError):
         train(settings(dropout=0.2), splits, tmp_path / "checkpoint")
     train(settings(dropout=0.2), splits, tmp_path / "checkpoint")
-    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("calm", "checkpoint")]
+    weights = [
+        (tmp_path / name / "model.safetensors").read_bytes() for name in ("calm", "checkpoint")
+    ]
     assert weights[0] == weights[1]

@@ -20,11 +20,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="teacher",
         help="the bundle that answers; of several the mean is learnt",
     )
-    parser.add_argument("--splits", type=Path, default=Path("splits"), metavar="DIR", help="splits (default: splits)")
     parser.add_argument(
-        "--out", type=Path, default=Path("student"), metavar="DIR", help="the student's checkpoint (default: student)"
+        "--splits",
+        type=Path,
+        default=Path("splits"),
+        metavar="DIR",
+        help="splits (default: splits)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="begin anew, though an unfinished run lies there")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("student"),
+        metavar="DIR",
+        help="the student's checkpoint (default: student)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="begin anew, though an unfinished run lies there"
+    )
     add_config_options(
         parser,
         "distil.texts",
@@ -53,13 +65,17 @@ def show(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> N
     told = record["distil"]
     source, rows = told["source"], told["rows"]
     if source:
-        dropped = ", ".join(f"{reason} {count:,}" for reason, count in source["dropped"].items() if count)
+        dropped = ", ".join(
+            f"{reason} {count:,}" for reason, count in source["dropped"].items() if count
+        )
         print(
             f"{source['name']}: {source['rows_in']:,} rows in = {source['rows_used']:,} used + "
             f"{sum(source['dropped'].values()):,} dropped{f' ({dropped})' if dropped else ''}."
         )
     names = ", ".join(map(str, teachers))
-    print(f"Taught by {names}: {rows['train']:,} texts of the train split and {rows['texts']:,} others.")
+    print(
+        f"Taught by {names}: {rows['train']:,} texts of the train split and {rows['texts']:,} others."
+    )
     if left_out := told["left_out"]:
         print(
             f"{left_out['telling_words']:,} words tell the label; {left_out['words']:,} of them were left out of "
@@ -67,10 +83,17 @@ def show(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> N
         )
     for teacher, facts in zip(teachers, told["teachers"], strict=True):
         if facts["trained_elsewhere"]:
-            print(f"{teacher} was trained on other splits than these: it may have seen some of the rows held out here.")
+            print(
+                f"{teacher} was trained on other splits than these: it may have seen some of the rows held out here."
+            )
     train.show(record, directory)
-    size, all_bytes = 4 * record["parameters"], sum(teacher["bytes"] for teacher in told["teachers"])  # float32
-    print(f"Its weights take {size / 1e6:,.1f} MB, {size / all_bytes:.0%} of its teachers' {all_bytes / 1e6:,.1f} MB.")
+    size, all_bytes = (
+        4 * record["parameters"],
+        sum(teacher["bytes"] for teacher in told["teachers"]),
+    )  # float32
+    print(
+        f"Its weights take {size / 1e6:,.1f} MB, {size / all_bytes:.0%} of its teachers' {all_bytes / 1e6:,.1f} MB."
+    )
     agreement, student = told["agreement"], record["history"][record["best_epoch"] - 1]
     print(
         f"On the validation texts it agrees with what it was taught in {100 * agreement['value']:.2f} % "

@@ -11,17 +11,32 @@ SUMMARY = "bundle and split to report"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("bundle", type=Path, nargs="?", default=Path("bundle"), help="the bundle (default: bundle)")
-    parser.add_argument("--splits", type=Path, default=Path("splits"), metavar="DIR", help="splits (default: splits)")
-    parser.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="report (default: report)")
-    add_config_options(parser, "evaluate.split", "predict.engine", "predict.variant", "predict.num_threads")
+    parser.add_argument(
+        "bundle", type=Path, nargs="?", default=Path("bundle"), help="the bundle (default: bundle)"
+    )
+    parser.add_argument(
+        "--splits",
+        type=Path,
+        default=Path("splits"),
+        metavar="DIR",
+        help="splits (default: splits)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("report"), metavar="DIR", help="report (default: report)"
+    )
+    add_config_options(
+        parser, "evaluate.split", "predict.engine", "predict.variant", "predict.num_threads"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     from linnet.evaluate import evaluate
 
-    show(evaluate(config_from(arguments), arguments.bundle, arguments.splits, arguments.out), arguments.out)
+    show(
+        evaluate(config_from(arguments), arguments.bundle, arguments.splits, arguments.out),
+        arguments.out,
+    )
 
 
 def show(report: dict[str, Any], directory: Path) -> None:
@@ -30,7 +45,9 @@ def show(report: dict[str, Any], directory: Path) -> None:
     from rich.table import Table
 
     title = f"{report['rows']:,} rows of the {report['split']} split"
-    measure = "micro_f1" if "micro_f1" in report else "accuracy"  # the former where texts have any number of labels
+    measure = (
+        "micro_f1" if "micro_f1" in report else "accuracy"
+    )  # the former where texts have any number of labels
     table = Table("model", measure.replace("_f1", "-F1"), "interval", "macro-F1", title=title)
     rows = [("this model", report[measure], report["macro_f1"]["value"])]
     rows += [(item["title"], item[measure], item["macro_f1"]) for item in report["baselines"]]

@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("bundle", type=Path, help="the bundle, such as runs/NAME/bundle")
     parser.add_argument("text", help="the text")
-    parser.add_argument("--label", metavar="NAME", help="the label to explain (default: the most probable)")
+    parser.add_argument(
+        "--label", metavar="NAME", help="the label to explain (default: the most probable)"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:

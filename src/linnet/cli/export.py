@@ -20,8 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out": ("bundle", "the bundle to write"),
     }
     for flag, (default, text) in folders.items():
-        parser.add_argument(flag, type=Path, default=Path(default), metavar="DIR", help=f"{text} (default: {default})")
-    add_config_options(parser, "export.max_accuracy_drop", "export.cascade", "predict.num_threads", "run.name")
+        parser.add_argument(
+            flag,
+            type=Path,
+            default=Path(default),
+            metavar="DIR",
+            help=f"{text} (default: {default})",
+        )
+    add_config_options(
+        parser, "export.max_accuracy_drop", "export.cascade", "predict.num_threads", "run.name"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -38,15 +46,24 @@ def show(bundle: "Bundle") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("check", "passed", "detail", title=f"Proof of {bundle.manifest.name}", title_justify="left")
+    table = Table(
+        "check", "passed", "detail", title=f"Proof of {bundle.manifest.name}", title_justify="left"
+    )
     for name, check in bundle.proof["checks"].items():
         table.add_row(name, "yes" if check["passed"] else "NO", check["detail"])
     console = Console()
     console.print(table)
     variants = Table("variant", "engine", "kept", "why", title="Variants", title_justify="left")
     for entry in bundle.proof.get("variants", []):
-        cells = entry["variant"], entry["engine"], "yes" if entry["accepted"] else "no", entry["reason"]
-        variants.add_row(*map(Text, cells))  # a reason may hold a path, and that what rich takes for markup
+        cells = (
+            entry["variant"],
+            entry["engine"],
+            "yes" if entry["accepted"] else "no",
+            entry["reason"],
+        )
+        variants.add_row(
+            *map(Text, cells)
+        )  # a reason may hold a path, and that what rich takes for markup
     console.print(variants)
     for check in bundle.proof["checks"].values():
         for note in check.get("notes", []):

@@ -18,8 +18,12 @@ SUMMARY = "keys of the HTTP service"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, help="add, list or revoke")
-    add = actions.add_parser("add", help="make a key and show it, once", description="Make a key and show it, once.")
+    actions = parser.add_subparsers(
+        dest="action", metavar="ACTION", required=True, help="add, list or revoke"
+    )
+    add = actions.add_parser(
+        "add", help="make a key and show it, once", description="Make a key and show it, once."
+    )
     add.add_argument("name", help="whose it is, for the list")
     add.add_argument(
         "--scopes",
@@ -27,11 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="what it opens, of predict, feedback, admin and metrics (default: predict,feedback)",
     )
-    add.add_argument("--requests-per-minute", type=int, default=0, metavar="N", help="0, the default: any number")
-    add.add_argument("--texts-per-day", type=int, default=0, metavar="N", help="0, the default: any number")
-    add.add_argument("--expires", metavar="DATE", help="refuse it from this day or time on (ISO 8601, UTC)")
-    shown = actions.add_parser("list", help="show the keys there are", description="Show the keys there are.")
-    revoke = actions.add_parser("revoke", help="refuse a key from now on", description="Refuse a key from now on.")
+    add.add_argument(
+        "--requests-per-minute", type=int, default=0, metavar="N", help="0, the default: any number"
+    )
+    add.add_argument(
+        "--texts-per-day", type=int, default=0, metavar="N", help="0, the default: any number"
+    )
+    add.add_argument(
+        "--expires", metavar="DATE", help="refuse it from this day or time on (ISO 8601, UTC)"
+    )
+    shown = actions.add_parser(
+        "list", help="show the keys there are", description="Show the keys there are."
+    )
+    revoke = actions.add_parser(
+        "revoke", help="refuse a key from now on", description="Refuse a key from now on."
+    )
     revoke.add_argument("id", help="the key's id, as listed, or the key itself")
     for action in (add, shown, revoke):
         add_config_options(action, "serve.keys")
@@ -56,7 +70,9 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"{whole}\nThis is shown only now. {path} keeps its hash; the id is {key.id}.")
     elif arguments.action == "revoke":
         key = revoke_key(path, arguments.id)
-        print(f"{key.id} ({key.name}) {key.refusal(datetime.now(UTC))}; services that run refuse it within a second.")
+        print(
+            f"{key.id} ({key.name}) {key.refusal(datetime.now(UTC))}; services that run refuse it within a second."
+        )
     else:
         print("\n".join(_table(list(read_keys(path).values()))))
 
@@ -67,7 +83,9 @@ def _future(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"Expected --expires as a day or time such as 2027-01-31; got {text!r}.") from None
+        raise UsageError(
+            f"Expected --expires as a day or time such as 2027-01-31; got {text!r}."
+        ) from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment <= datetime.now(UTC):
         raise UsageError(f"Expected --expires to lie ahead; got {text!r}.")
@@ -78,9 +96,17 @@ def _table(keys: "list[Key]") -> list[str]:
     now = datetime.now(UTC)
     rows = [["id", "name", "scopes", "requests/min", "texts/day", "created", "state"]]
     for key in keys:
-        limits = [f"{limit:,}" if limit else "any" for limit in (key.requests_per_minute, key.texts_per_day)]
+        limits = [
+            f"{limit:,}" if limit else "any"
+            for limit in (key.requests_per_minute, key.texts_per_day)
+        ]
         until = f"expires on {key.expires:%Y-%m-%d}" if key.expires else "in force"
         state = key.refusal(now) or until
-        rows.append([key.id, key.name, ",".join(key.scopes), *limits, f"{key.created:%Y-%m-%d}", state])
+        rows.append(
+            [key.id, key.name, ",".join(key.scopes), *limits, f"{key.created:%Y-%m-%d}", state]
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -7,7 +7,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from linnet.cli import distil, evaluate, explain, export, keys, optimize, prepare, run, score, serve, train, tune
+from linnet.cli import (
+    distil,
+    evaluate,
+    explain,
+    export,
+    keys,
+    optimize,
+    prepare,
+    run,
+    score,
+    serve,
+    train,
+    tune,
+)
 from linnet.errors import LinnetError, OutOfMemoryError, StorageError, UsageError
 
 COMMANDS = {
@@ -44,8 +57,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_debugging(parser: argparse.ArgumentParser, default: bool | str) -> None:
-    parser.add_argument("--debug", action="store_true", default=default, help="show the traceback of an error")
-    parser.add_argument("--pdb", action="store_true", default=default, help="stop in the debugger on an error")
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="show the traceback of an error"
+    )
+    parser.add_argument(
+        "--pdb", action="store_true", default=default, help="stop in the debugger on an error"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has gone
             return 0
         if not code:
-            print(f"linnet: The standard output can't be written: {error.strerror}. Make room.", file=sys.stderr)
+            print(
+                f"linnet: The standard output can't be written: {error.strerror}. Make room.",
+                file=sys.stderr,
+            )
         return code or StorageError.exit_code
     return code
 
@@ -80,7 +100,9 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         COMMANDS[arguments.command].main(arguments)
     except KeyboardInterrupt:
-        print("\nlinnet: interrupted; files that were not finished were not written.", file=sys.stderr)
+        print(
+            "\nlinnet: interrupted; files that were not finished were not written.", file=sys.stderr
+        )
         return INTERRUPTED
     except BrokenPipeError:
         raise
@@ -107,7 +129,10 @@ def _report(error: Exception, arguments: argparse.Namespace) -> int:
     if known:
         print(f"linnet: {error}", file=sys.stderr)
     else:
-        print("linnet: this is a defect of Linnet. Please report it with the lines above.", file=sys.stderr)
+        print(
+            "linnet: this is a defect of Linnet. Please report it with the lines above.",
+            file=sys.stderr,
+        )
     if arguments.pdb:
         pdb.post_mortem(error.__traceback__)
     return error.exit_code if isinstance(error, LinnetError) else 1

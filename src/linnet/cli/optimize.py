@@ -21,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="throughput: lists of texts; latency: one text at a time (default: throughput)",
     )
     parser.add_argument(
-        "--budget", type=float, default=60.0, metavar="SECONDS", help="how long to measure, about (default: 60)"
+        "--budget",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to measure, about (default: 60)",
     )
 
 
@@ -41,7 +45,10 @@ def show(found: dict[str, Any]) -> None:
     from rich.table import Table
 
     host = found["host"]
-    table = Table(title=f"{host['cores']} core(s) of {host['cpu']}, medians of rounds in turns", title_justify="left")
+    table = Table(
+        title=f"{host['cores']} core(s) of {host['cpu']}, medians of rounds in turns",
+        title_justify="left",
+    )
     for header in ("variant", "engine"):
         table.add_column(header)
     for header in ("sessions", "threads", "tokens a batch", "texts a second", "ms a text"):
@@ -50,7 +57,9 @@ def show(found: dict[str, Any]) -> None:
         numbers = [str(row[key]) for key in ("num_sessions", "num_threads", "max_batch_tokens")]
         speed = f"{row['texts_per_second']:,.0f}", f"{row['ms_a_text']:.2f}"
         best = all(row[key] == value for key, value in found["plan"].items())
-        table.add_row(row["variant"], row["engine"], *numbers, *speed, style="bold" if best else None)
+        table.add_row(
+            row["variant"], row["engine"], *numbers, *speed, style="bold" if best else None
+        )
     Console().print(table)
     for left in found["left_out"]:
         print(f"Left out: {left['variant']} in {left['engine']}: {left['reason'].rstrip('.')}.")

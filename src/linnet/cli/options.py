@@ -19,26 +19,91 @@ FLAGS = {
     ),
     "data.text_column": ("--text-column", str, "NAME", "the column of the text"),
     "data.label_column": ("--label-column", str, "NAME", "the column of the label"),
-    "data.label_separator": ("--label-separator", str, "TEXT", "what stands between several labels of one row"),
-    "data.split_by": ("--split-by", str, "NAME", "a column of dates: train on the oldest rows, test on the newest"),
-    "data.group_column": ("--group-column", str, "NAME", "a column whose values are not torn apart, such as a user"),
-    "data.validation_file": ("--validation-file", str, "FILE", "a file of its own for the validation split"),
+    "data.label_separator": (
+        "--label-separator",
+        str,
+        "TEXT",
+        "what stands between several labels of one row",
+    ),
+    "data.split_by": (
+        "--split-by",
+        str,
+        "NAME",
+        "a column of dates: train on the oldest rows, test on the newest",
+    ),
+    "data.group_column": (
+        "--group-column",
+        str,
+        "NAME",
+        "a column whose values are not torn apart, such as a user",
+    ),
+    "data.validation_file": (
+        "--validation-file",
+        str,
+        "FILE",
+        "a file of its own for the validation split",
+    ),
     "data.test_file": ("--test-file", str, "FILE", "a file of its own for the test split"),
-    "data.corrections": ("--corrections", str, "FILE", "a CSV of texts and the labels they are to have"),
+    "data.corrections": (
+        "--corrections",
+        str,
+        "FILE",
+        "a CSV of texts and the labels they are to have",
+    ),
     "data.sample": ("--sample", int, "N", "rows to train and validate on; 0 for all"),
-    "data.validation_size": ("--validation-size", float, "SIZE", "share below 1, or number of rows"),
+    "data.validation_size": (
+        "--validation-size",
+        float,
+        "SIZE",
+        "share below 1, or number of rows",
+    ),
     "data.test_size": ("--test-size", float, "SIZE", "share below 1, or number of rows"),
-    "model.name_or_path": ("--model", str, "ENCODER", "a model hub id, a folder, 'linnet-mini', 'scratch' or 'auto'"),
+    "model.name_or_path": (
+        "--model",
+        str,
+        "ENCODER",
+        "a model hub id, a folder, 'linnet-mini', 'scratch' or 'auto'",
+    ),
     "train.num_train_epochs": ("--num-train-epochs", int, "N", "epochs at most"),
     "tune.n_trials": ("--n-trials", int, "N", "trials of the study in all"),
     "tune.timeout": ("--timeout", int, "SECONDS", "begin no trial after so long; 0 for no limit"),
-    "distil.texts": ("--texts", str, "FILE", "texts to learn from beside the train split's: a file, or a text a line"),
-    "export.cascade": ("--cascade", str, "BUNDLE", "a smaller model's bundle, which answers what it is sure of"),
+    "distil.texts": (
+        "--texts",
+        str,
+        "FILE",
+        "texts to learn from beside the train split's: a file, or a text a line",
+    ),
+    "export.cascade": (
+        "--cascade",
+        str,
+        "BUNDLE",
+        "a smaller model's bundle, which answers what it is sure of",
+    ),
     "evaluate.split": ("--split", str, "NAME", "train, validation or test"),
-    "export.max_accuracy_drop": ("--max-accuracy-drop", float, "POINTS", "accuracy that INT8 or bfloat16 may cost"),
-    "predict.engine": ("--engine", str, "NAME", "onnxruntime, openvino, or auto: as chosen for this host"),
-    "predict.variant": ("--variant", str, "NAME", "such as int8-dynamic, or auto: as chosen for this host"),
-    "predict.num_threads": ("--num-threads", int, "N", "threads of one batch; 0: as chosen for this host"),
+    "export.max_accuracy_drop": (
+        "--max-accuracy-drop",
+        float,
+        "POINTS",
+        "accuracy that INT8 or bfloat16 may cost",
+    ),
+    "predict.engine": (
+        "--engine",
+        str,
+        "NAME",
+        "onnxruntime, openvino, or auto: as chosen for this host",
+    ),
+    "predict.variant": (
+        "--variant",
+        str,
+        "NAME",
+        "such as int8-dynamic, or auto: as chosen for this host",
+    ),
+    "predict.num_threads": (
+        "--num-threads",
+        int,
+        "N",
+        "threads of one batch; 0: as chosen for this host",
+    ),
     "score.text_column": (
         "--text-column",
         str,
@@ -65,7 +130,9 @@ FLAGS = {
 
 def add_config_options(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add `--config`, `--set` and the flags of some settings, each named `section.key` as in `FLAGS`."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: linnet.toml, if any)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings file (default: linnet.toml, if any)"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -77,12 +144,18 @@ def add_config_options(parser: argparse.ArgumentParser, *names: str) -> None:
     for name in names:
         flag, kind, metavar, text = FLAGS[name]
         if kind is bool:
-            parser.add_argument(flag, action="store_const", const=True, dest=name, default=None, help=text)
+            parser.add_argument(
+                flag, action="store_const", const=True, dest=name, default=None, help=text
+            )
         else:
-            parser.add_argument(flag, type=kind, metavar=metavar, dest=name, default=None, help=text)
+            parser.add_argument(
+                flag, type=kind, metavar=metavar, dest=name, default=None, help=text
+            )
 
 
-def config_from(arguments: argparse.Namespace, base: "Mapping[str, Mapping[str, Any]] | None" = None) -> "Config":
+def config_from(
+    arguments: argparse.Namespace, base: "Mapping[str, Mapping[str, Any]] | None" = None
+) -> "Config":
     """Resolve the settings of a parsed command line.
 
     A named flag wins over `--set`, which wins over the file, which wins over `base`, which wins over the defaults.
@@ -90,7 +163,9 @@ def config_from(arguments: argparse.Namespace, base: "Mapping[str, Mapping[str, 
     from linnet.config import load_config
 
     flags = [
-        f"{name}={_literal(value)}" for name, value in vars(arguments).items() if "." in name and value is not None
+        f"{name}={_literal(value)}"
+        for name, value in vars(arguments).items()
+        if "." in name and value is not None
     ]
     return load_config(arguments.config, [*arguments.set_overrides, *flags], base)
 

@@ -23,7 +23,9 @@ SETTINGS = "linnet.toml"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add_config_options(parser, *prepare.FLAGS, "train.num_train_epochs", "run.name")
-    parser.add_argument("--overwrite", action="store_true", help="do every stage again, also in a run that stands")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="do every stage again, also in a run that stands"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -60,7 +62,9 @@ def _check_alone() -> None:
         )
 
 
-def _stages(config: "Config", directory: Path, again: bool) -> list[tuple[str, str, Callable[[], Any]]]:
+def _stages(
+    config: "Config", directory: Path, again: bool
+) -> list[tuple[str, str, Callable[[], Any]]]:
     import linnet.data
     import linnet.evaluate
     import linnet.export
@@ -75,8 +79,16 @@ def _stages(config: "Config", directory: Path, again: bool) -> list[tuple[str, s
     return [
         ("prepare", "splits", lambda: prepare.show(linnet.data.prepare(config, splits))),
         ("train", "checkpoint", learn),
-        ("export", "bundle", lambda: export.show(linnet.export.export(config, checkpoint, splits, bundle))),
-        ("evaluate", "report", lambda: evaluate.show(linnet.evaluate.evaluate(config, bundle, splits, report), report)),
+        (
+            "export",
+            "bundle",
+            lambda: export.show(linnet.export.export(config, checkpoint, splits, bundle)),
+        ),
+        (
+            "evaluate",
+            "report",
+            lambda: evaluate.show(linnet.evaluate.evaluate(config, bundle, splits, report), report),
+        ),
     ]
 
 

@@ -26,12 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CSV, TSV, JSON lines, Parquet or plain lines (.gz .xz .zip too); - for standard input",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("-"), metavar="FILE", help="the file to write (default: -, standard output)"
+        "--out",
+        type=Path,
+        default=Path("-"),
+        metavar="FILE",
+        help="the file to write (default: -, standard output)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="begin anew, though unfinished work lies there")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="begin anew, though unfinished work lies there"
+    )
     names = ("text_column", "format", "encoding", "prefix", "probabilities")
     runs = ("engine", "variant", "num_threads")
-    add_config_options(parser, *(f"score.{name}" for name in names), *(f"predict.{name}" for name in runs))
+    add_config_options(
+        parser, *(f"score.{name}" for name in names), *(f"predict.{name}" for name in runs)
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -39,7 +47,9 @@ def main(arguments: argparse.Namespace) -> None:
     config = config_from(arguments)
     from linnet.score import score
 
-    done = score(config, arguments.bundle, arguments.file, arguments.out, overwrite=arguments.overwrite)
+    done = score(
+        config, arguments.bundle, arguments.file, arguments.out, overwrite=arguments.overwrite
+    )
     for line in told(done):
         print(line, file=sys.stderr)
     if done.rows and not done.scored:
@@ -61,7 +71,8 @@ def told(done: "Scored") -> list[str]:
     }
     some = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
     lines.append(
-        f"{done.rows:,} rows in, {done.rows:,} rows out: {done.scored:,} scored" + (f" ({some})." if some else ".")
+        f"{done.rows:,} rows in, {done.rows:,} rows out: {done.scored:,} scored"
+        + (f" ({some})." if some else ".")
     )
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in done.reasons.items())
     reasons = f" ({reasons})" if reasons else ""

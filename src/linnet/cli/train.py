@@ -15,11 +15,23 @@ SUMMARY = "splits to checkpoint"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--splits", type=Path, default=Path("splits"), metavar="DIR", help="splits (default: splits)")
     parser.add_argument(
-        "--out", type=Path, default=Path("checkpoint"), metavar="DIR", help="folder (default: checkpoint)"
+        "--splits",
+        type=Path,
+        default=Path("splits"),
+        metavar="DIR",
+        help="splits (default: splits)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="begin anew, though an unfinished run lies there")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("checkpoint"),
+        metavar="DIR",
+        help="folder (default: checkpoint)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="begin anew, though an unfinished run lies there"
+    )
     add_config_options(parser, "model.name_or_path", "train.num_train_epochs")
 
 
@@ -29,7 +41,9 @@ def main(arguments: argparse.Namespace) -> None:
 
     config = config_from(arguments)
     tell_encoder(config)
-    record = linnet.train.train(config, arguments.splits, arguments.out, overwrite=arguments.overwrite)
+    record = linnet.train.train(
+        config, arguments.splits, arguments.out, overwrite=arguments.overwrite
+    )
     if linnet.train.speaks():
         show(record, arguments.out)
 
@@ -72,6 +86,8 @@ def show(record: dict[str, Any], directory: Path) -> None:
     for name, count in record["truncated"].items():
         if count:
             length = record["settings"]["model"]["max_length"]
-            print(f"Truncated to {length} tokens: {count:,} of {record['rows'][name]:,} {name} texts.")
+            print(
+                f"Truncated to {length} tokens: {count:,} of {record['rows'][name]:,} {name} texts."
+            )
     print(f"Loss and accuracy, drawn: {directory / 'training.html'}")
     print(f"Final model: {directory}")

@@ -117,7 +117,11 @@ class _Arms:
     arms: list[Arm]
 
 
-_PREDICTIONS, _ARMS, _EXPLAINED = TypeAdapter(_Predictions), TypeAdapter(_Arms), TypeAdapter(ExplainedAnswer)
+_PREDICTIONS, _ARMS, _EXPLAINED = (
+    TypeAdapter(_Predictions),
+    TypeAdapter(_Arms),
+    TypeAdapter(ExplainedAnswer),
+)
 _FAILED = TypeAdapter(_Failed)
 
 
@@ -137,7 +141,9 @@ def _item(prediction: Answer | _Failed, request_id: str) -> Answer | ServiceErro
     if isinstance(prediction, Answer):
         return prediction
     error = prediction.error
-    return ServiceError(error.code, error.message, status=200, request_id=request_id, details=error.details)
+    return ServiceError(
+        error.code, error.message, status=200, request_id=request_id, details=error.details
+    )
 
 
 def read_explained(body: bytes) -> ExplainedAnswer:
@@ -165,4 +171,6 @@ def read_failure(body: bytes, status: int, request_id: str) -> ServiceError:
     except ValueError:  # such as the page of a proxy
         message = f"Expected an answer of Linnet's; HTTP {status} came without one. Is this the service's address?"
         return ServiceError(f"http_{status}", message, status=status, request_id=request_id)
-    return ServiceError(error.code, error.message, status=status, request_id=request_id, details=error.details)
+    return ServiceError(
+        error.code, error.message, status=status, request_id=request_id, details=error.details
+    )

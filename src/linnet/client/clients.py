@@ -28,8 +28,15 @@ class _Settings:
 
     def __init__(self, url: str, timeout: float, max_texts: int, max_bytes: int):
         if not timeout > 0 or max_texts < 1 or max_bytes < 1:
-            raise UsageError("Expected a timeout above 0 and room for a text at least in max_texts and max_bytes.")
-        self.url, self.timeout, self.max_texts, self.max_bytes = _address(url), timeout, max_texts, max_bytes
+            raise UsageError(
+                "Expected a timeout above 0 and room for a text at least in max_texts and max_bytes."
+            )
+        self.url, self.timeout, self.max_texts, self.max_bytes = (
+            _address(url),
+            timeout,
+            max_texts,
+            max_bytes,
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
@@ -71,7 +78,9 @@ class Client(_Settings):
         super().__init__(url, timeout, max_texts, max_bytes)
         self._http = httpx2.Client(**self._pool(key))
 
-    def predict(self, texts: Iterable[str], *, arm: str | None = None, sticky_key: str | None = None) -> list[Answer]:
+    def predict(
+        self, texts: Iterable[str], *, arm: str | None = None, sticky_key: str | None = None
+    ) -> list[Answer]:
         """Classify any number of texts.
 
         Args:
@@ -104,7 +113,9 @@ class Client(_Settings):
                 answers = flows.not_sent(part, outage)
             yield from answers
 
-    def explain(self, text: str, label: str | None = None, *, arm: str | None = None) -> ExplainedAnswer:
+    def explain(
+        self, text: str, label: str | None = None, *, arm: str | None = None
+    ) -> ExplainedAnswer:
         """Say which words moved the answer to a text.
 
         Args:
@@ -173,11 +184,15 @@ class Client(_Settings):
         body = bytearray()
         try:
             with self._http.stream(**_arguments(step)) as response:
-                for part in response.iter_bytes():  # each part in time may still be too late together
+                for (
+                    part
+                ) in response.iter_bytes():  # each part in time may still be too late together
                     body += part
                     if time.monotonic() > step.deadline:
                         return httpx2.ReadTimeout("", request=response.request)
-                return Reply(response.status_code, response.headers.get("Retry-After", ""), bytes(body))
+                return Reply(
+                    response.status_code, response.headers.get("Retry-After", ""), bytes(body)
+                )
         except httpx2.RequestError as error:
             return error
 
@@ -217,13 +232,18 @@ class AsyncClient(_Settings):
         self, texts: Iterable[str], *, arm: str | None = None, sticky_key: str | None = None
     ) -> list[Answer]:
         """As `Client.predict`."""
-        return flows.all_answered([a async for a in self.predict_iter(texts, arm=arm, sticky_key=sticky_key)])
+        return flows.all_answered(
+            [a async for a in self.predict_iter(texts, arm=arm, sticky_key=sticky_key)]
+        )
 
     async def predict_iter(
         self, texts: Iterable[str], *, arm: str | None = None, sticky_key: str | None = None
     ) -> AsyncIterator[Answer | LinnetError]:
         """As `Client.predict_iter`, with `concurrency` requests under way, in order all the same."""
-        choice, under_way = Choice(arm, sticky_key), deque[asyncio.Task[list[Answer | LinnetError]]]()
+        choice, under_way = (
+            Choice(arm, sticky_key),
+            deque[asyncio.Task[list[Answer | LinnetError]]](),
+        )
         outages: list[ServiceError] = []
 
         async def answer(part: list[Item]) -> list[Answer | LinnetError]:
@@ -248,7 +268,9 @@ class AsyncClient(_Settings):
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def explain(self, text: str, label: str | None = None, *, arm: str | None = None) -> ExplainedAnswer:
+    async def explain(
+        self, text: str, label: str | None = None, *, arm: str | None = None
+    ) -> ExplainedAnswer:
         """As `Client.explain`."""
         return await self._run(flows.explain(text, label, arm, self.timeout))
 
@@ -271,7 +293,9 @@ class AsyncClient(_Settings):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    async def __aexit__(
+        self, *_: type[BaseException] | BaseException | TracebackType | None
+    ) -> None:
         await self.close()
 
     async def _run(self, flow: Flow[T]) -> T:
@@ -296,7 +320,9 @@ class AsyncClient(_Settings):
             return error
         except TimeoutError:
             return httpx2.ReadTimeout("")
-        return Reply(response.status_code, response.headers.get("Retry-After", ""), response.content)
+        return Reply(
+            response.status_code, response.headers.get("Retry-After", ""), response.content
+        )
 
 
 def _address(url: str) -> str:
@@ -305,7 +331,13 @@ def _address(url: str) -> str:
     except (httpx2.InvalidURL, TypeError):
         parts = httpx2.URL("")
     # Nothing of it is quoted: a password or a key may stand in it.
-    if parts.scheme not in ("http", "https") or not parts.host or parts.userinfo or parts.query or parts.fragment:
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.host
+        or parts.userinfo
+        or parts.query
+        or parts.fragment
+    ):
         raise UsageError(
             "Expected the service's address alone, such as http://127.0.0.1:8000 or https://host/prefix, without a "
             "name, password, query or fragment. A key is its own argument: key=..."
@@ -318,7 +350,9 @@ def _headers(key: str | None) -> dict[str, str]:
     if key is None:
         return headers
     if not key or not KEY_CHARACTERS.issuperset(key):
-        raise UsageError("The key is not one of Linnet's: expected letters, digits and marks, without spaces.")
+        raise UsageError(
+            "The key is not one of Linnet's: expected letters, digits and marks, without spaces."
+        )
     return headers | {"Authorization": f"Bearer {key}"}
 
 

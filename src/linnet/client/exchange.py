@@ -64,7 +64,9 @@ T = TypeVar("T")
 Flow = Generator[Send | Wait, Outcome, T]
 
 
-def exchange(request: Request, timeout: float, read: Callable[[bytes, str], T], again: bool = True) -> Flow[T]:
+def exchange(
+    request: Request, timeout: float, read: Callable[[bytes, str], T], again: bool = True
+) -> Flow[T]:
     """Ask until there is an answer, or no time.
 
     Asked again are requests that were never sent, for want of a connection, and those answered with 429, 502, 503 or
@@ -103,7 +105,9 @@ def _read(reply: Reply, identity: str, read: Callable[[bytes, str], T]) -> T:
     except ValueError as error:
         # Not what was wrong with it: pydantic quotes the answer, and an answer may quote a text.
         message = "The answer is not what Linnet answers. Is this the service's address, and of this version?"
-        raise ServiceError("bad_answer", message, status=reply.status, request_id=identity) from error
+        raise ServiceError(
+            "bad_answer", message, status=reply.status, request_id=identity
+        ) from error
 
 
 def _failure(outcome: Outcome, identity: str) -> ServiceError:
@@ -113,7 +117,9 @@ def _failure(outcome: Outcome, identity: str) -> ServiceError:
         case httpx2.ConnectError() | httpx2.ConnectTimeout() | httpx2.PoolTimeout():
             reason = str(outcome) or type(outcome).__name__
             code = "unreachable"
-            message = f"Can't connect to the service: {reason}. Check its address, and whether it runs."
+            message = (
+                f"Can't connect to the service: {reason}. Check its address, and whether it runs."
+            )
         case httpx2.TimeoutException():
             code = "deadline_exceeded"
             message = "There was no answer in time. Give it more time, or fewer texts at once."

@@ -5,7 +5,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from linnet.client.answers import Answer, Arm, ExplainedAnswer, read_arms, read_explained, read_predictions
+from linnet.client.answers import (
+    Answer,
+    Arm,
+    ExplainedAnswer,
+    read_arms,
+    read_explained,
+    read_predictions,
+)
 from linnet.client.exchange import RETRIED_STATUSES, Flow, Request, Wait, exchange
 from linnet.client.split import Item, predict_body
 from linnet.errors import LinnetError, ServiceError
@@ -25,7 +32,9 @@ class Choice:
     sticky_key: str | None = None
 
 
-def predict(part: Sequence[Item], choice: Choice, timeout: float) -> Flow[list[Answer | LinnetError]]:
+def predict(
+    part: Sequence[Item], choice: Choice, timeout: float
+) -> Flow[list[Answer | LinnetError]]:
     """An answer or an error for each text of one request.
 
     Texts that have none, among others that have, for a reason that passes are sent once more. As a request of their own
@@ -68,7 +77,9 @@ def _ask(part: Sequence[Item], choice: Choice, timeout: float) -> Flow[list[Answ
 
 def outage(answers: Sequence[Answer | LinnetError]) -> ServiceError | None:
     """The failure among answers that further requests would only meet again."""
-    return next((a for a in answers if isinstance(a, ServiceError) and a.status not in OWN_FAULTS), None)
+    return next(
+        (a for a in answers if isinstance(a, ServiceError) and a.status not in OWN_FAULTS), None
+    )
 
 
 def not_sent(part: Sequence[Item], reason: ServiceError) -> list[Answer | LinnetError]:
@@ -91,11 +102,17 @@ def all_answered(results: Sequence[Answer | LinnetError]) -> list[Answer]:
     status, identity, details = None, "", {}
     message = str(first)
     if isinstance(first, ServiceError):
-        status, identity, details, message = first.status, first.request_id, first.details, first.message
+        status, identity, details, message = (
+            first.status,
+            first.request_id,
+            first.details,
+            first.message,
+        )
     if len(results) > 1:
         failed = len(results) - len(answers)
         message = (
-            f"{failed:,} of {len(results):,} texts have no answer; `results` holds the others. The first: {message}"
+            f"{failed:,} of {len(results):,} texts have no answer; `results` holds the others. "
+            f"The first: {message}"
         )
     raise ServiceError(
         first.code, message, status=status, request_id=identity, details=details, results=results
@@ -106,7 +123,9 @@ def explain(text: str, label: str | None, arm: str | None, timeout: float) -> Fl
     """Which words moved an answer."""
     asked = {"text": text, "label": label, "arm": arm}
     body = json.dumps({name: value for name, value in asked.items() if value is not None}).encode()
-    return exchange(Request("POST", "v1/explain", body), timeout, lambda body, _: read_explained(body))
+    return exchange(
+        Request("POST", "v1/explain", body), timeout, lambda body, _: read_explained(body)
+    )
 
 
 def feedback(identity: str, label: str, timeout: float) -> Flow[None]:
@@ -123,7 +142,9 @@ def models(timeout: float) -> Flow[list[Arm]]:
 def ready(timeout: float) -> Flow[bool]:
     """Whether the service can answer, asked once."""
     try:
-        return (yield from exchange(Request("GET", "readyz"), timeout, lambda *_: True, again=False))
+        return (
+            yield from exchange(Request("GET", "readyz"), timeout, lambda *_: True, again=False)
+        )
     except ServiceError as error:
         if error.status is None or error.status in RETRIED_STATUSES:
             return False

@@ -13,7 +13,9 @@ def encode(texts: Iterable[object]) -> Iterator[Item]:
     """Each text as it is sent, or why it can't be."""
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            yield TextError("not_text", f"Text {index}: Expected a string, got {type(text).__name__}.", index)
+            yield TextError(
+                "not_text", f"Text {index}: Expected a string, got {type(text).__name__}.", index
+            )
             continue
         try:
             yield json.dumps(text, ensure_ascii=False).encode()
@@ -43,5 +45,9 @@ def split(items: Iterable[Item], max_texts: int, max_bytes: int) -> Iterator[lis
 def predict_body(texts: Sequence[bytes], arm: str | None, sticky_key: str | None) -> bytes:
     """The body of a request for predictions, of encoded texts."""
     chosen = {"arm": arm, "key": sticky_key}
-    options = "".join(f",{json.dumps(name)}:{json.dumps(value)}" for name, value in chosen.items() if value is not None)
+    options = "".join(
+        f",{json.dumps(name)}:{json.dumps(value)}"
+        for name, value in chosen.items()
+        if value is not None
+    )
     return b'{"texts":[' + b",".join(texts) + b"]" + options.encode() + b"}"

@@ -18,4 +18,12 @@ from linnet.data.prepare import prepare
 from linnet.data.split.files import Split, read_split
 from linnet.data.unlabelled import Unlabelled, read_unlabelled
 
-__all__ = ["Split", "Unlabelled", "compare", "prepare", "read_card", "read_split", "read_unlabelled"]
+__all__ = [
+    "Split",
+    "Unlabelled",
+    "compare",
+    "prepare",
+    "read_card",
+    "read_split",
+    "read_unlabelled",
+]

@@ -19,7 +19,15 @@ from linnet.page import PALETTE, plain, plot, render, svg
 FORMAT = 1
 NAME = "data_card.json"
 PAGE = "data_card.html"
-QUANTILES = {"min": 0.0, "p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
+QUANTILES = {
+    "min": 0.0,
+    "p05": 0.05,
+    "p25": 0.25,
+    "median": 0.5,
+    "p75": 0.75,
+    "p95": 0.95,
+    "max": 1.0,
+}
 REASONS = {
     "between_splits": "it is like texts that have been in different splits before",
     "blank_line": "a blank line",
@@ -86,7 +94,9 @@ def describe(
     return {
         "format": FORMAT,
         "source": _source(settings, source, dialect),
-        "apart": {name: {"name": each.name, "sha256": each.digest()} for name, each in apart.items()},
+        "apart": {
+            name: {"name": each.name, "sha256": each.digest()} for name, each in apart.items()
+        },
         "generated": source is None,
         "columns": {
             "text": collected.text_column,
@@ -189,12 +199,20 @@ def _plot_classes(classes: dict[str, dict[str, int]]) -> str:
 
 def _plot_lengths(lengths: dict[str, np.ndarray]) -> str:
     figure, axes = plot()
-    longest = max((np.quantile(values, 0.99) for values in lengths.values() if len(values)), default=1)
+    longest = max(
+        (np.quantile(values, 0.99) for values in lengths.values() if len(values)), default=1
+    )
     for color, (name, values) in zip(PALETTE, lengths.items(), strict=False):
         if len(values):
             weights = np.full(len(values), 100 / len(values))
             axes.hist(
-                values, bins=40, range=(0, longest + 1), weights=weights, histtype="step", color=color, label=name
+                values,
+                bins=40,
+                range=(0, longest + 1),
+                weights=weights,
+                histtype="step",
+                color=color,
+                label=name,
             )
     axes.set_xlabel("characters of a text")
     axes.set_ylabel("percent of the split")

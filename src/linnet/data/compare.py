@@ -79,11 +79,15 @@ def read_card(path: Path) -> dict[str, Any]:
     """
     file = path / card.NAME if path.is_dir() else path
     if not file.is_file():
-        raise DataError(f"There is no data card at {file}. Expected a splits folder or its {card.NAME}.")
+        raise DataError(
+            f"There is no data card at {file}. Expected a splits folder or its {card.NAME}."
+        )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
-        raise DataError(f"{file} is no data card: {error}. Expected the {card.NAME} of a splits folder.") from error
+        raise DataError(
+            f"{file} is no data card: {error}. Expected the {card.NAME} of a splits folder."
+        ) from error
     if not isinstance(content, dict) or "format" not in content or "accounting" not in content:
         raise DataError(f"{file} is no data card. Expected the {card.NAME} of a splits folder.")
     if content["format"] != card.FORMAT:
@@ -108,7 +112,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Section]:
         before, after = old.get(name), new.get(name)
         if name == CLASSES and _are_counts(before) and _are_counts(after):
             sections += [
-                _classes(split, before.get(split, {}), after.get(split, {})) for split in _splits(before, after)
+                _classes(split, before.get(split, {}), after.get(split, {}))
+                for split in _splits(before, after)
             ]
         else:
             title = TITLES.get(name, _printable(name).replace("_", " ").capitalize())
@@ -154,7 +159,11 @@ def _said(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return _printable(value) if isinstance(value, str) and value else _printable(json.dumps(value, ensure_ascii=False))
+    return (
+        _printable(value)
+        if isinstance(value, str) and value
+        else _printable(json.dumps(value, ensure_ascii=False))
+    )
 
 
 def _by(old: Any, new: Any) -> str:
@@ -170,13 +179,16 @@ def _is_number(value: Any) -> bool:
 
 def _printable(text: str) -> str:
     """A name or a value as one line that a terminal only shows."""
-    plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    plain = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
     return plain if len(plain) <= MAX_LENGTH else plain[: MAX_LENGTH - 3] + "..."
 
 
 def _are_counts(value: Any) -> TypeGuard[dict[str, dict[str, int]]]:
     return isinstance(value, dict) and all(
-        isinstance(counts, dict) and all(_is_number(count) for count in counts.values()) for counts in value.values()
+        isinstance(counts, dict) and all(_is_number(count) for count in counts.values())
+        for counts in value.values()
     )
 
 
@@ -187,7 +199,10 @@ def _splits(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]:
 def _classes(split: str, old: Mapping[str, int], new: Mapping[str, int]) -> Section:
     """The classes of a split whose share moved most, below how far the shares moved in all."""
     totals = sum(old.values()), sum(new.values())
-    moved = {label: _share(new, label, totals[1]) - _share(old, label, totals[0]) for label in {**old, **new}}
+    moved = {
+        label: _share(new, label, totals[1]) - _share(old, label, totals[0])
+        for label in {**old, **new}
+    }
     differing = [label for label in moved if old.get(label) != new.get(label)]
     differing.sort(key=lambda label: (-abs(moved[label]), label))
     changes = [
@@ -203,7 +218,13 @@ def _classes(split: str, old: Mapping[str, int], new: Mapping[str, int]) -> Sect
         changes.append(Change(f"and {len(differing) - MAX_CLASSES:,} more", "", ""))
     if differing and all(totals):
         distance, chance = _distance(old, new)
-        verdict = "chance" if distance <= BEYOND_CHANCE * chance else "small" if distance < SMALL else "a shift"
+        verdict = (
+            "chance"
+            if distance <= BEYOND_CHANCE * chance
+            else "small"
+            if distance < SMALL
+            else "a shift"
+        )
         by = f"{100 * distance:.2f} points: {verdict}"
         name = f"all shares (chance: {100 * chance:.2f})"
         changes.insert(0, Change(name, f"{totals[0]:,}", f"{totals[1]:,}", by))
@@ -214,9 +235,14 @@ def _distance(old: Mapping[str, int], new: Mapping[str, int]) -> tuple[float, fl
     """Total variation distance of the shares, and what two draws of these sizes from one population have on average."""
     totals = sum(old.values()), sum(new.values())
     labels = {**old, **new}
-    distance = sum(abs(_share(new, label, totals[1]) - _share(old, label, totals[0])) for label in labels) / 2
+    distance = (
+        sum(abs(_share(new, label, totals[1]) - _share(old, label, totals[0])) for label in labels)
+        / 2
+    )
     pooled = [(old.get(label, 0) + new.get(label, 0)) / sum(totals) for label in labels]
-    spread = sum(math.sqrt(share * (1 - share)) for share in pooled) * math.sqrt(1 / totals[0] + 1 / totals[1])
+    spread = sum(math.sqrt(share * (1 - share)) for share in pooled) * math.sqrt(
+        1 / totals[0] + 1 / totals[1]
+    )
     # A normal variable is on average sqrt(2 / pi) of its spread away from its mean; half, as for the distance.
     return distance, spread * math.sqrt(2 / math.pi) / 2
 

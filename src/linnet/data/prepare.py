@@ -72,11 +72,16 @@ def _collect(collector: Collector, settings: DataConfig) -> list[tuple[int, Open
         files = []
         for split, file in _files(settings):
             with _named(split, file):
-                opened = stack.enter_context(open_table(settings.model_copy(update={"source": file})))
+                opened = stack.enter_context(
+                    open_table(settings.model_copy(update={"source": file}))
+                )
                 number = collector.expect(opened.table)
             files.append((split, file, opened, number))
         for split, file, opened, number in files:
-            with _named(split, file), progress(f"prepare {Path(file).name}", opened.size, "bytes") as task:
+            with (
+                _named(split, file),
+                progress(f"prepare {Path(file).name}", opened.size, "bytes") as task,
+            ):
                 done = 0
                 for _ in collector.collect(number):
                     task.advance(opened.position() - done)
@@ -91,12 +96,18 @@ def _named(split: int, file: str) -> Iterator[None]:
         yield
     except DataError as error:
         if split != MAIN:
-            error.args = (f"{NAMES[split].capitalize()} file {file}: {error}",)  # of whatever kind it is
+            error.args = (
+                f"{NAMES[split].capitalize()} file {file}: {error}",
+            )  # of whatever kind it is
         raise
 
 
 def _finish(
-    collector: Collector, files: list[tuple[int, Opened]], config: Config, directory: Path, folder: Path
+    collector: Collector,
+    files: list[tuple[int, Opened]],
+    config: Config,
+    directory: Path,
+    folder: Path,
 ) -> dict[str, Any]:
     settings, opened = config.data, files[0][1]
     origins = np.array([split for split, _ in files])
@@ -126,7 +137,11 @@ def _finish(
 
 
 def _facts(
-    collected: Collected, classes: Classes, origins: np.ndarray, previous: Previous, settings: DataConfig
+    collected: Collected,
+    classes: Classes,
+    origins: np.ndarray,
+    previous: Previous,
+    settings: DataConfig,
 ) -> Facts:
     return Facts(
         classes=classes,
@@ -137,8 +152,12 @@ def _facts(
         row=collected.row,
         origin=origins[collected.origin].astype(np.int8),
         before=previous.split,
-        author=_digests_of(collected.columns[settings.group_column]) if settings.group_column else None,
-        when=_moments(collected.columns[settings.split_by], settings.split_by) if settings.split_by else None,
+        author=_digests_of(collected.columns[settings.group_column])
+        if settings.group_column
+        else None,
+        when=_moments(collected.columns[settings.split_by], settings.split_by)
+        if settings.split_by
+        else None,
     )
 
 
@@ -156,8 +175,14 @@ def _digests_of(column: pa.ChunkedArray) -> np.ndarray:
     """Digests of a column's values, uint64 (n,); 0 for none, as where a field is empty."""
     encoded = column.combine_chunks().dictionary_encode()
     values = encoded.dictionary.to_pylist()
-    known = np.where([value != "" for value in values], digests([value.encode() for value in values]), np.uint64(0))
-    return np.asarray(np.append(known, np.uint64(0))[pc.fill_null(encoded.indices, len(known)).to_numpy()])
+    known = np.where(
+        [value != "" for value in values],
+        digests([value.encode() for value in values]),
+        np.uint64(0),
+    )
+    return np.asarray(
+        np.append(known, np.uint64(0))[pc.fill_null(encoded.indices, len(known)).to_numpy()]
+    )
 
 
 def _write(
@@ -169,7 +194,9 @@ def _write(
     sets = pa.array(collected.label_sets, pa.list_(pa.int64()))
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(SplitWriter(folder, name, collected.names, collected.labels, several, settings.mask))
+            stack.enter_context(
+                SplitWriter(folder, name, collected.names, collected.labels, several, settings.mask)
+            )
             for name in NAMES
         ]
         for table in staging.read():
@@ -186,7 +213,9 @@ def _write(
     return {name: np.concatenate(parts) for name, parts in lengths.items()}
 
 
-def _class_counts(classes: Classes, label: np.ndarray, split: np.ndarray) -> dict[str, dict[str, int]]:
+def _class_counts(
+    classes: Classes, label: np.ndarray, split: np.ndarray
+) -> dict[str, dict[str, int]]:
     return {
         name: dict(zip(classes.names, classes.counts(label[split == index]).tolist(), strict=True))
         for index, name in enumerate(NAMES)
@@ -203,7 +232,9 @@ def _account(collected: Collected, placement: Placement) -> dict[str, Any]:
     used = {name: int((placement.split == index).sum()) for index, name in enumerate(NAMES)}
     rows_used, rows_dropped = sum(used.values()), dropped.total()
     if collected.rows_in != rows_used + rows_dropped:
-        raise AssertionError(f"of {collected.rows_in} rows, {rows_used} were used and {rows_dropped} dropped")
+        raise AssertionError(
+            f"of {collected.rows_in} rows, {rows_used} were used and {rows_dropped} dropped"
+        )
     return {
         "rows_in": collected.rows_in,
         "rows_used": rows_used,

@@ -36,7 +36,12 @@ def check_review(directory: Path) -> None:
     try:
         written = json.loads((directory / card.NAME).read_text(encoding="utf-8"))["noise"]["sha256"]
         edited = digest(path) != written
-    except (OSError, ValueError, KeyError, TypeError):  # no such list, or of a version that left no digest
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # no such list, or of a version that left no digest
         return
     if edited:
         raise UsageError(
@@ -81,13 +86,17 @@ class Previous:
             old = [_digests(directory / f"{name}.parquet") for name in NAMES]
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             return cls(
-                nowhere, text, notes=(f"The splits that stood here can't be read, so they don't bind: {error}.",)
+                nowhere,
+                text,
+                notes=(f"The splits that stood here can't be read, so they don't bind: {error}.",),
             )
         now = settings.model_dump(mode="json")
         changed = sorted(key for key in now.keys() - FREE if before.get(key) != now[key])
         if settings.split_by or changed:
             why = f"data.{changed[0]} was another" if changed else "they go by time"
-            return cls(nowhere, text, notes=(f"The splits that stood here don't bind these: {why}.",))
+            return cls(
+                nowhere, text, notes=(f"The splits that stood here don't bind these: {why}.",)
+            )
         split = nowhere
         for index, texts in enumerate(old):
             split[np.isin(text, texts)] = index
@@ -121,7 +130,9 @@ def _in_both(before: np.ndarray, now: np.ndarray) -> int:
     """How many rows are in both; of a text that stands in them several times, as many as in the one that has fewer."""
     texts, counts = np.unique(before, return_counts=True)
     texts_now, counts_now = np.unique(now, return_counts=True)
-    _, places, places_now = np.intersect1d(texts, texts_now, assume_unique=True, return_indices=True)
+    _, places, places_now = np.intersect1d(
+        texts, texts_now, assume_unique=True, return_indices=True
+    )
     return int(np.minimum(counts[places], counts_now[places_now]).sum())
 
 

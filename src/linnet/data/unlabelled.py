@@ -60,14 +60,18 @@ def read_unlabelled(
     rows_in = len(texts) + dropped.total()
     texts = _new(texts, train.texts, dropped)
     if not texts:
-        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in dropped.most_common() if count)
+        reasons = ", ".join(
+            f"{reason}: {count:,}" for reason, count in dropped.most_common() if count
+        )
         raise DataError(
             f"{settings.source} holds no text to learn from: of its {rows_in:,} rows none is left "
             f"({reasons or 'it has none'}). Expected texts that the splits do not have."
         )
     if 0 < sample < len(texts):
         dropped["not_drawn"] = len(texts) - sample
-        chosen = np.random.default_rng(seed).permutation(len(texts))[:sample]  # a larger one begins with a smaller
+        chosen = np.random.default_rng(seed).permutation(len(texts))[
+            :sample
+        ]  # a larger one begins with a smaller
         texts = [texts[place] for place in chosen]
     facts: dict[str, Any] = {
         "name": opened.source.name if opened.source else settings.source,
@@ -123,5 +127,8 @@ def _new(texts: list[str], others: Sequence[str], dropped: Counter[str]) -> list
 
 def _keys(texts: Sequence[str]) -> np.ndarray:
     """Digests of what texts say, uint64 (n,)."""
-    parts = [normalised(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
+    parts = [
+        normalised(texts[start : start + TEXTS_AT_ONCE])
+        for start in range(0, len(texts), TEXTS_AT_ONCE)
+    ]
     return digests([key.encode() for part in parts for key in part])

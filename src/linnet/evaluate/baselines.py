@@ -44,7 +44,9 @@ class Baseline:
 def majority_class(train: Split, texts: Sequence[str]) -> Baseline:
     """Answer every text with the train split's commonest label."""
     commonest = int(np.bincount(train.labels).argmax())
-    return Baseline("majority_class", "majority class", np.full(len(texts), commonest, np.int64), 0.0)
+    return Baseline(
+        "majority_class", "majority class", np.full(len(texts), commonest, np.int64), 0.0
+    )
 
 
 def tfidf_logistic_regression(train: Split, texts: Sequence[str]) -> Baseline:
@@ -72,7 +74,9 @@ def best_constant(train: Split, texts: Sequence[str]) -> Baseline:
     return Baseline("best_constant", "best constant set", np.tile(chosen, (len(texts), 1)), 0.0)
 
 
-def one_vs_rest_logistic_regression(train: Split, validation: Split, texts: Sequence[str]) -> Baseline:
+def one_vs_rest_logistic_regression(
+    train: Split, validation: Split, texts: Sequence[str]
+) -> Baseline:
     """Answer each label by a logistic regression of its own, on the features of `tfidf_logistic_regression`.
 
     Its thresholds are tuned on the validation rows as the model's are, so that it competes on even terms;
@@ -84,7 +88,9 @@ def one_vs_rest_logistic_regression(train: Split, validation: Split, texts: Sequ
         vectorizer = words_of(train)
         features = vectorizer.fit_transform(train.texts)
         task.advance()
-        judged, held_out = (vectorizer.transform(some) if len(some) else None for some in (texts, validation.texts))
+        judged, held_out = (
+            vectorizer.transform(some) if len(some) else None for some in (texts, validation.texts)
+        )
         task.advance()
         answers, tuning = np.zeros((len(texts), labels)), np.zeros((len(validation), labels))
         for k in range(labels):
@@ -97,7 +103,11 @@ def one_vs_rest_logistic_regression(train: Split, validation: Split, texts: Sequ
                 if held_out is not None:
                     tuning[:, k] = model.predict_proba(held_out)[:, 1]
             task.advance()
-    found = thresholds.tune(tuning, validation.labels) if len(validation) else np.full(labels, thresholds.EVEN)
+    found = (
+        thresholds.tune(tuning, validation.labels)
+        if len(validation)
+        else np.full(labels, thresholds.EVEN)
+    )
     seconds = time.perf_counter() - started
     return Baseline("tfidf_logistic_regression", WORDS, answers >= found, seconds)
 
@@ -105,7 +115,11 @@ def one_vs_rest_logistic_regression(train: Split, validation: Split, texts: Sequ
 def words_of(train: Split) -> TfidfVectorizer:
     """What turns texts into features, not yet fitted."""
     return TfidfVectorizer(
-        token_pattern=TOKEN, ngram_range=(1, 2), sublinear_tf=True, min_df=_min_df(train), dtype=np.float32
+        token_pattern=TOKEN,
+        ngram_range=(1, 2),
+        sublinear_tf=True,
+        min_df=_min_df(train),
+        dtype=np.float32,
     )
 
 

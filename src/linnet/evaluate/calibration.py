@@ -46,7 +46,10 @@ def reliability_bins(
         confidence_level: Of each bin's interval.
     """
     found = confidence_bins(confidence, bins)
-    rows, right = np.bincount(found, minlength=bins), np.bincount(found, weights=correct, minlength=bins)
+    rows, right = (
+        np.bincount(found, minlength=bins),
+        np.bincount(found, weights=correct, minlength=bins),
+    )
     total = np.bincount(found, weights=confidence, minlength=bins)
     return [
         ReliabilityBin(
@@ -89,7 +92,9 @@ def calibrated_limit(
     return float(np.quantile(errors, confidence_level))
 
 
-def one_vs_rest_error(probabilities: NDArray[np.float64], labels: NDArray[np.bool_], bins: int) -> float:
+def one_vs_rest_error(
+    probabilities: NDArray[np.float64], labels: NDArray[np.bool_], bins: int
+) -> float:
     """How far each label's probability is from the share of rows that have it, averaged over rows and labels.
 
     Where labels are rare most probabilities are near 0, and so is this: compare it with `one_vs_rest_limit`.
@@ -106,7 +111,11 @@ def one_vs_rest_error(probabilities: NDArray[np.float64], labels: NDArray[np.boo
 
 
 def one_vs_rest_limit(
-    probabilities: NDArray[np.float64], bins: int, confidence_level: float, resamples: int, seed: int
+    probabilities: NDArray[np.float64],
+    bins: int,
+    confidence_level: float,
+    resamples: int,
+    seed: int,
 ) -> float:
     """The one-vs-rest error that a perfectly calibrated model stays below; see `calibrated_limit`.
 
@@ -117,7 +126,10 @@ def one_vs_rest_limit(
     draws = int(np.clip(MOST_DRAWS // stated.size, min(FEWEST_RESAMPLES, resamples), resamples))
     errors = np.empty(draws)
     for i in range(draws):
-        errors[i] = np.abs(np.bincount(cells, weights=(rng.random(stated.size) < stated) - stated)).sum() / stated.size
+        errors[i] = (
+            np.abs(np.bincount(cells, weights=(rng.random(stated.size) < stated) - stated)).sum()
+            / stated.size
+        )
     return float(np.quantile(errors, confidence_level))
 
 

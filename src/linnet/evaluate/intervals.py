@@ -52,7 +52,9 @@ def proportion(successes: int, n: int, confidence_level: float) -> Estimate:
     return Estimate(successes / n if n else 0.0, *wilson_interval(successes, n, confidence_level))
 
 
-def bootstrap_mean(values: NDArray[np.float64], confidence_level: float, resamples: int, seed: int) -> Estimate:
+def bootstrap_mean(
+    values: NDArray[np.float64], confidence_level: float, resamples: int, seed: int
+) -> Estimate:
     """A mean, with its interval by resampling the rows."""
     if len(values) == 1:
         raise ValueError("A bootstrap needs at least two rows.")
@@ -86,7 +88,9 @@ def bootstrap_f1(
     n = int(confusion.sum())
     draws = np.random.default_rng(seed).multinomial
     shares = confusion.ravel() / n
-    scores = np.stack([f1_scores(draws(n, shares).reshape(confusion.shape)) for _ in range(resamples)])
+    scores = np.stack(
+        [f1_scores(draws(n, shares).reshape(confusion.shape)) for _ in range(resamples)]
+    )
     observed = f1_scores(confusion)
     macro = percentile(float(np.nanmean(observed)), np.nanmean(scores, axis=1), confidence_level)
     columns = zip(np.nan_to_num(observed).tolist(), np.nan_to_num(scores).T, strict=True)
@@ -146,7 +150,11 @@ def largest_drop(agreement: Agreement, confidence_level: float) -> float:
     if _drop_score(agreement.only_first, agreement.only_second, rows, 1.0) < critical:
         return 1.0
     limit: float = brentq(
-        lambda drop: _drop_score(agreement.only_first, agreement.only_second, rows, drop) - critical, low, 1.0
+        lambda drop: (
+            _drop_score(agreement.only_first, agreement.only_second, rows, drop) - critical
+        ),
+        low,
+        1.0,
     )
     return limit
 
@@ -203,7 +211,9 @@ def _drop_score(lost: float, won: float, rows: int, drop: float) -> float:
     """By how many standard deviations the rows lie below a drop, of which `lost` rows tell for it and `won` against."""
     a, c = 2 * rows, -won * drop * (1 - drop)
     b = (2 * rows - lost + won) * drop - lost - won
-    rarer = ((b * b - 4 * a * c) ** 0.5 - b) / (2 * a)  # the likeliest share of `won`, were the drop this one
+    rarer = ((b * b - 4 * a * c) ** 0.5 - b) / (
+        2 * a
+    )  # the likeliest share of `won`, were the drop this one
     variance = rows * (2 * rarer + drop * (1 - drop))
     distance = rows * drop - (lost - won) - 0.5
     return float(distance / max(variance, TINY) ** 0.5)

@@ -109,7 +109,9 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         "rows": len(split),
         "rows_in_split": judged.rows_in_split,
         "split_sha256": digest(splits / f"{split.name}.parquet"),
-        "notes": judged.notes + selective.notes(answered, split.multi_label) if answered else judged.notes,
+        "notes": judged.notes + selective.notes(answered, split.multi_label)
+        if answered
+        else judged.notes,
         "confidence_level": settings.confidence_level,
         "truncated": {"rows": answers.truncated, "share": answers.truncated / len(split)},
         "latency": asdict(latency.describe(alone, len(split), answers.seconds, classifier.plan)),
@@ -122,7 +124,11 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
 
 
 def _model(manifest: Manifest) -> dict[str, Any]:
-    model: dict[str, Any] = {"name": manifest.name, "digest": manifest.digest, "labels": list(manifest.labels)}
+    model: dict[str, Any] = {
+        "name": manifest.name,
+        "digest": manifest.digest,
+        "labels": list(manifest.labels),
+    }
     model["temperature"] = manifest.temperature
     if manifest.multi_label:
         model["problem_type"] = manifest.problem_type
@@ -137,9 +143,15 @@ def _selective(
     manifest = classifier.bundle.manifest
     if manifest.min_precision is None or manifest.thresholds is None:
         return None
-    labels = split.labels if split.multi_label else split.labels[:, None] == np.arange(len(split.label_names))
+    labels = (
+        split.labels
+        if split.multi_label
+        else split.labels[:, None] == np.arange(len(split.label_names))
+    )
     given = classifier.decide(answers.probabilities)
-    found = selective.describe(labels, given, split.label_names, manifest.thresholds, split.multi_label, settings)
+    found = selective.describe(
+        labels, given, split.label_names, manifest.thresholds, split.multi_label, settings
+    )
     return {"min_precision": manifest.min_precision, **found}
 
 
@@ -151,7 +163,9 @@ def _answer(classifier: Classifier, texts: Sequence[str]) -> _Answers:
             predictions += classifier.predict(texts[start : start + TEXTS_A_STEP])
             task.advance(min(TEXTS_A_STEP, len(texts) - start))
         seconds = time.perf_counter() - started
-    probabilities = np.array([list(prediction.probabilities.values()) for prediction in predictions])
+    probabilities = np.array(
+        [list(prediction.probabilities.values()) for prediction in predictions]
+    )
     return _Answers(probabilities, sum(prediction.truncated for prediction in predictions), seconds)
 
 
@@ -160,7 +174,9 @@ def _judge(answers: _Answers, split: Split, splits: Path, settings: EvaluateConf
     baselines = [majority_class(train, split.texts), tfidf_logistic_regression(train, split.texts)]
     correct = answers.predictions == split.labels
     confidence = answers.probabilities.max(axis=1)
-    reliability = reliability_bins(confidence, correct, settings.calibration_bins, settings.confidence_level)
+    reliability = reliability_bins(
+        confidence, correct, settings.calibration_bins, settings.confidence_level
+    )
     accuracy = proportion(int(correct.sum()), len(split), settings.confidence_level)
     compared = [_compare(baseline, split, correct, settings) for baseline in baselines]
     figures = {
@@ -172,7 +188,10 @@ def _judge(answers: _Answers, split: Split, splits: Path, settings: EvaluateConf
     }
     drawings = {
         "comparison": plots.comparison(
-            [("this model", figures["accuracy"]), *((item["title"], item["accuracy"]) for item in compared)]
+            [
+                ("this model", figures["accuracy"]),
+                *((item["title"], item["accuracy"]) for item in compared),
+            ]
         ),
         "confusion": plots.confusion(np.array(figures["confusion_matrix"]), split.label_names),
         "reliability": plots.reliability(reliability),
@@ -210,7 +229,11 @@ def _most_confused(matrix: NDArray[np.int64], labels: Sequence[str]) -> list[dic
     largest = np.argsort(-mistakes, axis=None, kind="stable")[:MOST_CONFUSED]
     pairs = [divmod(int(cell), len(labels)) for cell in largest]
     return [
-        {"label": labels[label], "predicted": labels[predicted], "rows": int(mistakes[label, predicted])}
+        {
+            "label": labels[label],
+            "predicted": labels[predicted],
+            "rows": int(mistakes[label, predicted]),
+        }
         for label, predicted in pairs
         if mistakes[label, predicted]
     ]
@@ -222,13 +245,19 @@ def _calibration(
     confidence = answers.probabilities.max(axis=1)
     bins, level = settings.calibration_bins, settings.confidence_level
     return {
-        "expected_calibration_error": metrics.expected_calibration_error(answers.probabilities, split.labels, bins),
-        "calibrated_limit": calibrated_limit(confidence, bins, level, settings.bootstrap_resamples, settings.seed),
+        "expected_calibration_error": metrics.expected_calibration_error(
+            answers.probabilities, split.labels, bins
+        ),
+        "calibrated_limit": calibrated_limit(
+            confidence, bins, level, settings.bootstrap_resamples, settings.seed
+        ),
         "bins": [asdict(item) for item in reliability],
     }
 
 
-def _compare(baseline: Baseline, split: Split, correct: NDArray[np.bool_], settings: EvaluateConfig) -> dict[str, Any]:
+def _compare(
+    baseline: Baseline, split: Split, correct: NDArray[np.bool_], settings: EvaluateConfig
+) -> dict[str, Any]:
     right = baseline.predictions == split.labels
     agreement = Agreement.count(correct, right)
     return {
@@ -247,4 +276,6 @@ def _write(report: dict[str, Any], judgement: Judgement, directory: Path) -> Non
     figures = {**judgement.drawings, "history": history}
     with whole_directory(directory, holds=REPORT) as folder:
         write_text(folder / REPORT, canonical_json(report))
-        write_text(folder / "report.html", render(judgement.template, report=report, figures=figures))
+        write_text(
+            folder / "report.html", render(judgement.template, report=report, figures=figures)
+        )

@@ -67,4 +67,15 @@ def describe(alone: Sequence[float], texts: int, seconds: float, plan: Plan) -> 
     cores = available_cores()
     threads = plan.num_threads or max(1, cores // plan.num_sessions)
     speed = texts / seconds
-    return Latency(median, p95, speed, texts, cpu_model(), cores, plan.engine, plan.variant, threads, plan.num_sessions)
+    return Latency(
+        median,
+        p95,
+        speed,
+        texts,
+        cpu_model(),
+        cores,
+        plan.engine,
+        plan.variant,
+        threads,
+        plan.num_sessions,
+    )

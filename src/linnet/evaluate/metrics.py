@@ -15,7 +15,9 @@ from sklearn import metrics as sklearn_metrics
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
 
-SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)  # what keeps the logarithm of a float32 softmax finite
+SMALLEST_PROBABILITY = float(
+    np.finfo(np.float32).eps
+)  # what keeps the logarithm of a float32 softmax finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,9 @@ def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int) -
     """
     confidence = np.asarray(probabilities, dtype=np.float64).max(axis=1)
     correct = np.argmax(probabilities, axis=1) == labels
-    gaps = np.bincount(confidence_bins(confidence, bins), weights=correct - confidence, minlength=bins)
+    gaps = np.bincount(
+        confidence_bins(confidence, bins), weights=correct - confidence, minlength=bins
+    )
     return float(np.abs(gaps).sum() / len(labels))
 
 

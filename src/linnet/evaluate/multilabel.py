@@ -33,7 +33,9 @@ class F1s:
     labels: list[Estimate]
 
 
-def bootstrap_f1s(labels: Bools, predictions: Bools, confidence_level: float, resamples: int, seed: int) -> F1s:
+def bootstrap_f1s(
+    labels: Bools, predictions: Bools, confidence_level: float, resamples: int, seed: int
+) -> F1s:
     """F1, with intervals by resampling the rows, so that labels that come together stay together."""
     columns = np.hstack([labels & predictions, labels, predictions])
     right, present, predicted = np.split(
@@ -111,7 +113,9 @@ def average_precisions(probabilities: Floats, labels: Bools) -> list[float | Non
     Without an interval: each resample would have to be sorted anew.
     """
     return [
-        float(average_precision_score(labels[:, k], probabilities[:, k])) if labels[:, k].any() else None
+        float(average_precision_score(labels[:, k], probabilities[:, k]))
+        if labels[:, k].any()
+        else None
         for k in range(labels.shape[1])
     ]
 

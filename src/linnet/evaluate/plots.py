@@ -32,12 +32,16 @@ def confusion(matrix: NDArray[np.int64], labels: Sequence[str]) -> Markup:
         small = 10 if size <= CELLS_WITH_NUMBERS else 6
         names = [shorten(label) for label in labels]
         # A label may hold a dollar sign, which matplotlib would take for mathematics.
-        axes.set_xticks(range(size), names, rotation=0 if size <= 3 else 90, fontsize=small, parse_math=False)
+        axes.set_xticks(
+            range(size), names, rotation=0 if size <= 3 else 90, fontsize=small, parse_math=False
+        )
         axes.set_yticks(range(size), names, fontsize=small, parse_math=False)
     if size <= CELLS_WITH_NUMBERS:
         for row, column in np.ndindex(size, size):
             text = f"{matrix[row, column]:,}\n{100 * shares[row, column]:.0f} %"
-            axes.text(column, row, text, ha="center", va="center", fontsize=10 if size <= 4 else 5.5)
+            axes.text(
+                column, row, text, ha="center", va="center", fontsize=10 if size <= 4 else 5.5
+            )
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
     return svg(figure, "Confusion matrix: rows by label, columns by prediction")
@@ -68,7 +72,15 @@ def reliability(
         [item.accuracy.high - item.accuracy.value for item in bins],
     ]
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
-    axes.errorbar(confidence, accuracy, np.maximum(errors, 0), color=BLUE, fmt="o-", capsize=2, label="this model")
+    axes.errorbar(
+        confidence,
+        accuracy,
+        np.maximum(errors, 0),
+        color=BLUE,
+        fmt="o-",
+        capsize=2,
+        label="this model",
+    )
     axes.set_xlim(min([0.5, *confidence]) - 0.02, 1.02)
     axes.set_ylim(min([0.4, *accuracy]) - 0.02, 1.02)
     axes.set_xlabel(stated)
@@ -89,19 +101,26 @@ def probabilities(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -
     return svg(figure, "Histogram of the stated probabilities")
 
 
-def comparison(rows: Sequence[tuple[str, Mapping[str, float]]], measure: str = "accuracy") -> Markup:
+def comparison(
+    rows: Sequence[tuple[str, Mapping[str, float]]], measure: str = "accuracy"
+) -> Markup:
     """A measure of several models with its interval, one a line."""
     figure, axes = plot(WIDE, 0.8 + 0.45 * len(rows))
     for place, (_, estimate) in enumerate(reversed(rows)):
         colour = BLUE if place == len(rows) - 1 else GREY
         value, low, high = (100 * estimate[key] for key in ("value", "low", "high"))
         axes.barh(place, value, color=colour, height=0.6)
-        axes.errorbar(value, place, xerr=[[value - low], [high - value]], color="#000000", capsize=3)
+        axes.errorbar(
+            value, place, xerr=[[value - low], [high - value]], color="#000000", capsize=3
+        )
         axes.text(high + 1, place, f"{value:.1f}", va="center")
     axes.set_yticks(range(len(rows)), [title for title, _ in reversed(rows)])
     axes.set_xlim(0, 108)
     axes.set_xlabel(f"{measure}, %")
-    return svg(figure, f"{measure[0].upper()}{measure[1:]} of the model and of the baselines, with intervals")
+    return svg(
+        figure,
+        f"{measure[0].upper()}{measure[1:]} of the model and of the baselines, with intervals",
+    )
 
 
 def by_label(rows: Sequence[Mapping[str, Any]]) -> Markup:
@@ -123,8 +142,12 @@ def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
     """Losses and validation accuracy by epoch."""
     figure, axes = plot(NARROW, 3.4)
     number = [row["epoch"] for row in epochs]
-    lines = axes.plot(number, [row["train_loss"] for row in epochs], "o-", color=GREY, label="training loss")
-    lines += axes.plot(number, [row["eval_loss"] for row in epochs], "o-", color=ORANGE, label="validation loss")
+    lines = axes.plot(
+        number, [row["train_loss"] for row in epochs], "o-", color=GREY, label="training loss"
+    )
+    lines += axes.plot(
+        number, [row["eval_loss"] for row in epochs], "o-", color=ORANGE, label="validation loss"
+    )
     axes.set_xticks(number)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
@@ -133,17 +156,28 @@ def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
     accuracy = [100 * row["eval_accuracy"] for row in epochs]
     lines += right.plot(number, accuracy, "s-", color=BLUE, label="validation accuracy")
     right.set_ylabel("accuracy, %")
-    axes.legend(handles=lines, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.3), ncols=2, fontsize=9)
+    axes.legend(
+        handles=lines,
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1.3),
+        ncols=2,
+        fontsize=9,
+    )
     return svg(figure, "Training loss, validation loss and validation accuracy by epoch")
 
 
-def course(points: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]], steps_per_epoch: int) -> Markup:
+def course(
+    points: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]], steps_per_epoch: int
+) -> Markup:
     """Training loss by step, with the validation loss where each epoch ends."""
     figure, axes = plot(WIDE, 3.4)
     steps, losses = ([point[name] for point in points] for name in ("step", "loss"))
     axes.plot(steps, losses, color=GREY, linewidth=1, label="training loss")
     ends = [steps_per_epoch * row["epoch"] for row in epochs]
-    axes.plot(ends, [row["eval_loss"] for row in epochs], "o-", color=ORANGE, label="validation loss")
+    axes.plot(
+        ends, [row["eval_loss"] for row in epochs], "o-", color=ORANGE, label="validation loss"
+    )
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.legend(frameon=False)

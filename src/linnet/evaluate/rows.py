@@ -64,7 +64,9 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
         )
     notes = [NOTES[split.name]] if split.name in NOTES else []
     if trained_elsewhere(splits, manifest):
-        notes.append("The bundle was trained on other splits than these: it may have seen some of the judged rows.")
+        notes.append(
+            "The bundle was trained on other splits than these: it may have seen some of the judged rows."
+        )
     if set(split.mask) != set(manifest.mask):
         notes.append(
             f"In these texts {', '.join(split.mask) or 'nothing'} is masked, and the bundle masks "
@@ -87,7 +89,11 @@ def trained_elsewhere(splits: Path, manifest: Manifest) -> bool:
 
 
 def _splits_with_rows(splits: Path) -> str:
-    sizes = {name: len(read_split(splits, name)) for name in SPLITS if (splits / f"{name}.parquet").is_file()}
+    sizes = {
+        name: len(read_split(splits, name))
+        for name in SPLITS
+        if (splits / f"{name}.parquet").is_file()
+    }
     found = [f"{name} ({size:,})" for name, size in sizes.items() if size >= FEWEST]
     return f"Those with rows are {', '.join(found)}." if found else "No split has rows."
 

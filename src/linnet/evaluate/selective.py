@@ -42,7 +42,11 @@ Floats = NDArray[np.float64]
 
 
 def choose(
-    probabilities: Floats, labels: Bools, multi_label: bool, min_precision: float, confidence_level: float
+    probabilities: Floats,
+    labels: Bools,
+    multi_label: bool,
+    min_precision: float,
+    confidence_level: float,
 ) -> list[float | None]:
     """The threshold of each label from which on its answers are right in at least `min_precision` of cases.
 
@@ -89,7 +93,9 @@ def lowest_shown(
     steps, starts = ladder(fewest(min_precision, error_rate), len(right))
     order = np.argsort(-probabilities, kind="stable")
     falling = np.clip(probabilities[order], SMALLEST, 1 - SMALLEST)
-    answers = np.searchsorted(-falling, -falling[steps - 1], side="right")  # those of one probability stay together
+    answers = np.searchsorted(
+        -falling, -falling[steps - 1], side="right"
+    )  # those of one probability stay together
     correct = np.cumsum(right[order])[answers - 1]
     shown = precision_is_shown(correct, answers, min_precision, error_rate / STARTS)
     reached = [start + int(np.cumprod(shown[start:]).sum()) - 1 for start in starts if shown[start]]
@@ -99,7 +105,9 @@ def lowest_shown(
     return lowest if last == len(right) else float((falling[last - 1] + falling[last]) / 2)
 
 
-def precision_is_shown(right: NDArray[Any], answers: NDArray[Any], min_precision: float, error_rate: float) -> Bools:
+def precision_is_shown(
+    right: NDArray[Any], answers: NDArray[Any], min_precision: float, error_rate: float
+) -> Bools:
     """Whether so many right answers of so many show a precision, each for itself, by an exact binomial test."""
     shown: Bools = binom.sf(right - 1, answers, min_precision) <= error_rate
     return shown
@@ -118,7 +126,11 @@ def ladder(least: int, rows: int) -> tuple[NDArray[np.int64], list[int]]:
     if rows < least:
         return np.zeros(0, np.int64), []
     starts = np.geomspace(least, rows, STARTS + 1)[1:].round().astype(np.int64)
-    steps = np.geomspace(least, rows, int(np.log(rows / least) / np.log(STEP)) + 2).round().astype(np.int64)
+    steps = (
+        np.geomspace(least, rows, int(np.log(rows / least) / np.log(STEP)) + 2)
+        .round()
+        .astype(np.int64)
+    )
     steps = np.unique(np.concatenate([steps, starts]))
     return steps, sorted(set(np.searchsorted(steps, starts).tolist()))
 
@@ -181,8 +193,14 @@ def notes(found: Mapping[str, Any], multi_label: bool) -> list[str]:
     lines = [f"The model {sentence(found, multi_label)}. Export asked for {asked} with each label."]
     never = [item["label"] for item in found["per_class"] if item["threshold"] is None]
     if never:
-        lines.append(f"It never answers {listed(never)}, as export could not show that with any threshold.")
-    below = [item["label"] for item in found["per_class"] if item["precision"]["high"] < found["min_precision"]]
+        lines.append(
+            f"It never answers {listed(never)}, as export could not show that with any threshold."
+        )
+    below = [
+        item["label"]
+        for item in found["per_class"]
+        if item["precision"]["high"] < found["min_precision"]
+    ]
     if below:
         lines.append(
             f"On these rows the answer {listed(below)} is right LESS often than that: they are unlike the validation "
@@ -199,6 +217,8 @@ def listed(names: Sequence[str]) -> str:
 
 def _resampled_precision(labels: Bools, predictions: Bools, settings: EvaluateConfig) -> Estimate:
     counts = np.stack([(labels & predictions).sum(axis=1), predictions.sum(axis=1)], axis=1)
-    sums = np.vstack([counts.sum(axis=0), resampled_sums(counts, settings.bootstrap_resamples, settings.seed)])
+    sums = np.vstack(
+        [counts.sum(axis=0), resampled_sums(counts, settings.bootstrap_resamples, settings.seed)]
+    )
     shares = sums[:, 0] / np.maximum(sums[:, 1], 1)
     return percentile(float(shares[0]), shares[1:], settings.confidence_level)

@@ -37,7 +37,11 @@ Bools = NDArray[np.bool_]
 
 
 def judge(
-    classifier: Classifier, probabilities: NDArray[np.float64], split: Split, splits: Path, settings: EvaluateConfig
+    classifier: Classifier,
+    probabilities: NDArray[np.float64],
+    split: Split,
+    splits: Path,
+    settings: EvaluateConfig,
 ) -> Judgement:
     """Judge answers.
 
@@ -48,9 +52,15 @@ def judge(
         splits: Where the baselines' train and validation rows are.
         settings: Of the intervals.
     """
-    predictions, labels, level = classifier.decide(probabilities), split.labels, settings.confidence_level
+    predictions, labels, level = (
+        classifier.decide(probabilities),
+        split.labels,
+        settings.confidence_level,
+    )
     train, validation = read_split(splits, "train"), read_split(splits, "validation")
-    f1s = multilabel.bootstrap_f1s(labels, predictions, level, settings.bootstrap_resamples, settings.seed)
+    f1s = multilabel.bootstrap_f1s(
+        labels, predictions, level, settings.bootstrap_resamples, settings.seed
+    )
     compared = [
         _compare(baseline, labels, predictions, settings)
         for baseline in (
@@ -69,19 +79,30 @@ def judge(
         **_by_label(classifier, probabilities, labels, predictions, f1s.labels, level),
         "by_label_count": _by_label_count(labels, predictions, settings),
         "calibration": {
-            "expected_calibration_error": one_vs_rest_error(probabilities, labels, settings.calibration_bins),
+            "expected_calibration_error": one_vs_rest_error(
+                probabilities, labels, settings.calibration_bins
+            ),
             "calibrated_limit": one_vs_rest_limit(
-                probabilities, settings.calibration_bins, level, settings.bootstrap_resamples, settings.seed
+                probabilities,
+                settings.calibration_bins,
+                level,
+                settings.bootstrap_resamples,
+                settings.seed,
             ),
             "bins": [asdict(item) for item in bins],
         },
         "baselines": compared,
     }
-    models = [("this model", figures["micro_f1"]), *((item["title"], item["micro_f1"]) for item in compared)]
+    models = [
+        ("this model", figures["micro_f1"]),
+        *((item["title"], item["micro_f1"]) for item in compared),
+    ]
     drawings = {
         "comparison": plots.comparison(models, "micro F1"),
         "by_label": plots.by_label(figures["per_class"]),
-        "reliability": plots.reliability(bins, "probability of a label", "share of the texts that have it"),
+        "reliability": plots.reliability(
+            bins, "probability of a label", "share of the texts that have it"
+        ),
     }
     return Judgement(figures, drawings, "report_several.html")
 
@@ -105,12 +126,16 @@ def _by_label(
 ) -> dict[str, Any]:
     precisions = multilabel.average_precisions(probabilities, labels)
     there = [value for value in precisions if value is not None]
-    right, present, predicted = ((some.sum(axis=0)).tolist() for some in (labels & predictions, labels, predictions))
+    right, present, predicted = (
+        (some.sum(axis=0)).tolist() for some in (labels & predictions, labels, predictions)
+    )
     thresholds = classifier.bundle.manifest.thresholds or ()
     return {
         "average_precision": {
             "macro": float(np.mean(there)) if there else None,
-            "micro": float(average_precision_score(labels.ravel(), probabilities.ravel())) if there else None,
+            "micro": float(average_precision_score(labels.ravel(), probabilities.ravel()))
+            if there
+            else None,
         },
         "per_class": [
             {
@@ -128,7 +153,9 @@ def _by_label(
     }
 
 
-def _by_label_count(labels: Bools, predictions: Bools, settings: EvaluateConfig) -> list[dict[str, Any]]:
+def _by_label_count(
+    labels: Bools, predictions: Bools, settings: EvaluateConfig
+) -> list[dict[str, Any]]:
     counts = np.minimum(labels.sum(axis=1), MANY)
     level, resamples, seed = settings.confidence_level, settings.bootstrap_resamples, settings.seed
     found = []
@@ -141,16 +168,22 @@ def _by_label_count(labels: Bools, predictions: Bools, settings: EvaluateConfig)
                 "labels": f"{count} or more" if count == MANY else str(count),
                 "rows": int(chosen.sum()),
                 "accuracy": asdict(_subset_accuracy(truth, given, level)),
-                "micro_f1": asdict(f1s.micro) if f1s else None,  # of rows without a label it is always 0
+                "micro_f1": asdict(f1s.micro)
+                if f1s
+                else None,  # of rows without a label it is always 0
             }
         )
     return found
 
 
-def _compare(baseline: Baseline, labels: Bools, predictions: Bools, settings: EvaluateConfig) -> dict[str, Any]:
+def _compare(
+    baseline: Baseline, labels: Bools, predictions: Bools, settings: EvaluateConfig
+) -> dict[str, Any]:
     level, resamples, seed = settings.confidence_level, settings.bootstrap_resamples, settings.seed
     f1s = multilabel.bootstrap_f1s(labels, baseline.predictions, level, resamples, seed)
-    gap = multilabel.paired_micro_f1(labels, predictions, baseline.predictions, level, resamples, seed)
+    gap = multilabel.paired_micro_f1(
+        labels, predictions, baseline.predictions, level, resamples, seed
+    )
     return {
         "name": baseline.name,
         "title": baseline.title,

@@ -53,7 +53,9 @@ def choose(logits: Floats, labels: NDArray[Any], seed: int) -> Temperature:
     if not _mistakes(logits, labels).any():
         return _keep(rows, "all rows are answered right, so that nothing says how sure is too sure")
     first = np.random.default_rng(seed).permutation(rows) % 2 == 0
-    of_first, of_others, value = (fit(logits[some], labels[some]) for some in (first, ~first, slice(None)))
+    of_first, of_others, value = (
+        fit(logits[some], labels[some]) for some in (first, ~first, slice(None))
+    )
     crossed = np.where(first, of_others, of_first)[:, None]
     before, after = log_loss(logits, labels), log_loss(logits / crossed, labels)
     if after >= before:
@@ -88,8 +90,12 @@ def log_loss(logits: Floats, labels: NDArray[Any]) -> float:
     logits = logits.astype(np.float64)
     if labels.ndim == 2:
         return float(np.logaddexp(0, np.where(labels, -logits, logits)).mean())
-    return float((np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(labels)), labels]).mean())
+    return float(
+        (np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(labels)), labels]).mean()
+    )
 
 
 def _mistakes(logits: Floats, labels: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.asarray((logits >= 0) != labels if labels.ndim == 2 else logits.argmax(axis=1) != labels)
+    return np.asarray(
+        (logits >= 0) != labels if labels.ndim == 2 else logits.argmax(axis=1) != labels
+    )

@@ -32,7 +32,9 @@ def tune(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArr
     Returns:
         float64 (C,), each between 0 and 1; 0.5 for all where hardly any label applies to any row.
     """
-    together = best_threshold(probabilities.ravel(), labels.ravel()) if labels.sum() >= FEWEST else EVEN
+    together = (
+        best_threshold(probabilities.ravel(), labels.ravel()) if labels.sum() >= FEWEST else EVEN
+    )
     own = labels.sum(axis=0) >= FEWEST
     return np.array(
         [
@@ -42,7 +44,9 @@ def tune(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArr
     )
 
 
-def cross_decide(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def cross_decide(
+    probabilities: NDArray[np.float64], labels: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Which labels apply by thresholds tuned on other rows: each fifth of the rows by those of the four others.
 
     What thresholds do on the rows they were tuned on flatters them; this doesn't.
@@ -57,7 +61,9 @@ def cross_decide(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) 
     fold = np.arange(len(labels)) % FOLDS
     decided = np.zeros_like(labels)
     for k in range(FOLDS):
-        decided[fold == k] = probabilities[fold == k] >= tune(probabilities[fold != k], labels[fold != k])
+        decided[fold == k] = probabilities[fold == k] >= tune(
+            probabilities[fold != k], labels[fold != k]
+        )
     return decided
 
 
@@ -73,8 +79,12 @@ def best_threshold(probabilities: NDArray[np.float64], applies: NDArray[np.bool_
     right = np.cumsum(applies[order])
     given = np.arange(1, len(found) + 1)
     below = np.append(found[1:], 0.0)
-    admissible = (found > below) & (given <= MOST_GIVEN * right[-1])  # rows of one probability are on one side
+    admissible = (found > below) & (
+        given <= MOST_GIVEN * right[-1]
+    )  # rows of one probability are on one side
     scores = np.where(admissible, 2 * right / (given + right[-1]), 0.0)
     best = int(scores.argmax())
-    above, under = (found[best], below[best]) if scores[best] > 0 else (1.0, found[0])  # else it is never given
+    above, under = (
+        (found[best], below[best]) if scores[best] > 0 else (1.0, found[0])
+    )  # else it is never given
     return float(np.clip((above + under) / 2, SMALLEST, 1 - SMALLEST))

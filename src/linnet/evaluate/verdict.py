@@ -25,7 +25,10 @@ class Judgement:
 
 
 def verdict(
-    value: Estimate, beaten: Mapping[str, float], baseline: Mapping[str, Any], confidence_level: float
+    value: Estimate,
+    beaten: Mapping[str, float],
+    baseline: Mapping[str, Any],
+    confidence_level: float,
 ) -> dict[str, Any]:
     """One sentence, and the same for programs.
 
@@ -46,5 +49,7 @@ def verdict(
     elif gap["high"] < 0:
         sentence = f"The model is WORSE than {title}, which costs next to nothing: {figures}. Don't serve it."
     else:
-        sentence = f"The model is not shown to beat {title}, which costs next to nothing: {figures}."
+        sentence = (
+            f"The model is not shown to beat {title}, which costs next to nothing: {figures}."
+        )
     return {"verdict": sentence, "beats_baseline": gap["low"] > 0}

@@ -6,7 +6,11 @@ from typing import Any
 from linnet.export.checkpoint import MULTI_LABEL
 
 ENTRIES_SHOWN = 20
-MASKED = {"email": "an e-mail address", "phone": "a telephone number", "handle": "a handle such as @name"}
+MASKED = {
+    "email": "an e-mail address",
+    "phone": "a telephone number",
+    "handle": "a handle such as @name",
+}
 
 
 def write(
@@ -44,7 +48,9 @@ def write(
     number = "any number" if problem_type == MULTI_LABEL else "one"
     checks = proof["checks"]
     lines = [
-        (name, line) for name, check in checks.items() for line in (f"{check['detail']}.", *check.get("notes", []))
+        (name, line)
+        for name, check in checks.items()
+        for line in (f"{check['detail']}.", *check.get("notes", []))
     ]
     variants = _variants(proof, models or {}, engines or {})
     details = "\n".join(f"- {name}: {line}" for name, line in lines)
@@ -91,12 +97,18 @@ def _listed(names: Sequence[str]) -> str:
     return f"{shown} and {left} more" if left > 0 else shown
 
 
-def _variants(proof: Mapping[str, Any], models: Mapping[str, str], engines: Mapping[str, Sequence[str]]) -> str:
+def _variants(
+    proof: Mapping[str, Any], models: Mapping[str, str], engines: Mapping[str, Sequence[str]]
+) -> str:
     refused = [entry for entry in proof.get("variants", []) if not entry["accepted"]]
     if len(models) < 2 and not refused:
         return ""
-    kept = "\n".join(f"- {name}: `{file}`, for {' and '.join(engines[name])}" for name, file in models.items())
-    left = "\n".join(f"- {entry['variant']} in {entry['engine']}: {entry['reason']}." for entry in refused)
+    kept = "\n".join(
+        f"- {name}: `{file}`, for {' and '.join(engines[name])}" for name, file in models.items()
+    )
+    left = "\n".join(
+        f"- {entry['variant']} in {entry['engine']}: {entry['reason']}." for entry in refused
+    )
     return f"""
 ## Variants
 
@@ -124,7 +136,9 @@ def _taught(distil: Mapping[str, Any] | None) -> str:
     named = zip(distil["teachers"], distil["teacher_digests"], strict=True)
     teachers = ", ".join(f"`{teacher['name']}` ({digest})" for teacher, digest in named)
     less = distil["left_out"]
-    without = f" ({less['words']:,} telling words left out of {less['texts']:,} of them)" if less else ""
+    without = (
+        f" ({less['words']:,} telling words left out of {less['texts']:,} of them)" if less else ""
+    )
     return (
         f"\n\nIt was taught by {teachers}, asked for {rows['train']:,} training texts and {rows['texts']:,} texts "
         f"without labels{without}. It agrees with what it was taught on {agreement['value']:.1%} of the validation "
@@ -201,7 +215,9 @@ def _limits(
         "It learned what its data hold, prejudice included: look at its errors by group before it decides on people.",
     ]
     if data["generated"]:
-        lines.insert(0, "**The data are generated: the figures show that the parts work, not how well.**")
+        lines.insert(
+            0, "**The data are generated: the figures show that the parts work, not how well.**"
+        )
     return "\n".join(f"- {line}" for line in lines)
 
 

@@ -92,7 +92,9 @@ def check_fast(fast: Bundle, split: Split, min_precision: float) -> None:
     """
     manifest = fast.manifest
     if split.multi_label or manifest.multi_label:
-        raise LabelError("A cascade is of models for one label a text; export one with several labels without it.")
+        raise LabelError(
+            "A cascade is of models for one label a text; export one with several labels without it."
+        )
     if manifest.labels != split.label_names:
         raise LabelError(
             f"The labels of {fast.path} are {', '.join(manifest.labels)}; those of the splits are "
@@ -104,7 +106,9 @@ def check_fast(fast: Bundle, split: Split, min_precision: float) -> None:
             f"{', '.join(split.mask) or 'nothing'}. Both models are to read the same: train the smaller one so."
         )
     if min_precision or manifest.min_precision:
-        raise UsageError("A cascade answers every text: export both models without export.min_precision.")
+        raise UsageError(
+            "A cascade answers every text: export both models without export.min_precision."
+        )
     if manifest.cascade:
         raise UsageError(f"{fast.path} is a cascade itself. Give the bundle of a single model.")
 
@@ -130,7 +134,9 @@ class Front:
         plan = Plan(num_threads=config.predict.num_threads)
         self._classifier = Classifier(fast, Choice(plan, "as it is proven"))
 
-    def judge(self, full: NDArray[np.float32], temperature: float, score: Score) -> tuple[Cascade, dict[str, Any]]:
+    def judge(
+        self, full: NDArray[np.float32], temperature: float, score: Score
+    ) -> tuple[Cascade, dict[str, Any]]:
         """Find out when the smaller model is sure.
 
         Args:
@@ -147,8 +153,13 @@ class Front:
         manifest, labels = self._classifier.bundle.manifest, self._split.labels
         logits, _ = score(self._classifier, self._split.texts)
         sure = sureness(logits, manifest.temperature)
-        margin, level = self._config.export.max_accuracy_drop / 100, self._config.evaluate.confidence_level
-        fitted = fit(sure, logits.argmax(axis=1) == labels, full.argmax(axis=1) == labels, margin, level)
+        margin, level = (
+            self._config.export.max_accuracy_drop / 100,
+            self._config.evaluate.confidence_level,
+        )
+        fitted = fit(
+            sure, logits.argmax(axis=1) == labels, full.argmax(axis=1) == labels, margin, level
+        )
         check = proof.require("cascade", _check(fitted, manifest.name, len(labels), margin, level))
         assert fitted  # or the check would not have passed
         cascade = Cascade(
@@ -179,12 +190,22 @@ class Front:
                 seconds.append(time.perf_counter() - started)
             ratios.append(seconds[0] / seconds[1])
         times = median(ratios)
-        return {"speed_up": times, "detail": f"{detail}; a list is answered {times:.1f} times as fast"}
+        return {
+            "speed_up": times,
+            "detail": f"{detail}; a list is answered {times:.1f} times as fast",
+        }
 
 
-def _check(fitted: Fitted | None, name: str, rows: int, margin: float, confidence_level: float) -> dict[str, Any]:
+def _check(
+    fitted: Fitted | None, name: str, rows: int, margin: float, confidence_level: float
+) -> dict[str, Any]:
     allowed = f"{100 * margin:g} points at {confidence_level:.0%} confidence"
-    asked = {"passed": fitted is not None, "margin": margin, "confidence_level": confidence_level, "rows": rows}
+    asked = {
+        "passed": fitted is not None,
+        "margin": margin,
+        "confidence_level": confidence_level,
+        "rows": rows,
+    }
     if fitted is None:
         return asked | {
             "detail": f"{rows:,} validation rows don't show of any text that leaving it to {name} costs less than "

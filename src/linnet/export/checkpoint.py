@@ -65,7 +65,9 @@ def load_checkpoint(path: Path, max_length: int) -> Checkpoint:
         if not (path / name).is_file():
             raise ModelError(f"{path} is not a checkpoint: it holds no {name}. {EXPECTED}.")
     if not any(path.glob("*.safetensors")):
-        raise ModelError(f"{path} holds no *.safetensors file. Linnet loads no pickled weights. {EXPECTED}.")
+        raise ModelError(
+            f"{path} holds no *.safetensors file. Linnet loads no pickled weights. {EXPECTED}."
+        )
     training = _read_record(path / RECORD)
     _check_length(path, training, max_length)
     model = _load_model(path)
@@ -109,7 +111,9 @@ def _read_record(path: Path) -> dict[str, Any] | None:
     except ValueError as error:
         raise ModelError(f"{path} can't be read as JSON: {error}. Train again.") from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path} can't be read: expected a JSON object, got {type(content).__name__}. Train again.")
+        raise ModelError(
+            f"{path} can't be read: expected a JSON object, got {type(content).__name__}. Train again."
+        )
     return content
 
 
@@ -135,7 +139,9 @@ def _check_vocabulary(path: Path, model: PreTrainedModel, tokenizer: Tokenizer) 
 def _check_reads(path: Path, model: PreTrainedModel, max_length: int) -> None:
     parameters = inspect.signature(model.forward).parameters
     if not set(INPUTS) <= set(parameters):
-        raise ModelError(f"{path} is a model of {', '.join(parameters)}; expected one of {' and '.join(INPUTS)}.")
+        raise ModelError(
+            f"{path} is a model of {', '.join(parameters)}; expected one of {' and '.join(INPUTS)}."
+        )
     full = torch.ones((1, max_length), dtype=torch.int64)
     try:
         with torch.inference_mode():

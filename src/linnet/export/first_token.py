@@ -9,7 +9,18 @@ import onnx
 from onnx import NodeProto, helper, numpy_helper
 
 # Operators whose answer for one token depends on that token alone, given that their other inputs are weights.
-TOKEN_BY_TOKEN = {"Add", "Sub", "Mul", "Div", "Gelu", "Erf", "Relu", "Tanh", "MatMul", "LayerNormalization"}
+TOKEN_BY_TOKEN = {
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Gelu",
+    "Erf",
+    "Relu",
+    "Tanh",
+    "MatMul",
+    "LayerNormalization",
+}
 AXIS = 1  # of the tokens, in tensors of shape (batch, sequence, width)
 BOUNDS = "first_token_start", "first_token_end", "first_token_axis"
 
@@ -31,9 +42,18 @@ def only_first_token(model: onnx.ModelProto) -> None:
     for index in range(len(graph.node) - 1, -1, -1):  # readers come after what they read
         node = graph.node[index]
         read = [reader for name in node.output for reader in readers[name]]
-        if read and set(read) <= moved and not outputs & set(node.output) and _token_by_token(node, weights, shapes):
+        if (
+            read
+            and set(read) <= moved
+            and not outputs & set(node.output)
+            and _token_by_token(node, weights, shapes)
+        ):
             moved.add(index)
-    inside = [graph.node[index] for index in sorted(moved) if not _selects_first(graph.node[index], weights)]
+    inside = [
+        graph.node[index]
+        for index in sorted(moved)
+        if not _selects_first(graph.node[index], weights)
+    ]
     made = {name for node in inside for name in node.output}
     read_from_outside = {name for node in inside for name in node.input} - made - set(weights)
     if inside:
@@ -49,10 +69,16 @@ def _read_first(model: onnx.ModelProto, inside: set[str], tensors: set[str]) -> 
         graph.initializer.append(helper.make_tensor(name, onnx.TensorProto.INT64, [1], [value]))
     for tensor in sorted(tensors):
         first = f"{tensor}_first_token"
-        places = [i for i, node in enumerate(graph.node) if node.name in inside and tensor in node.input]
+        places = [
+            i for i, node in enumerate(graph.node) if node.name in inside and tensor in node.input
+        ]
         for place in places:
-            graph.node[place].input[:] = [first if name == tensor else name for name in graph.node[place].input]
-        graph.node.insert(places[0], helper.make_node("Slice", [tensor, *BOUNDS], [first], name=f"node_{first}"))
+            graph.node[place].input[:] = [
+                first if name == tensor else name for name in graph.node[place].input
+            ]
+        graph.node.insert(
+            places[0], helper.make_node("Slice", [tensor, *BOUNDS], [first], name=f"node_{first}")
+        )
         described = graph.value_info.add()
         described.CopyFrom(next(value for value in graph.value_info if value.name == tensor))
         described.name = first
@@ -73,13 +99,18 @@ def _token_by_token(
     if node.op_type not in TOKEN_BY_TOKEN or any(name not in shapes for name in node.output):
         return False
     tensors = [name for name in node.input if name not in weights]
-    if node.op_type == "MatMul" and (tensors != [node.input[0]] or len(weights[node.input[1]].dims) != 2):
+    if node.op_type == "MatMul" and (
+        tensors != [node.input[0]] or len(weights[node.input[1]].dims) != 2
+    ):
         return False
     if node.op_type == "LayerNormalization":
         axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), -1)
         if axis not in (-1, 2):
             return False
-    small = all(len(weights[name].dims) <= 1 for name in node.input if name in weights) or node.op_type == "MatMul"
+    small = (
+        all(len(weights[name].dims) <= 1 for name in node.input if name in weights)
+        or node.op_type == "MatMul"
+    )
     return small and all(_is_tokens(name, shapes) for name in [*tensors, *node.output])
 
 

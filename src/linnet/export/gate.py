@@ -64,7 +64,9 @@ class Gate:
         Raises:
             DataError: There are fewer than it takes for one that is right and wrong just where float32 is.
         """
-        fewest = rows_to_show(Agreement(1, 0, 0, 0), self.margin, self.settings.confidence_level) or 1
+        fewest = (
+            rows_to_show(Agreement(1, 0, 0, 0), self.margin, self.settings.confidence_level) or 1
+        )
         if len(self.labels) < fewest:
             raise DataError(
                 f"{len(self.labels):,} validation rows can't show of any variant that it costs less than "
@@ -97,7 +99,9 @@ class Gate:
             },
             "margin": self.margin,
             "confidence_level": level,
-            "label_agreement": float((variant.predictions == self.reference.predictions).all(axis=1).mean()),
+            "label_agreement": float(
+                (variant.predictions == self.reference.predictions).all(axis=1).mean()
+            ),
             "max_probability_shift": float(shifts.max()),
             "max_logit_difference": float(differences.max()),
             "rows_to_show": rows_to_show(agreement, self.margin, level),
@@ -109,7 +113,10 @@ class Gate:
         drop, rows, needed = found["accuracy_drop"], found["rows"], found["rows_to_show"]
         lost = f"{100 * drop['value']:+.2f} points of accuracy lost on {rows:,} validation rows"
         if found["max_logit_difference"] <= self.tolerance:
-            return {"accepted": True, "reason": f"equals float32, its logits up to {found['max_logit_difference']:.1g}"}
+            return {
+                "accepted": True,
+                "reason": f"equals float32, its logits up to {found['max_logit_difference']:.1g}",
+            }
         if unsure := self._below_precision(variant):
             asked = f"{self.min_precision:.2%}"
             return {
@@ -129,7 +136,9 @@ class Gate:
         """Which rows are answered rightly; with one label a text, as though each had to be answered."""
         if self.multi_label:
             return np.asarray((answers.predictions == self.labels).all(axis=1))
-        return np.asarray(self.labels[np.arange(len(self.labels)), answers.probabilities.argmax(axis=1)])
+        return np.asarray(
+            self.labels[np.arange(len(self.labels)), answers.probabilities.argmax(axis=1)]
+        )
 
     def _below_precision(self, variant: Answers) -> list[str]:
         if self.min_precision is None:
@@ -139,7 +148,9 @@ class Gate:
         error_rate = (1 - self.settings.confidence_level) / len(self.label_names)
         shown = selective.precision_is_shown(right, given, self.min_precision, error_rate)
         return [
-            name for name, any_given, fine in zip(self.label_names, given, shown, strict=True) if any_given and not fine
+            name
+            for name, any_given, fine in zip(self.label_names, given, shown, strict=True)
+            if any_given and not fine
         ]
 
     def _per_class(self, variant: Answers) -> list[dict[str, Any]]:
@@ -148,7 +159,9 @@ class Gate:
         for answers in (self.reference, variant):
             given = answers.predictions
             if not self.multi_label:
-                given = answers.probabilities.argmax(axis=1)[:, None] == np.arange(self.labels.shape[1])
+                given = answers.probabilities.argmax(axis=1)[:, None] == np.arange(
+                    self.labels.shape[1]
+                )
             recalls.append((given & self.labels).sum(axis=0) / np.maximum(support, 1))
         return [
             {

@@ -19,9 +19,15 @@ LARGEST = 2**31 - 2**20  # bytes; protobuf ends at 2 GB, and the graph needs som
 # What the exporter says of its own doings; each is torch's to mend and changes nothing in the graph.
 CHATTER = (
     (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
-    (UserWarning, r"# The axis name: \w+ will not be used, since it shares the same shape constraints"),
+    (
+        UserWarning,
+        r"# The axis name: \w+ will not be used, since it shares the same shape constraints",
+    ),
 )
-CHATTY_LOGGERS = ("torch", "onnxscript")  # warn that torchvision is not installed, that opset 17 is converted to
+CHATTY_LOGGERS = (
+    "torch",
+    "onnxscript",
+)  # warn that torchvision is not installed, that opset 17 is converted to
 
 
 class _Logits(torch.nn.Module):
@@ -48,7 +54,9 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
             one file.
     """
     if opset > (newest := onnx.defs.onnx_opset_version()):
-        raise ModelError(f"There is no ONNX opset {opset}: the onnx that is installed knows up to {newest}.")
+        raise ModelError(
+            f"There is no ONNX opset {opset}: the onnx that is installed knows up to {newest}."
+        )
     size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     if size > LARGEST:
         raise ModelError(
@@ -76,9 +84,17 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
             node.ClearField("metadata_props")  # stack traces, with the paths of this machine
         only_first_token(graph)
         onnx.checker.check_model(graph, full_check=True)
-    except (torch.onnx.OnnxExporterError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        reason = str(error.__cause__ or error).strip().partition("\n")[0]  # pages of advice to torch's authors follow
-        raise ModelError(f"torch can't export this {type(model).__name__} to ONNX opset {opset}: {reason}") from error
+    except (
+        torch.onnx.OnnxExporterError,
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+    ) as error:
+        reason = (
+            str(error.__cause__ or error).strip().partition("\n")[0]
+        )  # pages of advice to torch's authors follow
+        raise ModelError(
+            f"torch can't export this {type(model).__name__} to ONNX opset {opset}: {reason}"
+        ) from error
     write_model(graph, path)
 
 
@@ -89,7 +105,10 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):  # where torch prints the code it can't trace
+        with (
+            warnings.catch_warnings(),
+            redirect_stderr(io.StringIO()),
+        ):  # where torch prints the code it can't trace
             for category, message in CHATTER:
                 warnings.filterwarnings("ignore", message, category)
             yield

@@ -62,7 +62,9 @@ def compare(
             input_ids, attention_mask = pad(batch, pad_id)
             expected = _torch_logits(model, input_ids, attention_mask)
             answered = engine.run(input_ids, attention_mask)
-            with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which passes no tolerance
+            with np.errstate(
+                invalid="ignore"
+            ):  # infinity less infinity is NaN, which passes no tolerance
                 largest.append(float(np.abs(answered - expected).max()))
             if multi_label:
                 agreed += ((answered >= 0) == (expected >= 0)).all(axis=1).tolist()
@@ -87,6 +89,8 @@ def _torch_logits(
     model: PreTrainedModel, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     with torch.inference_mode():
-        output = model(input_ids=torch.from_numpy(input_ids), attention_mask=torch.from_numpy(attention_mask))
+        output = model(
+            input_ids=torch.from_numpy(input_ids), attention_mask=torch.from_numpy(attention_mask)
+        )
     logits: NDArray[np.float32] = output.logits.numpy()
     return logits

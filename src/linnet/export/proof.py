@@ -42,7 +42,10 @@ def parity_check(parity: Parity, tolerance: float) -> Check:
 
 
 def accuracy_check(
-    labels: NDArray[np.int64], predictions: NDArray[np.int64], label_names: Sequence[str], confidence_level: float
+    labels: NDArray[np.int64],
+    predictions: NDArray[np.int64],
+    label_names: Sequence[str],
+    confidence_level: float,
 ) -> Check:
     """Passes where the low end of the accuracy's Wilson interval is above the share of the largest class."""
     rows = len(labels)
@@ -65,7 +68,10 @@ def accuracy_check(
 
 
 def calibration_check(
-    logits: NDArray[np.floating[Any]], labels: NDArray[Any], temperature: Temperature | None, bins: int
+    logits: NDArray[np.floating[Any]],
+    labels: NDArray[Any],
+    temperature: Temperature | None,
+    bins: int,
 ) -> Check:
     """A figure to know; it refuses nothing.
 
@@ -76,7 +82,9 @@ def calibration_check(
         bins: Of the calibration error.
     """
     divisors = np.ones((len(logits), 1)) if temperature is None else temperature.crossed
-    before, after = (_calibration_error(logits, by, labels, bins) for by in (np.ones_like(divisors), divisors))
+    before, after = (
+        _calibration_error(logits, by, labels, bins) for by in (np.ones_like(divisors), divisors)
+    )
     loss_before, loss_after = log_loss(logits, labels), log_loss(logits / divisors, labels)
     each = ", each label for itself" if labels.ndim == 2 else ""
     detail = f"expected calibration error {after:.2%} in {bins} bins{each}, at a temperature of 1"
@@ -102,7 +110,10 @@ def calibration_check(
 
 
 def _calibration_error(
-    logits: NDArray[np.floating[Any]], divisors: NDArray[np.float64], labels: NDArray[Any], bins: int
+    logits: NDArray[np.floating[Any]],
+    divisors: NDArray[np.float64],
+    labels: NDArray[Any],
+    bins: int,
 ) -> float:
     multi_label = labels.ndim == 2
     error = one_vs_rest_error if multi_label else metrics.expected_calibration_error
@@ -131,7 +142,9 @@ def multi_label_check(
     value = multilabel.bootstrap_f1s(labels, predictions, confidence_level, resamples, seed).micro
     constant = np.broadcast_to(multilabel.best_constant(labels), labels.shape)
     trivial = metrics.micro_f1(labels, constant)
-    gap = multilabel.paired_micro_f1(labels, predictions, constant, confidence_level, resamples, seed)
+    gap = multilabel.paired_micro_f1(
+        labels, predictions, constant, confidence_level, resamples, seed
+    )
     names = [label_names[k] for k in np.flatnonzero(constant[0]).tolist()]
     always = selective.listed(names)
     verdict = "above" if gap.low > 0 else "not shown to be above"
@@ -173,7 +186,9 @@ def precision_check(
     """
     rows, level = len(labels), settings.confidence_level
     found = selective.describe(labels, predictions, label_names, thresholds, multi_label, settings)
-    never = [name for name, threshold in zip(label_names, thresholds, strict=True) if threshold is None]
+    never = [
+        name for name, threshold in zip(label_names, thresholds, strict=True) if threshold is None
+    ]
     asked = f"{min_precision:.2%} with a confidence of {100 * level:g}%"
     fewest = selective.fewest(min_precision, (1 - level) / len(label_names))
     takes = f"{fewest:,} answers with a label, were all of them right"
@@ -222,5 +237,7 @@ def require(name: str, check: Check) -> Check:
         ProofError: It did not; nothing is to be written then.
     """
     if not check["passed"]:
-        raise ProofError(f"The check {name!r} failed: {check['detail']}. No bundle was written.{ADVICE[name]}")
+        raise ProofError(
+            f"The check {name!r} failed: {check['detail']}. No bundle was written.{ADVICE[name]}"
+        )
     return check

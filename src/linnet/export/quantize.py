@@ -24,7 +24,9 @@ from linnet.errors import MissingExtraError
 from linnet.export.model_file import write_model
 from linnet.predict.onnx_engine import INPUTS
 
-Batch = tuple[NDArray[np.int64], NDArray[np.int64]]  # input_ids and attention_mask, both (rows, length)
+Batch = tuple[
+    NDArray[np.int64], NDArray[np.int64]
+]  # input_ids and attention_mask, both (rows, length)
 
 MOST_TOKENS = 2048  # that the hurt is measured on
 LOGGERS = ("root", "nncf")  # advise to do what has been done, and tell of their progress
@@ -90,21 +92,31 @@ def most_hurt_first(source: Path, batches: Sequence[Batch]) -> list[str]:
     """
     model = onnx.load(source)
     weights = {weight.name: weight for weight in model.graph.initializer}
-    products = [node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in weights]
+    products = [
+        node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in weights
+    ]
     names = sorted({node.input[0] for node in products})
-    model.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    model.graph.output.extend(
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
+    )
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     seen: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
     tokens = 0
     for input_ids, attention_mask in batches:
         outputs = session.run(names, dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))
         for name, output in zip(names, outputs, strict=True):
-            seen[name].append(output[attention_mask[:, : output.shape[1]].astype(bool)])  # of the last layer, one token
+            seen[name].append(
+                output[attention_mask[:, : output.shape[1]].astype(bool)]
+            )  # of the last layer, one token
         tokens += int(attention_mask.sum())
         if tokens >= MOST_TOKENS:
             break
     lost = {
-        node.name: _lost(np.concatenate(seen[node.input[0]]), numpy_helper.to_array(weights[node.input[1]]))
+        node.name: _lost(
+            np.concatenate(seen[node.input[0]]), numpy_helper.to_array(weights[node.input[1]])
+        )
         for node in products
     }
     return sorted(lost, key=lambda name: -lost[name])

@@ -38,7 +38,9 @@ def describe(
     """
     rows = len(labels)
     several = labels.ndim == 2
-    answered = np.asarray(predictions.any(axis=1) | several)  # where there may be any number, none is an answer too
+    answered = np.asarray(
+        predictions.any(axis=1) | several
+    )  # where there may be any number, none is an answer too
     if not several:
         labels = labels[:, None] == np.arange(len(label_names))
     counts, _ = np.histogram(probabilities.max(axis=1), bins=PROBABILITY_BINS, range=(0.0, 1.0))
@@ -46,14 +48,18 @@ def describe(
     return {
         "format": FORMAT,
         "rows": rows,
-        "accuracy": float((predictions == labels).all(axis=1)[answered].sum() / max(answered.sum(), 1)),
+        "accuracy": float(
+            (predictions == labels).all(axis=1)[answered].sum() / max(answered.sum(), 1)
+        ),
         "true_labels": _shares(labels, label_names),
         "predicted_labels": _shares(predictions, label_names),
         "abstained": float(1 - answered.mean()),
         "top_probability": {"bins": PROBABILITY_BINS, "counts": counts.tolist()},
         "token_length": {
             "counts": np.bincount(lengths, minlength=max_length + 1).tolist(),
-            "quantiles": dict(zip(map(str, QUANTILES), np.quantile(lengths, QUANTILES).tolist(), strict=True)),
+            "quantiles": dict(
+                zip(map(str, QUANTILES), np.quantile(lengths, QUANTILES).tolist(), strict=True)
+            ),
         },
         "truncated": sum(encoding.truncated for encoding in encodings) / rows,
     }

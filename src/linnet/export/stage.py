@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.bundle import CARD, DEFAULT_ENGINE, FLOAT32, MANIFEST, PROOF, REFERENCE, TOKENIZER, Bundle, write_manifest
+from linnet.bundle import (
+    CARD,
+    DEFAULT_ENGINE,
+    FLOAT32,
+    MANIFEST,
+    PROOF,
+    REFERENCE,
+    TOKENIZER,
+    Bundle,
+    write_manifest,
+)
 from linnet.config import Config
 from linnet.data import Split, read_split
 from linnet.errors import DataError, LabelError
@@ -121,7 +131,9 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
 def _read(splits: Path, trained: Checkpoint) -> Split:
     split = read_split(splits, "validation")
     if not split.texts:
-        raise DataError(f"The validation split of {splits} is empty, so nothing can be proven. Prepare again.")
+        raise DataError(
+            f"The validation split of {splits} is empty, so nothing can be proven. Prepare again."
+        )
     if split.label_names != trained.labels:
         raise LabelError(
             f"The labels of {splits} are {', '.join(split.label_names)}; those of {trained.path} are "
@@ -173,7 +185,9 @@ def _data_card(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(f"{path} can't be read as JSON: {error}. Prepare again.") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} can't be read: expected a JSON object, got {type(content).__name__}. Prepare again.")
+        raise DataError(
+            f"{path} can't be read: expected a JSON object, got {type(content).__name__}. Prepare again."
+        )
     return content
 
 
@@ -182,7 +196,12 @@ def _parity(config: Config, trained: Checkpoint, split: Split, path: Path) -> pr
     rows = [encoding.ids for encoding in trained.tokenizer.encode([split.texts[i] for i in chosen])]
     engine = OnnxEngine(path, config.predict.num_threads)
     parity = compare(
-        trained.model, engine, rows, trained.tokenizer.pad_id, config.model.max_length, trained.multi_label
+        trained.model,
+        engine,
+        rows,
+        trained.tokenizer.pad_id,
+        config.model.max_length,
+        trained.multi_label,
     )
     return proof.require("parity", proof.parity_check(parity, config.export.parity_tolerance))
 
@@ -209,7 +228,9 @@ def _score(classifier: Classifier, texts: Sequence[str]) -> tuple[NDArray[np.flo
 def _latency(classifier: Classifier, split: Split, seconds: float, rows: TokenIds) -> proof.Check:
     alone = latency.measure_alone(classifier, split.texts)
     padding = padding_share([len(row) for row in rows], classifier.plan.max_batch_tokens)
-    return proof.latency_check(latency.describe(alone, len(split), seconds, classifier.plan), padding)
+    return proof.latency_check(
+        latency.describe(alone, len(split), seconds, classifier.plan), padding
+    )
 
 
 def _make_variants(
@@ -226,10 +247,14 @@ def _make_variants(
 
     def answers(logits: NDArray[np.float32]) -> Answers:
         probabilities = to_probabilities(logits, facts["temperature"], multi_label)
-        return Answers(logits, probabilities, decide(probabilities, facts["thresholds"], multi_label))
+        return Answers(
+            logits, probabilities, decide(probabilities, facts["thresholds"], multi_label)
+        )
 
     gate = Gate(
-        labels=split.labels if multi_label else split.labels[:, None] == np.arange(len(split.label_names)),
+        labels=split.labels
+        if multi_label
+        else split.labels[:, None] == np.arange(len(split.label_names)),
         label_names=split.label_names,
         multi_label=multi_label,
         reference=answers(logits),
@@ -239,7 +264,9 @@ def _make_variants(
         settings=config.evaluate,
     )
     texts = read_split(splits, "train").texts
-    chosen = np.linspace(0, len(texts) - 1, min(config.export.calibration_rows, len(texts)), dtype=int)
+    chosen = np.linspace(
+        0, len(texts) - 1, min(config.export.calibration_rows, len(texts)), dtype=int
+    )
     learned = trained.tokenizer.encode([texts[i] for i in chosen])
     lengths = np.bincount([len(row) for row in rows])
     trial = Trial(

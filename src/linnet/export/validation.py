@@ -52,14 +52,20 @@ def settle(config: Config, logits: NDArray[np.float32], split: Split) -> Settled
     probabilities = to_probabilities(logits, value, multi_label)
     checks = {
         "accuracy": proof.require("accuracy", _accuracy(settings, probabilities, split)),
-        "calibration": proof.calibration_check(logits, split.labels, temperature, settings.calibration_bins),
+        "calibration": proof.calibration_check(
+            logits, split.labels, temperature, settings.calibration_bins
+        ),
     }
-    applies = split.labels if multi_label else split.labels[:, None] == np.arange(len(split.label_names))
+    applies = (
+        split.labels if multi_label else split.labels[:, None] == np.arange(len(split.label_names))
+    )
     precise = config.export.min_precision or None
     chosen = _thresholds(probabilities, applies, multi_label, precise, settings.confidence_level)
     predictions = decide(probabilities, chosen, multi_label)
     if precise is not None and chosen is not None:
-        check = proof.precision_check(applies, predictions, split.label_names, chosen, multi_label, precise, settings)
+        check = proof.precision_check(
+            applies, predictions, split.label_names, chosen, multi_label, precise, settings
+        )
         checks["precision"] = proof.require("precision", check)
     facts = {"temperature": value, "min_precision": precise, "thresholds": chosen}
     return Settled(facts, checks, probabilities, predictions)
@@ -77,7 +83,9 @@ def _thresholds(
     return thresholds.tune(probabilities, labels).tolist() if multi_label else None
 
 
-def _accuracy(settings: EvaluateConfig, probabilities: NDArray[np.float64], split: Split) -> proof.Check:
+def _accuracy(
+    settings: EvaluateConfig, probabilities: NDArray[np.float64], split: Split
+) -> proof.Check:
     if not split.multi_label:
         return proof.accuracy_check(
             split.labels, probabilities.argmax(axis=1), split.label_names, settings.confidence_level

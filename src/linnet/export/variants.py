@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import DEFAULT_ENGINE, FLOAT32
-from linnet.errors import BundleError, LinnetError, MissingExtraError, ModelError, OutOfMemoryError, StorageError
+from linnet.errors import (
+    BundleError,
+    LinnetError,
+    MissingExtraError,
+    ModelError,
+    OutOfMemoryError,
+    StorageError,
+)
 from linnet.export.gate import Answers, Gate
 from linnet.export.model_file import remove_model
 from linnet.export.quantize import Batch, dynamic, most_hurt_first, static
@@ -37,7 +44,12 @@ ENGINES = {
     "int8-static": ("onnxruntime", "openvino"),
 }
 QUANTIZED = {"int8-dynamic": dynamic, "int8-static": static}
-LEFT_OUT = (0.0, 1 / 6, 1 / 3, 1 / 2)  # of the products, those that INT8 hurts most, until the gate can be passed
+LEFT_OUT = (
+    0.0,
+    1 / 6,
+    1 / 3,
+    1 / 2,
+)  # of the products, those that INT8 hurts most, until the gate can be passed
 
 
 @dataclass(frozen=True)
@@ -110,7 +122,9 @@ class Trial:
             yield from (self._refused(variant, engine, error) for engine in ready)
             return
         for engine in ready:
-            yield self._try(file, Plan(engine, variant, self.num_threads)) | {"left_in_float32": left}
+            yield self._try(file, Plan(engine, variant, self.num_threads)) | {
+                "left_in_float32": left
+            }
 
     def _quantize(self, variant: str, file: Path) -> list[str]:
         """Write an INT8 graph; give the products that stay in float32, as many as the gate asks for."""
@@ -127,7 +141,9 @@ class Trial:
             except LinnetError:
                 raise
             except Exception as error:  # whatever these tools make of a graph that they don't know
-                raise ModelError(f"can't be made of this model: {type(error).__name__}: {error}") from error
+                raise ModelError(
+                    f"can't be made of this model: {type(error).__name__}: {error}"
+                ) from error
             answered = self._predictions(file, Plan(DEFAULT_ENGINE, variant, self.num_threads))
             if (answered != expected).any(axis=1).mean() <= self.gate.allowed_disagreement():
                 break
@@ -163,8 +179,16 @@ class Trial:
                 raise BundleError("answers something that is no number")
         except (BundleError, OutOfMemoryError) as error:
             return self._refused(plan.variant, plan.engine, error)
-        entry = {"variant": plan.variant, "engine": plan.engine, **self.gate.judge(self.answers(logits))}
-        return entry | self._witness(runner, entry["max_logit_difference"]) if entry["accepted"] else entry
+        entry = {
+            "variant": plan.variant,
+            "engine": plan.engine,
+            **self.gate.judge(self.answers(logits)),
+        }
+        return (
+            entry | self._witness(runner, entry["max_logit_difference"])
+            if entry["accepted"]
+            else entry
+        )
 
     def _refused(self, variant: str, engine: str, error: LinnetError) -> dict[str, Any]:
         """The entry of one that is left out; the folder, which goes when the bundle stands, is not named."""

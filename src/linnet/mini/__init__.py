@@ -27,4 +27,6 @@ def check_files() -> None:
 
 
 def _damaged(reason: str) -> str:
-    return f"The built-in encoder {NAME} is incomplete or has changed: {reason}. Install linnet again."
+    return (
+        f"The built-in encoder {NAME} is incomplete or has changed: {reason}. Install linnet again."
+    )

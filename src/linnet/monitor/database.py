@@ -21,7 +21,12 @@ POSTGRES: dict[str, Any] = {
 }
 STATEMENT_MS = 10_000
 # Trying again helps with none of these: no such folder, no right to it, no database.
-HOPELESS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM}
+HOPELESS = {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_PERM,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,9 @@ class Database:
             StorageError: The database can't be read.
         """
         with self._as_storage_error("read"):
-            found: list[tuple[Any, ...]] = self.connection.execute(self._dialect(sql), values).fetchall()
+            found: list[tuple[Any, ...]] = self.connection.execute(
+                self._dialect(sql), values
+            ).fetchall()
             return found
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
@@ -85,7 +92,9 @@ class Database:
                 yield
                 self.connection.execute("COMMIT")
             except BaseException:
-                with suppress(*self.failures):  # it is gone already where the connection is, or where SQLite gave up
+                with suppress(
+                    *self.failures
+                ):  # it is gone already where the connection is, or where SQLite gave up
                     self.connection.execute("ROLLBACK")
                 raise
 
@@ -179,7 +188,9 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             break
-        except sqlite3.OperationalError as error:  # for this SQLite itself doesn't wait: another process opens it too
+        except (
+            sqlite3.OperationalError
+        ) as error:  # for this SQLite itself doesn't wait: another process opens it too
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
             time.sleep(0.01)
@@ -196,7 +207,9 @@ def _postgres(url: str) -> Database:
     try:
         chosen = conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its message may quote the password
-        raise ConfigError("The URL of the prediction log is not one that PostgreSQL's libpq can read.") from None
+        raise ConfigError(
+            "The URL of the prediction log is not one that PostgreSQL's libpq can read."
+        ) from None
     name = f"postgresql://{chosen.get('host', '')}/{chosen.get('dbname', '')}"
     try:
         connection = psycopg.connect(make_conninfo(**POSTGRES | chosen), autocommit=True)
@@ -236,7 +249,9 @@ def _unusable(name: str, error: Exception, done: str) -> LinnetError:
     reason = str(error).strip().partition("\n")[0]
     # The low byte is the error, the rest which of its kind.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in HOPELESS or isinstance(error, PermissionError | NotADirectoryError | FileExistsError):
+    if code in HOPELESS or isinstance(
+        error, PermissionError | NotADirectoryError | FileExistsError
+    ):
         return UsageError(
             f"Expected a prediction log that can be read and written at {name}, but it can't be {done}: {reason}. "
             "Mend that, or name another with log.url."

@@ -68,7 +68,9 @@ class PredictionLog:
 
     def __init__(self, settings: LogConfig):
         self._settings = settings
-        self._changed = threading.Condition(threading.Lock())  # guards all that follows but the store
+        self._changed = threading.Condition(
+            threading.Lock()
+        )  # guards all that follows but the store
         self._queue: deque[Record] = deque()
         self._asked: deque[Asked] = deque()
         self._characters = self._recorded = self._written = 0
@@ -131,7 +133,9 @@ class PredictionLog:
             if self._end is not None:
                 refusal = "The prediction log is closed. Send the feedback again later."
             elif len(self._asked) >= MAX_FEEDBACK:
-                refusal = f"{MAX_FEEDBACK} pieces of feedback wait to be stored. Send it again later."
+                refusal = (
+                    f"{MAX_FEEDBACK} pieces of feedback wait to be stored. Send it again later."
+                )
             else:
                 self._asked.append((said, future, time.monotonic() + FEEDBACK_SECONDS))
                 self._changed.notify()
@@ -142,7 +146,9 @@ class PredictionLog:
     def facts(self) -> Facts:
         """How the log stands now."""
         with self._changed:
-            stalled = self._busy_since is not None and time.monotonic() - self._busy_since > STALL_SECONDS
+            stalled = (
+                self._busy_since is not None and time.monotonic() - self._busy_since > STALL_SECONDS
+            )
             return Facts(
                 recorded=self._recorded,
                 written=self._written,
@@ -160,7 +166,10 @@ class PredictionLog:
             self._changed.notify()
         self._thread.join(timeout + 1.0)
         if self._thread.is_alive():
-            logger.error("The prediction log's store says nothing: %d predictions are left", self.facts().pending)
+            logger.error(
+                "The prediction log's store says nothing: %d predictions are left",
+                self.facts().pending,
+            )
 
     def _run(self) -> None:
         while self._wait():
@@ -168,7 +177,9 @@ class PredictionLog:
                 self._work()
             except LinnetError as error:
                 self._stumble(error)
-            except Exception as error:  # a defect of ours must be seen, and must not end the log for good
+            except (
+                Exception
+            ) as error:  # a defect of ours must be seen, and must not end the log for good
                 if self._failing_since is None:
                     logger.exception("A defect in the prediction log")
                 self._stumble(error)
@@ -179,7 +190,10 @@ class PredictionLog:
             self._queue.clear()
             asked = list(self._asked)
             self._asked.clear()
-        _refuse(asked, "The prediction log was closed before the feedback could be stored. Send it again later.")
+        _refuse(
+            asked,
+            "The prediction log was closed before the feedback could be stored. Send it again later.",
+        )
         self._tell_losses()
         if self._store:
             self._store.close()
@@ -191,9 +205,15 @@ class PredictionLog:
             if self._failing_since is not None:
                 left = self._delay if end is None else min(self._delay, end - now)
                 self._changed.wait_for(lambda: self._end != end, max(left, 0.0))
-            elif self._changed.wait_for(lambda: self._queue or self._hurried(), self._idle_seconds()):
-                self._changed.wait_for(lambda: len(self._queue) >= BATCH or self._hurried(), FLUSH_SECONDS)
-            return self._end is None or (bool(self._queue or self._asked) and time.monotonic() < self._end)
+            elif self._changed.wait_for(
+                lambda: self._queue or self._hurried(), self._idle_seconds()
+            ):
+                self._changed.wait_for(
+                    lambda: len(self._queue) >= BATCH or self._hurried(), FLUSH_SECONDS
+                )
+            return self._end is None or (
+                bool(self._queue or self._asked) and time.monotonic() < self._end
+            )
 
     def _idle_seconds(self) -> float | None:
         return None if self._next_sweep is None else max(0.0, self._next_sweep - time.monotonic())
@@ -258,13 +278,22 @@ class PredictionLog:
             late = [one for one in self._asked if one[2] <= now + self._delay]
             for _ in late:
                 self._asked.popleft()  # the first to come is the first that is late
-        _refuse(late, "The prediction log can't be written now, so the feedback was not stored. Send it again later.")
+        _refuse(
+            late,
+            "The prediction log can't be written now, so the feedback was not stored. Send it again later.",
+        )
         if first:
-            logger.error("%s Predictions are kept, %d at most, until it works", error, self._settings.max_pending)
+            logger.error(
+                "%s Predictions are kept, %d at most, until it works",
+                error,
+                self._settings.max_pending,
+            )
 
     def _recover(self, store: Store) -> None:
         if self._failing_since is not None:
-            logger.warning("%s works again, after %.1f s", store.name, time.monotonic() - self._failing_since)
+            logger.warning(
+                "%s works again, after %.1f s", store.name, time.monotonic() - self._failing_since
+            )
             with self._changed:
                 self._failing_since = None
             self._tell_losses()

@@ -112,7 +112,11 @@ def to_row(record: Record, texts: bool) -> tuple[Any, ...]:
     Raises:
         TypeError, ValueError: An attribute is of the wrong type, or a number is not finite.
     """
-    moment, probability, latency_ms = float(record.time), float(record.probability), float(record.latency_ms)
+    moment, probability, latency_ms = (
+        float(record.time),
+        float(record.probability),
+        float(record.latency_ms),
+    )
     if not all(map(math.isfinite, (moment, probability, latency_ms))):
         raise ValueError(f"Expected finite numbers, got {moment}, {probability} and {latency_ms}.")
     return (

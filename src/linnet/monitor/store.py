@@ -51,7 +51,8 @@ READ = f"""SELECT p.number, {", ".join(f"p.{column}" for column in COLUMNS)}, f.
 OLDEST = "SELECT number, id FROM predictions WHERE time < ? ORDER BY time, number LIMIT ?"
 FORGET = "DELETE FROM predictions WHERE number = ?"
 FORGET_FEEDBACK = (
-    "DELETE FROM feedback WHERE id = ? AND NOT EXISTS (SELECT 1 FROM predictions p WHERE p.id = feedback.id)"
+    "DELETE FROM feedback WHERE id = ? "
+    "AND NOT EXISTS (SELECT 1 FROM predictions p WHERE p.id = feedback.id)"
 )
 
 
@@ -138,10 +139,14 @@ class Store:
             for one in feedback:
                 known.append(bool(self._database.rows(KNOWN, [one.id])))
                 if known[-1]:
-                    self._database.execute(JUDGE, (one.id, json.dumps(one.labels, ensure_ascii=False), one.time))
+                    self._database.execute(
+                        JUDGE, (one.id, json.dumps(one.labels, ensure_ascii=False), one.time)
+                    )
         return known
 
-    def read(self, since: float = 0.0, until: float = math.inf, arm: str | None = None) -> Iterator[Entry]:
+    def read(
+        self, since: float = 0.0, until: float = math.inf, arm: str | None = None
+    ) -> Iterator[Entry]:
         """Entries in the order of their time, joined with their feedback, a few hundred at a time.
 
         Nothing is locked between those, so a slow reader hinders no one. What is recorded meanwhile is not seen where
@@ -161,7 +166,9 @@ class Store:
         until = min(until, math.nextafter(newest, math.inf))
         sql = READ.format(of_arm="" if arm is None else "AND p.arm = ?")
         place = [since, 0]  # numbers begin with 1
-        while rows := self._database.rows(sql, [until, *place, *([] if arm is None else [storable(arm)])]):
+        while rows := self._database.rows(
+            sql, [until, *place, *([] if arm is None else [storable(arm)])]
+        ):
             for number, *row in rows:
                 entry = to_entry(row)
                 place = [entry.record.time, number]
@@ -195,7 +202,9 @@ class Store:
         database = self._database
         if not database.has_table("linnet_log"):
             if not create:
-                raise UsageError(f"Expected a prediction log in {database.name}, but there is none. Check log.url.")
+                raise UsageError(
+                    f"Expected a prediction log in {database.name}, but there is none. Check log.url."
+                )
             self._create()
         version = database.rows("SELECT version FROM linnet_log")[0][0]
         if version > VERSION:

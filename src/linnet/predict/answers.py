@@ -35,9 +35,15 @@ def decide(
         bool (texts, labels).
     """
     labels = probabilities.shape[1]
-    least = np.array([np.inf if threshold is None else threshold for threshold in thresholds or [0.0] * labels])
+    least = np.array(
+        [np.inf if threshold is None else threshold for threshold in thresholds or [0.0] * labels]
+    )
     given = probabilities >= least
-    return given if multi_label else given & (probabilities.argmax(axis=1)[:, None] == np.arange(labels))
+    return (
+        given
+        if multi_label
+        else given & (probabilities.argmax(axis=1)[:, None] == np.arange(labels))
+    )
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:

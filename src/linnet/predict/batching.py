@@ -28,7 +28,11 @@ def token_budget_batches(lengths: Sequence[int], max_batch_tokens: int) -> list[
     """
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable").tolist()
     falling = [max(lengths[i], 1) for i in order]
-    ends = _cheapest_ends(falling, max_batch_tokens) if len(order) <= FEW else _full_ends(falling, max_batch_tokens)
+    ends = (
+        _cheapest_ends(falling, max_batch_tokens)
+        if len(order) <= FEW
+        else _full_ends(falling, max_batch_tokens)
+    )
     return [order[start:end] for start, end in pairwise([0, *ends])]
 
 
@@ -44,7 +48,10 @@ def _full_ends(lengths: Sequence[int], max_batch_tokens: int) -> list[int]:
 def _cheapest_ends(lengths: Sequence[int], max_batch_tokens: int) -> list[int]:
     """Where batches of falling lengths end that cost least together."""
     items = len(lengths)
-    least, end_of = [0] * (items + 1), [0] * items  # of what is left from an item on, and where its batch ends
+    least, end_of = (
+        [0] * (items + 1),
+        [0] * items,
+    )  # of what is left from an item on, and where its batch ends
     for start in range(items - 1, -1, -1):
         longest = lengths[start]
         most = min(start + max(max_batch_tokens // longest, 1), items)
@@ -77,5 +84,7 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[NDArray[np.int64], 
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     mask = np.arange(lengths.max(initial=1)) < lengths[:, None]
     input_ids = np.full(mask.shape, pad_id, np.int64)
-    input_ids[mask] = np.concatenate([np.asarray(row, np.int64) for row in rows]) if len(rows) else []
+    input_ids[mask] = (
+        np.concatenate([np.asarray(row, np.int64) for row in rows]) if len(rows) else []
+    )
     return input_ids, mask.astype(np.int64)

@@ -15,7 +15,9 @@ from linnet.predict.explain import Explanation, Group, log_odds, named, weigh, w
 from linnet.predict.plan import Choice, Plan, choose_plan
 from linnet.predict.stages import Answered, Cascade, Model, Stage
 
-TEXTS_AT_ONCE = 8192  # bounds the memory that token ids take, while batches of like lengths still fill
+TEXTS_AT_ONCE = (
+    8192  # bounds the memory that token ids take, while batches of like lengths still fill
+)
 
 DEFAULT = Choice(Plan(), "the default")
 
@@ -45,12 +47,17 @@ class Classifier:
     def __init__(self, bundle: Bundle, choice: Choice = DEFAULT):
         self.bundle, self.plan, self.reason = bundle, choice.plan, choice.reason
         self.codec = Codec(bundle)
-        path, temperature = bundle.model_path(self.plan.variant, self.plan.engine), bundle.manifest.temperature
+        path, temperature = (
+            bundle.model_path(self.plan.variant, self.plan.engine),
+            bundle.manifest.temperature,
+        )
         full = Stage(path, self.codec.tokenizers[0], temperature, self.plan, self.labels)
         self.model: Model = full
         if bundle.manifest.cascade:
             tokenizer = self.codec.tokenizers[1]
-            self.model = Cascade(bundle.path, bundle.manifest.cascade, full, tokenizer, self.plan, self.labels)
+            self.model = Cascade(
+                bundle.path, bundle.manifest.cascade, full, tokenizer, self.plan, self.labels
+            )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -106,7 +113,9 @@ class Classifier:
             LabelError: The model has no such label.
         """
         if label is not None and label not in self.labels:
-            raise LabelError(f"There is no label {label!r:.60}. The model knows {', '.join(self.labels):.300}.")
+            raise LabelError(
+                f"There is no label {label!r:.60}. The model knows {', '.join(self.labels):.300}."
+            )
         cleaned = self.codec.clean(text)
         (encoded,) = self.codec.encode([cleaned])
         stage, logits = self.model.answering(encoded)
@@ -121,8 +130,12 @@ class Classifier:
             return odds(logits) - odds(stage.logits(list(without(encoding.ids, words, groups))))
 
         weighed = [named(cleaned, places, words, group) for group in weigh(len(words), ask)]
-        probability = float(to_probabilities(logits, stage.temperature, self.multi_label)[0, chosen])
-        return Explanation(cleaned, self.labels[chosen], probability, tuple(weighed), encoding.truncated)
+        probability = float(
+            to_probabilities(logits, stage.temperature, self.multi_label)[0, chosen]
+        )
+        return Explanation(
+            cleaned, self.labels[chosen], probability, tuple(weighed), encoding.truncated
+        )
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""
@@ -130,7 +143,10 @@ class Classifier:
 
     def _answer(self, texts: Sequence[str]) -> Answered:
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-            raise TextError("not_a_list", f"Expected a list of texts, got {type(texts).__name__}. Pass it as [text].")
+            raise TextError(
+                "not_a_list",
+                f"Expected a list of texts, got {type(texts).__name__}. Pass it as [text].",
+            )
         texts = list(texts)
         parts = [Answered.nothing(len(self.labels))]
         for start in range(0, len(texts), TEXTS_AT_ONCE):
@@ -142,7 +158,9 @@ class Classifier:
         if not isinstance(self.model, Cascade):
             return self.model(self.codec.encode(cleaned))
         full, fast = self.codec.tokenizers  # the full model's reads only what is left to it
-        return self.model.ask(fast.encode(cleaned), lambda rest: full.encode([cleaned[i] for i in rest]))
+        return self.model.ask(
+            fast.encode(cleaned), lambda rest: full.encode([cleaned[i] for i in rest])
+        )
 
     def _clean(self, texts: Sequence[str], first: int) -> list[str]:
         cleaned = []

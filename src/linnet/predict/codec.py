@@ -84,14 +84,23 @@ class Codec:
     def decode(self, answered: Answered) -> list[Prediction]:
         """The predictions of n texts, by what was answered to them."""
         rows = self.probabilities(answered.logits)
-        facts = rows.tolist(), self.decide(rows), answered.truncated.tolist(), answered.fast.tolist()
+        facts = (
+            rows.tolist(),
+            self.decide(rows),
+            answered.truncated.tolist(),
+            answered.fast.tolist(),
+        )
         return [self._prediction(*row) for row in zip(*facts, strict=True)]
 
-    def _prediction(self, row: list[float], applies: NDArray[np.bool_], truncated: bool, fast: bool) -> Prediction:
+    def _prediction(
+        self, row: list[float], applies: NDArray[np.bool_], truncated: bool, fast: bool
+    ) -> Prediction:
         manifest = self.bundle.manifest
         chosen = sorted(np.flatnonzero(applies).tolist(), key=lambda k: -row[k])
         names = tuple(manifest.labels[k] for k in chosen)
         probability = row[chosen[0]] if chosen else max(row)
         by_name = dict(zip(manifest.labels, row, strict=True))
         abstained = not chosen and not manifest.multi_label
-        return Prediction(names[0] if names else None, probability, by_name, truncated, names, abstained, fast)
+        return Prediction(
+            names[0] if names else None, probability, by_name, truncated, names, abstained, fast
+        )

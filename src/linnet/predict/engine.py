@@ -27,7 +27,9 @@ class Engine(Protocol):
 
     num_threads: int
 
-    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def run(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Logits of shape (n, classes) of token ids and mask of shape (n, length).
 
         Raises:
@@ -49,7 +51,9 @@ def open_engine(path: Path, plan: Plan) -> Engine:
         raise BundleError(f"{path} can't be read: no such file.")
     num_threads = plan.num_threads or max(1, available_cores() // plan.num_sessions)
     if plan.engine == "openvino":
-        return OpenVinoEngine(path, num_threads, plan.num_sessions, PRECISION.get(plan.variant, "f32"))
+        return OpenVinoEngine(
+            path, num_threads, plan.num_sessions, PRECISION.get(plan.variant, "f32")
+        )
     if plan.engine == "onnxruntime":
         return OnnxEngine(path, num_threads)
     raise BundleError(f"Expected one of the engines {', '.join(ENGINES)}; got {plan.engine!r}.")

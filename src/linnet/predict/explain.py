@@ -78,7 +78,9 @@ def words_of(text: str, places: Sequence[Place | None]) -> list[list[int]]:
         text: A clean text.
         places: Where its tokens stand.
     """
-    run = np.cumsum([character == " " for character in text])  # which run of visible characters each is in
+    run = np.cumsum(
+        [character == " " for character in text]
+    )  # which run of visible characters each is in
     words: list[list[int]] = []
     former: Place | None = None
     for index, place in enumerate(places):
@@ -97,7 +99,9 @@ def _apart(text: str, run: NDArray[np.int64], former: Place, place: Place) -> bo
     if run[place.end - 1] != run[former.end - 1]:
         return True
     letters = text[former.start : place.end]
-    return place.word != former.word and any(unicodedata.category(letter) == "Lo" for letter in letters)
+    return place.word != former.word and any(
+        unicodedata.category(letter) == "Lo" for letter in letters
+    )
 
 
 def weigh(count: int, ask: Callable[[Sequence[Group]], NDArray[np.float64]]) -> list[Group]:
@@ -113,7 +117,11 @@ def weigh(count: int, ask: Callable[[Sequence[Group]], NDArray[np.float64]]) -> 
     left = ASKED - 1
     groups = _measured(_cut(Group(0, count), left if count <= left else GROUPS), ask)
     left -= len(groups)
-    while left > 1 and (heaviest := max((g for g in groups if len(g) > 1), key=lambda g: abs(g.weight), default=None)):
+    while left > 1 and (
+        heaviest := max(
+            (g for g in groups if len(g) > 1), key=lambda g: abs(g.weight), default=None
+        )
+    ):
         pieces = _measured(_cut(heaviest, min(PIECES, left)), ask)
         left -= len(pieces)
         place = groups.index(heaviest)
@@ -121,14 +129,24 @@ def weigh(count: int, ask: Callable[[Sequence[Group]], NDArray[np.float64]]) -> 
     return groups
 
 
-def _measured(groups: Sequence[Group], ask: Callable[[Sequence[Group]], NDArray[np.float64]]) -> list[Group]:
+def _measured(
+    groups: Sequence[Group], ask: Callable[[Sequence[Group]], NDArray[np.float64]]
+) -> list[Group]:
     weights = ask(groups).tolist() if groups else []
-    return [Group(group.first, group.last, weight) for group, weight in zip(groups, weights, strict=True)]
+    return [
+        Group(group.first, group.last, weight)
+        for group, weight in zip(groups, weights, strict=True)
+    ]
 
 
 def _cut(group: Group, pieces: int) -> list[Group]:
     """A group in so many pieces of about the same length, or in as many as it has words."""
-    ends = np.linspace(group.first, group.last, min(pieces, len(group)) + 1).round().astype(int).tolist()
+    ends = (
+        np.linspace(group.first, group.last, min(pieces, len(group)) + 1)
+        .round()
+        .astype(int)
+        .tolist()
+    )
     return [Group(first, last) for first, last in pairwise(ends)]
 
 
@@ -138,11 +156,15 @@ def log_odds(logits: NDArray[np.float64], label: int, multi_label: bool) -> NDAr
         return logits[:, label]
     others = np.delete(logits, label, axis=1)
     most = others.max(axis=1, keepdims=True)
-    odds: NDArray[np.float64] = logits[:, label] - most[:, 0] - np.log(np.exp(others - most).sum(axis=1))
+    odds: NDArray[np.float64] = (
+        logits[:, label] - most[:, 0] - np.log(np.exp(others - most).sum(axis=1))
+    )
     return odds
 
 
-def without(ids: Sequence[int], words: Sequence[Sequence[int]], groups: Sequence[Group]) -> Iterator[list[int]]:
+def without(
+    ids: Sequence[int], words: Sequence[Sequence[int]], groups: Sequence[Group]
+) -> Iterator[list[int]]:
     """Token ids of a text without each group's words.
 
     Args:
@@ -155,9 +177,16 @@ def without(ids: Sequence[int], words: Sequence[Sequence[int]], groups: Sequence
         yield [number for index, number in enumerate(ids) if index not in out]
 
 
-def named(text: str, places: Sequence[Place | None], words: Sequence[Sequence[int]], group: Group) -> Word:
+def named(
+    text: str, places: Sequence[Place | None], words: Sequence[Sequence[int]], group: Group
+) -> Word:
     """A group's words as they stand in the clean text."""
-    tokens = [place for word in words[group.first : group.last] for index in word if (place := places[index])]
+    tokens = [
+        place
+        for word in words[group.first : group.last]
+        for index in word
+        if (place := places[index])
+    ]
     end = tokens[-1].end
     start = end - len(text[tokens[0].start : end].lstrip())
     return Word(text[start:end], start, end, group.weight)

@@ -14,7 +14,17 @@ from linnet.files import canonical_json
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPU_INFO = Path("/proc/cpuinfo")
 # The instructions by which processors of one name differ in what is fast, or even right.
-INSTRUCTIONS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
+INSTRUCTIONS = (
+    "avx2",
+    "avx_vnni",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimddp",
+    "i8mm",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,9 @@ class Host:
     def unlike(self, other: Mapping[str, Any]) -> str:
         """How another host differs, in words."""
         differing = [name for name, value in self.described.items() if other.get(name) != value]
-        return ", ".join(f"{name} there {other.get(name)!r}, here {self.described[name]!r}" for name in differing)
+        return ", ".join(
+            f"{name} there {other.get(name)!r}, here {self.described[name]!r}" for name in differing
+        )
 
 
 def this_host() -> Host:
@@ -54,7 +66,9 @@ def this_host() -> Host:
 
 def available_cores() -> int:
     """Cores this process may use: its CPU affinity, and no more than its cgroup's quota, at least one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     quota = _cgroup_quota()
     return cores if quota is None else max(1, min(cores, int(quota)))
 

@@ -12,7 +12,9 @@ from linnet.predict.memory import computing, exhausted, memory_error
 
 INPUTS = ["input_ids", "attention_mask"]
 OUTPUT = "logits"
-FATAL = 4  # onnxruntime's log severity; what goes wrong is raised, so its own lines would say it twice
+FATAL = (
+    4  # onnxruntime's log severity; what goes wrong is raised, so its own lines would say it twice
+)
 # On the CPU its fused kernel is slower than the Add and the LayerNormalization that it replaces.
 SLOWER = ["SkipLayerNormFusion"]
 
@@ -48,9 +50,13 @@ class OnnxEngine:
         except Exception as error:  # the classes of onnxruntime have no common base but Exception
             if exhausted(error):
                 raise memory_error("ONNX Runtime", f"loaded {path}") from error
-            raise BundleError(f"Expected an ONNX model in {path}, but ONNX Runtime refuses it: {error}") from error
+            raise BundleError(
+                f"Expected an ONNX model in {path}, but ONNX Runtime refuses it: {error}"
+            ) from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if {item.name for item in inputs} != set(INPUTS) or OUTPUT not in {item.name for item in outputs}:
+        if {item.name for item in inputs} != set(INPUTS) or OUTPUT not in {
+            item.name for item in outputs
+        }:
             raise BundleError(
                 f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of "
                 f"{', '.join(item.name for item in inputs)} to {', '.join(item.name for item in outputs)}."
@@ -58,7 +64,9 @@ class OnnxEngine:
         self._path = path
         self.num_threads: int = options.intra_op_num_threads
 
-    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def run(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Logits of shape (n, classes) of token ids and mask of shape (n, length).
 
         Raises:

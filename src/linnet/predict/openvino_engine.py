@@ -13,7 +13,10 @@ from linnet.predict.host import available_cores
 from linnet.predict.memory import computing, exhausted, memory_error
 from linnet.predict.onnx_engine import INPUTS, OUTPUT
 
-PRECISIONS = {"f32": "FP32", "bf16": "BF16"}  # what is computed in, and what OpenVINO calls a CPU's being able to
+PRECISIONS = {
+    "f32": "FP32",
+    "bf16": "BF16",
+}  # what is computed in, and what OpenVINO calls a CPU's being able to
 UNANSWERED = np.uint32(0x7FC0_11E7)  # as a float32 no number, and none that a computation ends in
 
 
@@ -33,10 +36,15 @@ class OpenVinoEngine:
         OutOfMemoryError: Memory ran out.
     """
 
-    def __init__(self, path: Path, num_threads: int = 0, num_sessions: int = 1, precision: str = "f32"):
+    def __init__(
+        self, path: Path, num_threads: int = 0, num_sessions: int = 1, precision: str = "f32"
+    ):
         core = _core()
         try:
-            able, name = (core.get_property("CPU", key) for key in ("OPTIMIZATION_CAPABILITIES", "FULL_DEVICE_NAME"))
+            able, name = (
+                core.get_property("CPU", key)
+                for key in ("OPTIMIZATION_CAPABILITIES", "FULL_DEVICE_NAME")
+            )
         except RuntimeError as error:
             raise _unusable(error) from error
         if PRECISIONS[precision] not in able:
@@ -59,14 +67,18 @@ class OpenVinoEngine:
             if exhausted(error):
                 raise memory_error("OpenVINO", f"loaded {path}") from error
             reason = " ".join(str(error).split())
-            raise BundleError(f"Expected an ONNX model in {path}, but OpenVINO refuses it: {reason}") from error
+            raise BundleError(
+                f"Expected an ONNX model in {path}, but OpenVINO refuses it: {reason}"
+            ) from error
         self._path, self._vocabulary = path, _vocabulary(model)
         self._exhausted = False
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(num_sessions):
             self._requests.put(compiled.create_infer_request())
 
-    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def run(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Logits of shape (n, classes) of token ids and mask of shape (n, length).
 
         Raises:
@@ -77,7 +89,9 @@ class OpenVinoEngine:
         if max(input_ids.max(initial=0), -1 - input_ids.min(initial=0)) >= self._vocabulary:
             raise self._refusal(input_ids, f"it knows {self._vocabulary:,} tokens")
         if self._exhausted:
-            raise OutOfMemoryError("Memory ran out before, which OpenVINO does not get over. Load the model again.")
+            raise OutOfMemoryError(
+                "Memory ran out before, which OpenVINO does not get over. Load the model again."
+            )
         request = self._requests.get()
         try:
             # Where memory runs out OpenVINO raises nothing, then and ever after, and leaves the former answer there.
@@ -121,11 +135,15 @@ def _core() -> Any:
 
 def _unusable(error: Exception) -> BundleError:
     reason = " ".join(str(error).split()).rstrip(".")
-    return BundleError(f"OpenVINO is installed, but can't be used here: {reason}. Choose another engine.")
+    return BundleError(
+        f"OpenVINO is installed, but can't be used here: {reason}. Choose another engine."
+    )
 
 
 def _check_names(path: Path, model: Any) -> None:
-    inputs, outputs = ([port.get_any_name() for port in ports] for ports in (model.inputs, model.outputs))
+    inputs, outputs = (
+        [port.get_any_name() for port in ports] for ports in (model.inputs, model.outputs)
+    )
     if set(inputs) != set(INPUTS) or OUTPUT not in outputs:
         raise BundleError(
             f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of {', '.join(inputs)} to "

@@ -59,7 +59,11 @@ class Timing:
     def described(self) -> dict[str, Any]:
         """The plan's fields, `texts_per_second`, `ms_a_text` and `rounds`."""
         speed = self.texts / self.median
-        return asdict(self.plan) | {"texts_per_second": speed, "ms_a_text": 1000 / speed, "rounds": len(self.seconds)}
+        return asdict(self.plan) | {
+            "texts_per_second": speed,
+            "ms_a_text": 1000 / speed,
+            "rounds": len(self.seconds),
+        }
 
 
 def optimize(path: Path, goal: Goal = "throughput", budget: float = 60.0) -> dict[str, Any]:
@@ -87,7 +91,9 @@ def optimize(path: Path, goal: Goal = "throughput", budget: float = 60.0) -> dic
     found = {
         "goal": goal,
         "speedup": default.median / best.median,
-        "padding": padding_share(lengths, best.plan.max_batch_tokens) if goal == "throughput" else 0.0,
+        "padding": padding_share(lengths, best.plan.max_batch_tokens)
+        if goal == "throughput"
+        else 0.0,
         "table": [timing.described() for timing in search.timings],
         "left_out": search.left_out,
     }
@@ -121,7 +127,9 @@ class Search:
         alone = self._goal == "latency"
         whole, split = Plan(num_threads=cores), Plan(num_threads=1, num_sessions=cores)
         base = whole if alone or cores == 1 else split
-        plans = [replace(base, engine=engine, variant=variant) for variant, engine in self._usable()]
+        plans = [
+            replace(base, engine=engine, variant=variant) for variant, engine in self._usable()
+        ]
         best = self._fastest(plans, 0.4, task)[:FINALISTS]
         shared = [
             replace(timing.plan, num_threads=threads, num_sessions=sessions)
@@ -155,13 +163,17 @@ class Search:
                 except (BundleError, OutOfMemoryError) as error:
                     if (variant, engine) == (FLOAT32, "onnxruntime"):
                         raise
-                    self.left_out.append({"variant": variant, "engine": engine, "reason": str(error)})
+                    self.left_out.append(
+                        {"variant": variant, "engine": engine, "reason": str(error)}
+                    )
                 else:
                     yield variant, engine
 
     def _check_witnesses(self, variant: str, engine: str, rows: Sequence[Sequence[int]]) -> None:
         entries = self._bundle.proof.get("variants", [])
-        entry = next((one for one in entries if (one["variant"], one["engine"]) == (variant, engine)), None)
+        entry = next(
+            (one for one in entries if (one["variant"], one["engine"]) == (variant, engine)), None
+        )
         logits = self._open(Plan(engine, variant)).logits(rows)
         if entry is None:  # a bundle of an older format, which knows float32 alone
             return

@@ -80,9 +80,16 @@ def choose_plan(
     else:
         reason = "as asked" if measured else reason
         plan = _default(bundle, engine, variant)
-    asked = {"num_threads": num_threads, "num_sessions": num_sessions, "max_batch_tokens": max_batch_tokens}
+    asked = {
+        "num_threads": num_threads,
+        "num_sessions": num_sessions,
+        "max_batch_tokens": max_batch_tokens,
+    }
     given = {name: value for name, value in asked.items() if value}
-    return Choice(Plan(**asdict(plan) | given), f"{reason}, with {_listed(given)} as asked" if given else reason)
+    return Choice(
+        Plan(**asdict(plan) | given),
+        f"{reason}, with {_listed(given)} as asked" if given else reason,
+    )
 
 
 def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dict[str, Any]:
@@ -106,7 +113,10 @@ def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dic
     hosts = known["hosts"] if known and known["bundle"] == bundle.digest else {}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     hosts[host.key] = {"host": host.described, "measured": now, "plan": asdict(plan), **found}
-    write_text(bundle.path / HOST, canonical_json({"format": FORMAT, "bundle": bundle.digest, "hosts": hosts}))
+    write_text(
+        bundle.path / HOST,
+        canonical_json({"format": FORMAT, "bundle": bundle.digest, "hosts": hosts}),
+    )
     entry: dict[str, Any] = hosts[host.key]
     return entry
 
@@ -123,7 +133,9 @@ def _measured(bundle: Bundle) -> tuple[Plan | None, str]:
     entry = known["hosts"].get(host.key)
     if entry is None:
         strangers = "; ".join(host.unlike(other["host"]) for other in known["hosts"].values())
-        logger.warning("%s is ignored: it was measured on another host (%s). %s", file, strangers, advice)
+        logger.warning(
+            "%s is ignored: it was measured on another host (%s). %s", file, strangers, advice
+        )
         return None, f"the default, as {HOST} is of another host ({strangers}); {advice}"
     plan = _parse_plan(bundle, entry["plan"])
     return plan, f"measured on this host at {entry['measured']} for {entry['goal']}"
@@ -151,7 +163,9 @@ def _read(bundle: Bundle) -> dict[str, Any] | None:
             *(entry[key] for entry in content["hosts"].values() for key in ("measured", "goal")),
         ]
         hosts = [entry["host"] for entry in content["hosts"].values()]
-        if not all(isinstance(text, str) for text in texts) or not all(isinstance(host, dict) for host in hosts):
+        if not all(isinstance(text, str) for text in texts) or not all(
+            isinstance(host, dict) for host in hosts
+        ):
             raise TypeError("expected a bundle, and hosts with host, measured and goal")
     except FileNotFoundError:
         return None
@@ -162,18 +176,26 @@ def _read(bundle: Bundle) -> dict[str, Any] | None:
 
 def _parse_plan(bundle: Bundle, content: Any) -> Plan:
     kinds = {field.name: type(field.default) for field in fields(Plan)}
-    if not isinstance(content, dict) or {name: type(value) for name, value in content.items()} != kinds:
+    if (
+        not isinstance(content, dict)
+        or {name: type(value) for name, value in content.items()} != kinds
+    ):
         raise _broken(bundle, f"expected a plan of {', '.join(kinds)}, got {content!r:.200}")
     plan = Plan(**content)
     numbers = plan.num_threads, plan.num_sessions, plan.max_batch_tokens
     if min(numbers) < 1 or max(numbers[:2]) > MOST_THREADS:
-        raise _broken(bundle, f"expected numbers from 1 on, and up to {MOST_THREADS} threads; got {content!r:.200}")
+        raise _broken(
+            bundle,
+            f"expected numbers from 1 on, and up to {MOST_THREADS} threads; got {content!r:.200}",
+        )
     bundle.model_path(plan.variant, plan.engine)
     return plan
 
 
 def _broken(bundle: Bundle, reason: str) -> BundleError:
-    return BundleError(f"{bundle.path / HOST} can't be used: {reason}. `linnet optimize {bundle.path}` writes it anew.")
+    return BundleError(
+        f"{bundle.path / HOST} can't be used: {reason}. `linnet optimize {bundle.path}` writes it anew."
+    )
 
 
 def _listed(given: dict[str, int]) -> str:

@@ -40,7 +40,12 @@ class Answered:
     @classmethod
     def join(cls, parts: Sequence["Answered"]) -> "Answered":
         """The answers to several lists of texts, one after the other."""
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+        return cls(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in cls.__dataclass_fields__
+            )
+        )
 
 
 class Stage:
@@ -59,7 +64,14 @@ class Stage:
         OutOfMemoryError: Memory ran out.
     """
 
-    def __init__(self, graph: Path, tokenizer: Tokenizer, temperature: float, plan: Plan, labels: Sequence[str]):
+    def __init__(
+        self,
+        graph: Path,
+        tokenizer: Tokenizer,
+        temperature: float,
+        plan: Plan,
+        labels: Sequence[str],
+    ):
         self.temperature, self._tokenizer = temperature, tokenizer
         # A tokenizer that has more tokens than the graph is another model's, and shows here.
         self._runner = Runner(graph, plan, self._tokenizer.pad_id, self._tokenizer.vocab_size - 1)
@@ -115,7 +127,9 @@ class Cascade:
     ):
         # What a call costs by itself is much beside a small model's few operations.
         tokens = max(plan.max_batch_tokens, MAX_BATCH_TOKENS)
-        plan = replace(plan, engine=bundle.DEFAULT_ENGINE, variant=bundle.FLOAT32, max_batch_tokens=tokens)
+        plan = replace(
+            plan, engine=bundle.DEFAULT_ENGINE, variant=bundle.FLOAT32, max_batch_tokens=tokens
+        )
         # As `scale` does it, for what is answered is divided by the full model's temperature.
         temperature = full.temperature / settings.scale
         self._fast = Stage(folder / settings.model, tokenizer, temperature, plan, labels)
@@ -123,9 +137,13 @@ class Cascade:
 
     def __call__(self, texts: Sequence[Encodings]) -> Answered:
         """Answer encoded texts."""
-        return self.ask([encodings[1] for encodings in texts], lambda rest: [texts[i][0] for i in rest])
+        return self.ask(
+            [encodings[1] for encodings in texts], lambda rest: [texts[i][0] for i in rest]
+        )
 
-    def ask(self, fast: Sequence[Encoding], full: Callable[[list[int]], Sequence[Encoding]]) -> Answered:
+    def ask(
+        self, fast: Sequence[Encoding], full: Callable[[list[int]], Sequence[Encoding]]
+    ) -> Answered:
         """Answer texts of which the smaller model has the encodings; the full one's are asked for where it is not sure.
 
         Args:

@@ -54,7 +54,9 @@ def find_text(columns: Sequence[str], wanted: str) -> list[int]:
         return [find_column(columns, wanted, "text")]
     names = [part.strip() for part in wanted.split(SEPARATOR)]
     if not all(names):
-        raise DataError(f"--text-column {wanted!r:.200} names a column without a name. Expected such as title,body.")
+        raise DataError(
+            f"--text-column {wanted!r:.200} names a column without a name. Expected such as title,body."
+        )
     places = [find_column(columns, name, "text") for name in names]
     if len(set(places)) < len(places):
         raise DataError(f"--text-column {wanted!r:.200} names one column twice. Name each once.")
@@ -63,7 +65,9 @@ def find_text(columns: Sequence[str], wanted: str) -> list[int]:
 
 def join(parts: Sequence[Any]) -> Any:
     """One text; a part that is no text, which the whole can't be then either; or None where all are missing."""
-    there = [part for part in parts if part is not None and part == part]  # NaN is no part: it equals nothing
+    there = [
+        part for part in parts if part is not None and part == part
+    ]  # NaN is no part: it equals nothing
     strange = next((part for part in there if not isinstance(part, str)), None)
     return strange if strange is not None else " ".join(filter(None, there)) if there else None
 
@@ -75,5 +79,7 @@ def positions_only(column: str) -> bool:
 
 def known(columns: Sequence[str]) -> str:
     """A sentence that names the columns there are, at most twenty of them."""
-    names = ", ".join(f"{name!r:.60}" for name in columns[:20]) + (", ..." if len(columns) > 20 else "")
+    names = ", ".join(f"{name!r:.60}" for name in columns[:20]) + (
+        ", ..." if len(columns) > 20 else ""
+    )
     return f"The columns are {names}."

@@ -30,7 +30,9 @@ def check_line(line: bytes, number: int, path: Path) -> None:
                 f"{path} is {encoding}. Convert it: iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}"
             )
     if len(line) == MAX_LINE:
-        raise DataError(f"{path}, line {number}: longer than {MAX_LINE:,} bytes. Expected lines of text.")
+        raise DataError(
+            f"{path}, line {number}: longer than {MAX_LINE:,} bytes. Expected lines of text."
+        )
 
 
 def check_encoding(encoding: str, setting: str) -> None:

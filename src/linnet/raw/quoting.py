@@ -27,7 +27,9 @@ def tab_quoting(lines: Iterable[str]) -> Quoting:
             if line.strip():
                 cut_widths.add(len(fields))
             if all_quoted and '"' in line:
-                all_quoted = all(QUOTED.fullmatch(field) for field in fields if field.startswith('"'))
+                all_quoted = all(
+                    QUOTED.fullmatch(field) for field in fields if field.startswith('"')
+                )
             yield line
 
     try:

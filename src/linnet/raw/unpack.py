@@ -15,7 +15,15 @@ from linnet.raw.xz import XzFile
 
 COMPRESSIONS = (".gz", ".xz", ".zip")
 # A damaged .zip also asks zipfile for places before its beginning (OSError, ValueError) and versions of the future.
-DAMAGE = (EOFError, OSError, ValueError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+DAMAGE = (
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 # Texts shrink to a third or a tenth; what goes beyond both limits was made to fill a disk.
 MAX_BYTES = 1 << 30
@@ -63,17 +71,30 @@ def find_member(path: Path, wanted: str = "") -> str:
         raise DataError(f"{path}: there is no {wanted!r} inside. The data files are: {names}.")
     members = [entry for entry in members if wanted in ("", entry.filename)]
     if not members:
-        raise DataError(f"{path} holds no data file. Expected one; those whose names begin with a dot don't count.")
+        raise DataError(
+            f"{path} holds no data file. Expected one; those whose names begin with a dot don't count."
+        )
     if len(members) > 1:
         raise DataError(
             f"{path}: expected exactly one data file inside, found {len(members)} ({names}). "
             f"Name one of several behind the archive: {path}/MEMBER."
         )
     name = members[0].filename
-    if ".." in PurePosixPath(name).parts or name.startswith(("/", "\\")) or "\\" in name or ":" in name:
-        raise DataError(f"{path}: the file inside has a path that leads out of it: {name!r}. Zip it again by its name.")
+    if (
+        ".." in PurePosixPath(name).parts
+        or name.startswith(("/", "\\"))
+        or "\\" in name
+        or ":" in name
+    ):
+        raise DataError(
+            f"{path}: the file inside has a path that leads out of it: {name!r}. Zip it again by its name."
+        )
     if members[0].flag_bits & 1 or members[0].compress_type not in ZIP_METHODS:
-        how = "encrypted" if members[0].flag_bits & 1 else "packed by a method that Python doesn't know"
+        how = (
+            "encrypted"
+            if members[0].flag_bits & 1
+            else "packed by a method that Python doesn't know"
+        )
         raise DataError(f"{path}: the file inside is {how}. Unpack it first.")
     _check(members[0].file_size, path)
     return name
@@ -86,20 +107,28 @@ def _damage(path: Path) -> Iterator[None]:
         yield
     except DAMAGE as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} is cut or damaged: {said.rstrip('.')}. Fetch or compress it again.") from error
+        raise DataError(
+            f"{path} is cut or damaged: {said.rstrip('.')}. Fetch or compress it again."
+        ) from error
 
 
 def _is_data(entry: zipfile.ZipInfo) -> bool:
     # macOS adds a shadow of each file, and finders leave dot files.
     name = PurePosixPath(entry.filename)
-    return not entry.is_dir() and "__MACOSX" not in name.parts and (name.name[0] != "." or ".." in entry.filename)
+    return (
+        not entry.is_dir()
+        and "__MACOSX" not in name.parts
+        and (name.name[0] != "." or ".." in entry.filename)
+    )
 
 
 def _open(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}. Check the file and its permissions.") from error
+        raise DataError(
+            f"{path} can't be read: {error.strerror}. Check the file and its permissions."
+        ) from error
 
 
 def _opener(beneath: IO[bytes], compression: str, member: str, stack: ExitStack) -> IO[bytes]:

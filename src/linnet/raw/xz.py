@@ -8,7 +8,9 @@ import io
 import lzma
 from typing import IO
 
-CHUNK = 1 << 13  # packed bytes; few, so that the file's position tells how much of it has been unpacked
+CHUNK = (
+    1 << 13
+)  # packed bytes; few, so that the file's position tells how much of it has been unpacked
 STEP = 1 << 20
 
 

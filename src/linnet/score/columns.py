@@ -38,7 +38,9 @@ def added_columns(manifest: Manifest, settings: ScoreConfig) -> list[Column]:
         columns = [Column("predicted_labels", list, lambda prediction: list(prediction.labels))]
     else:
         columns = [Column("predicted_label", str, lambda prediction: prediction.label)]
-    columns.append(Column("probability", float, lambda prediction: round(prediction.probability, DIGITS)))
+    columns.append(
+        Column("probability", float, lambda prediction: round(prediction.probability, DIGITS))
+    )
     if manifest.thresholds and not manifest.multi_label:
         columns.append(Column("abstained", bool, lambda prediction: prediction.abstained))
     columns.append(Column("truncated", bool, lambda prediction: prediction.truncated))

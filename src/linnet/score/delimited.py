@@ -18,7 +18,9 @@ from linnet.score.rows import Row, not_decoded, open_lines, read_lines, written_
 
 SEPARATORS = (",", ";", "\t", "|")
 TEXT = "text"  # the column of plain lines
-LONGEST_WRITTEN = 4 * MAX_LINE  # a row of quotes alone, each of which is doubled, and what stands behind it
+LONGEST_WRITTEN = (
+    4 * MAX_LINE
+)  # a row of quotes alone, each of which is doubled, and what stands behind it
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Dialect:
     encoding: str
     label_separator: str
 
-    def records(self, lines: Iterator[bytes], most: int = MAX_LINE) -> Iterator[tuple[bytes, list[str] | None]]:
+    def records(
+        self, lines: Iterator[bytes], most: int = MAX_LINE
+    ) -> Iterator[tuple[bytes, list[str] | None]]:
         """The bytes of each row and its fields; no fields where a line's quotes make no row of it.
 
         Such a line stands for itself, and the next is read anew: an open quote takes no other rows with it.
@@ -66,7 +70,9 @@ class Dialect:
         """
         text = io.StringIO()
         quote = None if self.quoting == csv.QUOTE_NONE else '"'
-        writer = csv.writer(text, delimiter=self.separator, quoting=self.quoting, quotechar=quote, lineterminator="")
+        writer = csv.writer(
+            text, delimiter=self.separator, quoting=self.quoting, quotechar=quote, lineterminator=""
+        )
         writer.writerow(map(self._cell, values))
         return text.getvalue().encode(self.encoding, "surrogateescape")
 
@@ -94,7 +100,9 @@ class Dialect:
             UsageError: Names what is wrong.
         """
         several = any(column.kind is list for column in columns)
-        inside = next((label for label in labels if several and self.label_separator in label), None)
+        inside = next(
+            (label for label in labels if several and self.label_separator in label), None
+        )
         if inside is not None:
             raise UsageError(
                 f"{self.label_separator!r} stands in the label {inside!r:.60}, so labels with it between could not be "
@@ -171,7 +179,12 @@ class Delimited:
     """
 
     def __init__(
-        self, stream: IO[bytes], path: Path, dialect: Dialect, settings: ScoreConfig, columns: Sequence[Column]
+        self,
+        stream: IO[bytes],
+        path: Path,
+        dialect: Dialect,
+        settings: ScoreConfig,
+        columns: Sequence[Column],
     ):
         self._stream, self._path = stream, path
         mark, lines = open_lines(stream, path)
@@ -219,9 +232,19 @@ class Delimited:
         if fields is None:
             return Row(raw, end, reason="broken_quotes", broken=True)
         if len(fields) != self._width:
-            reason = "too_many_fields" if len(fields) > self._width else "too_few_fields" if fields else "blank_line"
+            reason = (
+                "too_many_fields"
+                if len(fields) > self._width
+                else "too_few_fields"
+                if fields
+                else "blank_line"
+            )
             return Row(raw, end, reason=reason, broken=True)
-        text = fields[self._places[0]] if len(self._places) == 1 else join([fields[place] for place in self._places])
+        text = (
+            fields[self._places[0]]
+            if len(self._places) == 1
+            else join([fields[place] for place in self._places])
+        )
         return Row(raw, end, text, reason="wrong_encoding" if not_decoded(text) else "")
 
     def line(self, row: Row, values: Sequence[Any]) -> bytes:
@@ -238,7 +261,12 @@ class PlainLines:
     """A file with a text in each line, whose rows become CSV. Arguments and attributes are those of `Delimited`."""
 
     def __init__(self, stream: IO[bytes], path: Path, dialect: Dialect, columns: Sequence[Column]):
-        self._stream, self._path, self._dialect, self._width = stream, path, dialect, 1 + len(columns)
+        self._stream, self._path, self._dialect, self._width = (
+            stream,
+            path,
+            dialect,
+            1 + len(columns),
+        )
         mark, self._lines = open_lines(stream, path)
         check_free([TEXT], columns, "The text's own column")
         self.head = mark + dialect.fields([TEXT, *(column.name for column in columns)]) + b"\n"

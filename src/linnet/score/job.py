@@ -47,7 +47,9 @@ class Scored:
     resumed: int
 
 
-def score(config: Config, bundle: Path, path: Path, out: Path, *, overwrite: bool = False) -> Scored:
+def score(
+    config: Config, bundle: Path, path: Path, out: Path, *, overwrite: bool = False
+) -> Scored:
     """Write a file's rows, all of them and in their order, with predictions behind each.
 
     A call that was stopped is gone on with by the same call, and what comes of it is the same to the byte. Memory is
@@ -119,7 +121,9 @@ class _Job:
                 with disk_errors(target.path):
                     whole = self._table.finish(work.rows, work.whole())
                 if (written := self._table.count(whole)) != self._counts["rows"]:
-                    raise AssertionError(f"{self._counts['rows']} rows were read and {written} written to {whole}")
+                    raise AssertionError(
+                        f"{self._counts['rows']} rows were read and {written} written to {whole}"
+                    )
                 work.put(whole)
         return self._scored(resumed)
 
@@ -144,7 +148,9 @@ class _Job:
             self._counts["unlabelled"] += not one.labels and not one.abstained
         task.note(f"{self._counts['rows']:,} rows")
         task.advance(max(0, self._place(part) - task.done))
-        return self._table.dump(part, [values(self._columns, one, self._config.score.prefix) for one in answers])
+        return self._table.dump(
+            part, [values(self._columns, one, self._config.score.prefix) for one in answers]
+        )
 
     def _progress(self) -> AbstractContextManager[Task]:
         """Rows where their number is known, else bytes of the file, packed as it is, else what has been done."""
@@ -175,7 +181,11 @@ class _Job:
 
     def _scored(self, resumed: int) -> Scored:
         counts = self._counts
-        reasons = {name.removeprefix(UNSCORED): n for name, n in counts.most_common() if name.startswith(UNSCORED)}
+        reasons = {
+            name.removeprefix(UNSCORED): n
+            for name, n in counts.most_common()
+            if name.startswith(UNSCORED)
+        }
         named = ("rows", "scored", "truncated", "abstained", "unlabelled")
         return Scored(**{name: counts[name] for name in named}, reasons=reasons, resumed=resumed)
 
@@ -200,6 +210,8 @@ def answer(classifier: Classifier, part: Part) -> list[Answer]:
             usable.append(place)
         except TextError as error:
             answers[place] = error.reason
-    for place, prediction in zip(usable, classifier.predict([part.texts[place] for place in usable]), strict=True):
+    for place, prediction in zip(
+        usable, classifier.predict([part.texts[place] for place in usable]), strict=True
+    ):
         answers[place] = prediction
     return answers

@@ -35,7 +35,9 @@ class JsonLines:
         UsageError: A key to be added is there already.
     """
 
-    def __init__(self, stream: IO[bytes], path: Path, settings: ScoreConfig, columns: Sequence[Column]):
+    def __init__(
+        self, stream: IO[bytes], path: Path, settings: ScoreConfig, columns: Sequence[Column]
+    ):
         self._stream, self._path, self._encoding = stream, path, settings.encoding
         self._columns = columns
         self.head, lines = open_lines(stream, path)
@@ -48,10 +50,14 @@ class JsonLines:
         self._lines: Iterator[bytes] = chain(first, lines)
         objects = [value for value, _ in map(self._parse, first) if value is not None]
         if first and not objects:
-            raise DataError(f"{path}: none of its first {len(first):,} lines is a JSON object. Expected one on each.")
+            raise DataError(
+                f"{path}: none of its first {len(first):,} lines is a JSON object. Expected one on each."
+            )
         keys = list(dict.fromkeys(key for value in objects for key in value))
         check_free(keys, columns, str(path))
-        self._keys = [keys[place] for place in find_text(keys, settings.text_column)] if first else []
+        self._keys = (
+            [keys[place] for place in find_text(keys, settings.text_column)] if first else []
+        )
 
     def rows(self, position: int) -> Iterator[Row]:
         """Every row from a position on, where one begins.
@@ -70,9 +76,19 @@ class JsonLines:
             if value is None:
                 yield Row(line, position, reason=reason, broken=True)
                 continue
-            check_free(list(value), self._columns, f"{self._path}, in the row that ends at byte {position:,},")
-            text = join([value.get(key) for key in self._keys]) if len(self._keys) > 1 else value.get(self._keys[0])
-            yield Row(line, position, text, reason or ("wrong_encoding" if not_decoded(text) else ""))
+            check_free(
+                list(value),
+                self._columns,
+                f"{self._path}, in the row that ends at byte {position:,},",
+            )
+            text = (
+                join([value.get(key) for key in self._keys])
+                if len(self._keys) > 1
+                else value.get(self._keys[0])
+            )
+            yield Row(
+                line, position, text, reason or ("wrong_encoding" if not_decoded(text) else "")
+            )
 
     def line(self, row: Row, values: Sequence[Any]) -> bytes:
         """A row as it is written: as it was, with keys behind its own."""
@@ -101,7 +117,10 @@ class JsonLines:
             return None, "blank_line"
         try:
             value = DECODER.decode(text)
-        except (ValueError, RecursionError):  # no JSON, a whole number of thousands of digits, nested without end
+        except (
+            ValueError,
+            RecursionError,
+        ):  # no JSON, a whole number of thousands of digits, nested without end
             return None, "not_json"
         if not isinstance(value, _Object):
             return None, "not_an_object"

@@ -38,12 +38,16 @@ class Parquet:
 
     start = 0
 
-    def __init__(self, stream: IO[bytes], path: Path, settings: ScoreConfig, columns: Sequence[Column]):
+    def __init__(
+        self, stream: IO[bytes], path: Path, settings: ScoreConfig, columns: Sequence[Column]
+    ):
         self._path, self._most = path, settings.part_rows
         try:
             self._file = pq.ParquetFile(stream)
         except DAMAGE as error:
-            raise DataError(f"{path} is not a Parquet file, or it is cut: {_said(error)}. Write it again.") from error
+            raise DataError(
+                f"{path} is not a Parquet file, or it is cut: {_said(error)}. Write it again."
+            ) from error
         schema = self._file.schema_arrow
         check_free(schema.names, columns, str(path))
         self._places = find_text(schema.names, settings.text_column)
@@ -71,7 +75,10 @@ class Parquet:
                 end += len(part)
                 if end > position:
                     columns = [_values(part.column(place)) for place in self._places]
-                    texts = [values[0] if len(values) == 1 else join(values) for values in zip(*columns, strict=True)]
+                    texts = [
+                        values[0] if len(values) == 1 else join(values)
+                        for values in zip(*columns, strict=True)
+                    ]
                     reasons = ["wrong_encoding" if not_decoded(text) else "" for text in texts]
                     yield Part(part, texts, reasons, end)
 
@@ -83,7 +90,10 @@ class Parquet:
 
     def dump(self, part: Part, values: Sequence[Sequence[Any]]) -> bytes:
         """A part as bytes that can stand behind others: the rows with values behind each."""
-        added = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), self._types, strict=True)]
+        added = [
+            pa.array(column, kind)
+            for column, kind in zip(zip(*values, strict=True), self._types, strict=True)
+        ]
         batch = pa.RecordBatch.from_arrays([*part.rows.columns, *added], schema=self._schema)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self._schema) as writer:

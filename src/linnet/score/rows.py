@@ -13,7 +13,9 @@ from linnet.raw.lines import MAX_LINE, check_line
 
 PART_BYTES = 1_000_000  # tokenising a part takes one to six hundred times as many
 LINE_END = re.compile(rb"\r?\n\Z|\r\Z")
-NOT_DECODED = re.compile(r"[\udc80-\udcff]")  # how `surrogateescape` keeps bytes that aren't in the encoding
+NOT_DECODED = re.compile(
+    r"[\udc80-\udcff]"
+)  # how `surrogateescape` keeps bytes that aren't in the encoding
 
 
 @dataclass(frozen=True, slots=True)

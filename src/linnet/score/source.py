@@ -24,7 +24,12 @@ FORMATS = {
     ".txt": "lines",
     ".parquet": "parquet",
 }
-WRITTEN = {"csv": (".csv",), "tsv": (".tsv", ".tab"), "jsonl": (".jsonl", ".ndjson"), "lines": (".csv",)}
+WRITTEN = {
+    "csv": (".csv",),
+    "tsv": (".tsv", ".tab"),
+    "jsonl": (".jsonl", ".ndjson"),
+    "lines": (".csv",),
+}
 PACKED = ("", ".gz", ".xz")
 EXPECTED = f"Expected a name that ends in one of {', '.join(FORMATS)}, plain or followed by {', '.join(COMPRESSIONS)}"
 
@@ -59,20 +64,26 @@ class Source:
         """
         if str(path) == STANDARD:
             if format == "parquet":
-                raise UsageError("Parquet is read from its end, so it can't come by standard input. Name a file.")
+                raise UsageError(
+                    "Parquet is read from its end, so it can't come by standard input. Name a file."
+                )
             return cls(path, format or "lines")
         if not path.is_file():
             what = "is not a file" if path.exists() else "does not exist"
             raise DataError(f"The file {path} {what}. {EXPECTED}; or - for standard input.")
         if not os.access(path, os.R_OK):
-            raise DataError(f"The file {path} may not be read by this user. Change its permissions.")
+            raise DataError(
+                f"The file {path} may not be read by this user. Change its permissions."
+            )
         suffix = path.suffix.lower()
         compression = suffix if suffix in COMPRESSIONS else ""
         member = find_member(path) if compression == ".zip" else ""
         inner = PurePosixPath(member or (path.stem if compression else path.name))
         format = format or FORMATS.get(inner.suffix.lower(), "")
         if not format:
-            raise UsageError(f"Can't tell the format of {path}. {EXPECTED}; or say it with --format.")
+            raise UsageError(
+                f"Can't tell the format of {path}. {EXPECTED}; or say it with --format."
+            )
         return cls(path, format, compression, member)
 
     @property
@@ -119,21 +130,29 @@ class Target:
         """
         if str(path) == STANDARD:
             if source.format == "parquet":
-                raise UsageError("The rows of a Parquet file become a Parquet file. Name one with --out.")
+                raise UsageError(
+                    "The rows of a Parquet file become a Parquet file. Name one with --out."
+                )
             return cls(path)
         compression = path.suffix.lower() if path.suffix.lower() in PACKED else ""
         endings = WRITTEN.get(source.format, (".parquet",))
         inner = path.stem if compression else path.name
-        if PurePosixPath(inner).suffix.lower() not in endings or (source.format == "parquet" and compression):
+        if PurePosixPath(inner).suffix.lower() not in endings or (
+            source.format == "parquet" and compression
+        ):
             packed = "" if source.format == "parquet" else ", plain or followed by .gz or .xz"
             raise UsageError(
                 f"The rows of {source.path} ({source.format}) can't be written to {path}. Expected a name for --out "
                 f"that ends in {' or '.join(endings)}{packed}; or - for standard output."
             )
         if path.is_dir():
-            raise UsageError(f"{path} is a folder, and a file is to be written there. Choose another --out.")
+            raise UsageError(
+                f"{path} is a folder, and a file is to be written there. Choose another --out."
+            )
         if path.exists() and not source.standard and path.samefile(source.path):
-            raise UsageError(f"{path} is the file that is scored, which stays as it is. Choose another --out.")
+            raise UsageError(
+                f"{path} is the file that is scored, which stays as it is. Choose another --out."
+            )
         return cls(path, compression)
 
     @property

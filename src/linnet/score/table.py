@@ -130,11 +130,17 @@ def open_table(
 
 
 def _layout(
-    source: Source, stream: IO[bytes], settings: ScoreConfig, columns: Sequence[Column], labels: Sequence[str]
+    source: Source,
+    stream: IO[bytes],
+    settings: ScoreConfig,
+    columns: Sequence[Column],
+    labels: Sequence[str],
 ) -> Layout:
     if source.format == "jsonl":
         return JsonLines(stream, source.path, settings, columns)
-    separator, quoting = ("\t", _quoting(source, settings)) if source.format == "tsv" else (",", csv.QUOTE_MINIMAL)
+    separator, quoting = (
+        ("\t", _quoting(source, settings)) if source.format == "tsv" else (",", csv.QUOTE_MINIMAL)
+    )
     dialect = Dialect(separator, quoting, settings.encoding, settings.label_separator)
     dialect.check_labels(labels, columns)
     if source.format == "lines":

@@ -33,7 +33,14 @@ class Unfinished:
         counts: What was counted so far.
     """
 
-    def __init__(self, target: Path, folder: Path, identity: dict[str, Any], state: dict[str, Any], finished: bool):
+    def __init__(
+        self,
+        target: Path,
+        folder: Path,
+        identity: dict[str, Any],
+        state: dict[str, Any],
+        finished: bool,
+    ):
         self.rows, self.finished = folder / ROWS, finished
         self.end: int | None = state["end"]
         self.counts: dict[str, int] = state["counts"]

@@ -91,7 +91,9 @@ class Access:
                 "not_allowed",
                 f"This route takes a key of the scope {needed}; this key has {', '.join(key.scopes)}. "
                 "Ask the service's operator for another.",
-                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+                headers={
+                    "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'
+                },
             )
         self._quotas.admit(key)
         scope["state"]["caller"] = Caller(key, self._quotas)
@@ -100,12 +102,18 @@ class Access:
         bearers = [BEARER.fullmatch(value.strip()) for value in headers.getlist("authorization")]
         sent = {match[1] for match in bearers if match} | set(headers.getlist("x-api-key"))
         if not sent:
-            raise _unknown("no_key", "Expected a key; got none. Send the header Authorization: Bearer KEY.", "Bearer")
+            raise _unknown(
+                "no_key",
+                "Expected a key; got none. Send the header Authorization: Bearer KEY.",
+                "Bearer",
+            )
         if len(sent) > 1:
             raise _unknown("bad_key", "Expected one key; got several that differ. Send one.")
         key = self._keys.find(sent.pop())
         if key is None:
-            raise _unknown("bad_key", "The key is not one of this service's. Ask its operator for one.")
+            raise _unknown(
+                "bad_key", "The key is not one of this service's. Ask its operator for one."
+            )
         reason = key.refusal(datetime.now(UTC))
         if reason:
             raise _unknown("bad_key", f"The key {reason}. Ask the service's operator for another.")
@@ -162,9 +170,14 @@ def keys_for(settings: ServeConfig, address: str) -> Keys | None:
         path.lstat()
     except FileNotFoundError:
         # A file that was asked for by name and is missing is a mistake, also where only this machine could profit.
-        if ipaddress.ip_address(address).is_loopback and settings.keys == defaults()["serve"]["keys"]:
+        if (
+            ipaddress.ip_address(address).is_loopback
+            and settings.keys == defaults()["serve"]["keys"]
+        ):
             return None
-        raise UsageError(f"There are no keys for a service on {address}: {path} is missing. {ways}") from None
+        raise UsageError(
+            f"There are no keys for a service on {address}: {path} is missing. {ways}"
+        ) from None
     except OSError:
         pass  # it is there, and reading it says what is wrong
     found = Keys(path)

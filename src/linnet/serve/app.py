@@ -40,7 +40,10 @@ READ_BY_ROUTES = (
 
 
 def create_app(
-    service: Service, keys: Keys | None = None, quotas: Quotas | None = None, spans: "Spans | None" = None
+    service: Service,
+    keys: Keys | None = None,
+    quotas: Quotas | None = None,
+    spans: "Spans | None" = None,
 ) -> FastAPI:
     """The HTTP service, as an ASGI application.
 
@@ -90,7 +93,9 @@ class _App(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """What is put around goes around FastAPI's own layers too, which the direct routes so do without."""
         stack = super().build_middleware_stack()
-        assert isinstance(stack, ServerErrorMiddleware)  # it would answer a defect in plain text, before `CatchDefects`
+        assert isinstance(
+            stack, ServerErrorMiddleware
+        )  # it would answer a defect in plain text, before `CatchDefects`
         return self.around(stack.app)
 
     def openapi(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -83,13 +84,20 @@ class Arms:
         arm = self._arms.get(name)
         if arm is None or arm.role == "shadow":
             known = ", ".join(arm.name for arm in self._arms.values() if arm.role != "shadow")
-            raise Refusal(422, "unknown_arm", f"Expected one of the arms {known}; got {name!r:.60}.")
+            raise Refusal(
+                422, "unknown_arm", f"Expected one of the arms {known}; got {name!r:.60}."
+            )
         return arm
 
 
 def draw(key: str) -> float:
     """A number from 0 to 1 that is always the same for a key, and even over many."""
-    return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()) / 2**64
+    return (
+        int.from_bytes(
+            hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        )
+        / 2**64
+    )
 
 
 def check_arms(settings: Mapping[str, ArmConfig]) -> None:
@@ -100,10 +108,14 @@ def check_arms(settings: Mapping[str, ArmConfig]) -> None:
     """
     champion = settings.get(CHAMPION)
     if champion is None or champion.shadow:
-        raise ConfigError(f"Expected an arm {CHAMPION!r} that is no shadow; got {', '.join(settings) or 'none'}.")
+        raise ConfigError(
+            f"Expected an arm {CHAMPION!r} that is no shadow; got {', '.join(settings) or 'none'}."
+        )
     share = sum(arm.share for name, arm in settings.items() if name != CHAMPION and not arm.shadow)
     if share > 1:
-        raise ConfigError(f"Expected shares of the challengers that are at most 1 together; got {share:g}.")
+        raise ConfigError(
+            f"Expected shares of the challengers that are at most 1 together; got {share:g}."
+        )
 
 
 def check_labels(bundles: Sequence[Bundle]) -> None:
@@ -123,7 +135,10 @@ def check_labels(bundles: Sequence[Bundle]) -> None:
 
 
 async def open_arms(
-    config: Config, settings: Mapping[str, ArmConfig], on_batch: Callable[[str, Batch], None], known: Sequence[Arm] = ()
+    config: Config,
+    settings: Mapping[str, ArmConfig],
+    on_batch: Callable[[str, Batch], None],
+    known: Sequence[Arm] = (),
 ) -> Arms:
     """Verify, load and warm the bundles of all arms; what is at work already, and unchanged, stays.
 
@@ -141,7 +156,9 @@ async def open_arms(
     check_arms(settings)
     kept = [arm for arm in known if not arm.pool.changed]
     at_work = {(arm.name, arm.pool.bundle.digest, arm.pool.bundle.path): arm.pool for arm in kept}
-    bundles = {name: await asyncio.to_thread(_verified, Path(arm.bundle)) for name, arm in settings.items()}
+    bundles = {
+        name: await asyncio.to_thread(_verified, Path(arm.bundle)) for name, arm in settings.items()
+    }
     check_labels([*(arm.pool.bundle for arm in known), *bundles.values()])
     made: list[Pool] = []
     arms = []
@@ -151,10 +168,16 @@ async def open_arms(
             pool = at_work.get((name, bundle.digest, bundle.path))
             if pool is None:
                 choice = choose_plan(bundle, **config.predict.model_dump())
-                pool = Pool(bundle, choice, config.serve, lambda batch, name=name: on_batch(name, batch))  # type: ignore[misc]
+                pool = Pool(bundle, choice, config.serve, partial(on_batch, name))
                 await pool.start()
                 made.append(pool)
-                logger.info("%s: %s (%s) runs as %s: %s", name, bundle.manifest.name, bundle.digest[:12], *_how(pool))
+                logger.info(
+                    "%s: %s (%s) runs as %s: %s",
+                    name,
+                    bundle.manifest.name,
+                    bundle.digest[:12],
+                    *_how(pool),
+                )
             arms.append(Arm(name, _role(name, arm), arm.share, pool, arm))
     except BaseException:
         for pool in made:
@@ -162,7 +185,10 @@ async def open_arms(
         raise
     others = sum(arm.share for arm in arms if arm.role == "challenger")
     return Arms(
-        Arm(arm.name, arm.role, 1 - others, arm.pool, arm.settings) if arm.role == "champion" else arm for arm in arms
+        Arm(arm.name, arm.role, 1 - others, arm.pool, arm.settings)
+        if arm.role == "champion"
+        else arm
+        for arm in arms
     )
 
 
@@ -171,7 +197,9 @@ def _verified(path: Path) -> Bundle:
         bundle = Bundle.read(path)
         bundle.verify()
     except OSError as error:
-        raise BundleError(f"Expected a bundle at {path!s:.200}; it can't be read: {error.strerror}.") from None
+        raise BundleError(
+            f"Expected a bundle at {path!s:.200}; it can't be read: {error.strerror}."
+        ) from None
     return bundle
 
 

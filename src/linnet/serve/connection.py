@@ -35,7 +35,9 @@ class Connection(HttpToolsProtocol):
         super().__init__(**options)
         self._seconds, self._most, self._observe = seconds, most, observe
         self._timer: asyncio.TimerHandle | None = None
-        self._reading_since: float | None = None  # a request is under way, or its first byte is waited for
+        self._reading_since: float | None = (
+            None  # a request is under way, or its first byte is waited for
+        )
         self._writing_since: float | None = None  # the client doesn't take what is sent to it
         self._in_head, self._head_bytes = True, 0
         self._surplus = False
@@ -66,7 +68,11 @@ class Connection(HttpToolsProtocol):
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(431, "head_too_large", f"Expected a head of at most {MAX_HEAD_BYTES:,} bytes; got more.")
+                self._refuse(
+                    431,
+                    "head_too_large",
+                    f"Expected a head of at most {MAX_HEAD_BYTES:,} bytes; got more.",
+                )
 
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of a request."""
@@ -115,9 +121,13 @@ class Connection(HttpToolsProtocol):
         self._timer = self.loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
-        since = [moment for moment in (self._reading_since, self._writing_since) if moment is not None]
+        since = [
+            moment for moment in (self._reading_since, self._writing_since) if moment is not None
+        ]
         left = min(since, default=self.loop.time()) + self._seconds - self.loop.time()
-        answering = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        answering = (
+            self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        )
         if self.transport.is_closing():
             self.transport.abort()  # what was sent last is not taken either
         elif left > 0:

@@ -13,7 +13,9 @@ from linnet.errors import UsageError
 
 PORT = 8080
 MEBIBYTE = 2**20
-MAX_PAYLOAD_MEBIBYTES = 6  # of InvokeEndpoint at first, and of a batch transform that asks for nothing else
+MAX_PAYLOAD_MEBIBYTES = (
+    6  # of InvokeEndpoint at first, and of a batch transform that asks for nothing else
+)
 # Set by SageMaker itself: for containers that share an endpoint, and for batch transforms. It promises neither on an
 # endpoint of one container, so there the first is to be among the model's own variables.
 SIGNS = ("SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_BATCH")
@@ -53,7 +55,8 @@ def stand_ins(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             "host": "0.0.0.0",  # noqa: S104  # the contract; without keys only where SageMaker guards it
             "port": _number(environment, "SAGEMAKER_BIND_TO_PORT", PORT),
             "no_auth": inside(environment),
-            "max_body_bytes": (payload or MAX_PAYLOAD_MEBIBYTES) * MEBIBYTE,  # 0 asks for no bound at all
+            "max_body_bytes": (payload or MAX_PAYLOAD_MEBIBYTES)
+            * MEBIBYTE,  # 0 asks for no bound at all
         }
     }
 

@@ -23,11 +23,21 @@ MAX_FIELD_LENGTH = 80
 
 # What the framework refuses by status alone.
 KNOWN = {
-    400: ("bad_json", "Expected a body of JSON in UTF-8, not nested without end; got something else. Send valid JSON."),
+    400: (
+        "bad_json",
+        "Expected a body of JSON in UTF-8, not nested without end; got something else. Send valid JSON.",
+    ),
     404: ("not_found", "There is no such route. The page /docs lists those there are."),
-    405: ("method_not_allowed", "This route does not take this method. The header Allow names those it takes."),
+    405: (
+        "method_not_allowed",
+        "This route does not take this method. The header Allow names those it takes.",
+    ),
 }
-CLIENT_LEFT = 499, "client_left", "The client left before the answer."  # for the log; a status of nginx's own
+CLIENT_LEFT = (
+    499,
+    "client_left",
+    "The client left before the answer.",
+)  # for the log; a status of nginx's own
 DESCRIPTIONS = {
     400: "The body is not JSON.",
     404: "There is no such thing.",
@@ -121,19 +131,27 @@ async def answer_failure(request: Request, error: Exception) -> Response:
 
 def refused(scope: Scope, refusal: Refusal) -> Response:
     """The answer that a refusal stands for, for middleware around the app, whose refusals the app doesn't see."""
-    return _answer(scope, refusal.status_code, refusal.code, refusal.message, refusal.details, refusal.headers)
+    return _answer(
+        scope, refusal.status_code, refusal.code, refusal.message, refusal.details, refusal.headers
+    )
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The failures of a route, for its OpenAPI."""
-    return {status: {"model": ErrorResponse, "description": DESCRIPTIONS[status]} for status in statuses}
+    return {
+        status: {"model": ErrorResponse, "description": DESCRIPTIONS[status]} for status in statuses
+    }
 
 
 def protocol_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """As `responses`, for a route of the Open Inference Protocol."""
-    found = {status: {"model": ProtocolError, "description": DESCRIPTIONS[status]} for status in statuses}
+    found = {
+        status: {"model": ProtocolError, "description": DESCRIPTIONS[status]} for status in statuses
+    }
     if 400 in found:
-        found[400]["description"] = "The body is not as the protocol has it, or holds a text that can't be used."
+        found[400]["description"] = (
+            "The body is not as the protocol has it, or holds a text that can't be used."
+        )
     return found  # type: ignore[return-value]
 
 
@@ -167,7 +185,10 @@ def _http_exception(request: Request, error: StarletteHTTPException) -> Response
 
 def _invalid_body(request: Request, error: RequestValidationError) -> Response:
     complaints = error.errors()
-    fields = [{"field": _field(item["loc"]), "message": item["msg"]} for item in complaints[:MAX_COMPLAINTS]]
+    fields = [
+        {"field": _field(item["loc"]), "message": item["msg"]}
+        for item in complaints[:MAX_COMPLAINTS]
+    ]
     message = "The body is not what this route takes: " + "; ".join(
         f"{item['field']}  {item['message']}" for item in fields
     )

@@ -64,10 +64,25 @@ class IdentifyRequests:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         state, route = scope["state"], route_of(scope)
-        facts = {"route": route, "status": status, "ms": round(seconds * 1000, 3), "method": scope["method"]}
-        facts |= {name: state[name] for name in ("request_id", "key_id", "code", "trace_id") if name in state}
+        facts = {
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 3),
+            "method": scope["method"],
+        }
+        facts |= {
+            name: state[name]
+            for name in ("request_id", "key_id", "code", "trace_id")
+            if name in state
+        }
         logger.info(
-            "%s %s %s %d in %.1f ms", request_id(scope), scope["method"], route, status, seconds * 1000, extra=facts
+            "%s %s %s %d in %.1f ms",
+            request_id(scope),
+            scope["method"],
+            route,
+            status,
+            seconds * 1000,
+            extra=facts,
         )
         if self._observe:
             self._observe(route, status, seconds, state.get("code"))
@@ -86,5 +101,7 @@ def request_id(scope: Scope) -> str:
 
 def route_of(scope: Scope) -> str:
     """The route that a request matched, as a template; "(no route)" where none did. There are as many as routes."""
-    template: str = getattr(scope.get("route"), "path", None) or scope["state"].get("route", NO_ROUTE)
+    template: str = getattr(scope.get("route"), "path", None) or scope["state"].get(
+        "route", NO_ROUTE
+    )
     return template

@@ -160,7 +160,9 @@ def read_keys(path: Path) -> dict[str, Key]:
     try:
         return {key.id: key for key in KeyFile.model_validate_json(path.read_bytes()).keys}
     except FileNotFoundError:
-        raise ConfigError(f"There is no file of keys at {path}. Make one with `linnet keys add NAME`.") from None
+        raise ConfigError(
+            f"There is no file of keys at {path}. Make one with `linnet keys add NAME`."
+        ) from None
     except OSError as error:
         raise ConfigError(f"The keys in {path} can't be read: {error.strerror}.") from None
     except ValidationError as error:
@@ -235,7 +237,9 @@ def revoke_key(path: Path, identity: str) -> Key:
     identity = match[1] if match else identity
     with _changed(path, needed=True) as keys:
         if identity not in keys:
-            raise UsageError(f"{path} holds no key of that id. `linnet keys list` names those it holds.")
+            raise UsageError(
+                f"{path} holds no key of that id. `linnet keys list` names those it holds."
+            )
         key = keys[identity]
         if key.revoked is None:
             keys[identity] = key = key.model_copy(update={"revoked": _now()})
@@ -250,7 +254,9 @@ def _changed(path: Path, needed: bool = False) -> Iterator[dict[str, Key]]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(f"No folder can be made for {path}: {error.strerror}. Choose another.") from None
+            raise UsageError(
+                f"No folder can be made for {path}: {error.strerror}. Choose another."
+            ) from None
     with locked(path.with_name(f".{path.name}.lock")):
         keys = read_keys(path) if path.exists() else {}
         yield keys

@@ -42,7 +42,10 @@ def _text_of_json(line: bytes, index: int) -> Line:
         found = [value[key] for key in TEXT_KEYS if key in value]
         value = found[0] if len(found) == 1 else None
     if not isinstance(value, str):
-        return _no_text(index, f"Expected a string, or an object with one of {' and '.join(TEXT_KEYS)}, a string.")
+        return _no_text(
+            index,
+            f"Expected a string, or an object with one of {' and '.join(TEXT_KEYS)}, a string.",
+        )
     return value
 
 
@@ -56,14 +59,21 @@ def read_csv(body: bytes, most: int, header: bool) -> list[Line]:
     """
     dialect = Dialect(",", csv.QUOTE_MINIMAL, "utf-8", "")
     records = dialect.records(io.BytesIO(body.removeprefix(BOM)))
-    return [_text_of_csv(fields, index) for index, (_, fields) in enumerate(islice(records, header, most + header))]
+    return [
+        _text_of_csv(fields, index)
+        for index, (_, fields) in enumerate(islice(records, header, most + header))
+    ]
 
 
 def _text_of_csv(fields: list[str] | None, index: int) -> Line:
     if fields is None:
-        return _no_text(index, "Its quotes make no record of it. Double each quote within a quoted text.")
+        return _no_text(
+            index, "Its quotes make no record of it. Double each quote within a quoted text."
+        )
     if len(fields) > 1:
-        return _no_text(index, f"Expected one column; got {len(fields)}. Quote a text that holds a comma.")
+        return _no_text(
+            index, f"Expected one column; got {len(fields)}. Quote a text that holds a comma."
+        )
     return "".join(fields)
 
 
@@ -107,7 +117,13 @@ def write_csv(items: Iterable[Item], label_separator: str, header: bool) -> byte
 def _csv_record(item: Item, label_separator: str) -> tuple[Any, ...]:
     if item.answer is None:
         error = item.error
-        return ("", "", "", "", error.reason if isinstance(error, TextError) else error.code if error else "")
+        return (
+            "",
+            "",
+            "",
+            "",
+            error.reason if isinstance(error, TextError) else error.code if error else "",
+        )
     found = item.answer.prediction
     truncated, abstained = str(found.truncated).lower(), str(found.abstained).lower()
     return (label_separator.join(found.labels), found.probability, truncated, abstained, "")

@@ -130,29 +130,56 @@ class Metrics:
             SECONDS,
         )
         self._texts = _counter(
-            registry, "linnet_texts", "Texts by outcome: answered, abstained, or a failure's code.", "arm outcome"
+            registry,
+            "linnet_texts",
+            "Texts by outcome: answered, abstained, or a failure's code.",
+            "arm outcome",
         )
         self._labels = _counter(
-            registry, "linnet_labels", "Labels given; (none) where a text was given none.", "arm label"
+            registry,
+            "linnet_labels",
+            "Labels given; (none) where a text was given none.",
+            "arm label",
         )
         self._confidence = _histogram(
-            registry, "linnet_confidence", "Probability of the likeliest label of a text.", "arm", CONFIDENCE
+            registry,
+            "linnet_confidence",
+            "Probability of the likeliest label of a text.",
+            "arm",
+            CONFIDENCE,
         )
         self._truncated = _counter(
-            registry, "linnet_truncated_texts", "Texts longer than the model reads, whose end was cut off.", "arm"
+            registry,
+            "linnet_truncated_texts",
+            "Texts longer than the model reads, whose end was cut off.",
+            "arm",
         )
-        self._batch_texts = _histogram(registry, "linnet_batch_texts", "Texts in a batch.", "arm", TEXTS)
+        self._batch_texts = _histogram(
+            registry, "linnet_batch_texts", "Texts in a batch.", "arm", TEXTS
+        )
         self._batch_tokens = _histogram(
             registry, "linnet_batch_tokens", "Tokens in a batch, without padding.", "arm", TOKENS
         )
         self._batch_padding = _histogram(
-            registry, "linnet_batch_padding_share", "Share of a batch that is padding.", "arm", PADDING
+            registry,
+            "linnet_batch_padding_share",
+            "Share of a batch that is padding.",
+            "arm",
+            PADDING,
         )
         self._batch_seconds = _histogram(
-            registry, "linnet_batch_seconds", "Seconds in which a batch was computed.", "arm", SECONDS
+            registry,
+            "linnet_batch_seconds",
+            "Seconds in which a batch was computed.",
+            "arm",
+            SECONDS,
         )
-        self._tokens = _counter(registry, "linnet_tokens", "Tokens computed, without padding.", "arm")
-        self._padding = _counter(registry, "linnet_padding_tokens", "Padding computed, in tokens.", "arm")
+        self._tokens = _counter(
+            registry, "linnet_tokens", "Tokens computed, without padding.", "arm"
+        )
+        self._padding = _counter(
+            registry, "linnet_padding_tokens", "Padding computed, in tokens.", "arm"
+        )
         self._info = Gauge(
             "linnet_model_info",
             "1 for the model that answers under each arm.",
@@ -160,14 +187,19 @@ class Metrics:
             registry=registry,
         )
         self._share = Gauge(
-            "linnet_arm_share", "Share of the traffic that an arm is given.", ["arm"], registry=registry
+            "linnet_arm_share",
+            "Share of the traffic that an arm is given.",
+            ["arm"],
+            registry=registry,
         )
         registry.register(Standing(read))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
-    def observe_request(self, route: str, status: int, seconds: float, code: str | None = None) -> None:
+    def observe_request(
+        self, route: str, status: int, seconds: float, code: str | None = None
+    ) -> None:
         """Count a request.
 
         Args:
@@ -193,7 +225,9 @@ class Metrics:
         """Count a text that an arm did not answer, by the code of its failure."""
         self._texts[arm, code].inc()
 
-    def observe_batch(self, arm: str, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:
+    def observe_batch(
+        self, arm: str, texts: int, tokens: int, padded_tokens: int, seconds: float
+    ) -> None:
         """Count a batch.
 
         Args:
@@ -249,17 +283,37 @@ class Standing:
         gauge, counter = GaugeMetricFamily, CounterMetricFamily
         yield gauge("linnet_ready", "Whether the service can answer: 1 or 0.", value=facts.ready)
         yield gauge("linnet_queue_texts", "Texts that wait.", value=facts.queue_texts)
-        yield gauge("linnet_queue_tokens", "Tokens of the texts that wait.", value=facts.queue_tokens)
         yield gauge(
-            "linnet_queue_oldest_seconds", "Seconds that the oldest text has waited.", value=facts.queue_oldest_seconds
+            "linnet_queue_tokens", "Tokens of the texts that wait.", value=facts.queue_tokens
         )
-        yield gauge("linnet_workers_expected", "Engine workers there should be.", value=facts.workers_expected)
-        yield gauge("linnet_workers_up", "Engine workers that are up.", value=len(facts.worker_pids))
-        yield counter("linnet_worker_restarts", "Engine workers started again.", value=facts.worker_restarts)
+        yield gauge(
+            "linnet_queue_oldest_seconds",
+            "Seconds that the oldest text has waited.",
+            value=facts.queue_oldest_seconds,
+        )
+        yield gauge(
+            "linnet_workers_expected",
+            "Engine workers there should be.",
+            value=facts.workers_expected,
+        )
+        yield gauge(
+            "linnet_workers_up", "Engine workers that are up.", value=len(facts.worker_pids)
+        )
+        yield counter(
+            "linnet_worker_restarts", "Engine workers started again.", value=facts.worker_restarts
+        )
         yield from _worker_processes(facts.worker_pids)
-        yield counter("linnet_log_written", "Records that the prediction log has stored.", value=facts.log_written)
-        yield counter("linnet_log_lost", "Records that the prediction log had to drop.", value=facts.log_lost)
-        yield gauge("linnet_log_pending", "Records that wait to be stored.", value=facts.log_pending)
+        yield counter(
+            "linnet_log_written",
+            "Records that the prediction log has stored.",
+            value=facts.log_written,
+        )
+        yield counter(
+            "linnet_log_lost", "Records that the prediction log had to drop.", value=facts.log_lost
+        )
+        yield gauge(
+            "linnet_log_pending", "Records that wait to be stored.", value=facts.log_pending
+        )
         yield gauge(
             "linnet_keys_stale",
             "Whether the file of keys could not be read again, or is gone: 1 or 0.",
@@ -269,29 +323,44 @@ class Standing:
 
 def _worker_processes(pids: Sequence[int]) -> Iterator[Metric]:
     memory = GaugeMetricFamily(
-        "linnet_worker_resident_memory_bytes", "Resident memory of a worker's process (Linux).", labels=["worker"]
+        "linnet_worker_resident_memory_bytes",
+        "Resident memory of a worker's process (Linux).",
+        labels=["worker"],
     )
     cpu = CounterMetricFamily(
-        "linnet_worker_cpu_seconds", "Processor time of a worker's process (Linux).", labels=["worker"]
+        "linnet_worker_cpu_seconds",
+        "Processor time of a worker's process (Linux).",
+        labels=["worker"],
     )
     for number, pid in enumerate(pids):
         read = ProcessCollector(pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
         for family in read.collect():
-            for name, ours in (("process_resident_memory_bytes", memory), ("process_cpu_seconds", cpu)):
+            for name, ours in (
+                ("process_resident_memory_bytes", memory),
+                ("process_cpu_seconds", cpu),
+            ):
                 if family.name == name:
                     ours.add_metric([str(number)], family.samples[0].value)
     yield memory
     yield cpu
 
 
-def _counter(registry: CollectorRegistry, name: str, documentation: str, labels: str) -> Children[Counter]:
+def _counter(
+    registry: CollectorRegistry, name: str, documentation: str, labels: str
+) -> Children[Counter]:
     return Children(Counter(name, documentation, labels.split(), registry=registry))
 
 
 def _histogram(
-    registry: CollectorRegistry, name: str, documentation: str, labels: str, buckets: Sequence[float]
+    registry: CollectorRegistry,
+    name: str,
+    documentation: str,
+    labels: str,
+    buckets: Sequence[float],
 ) -> Children[Histogram]:
-    return Children(Histogram(name, documentation, labels.split(), registry=registry, buckets=buckets))
+    return Children(
+        Histogram(name, documentation, labels.split(), registry=registry, buckets=buckets)
+    )
 
 
 def _plain(value: str) -> str:

@@ -29,12 +29,15 @@ from linnet.serve.routes import (
 from linnet.serve.service import Item, Service
 from linnet.serve.workers import Answer
 
-PLATFORM = "onnx_onnxv1"  # of the protocol's list: what a bundle's graph is, whatever engine runs it
+PLATFORM = (
+    "onnx_onnxv1"  # of the protocol's list: what a bundle's graph is, whatever engine runs it
+)
 MIN_VERSION = 12  # digits of a digest that name it, as the service's own first line has them
 BINARY = "Inference-Header-Content-Length"  # of the extension for binary tensors
 # Said here and read from the path by `_model`: FastAPI would promise its own 422 for them.
 NAME, VERSION = (
-    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in ("name", "version")
+    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    for name in ("name", "version")
 )
 OF_MODEL, OF_VERSION = {"parameters": [NAME]}, {"parameters": [NAME, VERSION]}
 Parameters = dict[str, Any]
@@ -77,7 +80,9 @@ class ModelMetadata(BaseModel):
     """What a model takes and gives."""
 
     name: str = Field(examples=["champion"])
-    versions: list[str] = Field(description="The digest of its bundle, of which a part from the start will do.")
+    versions: list[str] = Field(
+        description="The digest of its bundle, of which a part from the start will do."
+    )
     platform: str = Field(examples=[PLATFORM])
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
@@ -93,7 +98,9 @@ class InputTensor(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Literal["text"]
-    shape: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=2, description="`[n]`, or `[n, 1]`.")
+    shape: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, max_length=2, description="`[n]`, or `[n, 1]`."
+    )
     datatype: Literal["BYTES"]
     parameters: Parameters | None = Field(default=None, description="None has a meaning here.")
     data: Annotated[list[str | Single], FailFast()] = Field(
@@ -135,7 +142,16 @@ class InferenceRequest(BaseModel):
         extra="forbid",
         json_schema_extra={
             "examples": [
-                {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["what a lovely day"]}]}
+                {
+                    "inputs": [
+                        {
+                            "name": "text",
+                            "shape": [1],
+                            "datatype": "BYTES",
+                            "data": ["what a lovely day"],
+                        }
+                    ]
+                }
             ]
         },
     )
@@ -144,7 +160,9 @@ class InferenceRequest(BaseModel):
     parameters: Parameters | None = Field(default=None, description="None has a meaning here.")
     inputs: list[InputTensor] = Field(min_length=1, max_length=1)
     outputs: list[RequestedOutput] | None = Field(
-        default=None, max_length=40, description="Those to give; null or empty: all that the model has."
+        default=None,
+        max_length=40,
+        description="Those to give; null or empty: all that the model has.",
     )
 
 
@@ -186,9 +204,15 @@ OUTPUTS = {
     "label": Output("BYTES", False, lambda _, answer, __: [answer.prediction.label or ""]),
     "probability": Output("FP64", False, lambda _, answer, __: [answer.prediction.probability]),
     "probabilities": Output(
-        "FP64", True, lambda _, answer, labels: [answer.prediction.probabilities[label] for label in labels]
+        "FP64",
+        True,
+        lambda _, answer, labels: [answer.prediction.probabilities[label] for label in labels],
     ),
-    "applies": Output("BOOL", True, lambda _, answer, labels: [label in answer.prediction.labels for label in labels]),
+    "applies": Output(
+        "BOOL",
+        True,
+        lambda _, answer, labels: [label in answer.prediction.labels for label in labels],
+    ),
     "truncated": Output("BOOL", False, lambda _, answer, __: [answer.prediction.truncated]),
     "abstained": Output("BOOL", False, lambda _, answer, __: [answer.prediction.abstained]),
     "id": Output("BYTES", False, lambda item, _, __: [item.id]),
@@ -202,7 +226,11 @@ async def server_metadata() -> ServerMetadata:
     return ServerMetadata(name="linnet", version=__version__, extensions=[])
 
 
-@router.get("/health/live", summary="Open Inference: is the process alive?", responses=protocol_responses(500))
+@router.get(
+    "/health/live",
+    summary="Open Inference: is the process alive?",
+    responses=protocol_responses(500),
+)
 async def live(service: Annotated[Service, Depends(service_of)]) -> ServerHealth:
     """Answers as long as the process does; `ready` says more of it than the protocol asks."""
     try:
@@ -212,7 +240,11 @@ async def live(service: Annotated[Service, Depends(service_of)]) -> ServerHealth
     return ServerHealth(live=True, ready=True)
 
 
-@router.get("/health/ready", summary="Open Inference: can the service answer?", responses=protocol_responses(500, 503))
+@router.get(
+    "/health/ready",
+    summary="Open Inference: can the service answer?",
+    responses=protocol_responses(500, 503),
+)
 async def ready(service: Annotated[Service, Depends(service_of)]) -> ServerHealth:
     """As `/readyz`: 200 when every model is loaded and every worker up, else 503."""
     service.check_ready()
@@ -241,7 +273,9 @@ async def model_metadata(request: Request) -> ModelMetadata:
         platform=PLATFORM,
         inputs=[TensorMetadata(name="text", datatype="BYTES", shape=[-1])],
         outputs=[
-            TensorMetadata(name=key, datatype=output.datatype, shape=[-1, width] if output.wide else [-1])
+            TensorMetadata(
+                name=key, datatype=output.datatype, shape=[-1, width] if output.wide else [-1]
+            )
             for key, output in OUTPUTS.items()
         ],
         parameters={"labels": list(manifest.labels)},
@@ -300,7 +334,10 @@ async def infer(request: Request) -> Response:
     arm = items[0].arm
     _check_version(request, arm)  # again: a swap may have come between
     manifest = arm.pool.bundle.manifest
-    content: dict[str, Any] = {"model_name": request.path_params["name"], "model_version": manifest.digest}
+    content: dict[str, Any] = {
+        "model_name": request.path_params["name"],
+        "model_version": manifest.digest,
+    }
     if asked.id is not None:
         content["id"] = asked.id
     content["outputs"] = [_tensor(key, answers, manifest) for key in outputs]
@@ -319,7 +356,11 @@ def _model(request: Request) -> Arm:
     if arm is None and name == arms.champion.pool.bundle.manifest.name:
         arm = arms.champion
     if arm is None:
-        raise Refusal(404, "unknown_model", f"Expected one of the models {', '.join(known)}; got {name!r:.60}.")
+        raise Refusal(
+            404,
+            "unknown_model",
+            f"Expected one of the models {', '.join(known)}; got {name!r:.60}.",
+        )
     _check_version(request, arm)
     return arm
 
@@ -334,8 +375,12 @@ def _check_version(request: Request, arm: Arm) -> None:
 async def _body(request: Request) -> InferenceRequest:
     if BINARY in request.headers:
         message = "Expected all data as JSON; got binary tensors, an extension that this service does not have."
-        raise Refusal(415, "unsupported_media_type", f"{message} Send no {BINARY}, but `data` in each input.")
-    if "content-type" in request.headers:  # the protocol asks for none, and Triton's client sends none
+        raise Refusal(
+            415, "unsupported_media_type", f"{message} Send no {BINARY}, but `data` in each input."
+        )
+    if (
+        "content-type" in request.headers
+    ):  # the protocol asks for none, and Triton's client sends none
         require_json(request)
     return read_json(await request.body(), InferenceRequest)
 
@@ -344,11 +389,15 @@ def _outputs(asked: InferenceRequest) -> list[str]:
     names = list(dict.fromkeys(output.name for output in asked.outputs or ())) or list(OUTPUTS)
     unknown = next((name for name in names if name not in OUTPUTS), None)
     if unknown is not None:
-        raise Refusal(400, "unknown_output", f"Expected outputs of {', '.join(OUTPUTS)}; got {unknown!r}.")
+        raise Refusal(
+            400, "unknown_output", f"Expected outputs of {', '.join(OUTPUTS)}; got {unknown!r}."
+        )
     return names
 
 
-def _tensor(name: str, answers: Sequence[tuple[Item, Answer]], manifest: Manifest) -> dict[str, Any]:
+def _tensor(
+    name: str, answers: Sequence[tuple[Item, Answer]], manifest: Manifest
+) -> dict[str, Any]:
     output, labels = OUTPUTS[name], manifest.labels
     data = [value for item, answer in answers for value in output.values(item, answer, labels)]
     shape = [len(answers), len(labels)] if output.wide else [len(answers)]

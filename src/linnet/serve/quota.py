@@ -58,7 +58,9 @@ class Quotas:
         if not key.requests_per_minute:
             return
         now = self._clock()
-        paid_until = max(self._paid_until.get(key.id, now), now) + -(-MINUTE // key.requests_per_minute)
+        paid_until = max(self._paid_until.get(key.id, now), now) + -(
+            -MINUTE // key.requests_per_minute
+        )
         wait = paid_until - now - MINUTE
         if wait > 0:
             raise Refusal(
@@ -140,7 +142,9 @@ class Quotas:
                 self._saved, failing = counts, False
             except (StorageError, OSError) as error:
                 if not failing:
-                    logger.error("The keys' texts of today are not kept through a restart: %s", error)
+                    logger.error(
+                        "The keys' texts of today are not kept through a restart: %s", error
+                    )
                 failing = True
 
     def _hold(self, path: Path, stack: ExitStack) -> bool:
@@ -150,18 +154,32 @@ class Quotas:
             reason: object = "another service keeps its own there"
         except (StorageError, OSError) as error:
             reason = error
-        logger.warning("The keys' texts of today are not kept through a restart in %s: %s", path, reason)
+        logger.warning(
+            "The keys' texts of today are not kept through a restart in %s: %s", path, reason
+        )
         return False
 
     def _restored(self, path: Path) -> dict[str, int]:
         try:
             kept = json.loads(path.read_bytes())
-            texts = {str(key): int(count) for key, count in kept["texts"].items() if int(count) >= 0}
+            texts = {
+                str(key): int(count) for key, count in kept["texts"].items() if int(count) >= 0
+            }
             return texts if kept["day"] == self._day.isoformat() else {}
         except FileNotFoundError:
             return {}
-        except (OSError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            logger.warning("%s can't be read (%r): the keys' texts of today begin at 0", path, error)
+        except (
+            OSError,
+            ArithmeticError,
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            logger.warning(
+                "%s can't be read (%r): the keys' texts of today begin at 0", path, error
+            )
             return {}
 
     def _turn_day(self) -> datetime:

@@ -72,7 +72,9 @@ class Reader(Generic[T, R]):
             return self._read(work)
         except Exception as error:
             return error
-        except BaseException as error:  # such as a panic of the tokenizer: it must not end the thread, and all reading
+        except (
+            BaseException
+        ) as error:  # such as a panic of the tokenizer: it must not end the thread, and all reading
             return RuntimeError(f"{type(error).__name__}: {error}")
 
     def _give(self, done: "list[tuple[asyncio.Future[R], R | Exception]]") -> None:

@@ -37,7 +37,10 @@ from linnet.serve.service import Item, Service
 from linnet.serve.tracing import trace_stage
 from linnet.serve.watch import Watch
 
-PAGE, DOCS = (files("linnet.serve").joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "docs.html"))
+PAGE, DOCS = (
+    files("linnet.serve").joinpath(name).read_text(encoding="utf-8")
+    for name in ("page.html", "docs.html")
+)
 # Nothing of the pages comes from, or goes to, another host, and none is shown within another's.
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; "
@@ -92,10 +95,17 @@ def read_json(body: bytes, schema: type[B]) -> B:
     try:
         return schema.model_validate(json.loads(body))
     except ValidationError as error:
-        raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
+        raise RequestValidationError(
+            [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+        ) from None
     except json.JSONDecodeError as error:
-        raise Refusal(400, "bad_json", f"Expected a body of JSON; got: {error.msg} at position {error.pos}.") from None
-    except (ValueError, RecursionError):  # no UTF-8, numbers of thousands of digits, lists in lists without end
+        raise Refusal(
+            400, "bad_json", f"Expected a body of JSON; got: {error.msg} at position {error.pos}."
+        ) from None
+    except (
+        ValueError,
+        RecursionError,
+    ):  # no UTF-8, numbers of thousands of digits, lists in lists without end
         raise Refusal(400, *KNOWN[400]) from None
 
 
@@ -113,7 +123,9 @@ def timeout_of(request: Request) -> float | None:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise Refusal(400, "bad_timeout", f"Expected seconds above 0 in {TIMEOUT}; got {sent[:40]!r}.")
+        raise Refusal(
+            400, "bad_timeout", f"Expected seconds above 0 in {TIMEOUT}; got {sent[:40]!r}."
+        )
     return seconds
 
 
@@ -139,7 +151,11 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def answer_texts(
-    request: Request, texts: list[str], arm: str | None = None, key: str | None = None, timeout: float | None = None
+    request: Request,
+    texts: list[str],
+    arm: str | None = None,
+    key: str | None = None,
+    timeout: float | None = None,
 ) -> list[Item]:
     """What becomes of the texts of a request: counted to its key, traced, and given up when the client leaves.
 
@@ -195,7 +211,11 @@ def item_error(error: TextError | Refusal) -> dict[str, Any]:
     """Why a text of several has no answer."""
     if isinstance(error, Refusal):
         return {"code": error.code, "message": error.message}
-    return {"code": error.code, "message": str(error), "details": {"reason": error.reason, "index": error.index}}
+    return {
+        "code": error.code,
+        "message": str(error),
+        "details": {"reason": error.reason, "index": error.index},
+    }
 
 
 def item_content(item: Item) -> dict[str, Any]:
@@ -245,7 +265,9 @@ def raise_refusal(request: Request, items: list[Item]) -> None:
 def body_schema(schema: type[BaseModel]) -> dict[str, Any]:
     """What the OpenAPI says of a body that `body_of` reads."""
     reference = {"$ref": f"#/components/schemas/{schema.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}}
+    return {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}
+    }
 
 
 @router.post(
@@ -267,7 +289,10 @@ async def predict(request: Request) -> Response:
     body, timeout = await body_of(request, PredictRequest), timeout_of(request)
     items = await answer_texts(request, body.texts, body.arm, body.key, timeout)
     raise_if_none(items)
-    content = {"request_id": request_id(request.scope), "predictions": [item_content(item) for item in items]}
+    content = {
+        "request_id": request_id(request.scope),
+        "predictions": [item_content(item) for item in items],
+    }
     return Response(json.dumps(content), media_type="application/json")
 
 
@@ -285,11 +310,18 @@ async def explain(request: Request) -> Response:
     body, timeout = await body_of(request, ExplainRequest), timeout_of(request)
     take_texts(request.scope, 1)
     try:
-        arm, found = await while_connected(request, service.explain(body.text, body.label, body.arm, timeout))
+        arm, found = await while_connected(
+            request, service.explain(body.text, body.label, body.arm, timeout)
+        )
     except Refusal:
         give_back_texts(request.scope, 1)
         raise
-    content = {"request_id": request_id(request.scope), "arm": arm.name, "digest": arm.pool.bundle.digest, **found}
+    content = {
+        "request_id": request_id(request.scope),
+        "arm": arm.name,
+        "digest": arm.pool.bundle.digest,
+        **found,
+    }
     return Response(json.dumps(content), media_type="application/json")
 
 
@@ -358,7 +390,10 @@ async def swap_models(request: Request) -> Models:
 
 
 @router.get(
-    "/metrics", summary="What is counted and measured", response_class=PlainTextResponse, responses=responses(500)
+    "/metrics",
+    summary="What is counted and measured",
+    response_class=PlainTextResponse,
+    responses=responses(500),
 )
 async def metrics(request: Request) -> Response:
     """In the text format of Prometheus, or in that of OpenMetrics where the header `Accept` names it."""

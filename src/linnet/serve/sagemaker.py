@@ -29,7 +29,14 @@ from linnet.serve.lines import (
     write_csv,
     write_json_lines,
 )
-from linnet.serve.routes import answer_texts, item_content, raise_refusal, read_json, service_of, timeout_of
+from linnet.serve.routes import (
+    answer_texts,
+    item_content,
+    raise_refusal,
+    read_json,
+    service_of,
+    timeout_of,
+)
 from linnet.serve.schemas import ArmName, Health, PredictResponse
 from linnet.serve.service import Item, Service
 
@@ -37,7 +44,9 @@ JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 FORMATS = {JSON: JSON, JSON_LINES: JSON_LINES, "application/x-jsonlines": JSON_LINES, CSV: CSV}
 CHARSETS = ("utf-8", "utf8", "us-ascii")
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-SANE_ATTRIBUTES = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,1022}[\x21-\x7e])?")  # as InvokeEndpoint takes them
+SANE_ATTRIBUTES = re.compile(
+    r"[\x21-\x7e]([\x20-\x7e]{0,1022}[\x21-\x7e])?"
+)  # as InvokeEndpoint takes them
 QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 MAX_TRANSFORMS = 16
 MAX_TRANSFORM_MEBIBYTES = 100  # of all that a batch transform sends at once
@@ -45,7 +54,10 @@ MAX_TRANSFORM_MEBIBYTES = 100  # of all that a batch transform sends at once
 Texts = Annotated[list[str], FailFast()]
 OneOrMore = Annotated[
     Texts,
-    BeforeValidator(lambda sent: [sent] if isinstance(sent, str) else sent, json_schema_input_type=str | list[str]),
+    BeforeValidator(
+        lambda sent: [sent] if isinstance(sent, str) else sent,
+        json_schema_input_type=str | list[str],
+    ),
 ]
 
 router = APIRouter()
@@ -54,13 +66,19 @@ router = APIRouter()
 class InvocationRequest(BaseModel):
     """Texts to classify, under the name that the caller is used to: one of the three."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"texts": ["what a lovely day"]}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"texts": ["what a lovely day"]}]}
+    )
 
     texts: Texts = Field(default=[], description="As of `/v1/predict`.")
     instances: Texts = Field(default=[], description="As TensorFlow Serving's container has it.")
-    inputs: OneOrMore = Field(default=[], description="As Hugging Face's container has it: one, or several.")
+    inputs: OneOrMore = Field(
+        default=[], description="As Hugging Face's container has it: one, or several."
+    )
     arm: ArmName | None = Field(default=None, description="As of `/v1/predict`.")
-    key: Annotated[str, Field(max_length=256)] | None = Field(default=None, description="As of `/v1/predict`.")
+    key: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="As of `/v1/predict`."
+    )
 
     def lines(self) -> list[str]:
         """The texts, whatever they are called.
@@ -79,7 +97,9 @@ class ExecutionParameters(BaseModel):
     """How a batch transform that was not told otherwise is to ask; the names are SageMaker's."""
 
     MaxConcurrentTransforms: int = Field(description="Requests at once.")
-    BatchStrategy: str = Field(description="How many records go into one request.", examples=["SINGLE_RECORD"])
+    BatchStrategy: str = Field(
+        description="How many records go into one request.", examples=["SINGLE_RECORD"]
+    )
     MaxPayloadInMB: int = Field(description="Size of a request.")
 
 
@@ -107,8 +127,14 @@ async def ping(service: Annotated[Service, Depends(service_of)]) -> Health:
     return Health(status="ok")
 
 
-@router.get("/execution-parameters", summary="SageMaker: how is a batch transform to ask?", responses=responses(500))
-async def execution_parameters(service: Annotated[Service, Depends(service_of)]) -> ExecutionParameters:
+@router.get(
+    "/execution-parameters",
+    summary="SageMaker: how is a batch transform to ask?",
+    responses=responses(500),
+)
+async def execution_parameters(
+    service: Annotated[Service, Depends(service_of)],
+) -> ExecutionParameters:
     """A record a request, so that no request has more than `serve.max_texts`, and enough of them at once."""
     size = min(MAX_TRANSFORM_MEBIBYTES, max(1, service.settings.max_body_bytes // MEBIBYTE))
     return ExecutionParameters(
@@ -124,7 +150,12 @@ async def execution_parameters(service: Annotated[Service, Depends(service_of)])
     response_description="What became of each text, in the format that `Accept` asks for, else in the request's own.",
     response_model=PredictResponse,
     responses={
-        200: {"content": {JSON_LINES: {"schema": {"type": "string"}}, CSV: {"schema": {"type": "string"}}}},
+        200: {
+            "content": {
+                JSON_LINES: {"schema": {"type": "string"}},
+                CSV: {"schema": {"type": "string"}},
+            }
+        },
         **responses(400, 406, 413, 415, 422, 429, 500, 503, 504),
     },
     openapi_extra={
@@ -132,7 +163,10 @@ async def execution_parameters(service: Annotated[Service, Depends(service_of)])
             "required": True,
             "content": {
                 JSON: {"schema": {"$ref": "#/components/schemas/InvocationRequest"}},
-                JSON_LINES: {"schema": {"type": "string"}, "example": '{"text": "what a lovely day"}\n"so bad"\n'},
+                JSON_LINES: {
+                    "schema": {"type": "string"},
+                    "example": '{"text": "what a lovely day"}\n"so bad"\n',
+                },
                 CSV: {"schema": {"type": "string"}, "example": 'what a lovely day\n"rain, rain"\n'},
             },
         }
@@ -172,7 +206,10 @@ def _write(request: Request, sent: Sent, answer_type: str, items: Iterator[Item]
         return write_json_lines(items)
     if answer_type == CSV:
         return write_csv(items, service_of(request).config.score.label_separator, sent.header)
-    content = {"request_id": request_id(request.scope), "predictions": [item_content(item) for item in items]}
+    content = {
+        "request_id": request_id(request.scope),
+        "predictions": [item_content(item) for item in items],
+    }
     return json.dumps(content).encode("ascii")
 
 
@@ -213,7 +250,11 @@ def _answer_type(accept: str, own: str) -> str:
 
     best = max((own, *FORMATS), key=quality)
     if not quality(best):
-        raise Refusal(406, "not_acceptable", f"Expected {JSON}, {JSON_LINES} or {CSV} in Accept; got {accept[:100]!r}.")
+        raise Refusal(
+            406,
+            "not_acceptable",
+            f"Expected {JSON}, {JSON_LINES} or {CSV} in Accept; got {accept[:100]!r}.",
+        )
     return best
 
 

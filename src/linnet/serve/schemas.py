@@ -11,8 +11,12 @@ EXAMPLE_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a
 
 
 EXAMPLE_ANSWER_ID = f"{EXAMPLE_ID}-0"
-ARM = Field(description="Which model answered: `champion`, or the name of another.", examples=["champion"])
-DIGEST = Field(description="SHA-256 of its bundle's manifest: it names the bundle.", examples=[EXAMPLE_DIGEST])
+ARM = Field(
+    description="Which model answered: `champion`, or the name of another.", examples=["champion"]
+)
+DIGEST = Field(
+    description="SHA-256 of its bundle's manifest: it names the bundle.", examples=[EXAMPLE_DIGEST]
+)
 ArmName = Annotated[str, Field(max_length=40)]
 
 
@@ -20,7 +24,10 @@ class PredictRequest(BaseModel):
     """Texts to classify."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"texts": ["what a lovely day", "I missed my train again"]}]}
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"texts": ["what a lovely day", "I missed my train again"]}]
+        },
     )
 
     # One wrong item says enough; a list of a million would be answered with a million complaints.
@@ -30,7 +37,8 @@ class PredictRequest(BaseModel):
         "their number and `serve.max_body_bytes` the size of the whole.",
     )
     arm: ArmName | None = Field(
-        default=None, description="Who shall answer, as in `/v1/models`; null: as the arms' shares say."
+        default=None,
+        description="Who shall answer, as in `/v1/models`; null: as the arms' shares say.",
     )
     key: Annotated[str, Field(max_length=256)] | None = Field(
         default=None,
@@ -41,17 +49,23 @@ class PredictRequest(BaseModel):
 class ExplainRequest(BaseModel):
     """A text whose answer is to be explained."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"text": "what a lovely day"}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"text": "what a lovely day"}]}
+    )
 
     text: str = Field(description="A raw text.")
-    label: str | None = Field(default=None, description="The label to explain; null for the most probable.")
+    label: str | None = Field(
+        default=None, description="The label to explain; null for the most probable."
+    )
     arm: ArmName | None = Field(default=None, description="As of `/v1/predict`.")
 
 
 class TextPrediction(BaseModel):
     """The answer to one text."""
 
-    id: str = Field(description="Names this answer, for `/v1/feedback`.", examples=[EXAMPLE_ANSWER_ID])
+    id: str = Field(
+        description="Names this answer, for `/v1/feedback`.", examples=[EXAMPLE_ANSWER_ID]
+    )
     arm: str = ARM
     digest: str = DIGEST
     label: str | None = Field(
@@ -60,14 +74,18 @@ class TextPrediction(BaseModel):
         examples=["positive"],
     )
     probability: float = Field(
-        ge=0, le=1, description="Its probability; where there is no label, the largest of all.", examples=[0.97]
+        ge=0,
+        le=1,
+        description="Its probability; where there is no label, the largest of all.",
+        examples=[0.97],
     )
     probabilities: dict[str, float] = Field(
         description="Every label's probability. They sum to 1; those of a multi-label model don't.",
         examples=[{"negative": 0.03, "positive": 0.97}],
     )
     truncated: bool = Field(
-        description="Whether the text was longer than the model reads, so that its end was cut off.", examples=[False]
+        description="Whether the text was longer than the model reads, so that its end was cut off.",
+        examples=[False],
     )
     labels: list[str] = Field(
         description="The labels that apply, the most probable first: one, or from a multi-label model those whose "
@@ -97,7 +115,9 @@ class TextFailureInfo(BaseModel):
 
     code: str = Field(description="A stable name for programs.", examples=["bad_text"])
     message: str = Field(description="What was expected, what came, and what to do next.")
-    details: dict[str, Any] | None = Field(default=None, examples=[{"reason": "empty_text", "index": 1}])
+    details: dict[str, Any] | None = Field(
+        default=None, examples=[{"reason": "empty_text", "index": 1}]
+    )
 
 
 class PredictResponse(BaseModel):
@@ -113,7 +133,9 @@ class WordWeight(BaseModel):
     text: str = Field(description="It as it stands in the text that the model read.")
     start: int = Field(description="Its first character there.")
     end: int = Field(description="The character after it.")
-    weight: float = Field(description="By how much the label's log odds are higher with it than without it.")
+    weight: float = Field(
+        description="By how much the label's log odds are higher with it than without it."
+    )
 
 
 class ExplainResponse(BaseModel):
@@ -133,7 +155,8 @@ class FeedbackRequest(BaseModel):
     """What is true of an answer."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"id": EXAMPLE_ANSWER_ID, "label": "positive"}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"id": EXAMPLE_ANSWER_ID, "label": "positive"}]},
     )
 
     id: Annotated[str, Field(min_length=1, max_length=64)] = Field(description="The answer's.")
@@ -155,8 +178,12 @@ class EngineInfo(BaseModel):
     engine: str = Field(description="What runs it.", examples=["onnxruntime"])
     variant: str = Field(description="In which precision.", examples=["int8-dynamic"])
     num_threads: int = Field(description="Threads of one batch.", examples=[1])
-    num_sessions: int = Field(description="Batches that are computed at once, each in a process.", examples=[2])
-    max_batch_tokens: int = Field(description="Tokens in one batch, padding included.", examples=[512])
+    num_sessions: int = Field(
+        description="Batches that are computed at once, each in a process.", examples=[2]
+    )
+    max_batch_tokens: int = Field(
+        description="Tokens in one batch, padding included.", examples=[512]
+    )
 
 
 class ArmInfo(BaseModel):
@@ -164,10 +191,14 @@ class ArmInfo(BaseModel):
 
     arm: str = ARM
     role: Literal["champion", "challenger", "shadow"] = Field(description="What it is for.")
-    share: float = Field(ge=0, le=1, description="Of the texts; of a shadow, those that it is asked beside another.")
+    share: float = Field(
+        ge=0, le=1, description="Of the texts; of a shadow, those that it is asked beside another."
+    )
     name: str = Field(description="The model's name.", examples=["tweets"])
     digest: str = DIGEST
-    labels: list[str] = Field(description="What it may answer.", examples=[["negative", "positive"]])
+    labels: list[str] = Field(
+        description="What it may answer.", examples=[["negative", "positive"]]
+    )
     multi_label: bool = Field(description="Whether a text has any number of labels.")
     min_precision: float | None = Field(
         description="The share of right ones that each label's answers were shown to reach; texts that are not sure "
@@ -191,7 +222,8 @@ class SwapRequest(BaseModel):
     """The models that shall be at work; null: those that are, their folders read anew."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"arms": {"champion": {"bundle": "runs/new/bundle"}}}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"arms": {"champion": {"bundle": "runs/new/bundle"}}}]},
     )
 
     arms: dict[ArmName, ArmConfig] | None = Field(
@@ -222,7 +254,8 @@ class ErrorInfo(BaseModel):
         examples=["Text 1: The text is empty. Send at least one visible character."],
     )
     request_id: str = Field(
-        description="As in the header `X-Request-ID` and in the service's log.", examples=[EXAMPLE_ID]
+        description="As in the header `X-Request-ID` and in the service's log.",
+        examples=[EXAMPLE_ID],
     )
     details: dict[str, Any] | None = Field(
         default=None,

@@ -30,7 +30,9 @@ from linnet.serve.tracing import start_tracing
 # Orchestrators kill after 30, of which the workers and the prediction log get 8.
 GRACE_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that it is they who close
-OTHER_FILES = 64 + SPARE  # than connections, that the process has open: workers, the prediction log, libraries
+OTHER_FILES = (
+    64 + SPARE
+)  # than connections, that the process has open: workers, the prediction log, libraries
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 logger = logging.getLogger("linnet.serve")
 say = partial(print, flush=True)  # a script that reads the line through a pipe waits for it
@@ -106,7 +108,10 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         if not keys and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
-            logger.warning("%s is open to other machines and asks for no key: whoever reaches it may use it", address)
+            logger.warning(
+                "%s is open to other machines and asks for no key: whoever reaches it may use it",
+                address,
+            )
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
             runner.run(_serve(app, service, settings, listener, address, announce))
         if spans:
@@ -155,7 +160,10 @@ async def _read_anew(service: Service) -> None:
     except (LinnetError, Refusal) as error:
         logger.error("SIGHUP: the models at work go on, as others can't be used: %s", error)
     else:
-        logger.info("SIGHUP: at work are %s", ", ".join(f"{arm.name} {arm.pool.bundle.digest[:12]}" for arm in arms))
+        logger.info(
+            "SIGHUP: at work are %s",
+            ", ".join(f"{arm.name} {arm.pool.bundle.digest[:12]}" for arm in arms),
+        )
 
 
 def _connections(asked: int) -> int:
@@ -199,7 +207,9 @@ def _refused(address: str) -> Iterator[None]:
 
 def _bind(host: str, port: int, name: str) -> socket.socket:
     with _refused(name):
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

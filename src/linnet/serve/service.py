@@ -19,7 +19,9 @@ from linnet.serve.workers.pool import Batch
 from linnet.serve.workers.process import MODEL_FAILED
 
 DRAIN_SECONDS = 20.0  # that models which are no longer asked have for what they were asked
-STOP_SECONDS = 3.0  # the same where the service stops: no client waits then, only what is asked for the log
+STOP_SECONDS = (
+    3.0  # the same where the service stops: no client waits then, only what is asked for the log
+)
 
 T = TypeVar("T")
 _ToRead = tuple[Sequence[str], Sequence[Arm]]  # texts, and whose each is
@@ -68,7 +70,10 @@ class Service:
         self.on_batch: Callable[[str, Batch], None] = lambda arm, batch: None
         self.on_item: Callable[[Item, str, bool], None] = lambda item, text, shadow: None
         self.on_arms: Callable[[Arms], None] = lambda arms: None
-        self._asked: Mapping[str, ArmConfig] = {CHAMPION: ArmConfig(bundle=bundle), **config.serve.arms}
+        self._asked: Mapping[str, ArmConfig] = {
+            CHAMPION: ArmConfig(bundle=bundle),
+            **config.serve.arms,
+        }
         self._arms: Arms | None = None
         self._swapping = asyncio.Lock()
         self._former_restarts = 0
@@ -144,7 +149,9 @@ class Service:
             old = self.arms
             new = await open_arms(self.config, asked, self._batch, list(old))
             if self._arms is not old:  # stopped meanwhile
-                await asyncio.gather(*(arm.pool.stop() for arm in new if arm.pool not in {arm.pool for arm in old}))
+                await asyncio.gather(
+                    *(arm.pool.stop() for arm in new if arm.pool not in {arm.pool for arm in old})
+                )
                 self.check_started()
             self._arms, self._asked = new, asked
             self.on_arms(new)
@@ -156,7 +163,11 @@ class Service:
             return new
 
     async def predict(
-        self, texts: Sequence[str], arm: str | None = None, key: str | None = None, timeout: float | None = None
+        self,
+        texts: Sequence[str],
+        arm: str | None = None,
+        key: str | None = None,
+        timeout: float | None = None,
     ) -> list[Item]:
         """Classify the texts of one request.
 
@@ -174,7 +185,10 @@ class Service:
         """
         self.check_count(len(texts))
         arms = self.arms
-        chosen = [arms.named(arm) if arm is not None else arms.choose(key if key is not None else t) for t in texts]
+        chosen = [
+            arms.named(arm) if arm is not None else arms.choose(key if key is not None else t)
+            for t in texts
+        ]
         for one in set(chosen):
             self._check_room(one)
         end = self._seconds(timeout)
@@ -225,7 +239,9 @@ class Service:
                     future = self._with_room(lambda: chosen.pool.explain(text, encodings, label))
                     reply = await future
         except TimeoutError:
-            raise Refusal(504, "deadline_exceeded", f"No answer within {end:g} s. Try again later.") from None
+            raise Refusal(
+                504, "deadline_exceeded", f"No answer within {end:g} s. Try again later."
+            ) from None
         finally:
             if future:
                 future.cancel()
@@ -241,7 +257,9 @@ class Service:
             Refusal: It hasn't; the message says why.
         """
         if self.unready is not None:
-            raise Refusal(503, "not_ready", f"{self.unready} Try again later.", headers={"Retry-After": "1"})
+            raise Refusal(
+                503, "not_ready", f"{self.unready} Try again later.", headers={"Retry-After": "1"}
+            )
 
     def check_ready(self) -> None:
         """Pass if all is well: started, and every worker up of the models whose answers are returned.
@@ -302,10 +320,16 @@ class Service:
         except Full as full:
             raise _full(full.retry_after) from None
 
-    def _put(self, read: _Read, chosen: list[Arm], waiting: "dict[int, asyncio.Future[Answer]]") -> None:
+    def _put(
+        self, read: _Read, chosen: list[Arm], waiting: "dict[int, asyncio.Future[Answer]]"
+    ) -> None:
         """Let the texts that can be used wait for their arms, each in `waiting` under its index."""
         for arm in dict.fromkeys(chosen):
-            mine = [i for i, encoded in enumerate(read) if chosen[i] is arm and not isinstance(encoded, TextError)]
+            mine = [
+                i
+                for i, encoded in enumerate(read)
+                if chosen[i] is arm and not isinstance(encoded, TextError)
+            ]
             if mine:
                 texts: list[Encodings] = [read[i] for i in mine]  # type: ignore[misc]
                 futures = self._with_room(lambda arm=arm, texts=texts: arm.pool.classify(texts))  # type: ignore[misc]
@@ -313,7 +337,11 @@ class Service:
 
     def _ask_shadows(self, arms: Arms, texts: Sequence[str], identity: str) -> None:
         for arm in arms.shadows:
-            mine = [(index, text) for index, text in enumerate(texts) if draw(f"{arm.name} {text}") < arm.share]
+            mine = [
+                (index, text)
+                for index, text in enumerate(texts)
+                if draw(f"{arm.name} {text}") < arm.share
+            ]
             if mine:
                 self._go_on(self._ask_shadow(arm, mine, identity))
 
@@ -328,7 +356,9 @@ class Service:
         with _in_use({arm}):
             await self._ask_shadow_with_room(arm, texts, identity)
 
-    async def _ask_shadow_with_room(self, arm: Arm, texts: list[tuple[int, str]], identity: str) -> None:
+    async def _ask_shadow_with_room(
+        self, arm: Arm, texts: list[tuple[int, str]], identity: str
+    ) -> None:
         read = await self._read([text for _, text in texts], [arm] * len(texts))
         for (index, text), encoded in zip(texts, read, strict=True):
             name = f"{identity}-{index}"
@@ -388,12 +418,18 @@ def _read(work: _ToRead) -> _Read:
 
 def _item(name: str, arm: Arm, encoded: Encodings, found: Answer | Refusal) -> Item:
     tokens = len(encoded[0].ids)
-    return Item(name, arm, tokens, found) if isinstance(found, Answer) else Item(name, arm, tokens, error=found)
+    return (
+        Item(name, arm, tokens, found)
+        if isinstance(found, Answer)
+        else Item(name, arm, tokens, error=found)
+    )
 
 
 def _full(retry_after: float) -> Refusal:
     seconds = max(1, round(retry_after + 0.5))
-    message = f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
+    message = (
+        f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
+    )
     return Refusal(429, "overloaded", message, headers={"Retry-After": str(seconds)})
 
 

@@ -8,7 +8,14 @@ from typing import Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_trace_id, set_span_in_context
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    format_trace_id,
+    set_span_in_context,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,7 +23,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from linnet.serve.identity import route_of
 
 GROUP = "opentelemetry_traces_exporter"
-UNTRACED = ("/healthz", "/readyz", "/ping", "/metrics", "/v2/health/live", "/v2/health/ready")  # asked all day
+UNTRACED = (
+    "/healthz",
+    "/readyz",
+    "/ping",
+    "/metrics",
+    "/v2/health/live",
+    "/v2/health/ready",
+)  # asked all day
 
 
 class RequestSpan:
@@ -86,11 +100,15 @@ class Spans:
             ValueError: One is not installed, or refuses its variables.
         """
         # What is passed here would win over the variables.
-        named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+        named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get(
+            "OTEL_RESOURCE_ATTRIBUTES", ""
+        )
         resource = Resource.create({} if named else {"service.name": "linnet"})
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         for name in filter(None, (part.strip() for part in names.split(","))):
-            found = list(entry_points(group=GROUP, name="otlp_proto_http" if name == "otlp" else name))
+            found = list(
+                entry_points(group=GROUP, name="otlp_proto_http" if name == "otlp" else name)
+            )
             if not found:
                 raise ValueError(f"there is no exporter {name!r}")
             provider.add_span_processor(BatchSpanProcessor(found[0].load()()))

@@ -37,7 +37,10 @@ def start_tracing() -> "Spans | None":
 
         return Spans.exported(exporters or "otlp")
     except (ImportError, ValueError) as error:
-        logger.warning("No traces, though OTEL_ variables ask for them: %s. (pip install 'linnet-text[tracing]')", error)
+        logger.warning(
+            "No traces, though OTEL_ variables ask for them: %s. (pip install 'linnet-text[tracing]')",
+            error,
+        )
         return None
 
 

@@ -32,7 +32,11 @@ class Watch:
         self._service, self._keys = service, keys
         self._log: PredictionLog | None = None
         self.metrics = Metrics(self._facts)
-        service.on_batch, service.on_item, service.on_arms = self._on_batch, self._on_item, self._on_arms
+        service.on_batch, service.on_item, service.on_arms = (
+            self._on_batch,
+            self._on_item,
+            self._on_arms,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -56,12 +60,18 @@ class Watch:
             Refusal: No such answer was recorded, no model at work has this label, or the log can't be reached.
         """
         if not any(label in arm.pool.bundle.manifest.labels for arm in self._service.arms):
-            known = sorted({label for arm in self._service.arms for label in arm.pool.bundle.manifest.labels})
-            raise Refusal(422, "bad_label", f"Expected a label of a model at work: {', '.join(known):.300}.")
+            known = sorted(
+                {label for arm in self._service.arms for label in arm.pool.bundle.manifest.labels}
+            )
+            raise Refusal(
+                422, "bad_label", f"Expected a label of a model at work: {', '.join(known):.300}."
+            )
         down = "The prediction log can't be reached, so that nothing was stored. Send the feedback again later."
         retry = {"Retry-After": "5"}
         if self._log is None:
-            raise Refusal(503, "log_unavailable", "This service keeps no prediction log (log.url is empty).")
+            raise Refusal(
+                503, "log_unavailable", "This service keeps no prediction log (log.url is empty)."
+            )
         try:
             stored = asyncio.wrap_future(self._log.feedback(identity, label))
             found = await asyncio.wait_for(stored, FEEDBACK_SECONDS)
@@ -69,12 +79,15 @@ class Watch:
             raise Refusal(503, "log_unavailable", down, headers=retry) from None
         if not found:
             message = (
-                "No answer of this id was recorded. Send the id of an answer as it came, within the log's keeping."
+                "No answer of this id was recorded. "
+                "Send the id of an answer as it came, within the log's keeping."
             )
             raise Refusal(404, "unknown_prediction", message)
 
     def _on_batch(self, arm: str, batch: Batch) -> None:
-        self.metrics.observe_batch(arm, batch.texts, batch.tokens, batch.padded_tokens, batch.seconds)
+        self.metrics.observe_batch(
+            arm, batch.texts, batch.tokens, batch.padded_tokens, batch.seconds
+        )
 
     def _on_item(self, item: Item, text: str, shadow: bool) -> None:
         arm, answer = item.arm, item.answer
@@ -131,4 +144,6 @@ class Watch:
 
 def _arm_facts(arm: Arm) -> ArmFacts:
     manifest, plan = arm.pool.bundle.manifest, arm.pool.choice.plan
-    return ArmFacts(arm.name, arm.role, arm.share, manifest.name, manifest.digest, plan.engine, plan.variant)
+    return ArmFacts(
+        arm.name, arm.role, arm.share, manifest.name, manifest.digest, plan.engine, plan.variant
+    )

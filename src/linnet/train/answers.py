@@ -43,13 +43,17 @@ def ask(
         StorageError: The disk refused a write.
         UsageError: There can't be such a folder.
     """
-    parts = [list(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
+    parts = [
+        list(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)
+    ]
     files = [folder / f"{_digest(teacher, part)}.npz" for part in parts]
     with disk_errors(folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(f"No folder can be made at {folder}: {error.strerror}. Choose another.") from None
+            raise UsageError(
+                f"No folder can be made at {folder}: {error.strerror}. Choose another."
+            ) from None
     with progress(f"ask {teacher.bundle.path}", len(texts), "texts") as task:
         for number in range(group.rank, len(parts), group.size):
             if stopped.is_set():
@@ -67,7 +71,9 @@ def ask(
 def _digest(teacher: Classifier, texts: Sequence[str]) -> str:
     """Names some texts, who is asked about them and in which arithmetic; no clean text holds a line feed."""
     plan = teacher.plan
-    return hashlib.sha256("\n".join([teacher.digest, plan.engine, plan.variant, *texts]).encode()).hexdigest()
+    return hashlib.sha256(
+        "\n".join([teacher.digest, plan.engine, plan.variant, *texts]).encode()
+    ).hexdigest()
 
 
 def _read(file: Path, rows: int) -> NDArray[np.float32] | None:

@@ -122,7 +122,13 @@ def encode(split: Split, tokenizer: Tokenizer, shown: bool = True) -> Encoded:
             lengths += [len(encoding.ids) for encoding in encodings]
             truncated += sum(encoding.truncated for encoding in encodings)
             task.advance(len(encodings))
-    return Encoded(split.name, np.concatenate(parts), np.cumsum(lengths, dtype=np.int64), split.labels, truncated)
+    return Encoded(
+        split.name,
+        np.concatenate(parts),
+        np.cumsum(lengths, dtype=np.int64),
+        split.labels,
+        truncated,
+    )
 
 
 def batches(
@@ -147,4 +153,6 @@ def batch(split: Encoded, rows: NDArray[np.int64], device: torch.device) -> Batc
     starts = np.cumsum(lengths) - lengths
     places = np.arange(lengths.sum()) + np.repeat(split.ends[rows] - starts, lengths)
     ids = torch.from_numpy(split.ids[places].astype(np.int64)).to(device)
-    return Batch(rows, ids, Layout(lengths, device), torch.from_numpy(split.labels[rows]).to(device))
+    return Batch(
+        rows, ids, Layout(lengths, device), torch.from_numpy(split.labels[rows]).to(device)
+    )

@@ -24,10 +24,20 @@ from linnet.train.encoder import FILES, WEIGHTS, Encoder
 from linnet.train.unfinished import EVENTS
 
 RECORD, PAGE = "training.json", "training.html"
-WRITTEN = {RECORD, PAGE, EVENTS, *FILES, *WEIGHTS, "tokenizer_config.json", "generation_config.json"}
+WRITTEN = {
+    RECORD,
+    PAGE,
+    EVENTS,
+    *FILES,
+    *WEIGHTS,
+    "tokenizer_config.json",
+    "generation_config.json",
+}
 
 
-def write_checkpoint(folder: Path, model: Path, encoder: Encoder, max_length: int, record: dict[str, Any]) -> None:
+def write_checkpoint(
+    folder: Path, model: Path, encoder: Encoder, max_length: int, record: dict[str, Any]
+) -> None:
     """Fill an empty folder.
 
     Args:
@@ -38,9 +48,13 @@ def write_checkpoint(folder: Path, model: Path, encoder: Encoder, max_length: in
         record: training.json.
     """
     for file in model.iterdir():
-        shutil.copyfile(file, folder / file.name)  # not its mode: safetensors' 0600 would lock other users out
+        shutil.copyfile(
+            file, folder / file.name
+        )  # not its mode: safetensors' 0600 would lock other users out
     shutil.copyfile(encoder.folder / "tokenizer.json", folder / "tokenizer.json")
-    write_text(folder / "tokenizer_config.json", canonical_json(_tokenizer_config(encoder, max_length)))
+    write_text(
+        folder / "tokenizer_config.json", canonical_json(_tokenizer_config(encoder, max_length))
+    )
     write_text(folder / RECORD, canonical_json(record))
     write_text(folder / PAGE, _page(record))
 
@@ -49,7 +63,13 @@ def _page(record: dict[str, Any]) -> str:
     epochs = record["history"]
     course = plots.course(record["log_history"], epochs, record["global_step"] // len(epochs))
     figures = {"course": course, "history": plots.history(epochs)}
-    return render("training.html", record=record, best=epochs[record["best_epoch"] - 1], figures=figures, limit=LIMIT)
+    return render(
+        "training.html",
+        record=record,
+        best=epochs[record["best_epoch"] - 1],
+        figures=figures,
+        limit=LIMIT,
+    )
 
 
 def _tokenizer_config(encoder: Encoder, max_length: int) -> dict[str, Any]:

@@ -42,30 +42,47 @@ class Classify:
     """
 
     def __init__(
-        self, network: Network, settings: TrainConfig, validation: Encoded, class_weights: Sequence[float] | None = None
+        self,
+        network: Network,
+        settings: TrainConfig,
+        validation: Encoded,
+        class_weights: Sequence[float] | None = None,
     ):
         self.network, self.settings, self.validation = network, settings, validation
         self.multi_label = validation.labels.ndim == 2
         self.device = network.weights.buffers[0].master.device
-        self.class_weights = None if class_weights is None else torch.tensor(class_weights, device=self.device)
+        self.class_weights = (
+            None if class_weights is None else torch.tensor(class_weights, device=self.device)
+        )
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Sum of the losses of a batch's texts, with dropout."""
         logits = self.network(batch, True)
-        return self._loss(logits, batch.labels, self.class_weights, self.settings.label_smoothing_factor)
+        return self._loss(
+            logits, batch.labels, self.class_weights, self.settings.label_smoothing_factor
+        )
 
     def _loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None, smoothing: float = 0.0
+        self,
+        logits: torch.Tensor,
+        labels: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        smoothing: float = 0.0,
     ) -> torch.Tensor:
         if self.multi_label:
             target = labels.to(logits.dtype)
-            return binary_cross_entropy_with_logits(logits, target, weights, reduction="sum") / labels.shape[1]
+            return (
+                binary_cross_entropy_with_logits(logits, target, weights, reduction="sum")
+                / labels.shape[1]
+            )
         return cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=smoothing)
 
     @torch.no_grad()
     def logits(self, split: Encoded) -> NDArray[np.float32]:
         """Logits of all texts of a split, without dropout, float32 (n, labels)."""
-        order = split.lengths.argsort(kind="stable")  # for networks that pad: batches of like length hold little of it
+        order = split.lengths.argsort(
+            kind="stable"
+        )  # for networks that pad: batches of like length hold little of it
         answers = np.empty((len(split), self.network.model.config.num_labels), np.float32)
         for part in batches(split, order, self.settings.per_device_eval_batch_size, self.device):
             answers[part.rows] = self.network(part, False).cpu().numpy()
@@ -78,8 +95,12 @@ class Classify:
     def score(self, found: NDArray[np.float32]) -> Scores:
         """How good logits of the validation texts are, float32 (n, labels)."""
         labels = self.validation.labels
-        loss = self._loss(torch.from_numpy(found).double(), torch.tensor(labels)).item() / len(labels)
-        predicted: NDArray[Any] = _decide(found, labels) if self.multi_label else found.argmax(axis=1)
+        loss = self._loss(torch.from_numpy(found).double(), torch.tensor(labels)).item() / len(
+            labels
+        )
+        predicted: NDArray[Any] = (
+            _decide(found, labels) if self.multi_label else found.argmax(axis=1)
+        )
         f1 = metrics.micro_f1 if self.multi_label else metrics.macro_f1
         return Scores(loss, metrics.accuracy(labels, predicted), f1(labels, predicted))
 
@@ -87,4 +108,6 @@ class Classify:
 def _decide(logits: NDArray[np.float32], labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     # At 0.5 a model of many rare labels says nothing for epochs, and the first of these would seem the best.
     probabilities = sigmoid(logits)
-    return np.asarray(probabilities >= thresholds.best_threshold(probabilities.ravel(), labels.ravel()))
+    return np.asarray(
+        probabilities >= thresholds.best_threshold(probabilities.ravel(), labels.ravel())
+    )

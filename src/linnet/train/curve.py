@@ -64,7 +64,9 @@ class Curve:
         self.points.append(self.rest)
         self.rest, self.steps_in_rest = None, 0
         if len(self.points) == LIMIT:
-            self.points = [_join(*pair) for pair in zip(self.points[::2], self.points[1::2], strict=True)]
+            self.points = [
+                _join(*pair) for pair in zip(self.points[::2], self.points[1::2], strict=True)
+            ]
             self.stride *= 2
 
 

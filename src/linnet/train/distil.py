@@ -83,7 +83,10 @@ def distil(
             "rows": {"train": len(learn), "texts": len(others.texts)},
             "source": others.facts,
         }
-        learnt, judged = [part[: len(texts)] for part in answers], [part[len(texts) :] for part in answers]
+        learnt, judged = (
+            [part[: len(texts)] for part in answers],
+            [part[len(texts) :] for part in answers],
+        )
         read, left_out = _read(config, masters, texts, len(learn), learnt)
         facts |= {"left_out": left_out}
         lesson = Lesson(masters, config.distil, learn, texts, read, learnt, judged, facts)
@@ -96,7 +99,11 @@ def _alone(answers: Path, group: Group) -> AbstractContextManager[None]:
 
 
 def _read(
-    config: Config, teachers: Teachers, texts: list[str], known: int, answers: Sequence[NDArray[np.float32]]
+    config: Config,
+    teachers: Teachers,
+    texts: list[str],
+    known: int,
+    answers: Sequence[NDArray[np.float32]],
 ) -> tuple[list[str], dict[str, Any]]:
     """What the student reads of the texts, of which so many are the train split's, and what was left out."""
     share = config.distil.leave_out

@@ -21,7 +21,14 @@ from linnet.train.hub import fetch
 FILES = ("config.json", "tokenizer.json")  # beside the weights
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # These number positions from the padding id on, so that many of their positions can't be used.
-OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text"}
+OFFSET_POSITIONS = {
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "xlm-roberta-xl",
+    "roberta-prelayernorm",
+    "data2vec-text",
+}
 # What BERT lays between its first token and the head. Many files lack its weights; it is then learnt like the head.
 POOLER = "pooler"
 MINI_RATE = 1e-4
@@ -49,7 +56,12 @@ class Encoder:
         """Name, source, revision and the SHA-256 of each file that a run depends on."""
         files = [self.folder / name for name in FILES] + sorted(self.folder.glob("*.safetensors"))
         digests = {file.name: digest(file) for file in files}
-        return {"name": self.name, "source": self.source, "revision": self.revision, "sha256": digests}
+        return {
+            "name": self.name,
+            "source": self.source,
+            "revision": self.revision,
+            "sha256": digests,
+        }
 
     def tokenizer(self, max_length: int) -> Tokenizer:
         """Its tokenizer.
@@ -91,8 +103,12 @@ def _folder(name: str) -> Path | None:
     path = Path(name).expanduser()
     try:
         return path if path.is_dir() else None
-    except OSError as error:  # longer than names may be, or in a folder that this user may not enter
-        raise ModelError(f"There is no encoder {name}: {error.strerror}. Expected a folder or a hub id.") from error
+    except (
+        OSError
+    ) as error:  # longer than names may be, or in a folder that this user may not enter
+        raise ModelError(
+            f"There is no encoder {name}: {error.strerror}. Expected a folder or a hub id."
+        ) from error
 
 
 def _first_choice() -> Encoder:
@@ -160,7 +176,9 @@ def load_classifier(
                 encoder.folder,
                 id2label=names,
                 label2id={label: i for i, label in names.items()},
-                problem_type="multi_label_classification" if multi_label else "single_label_classification",
+                problem_type="multi_label_classification"
+                if multi_label
+                else "single_label_classification",
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -200,7 +218,9 @@ def read_config(encoder: Encoder) -> Any:
         ModelError: It can't be read.
     """
     try:
-        return AutoConfig.from_pretrained(encoder.folder, local_files_only=True, trust_remote_code=False)
+        return AutoConfig.from_pretrained(
+            encoder.folder, local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"The encoder {encoder.name} can't be loaded: {error}") from error
 
@@ -234,7 +254,9 @@ def _check_weights(encoder: Encoder, model: Any, found: dict[str, Any]) -> None:
     mismatched = {key[0] if isinstance(key, tuple) else key for key in found["mismatched_keys"]}
     prefix = f"{model.base_model_prefix}."
     absent = sorted(
-        key for key in mismatched | set(found["missing_keys"]) if key.startswith(prefix) and POOLER not in key
+        key
+        for key in mismatched | set(found["missing_keys"])
+        if key.startswith(prefix) and POOLER not in key
     )
     if absent:
         few = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")

@@ -29,12 +29,20 @@ class Events:
 
     def step(self, point: Point, texts_per_second: float) -> None:
         """Write what a step came to."""
-        values = {"loss": point.loss, "learning_rate": point.learning_rate, "grad_norm": point.grad_norm}
+        values = {
+            "loss": point.loss,
+            "learning_rate": point.learning_rate,
+            "grad_norm": point.grad_norm,
+        }
         self._write("train", values | {"samples_per_second": texts_per_second}, point.step)
 
     def epoch(self, epoch: Epoch, step: int) -> None:
         """Write what an epoch came to that ended with a step."""
-        self._write("eval", {"loss": epoch.eval_loss, "accuracy": epoch.eval_accuracy, "f1": epoch.eval_f1}, step)
+        self._write(
+            "eval",
+            {"loss": epoch.eval_loss, "accuracy": epoch.eval_accuracy, "f1": epoch.eval_f1},
+            step,
+        )
 
     def flush(self) -> None:
         """See to it that all of it is on disk."""

@@ -36,7 +36,9 @@ class Flops:
     def of(cls, model: Any) -> "Flops":
         """The counts of a `transformers` model for sequence classification."""
         linear = {
-            name: module.weight.numel() for name, module in model.named_modules() if isinstance(module, nn.Linear)
+            name: module.weight.numel()
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear)
         }
         encoder = sum(
             size
@@ -44,10 +46,16 @@ class Flops:
             if name.startswith(f"{model.base_model_prefix}.") and POOLER not in name
         )
         config = model.config
-        return cls(encoder, sum(linear.values()) - encoder, config.num_hidden_layers * config.hidden_size)
+        return cls(
+            encoder, sum(linear.values()) - encoder, config.num_hidden_layers * config.hidden_size
+        )
 
     def step(self, lengths: NDArray[np.int64]) -> int:
         """Operations of one batch, forward and backward: its texts' tokens, int64 (texts,), without padding."""
         tokens, pairs = int(lengths.sum()), int((lengths * lengths).sum())
-        forward = 2 * self.weights * tokens + 2 * self.head_weights * len(lengths) + 4 * self.attention * pairs
+        forward = (
+            2 * self.weights * tokens
+            + 2 * self.head_weights * len(lengths)
+            + 4 * self.attention * pairs
+        )
         return (1 + BACKWARD) * forward

@@ -60,7 +60,9 @@ class Layout:
     def penalty(self) -> torch.Tensor:
         """What is added to the scores of a place, 0 or minus infinity, float32 (texts, 1, 1, longest)."""
         outside = torch.from_numpy(~self._inside).to(self.device)
-        return torch.zeros(outside.shape, device=self.device).masked_fill_(outside, -torch.inf)[:, None, None]
+        return torch.zeros(outside.shape, device=self.device).masked_fill_(outside, -torch.inf)[
+            :, None, None
+        ]
 
 
 class Masks:
@@ -117,7 +119,9 @@ class Embedding(Function):
     """Rows of a table, whose gradient is added to a buffer that is as large as the table."""
 
     @staticmethod
-    def forward(ctx: Any, table: torch.Tensor, ids: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, table: torch.Tensor, ids: torch.Tensor, buffer: torch.Tensor
+    ) -> torch.Tensor:
         """Rows `ids` of `table`."""
         ctx.save_for_backward(ids)
         ctx.buffer = buffer
@@ -134,7 +138,9 @@ class Linear(Function):
     """x W^T + b, whose gradients of W and b are written into buffers of theirs, over what stood there."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, *buffers: torch.Tensor) -> Any:
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, *buffers: torch.Tensor
+    ) -> Any:
         """X (rows, in), weight (out, in), bias (out,), and buffers for the gradients of both."""
         ctx.save_for_backward(x, weight)
         ctx.buffers = buffers
@@ -212,7 +218,9 @@ class Attention(Function):
         return _unpad(of_query, asking, heads), _unpad(of_others, asked, heads), *[None] * 5
 
 
-def _pad(x: torch.Tensor, layout: Layout, parts: int, heads: int, blank: bool = False) -> torch.Tensor:
+def _pad(
+    x: torch.Tensor, layout: Layout, parts: int, heads: int, blank: bool = False
+) -> torch.Tensor:
     """Rows (rows, parts x width) to rectangles, (parts, texts x heads, longest, head width); 0 outside if `blank`."""
     texts, longest = layout.shape
     if blank:

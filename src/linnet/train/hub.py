@@ -7,7 +7,13 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, Repository
 
 from linnet.errors import ModelError, UnreachableError
 
-FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "model*.safetensors", "model.safetensors.index.json"]
+FILES = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+]
 SECONDS_TO_ANSWER = 5.0
 CHOICES = (
     "--model takes a folder in Hugging Face layout, 'linnet-mini' for the built-in encoder, 'scratch' for a small one "
@@ -35,7 +41,9 @@ def fetch(name: str) -> Path:
         raise ModelError(
             f"There is no encoder {name!r}, neither as a folder nor on the model hub. {CHOICES}"
         ) from error
-    except Exception as error:  # the errors of the hub and those of its transport share no other base
+    except (
+        Exception
+    ) as error:  # the errors of the hub and those of its transport share no other base
         return _cached(name, error)
     try:
         return Path(snapshot_download(name, allow_patterns=FILES))

@@ -55,7 +55,9 @@ class Distil(Classify):
         known = np.flatnonzero(batch.rows < len(self.labels))
         labels = torch.from_numpy(self.labels[batch.rows[known]]).to(self.device)
         places = torch.from_numpy(known).to(self.device)
-        told = self._loss(logits[places], labels, self.class_weights, self.settings.label_smoothing_factor)
+        told = self._loss(
+            logits[places], labels, self.class_weights, self.settings.label_smoothing_factor
+        )
         instead = self._taught(logits[places], batch.labels[places])
         return self._taught(logits, batch.labels) + alpha * (told - instead)
 
@@ -96,18 +98,30 @@ class Lesson:
         return replace(self.known, texts=self.read, labels=softened.astype(np.float32))
 
     def task(
-        self, network: Network, settings: TrainConfig, validation: Encoded, class_weights: Sequence[float] | None
+        self,
+        network: Network,
+        settings: TrainConfig,
+        validation: Encoded,
+        class_weights: Sequence[float] | None,
     ) -> Distil:
         """What the loop learns."""
-        return Distil(network, settings, validation, class_weights, self.settings, self.known.labels)
+        return Distil(
+            network, settings, validation, class_weights, self.settings, self.known.labels
+        )
 
     @property
     def identity(self) -> dict[str, Any]:
         """Everything that the student depends on, beside its recipe."""
         texts = hashlib.sha256("\n".join(self.read).encode()).hexdigest()
         answers = hashlib.sha256(b"".join(part.tobytes() for part in self.answers)).hexdigest()
-        settings = self.settings.model_dump(mode="json", include={"temperature", "alpha", "leave_out"})
-        digests = {"teacher_digests": self.teachers.digests, "texts_sha256": texts, "answers_sha256": answers}
+        settings = self.settings.model_dump(
+            mode="json", include={"temperature", "alpha", "leave_out"}
+        )
+        digests = {
+            "teacher_digests": self.teachers.digests,
+            "texts_sha256": texts,
+            "answers_sha256": answers,
+        }
         return settings | digests
 
     def record(self, best: Classify, confidence_level: float) -> dict[str, Any]:

@@ -95,11 +95,15 @@ class Loop:
         stopping: Whether any process was, before it made the last step; all of them know.
     """
 
-    def __init__(self, task: Classify, settings: TrainConfig, train: Encoded, group: Group | None = None):
+    def __init__(
+        self, task: Classify, settings: TrainConfig, train: Encoded, group: Group | None = None
+    ):
         self.task, self.settings, self.train, self.group = task, settings, train, group or Group()
         self.weights = task.network.weights
         self.texts_per_step = (
-            settings.per_device_train_batch_size * settings.gradient_accumulation_steps * self.group.size
+            settings.per_device_train_batch_size
+            * settings.gradient_accumulation_steps
+            * self.group.size
         )
         self.steps_per_epoch = math.ceil(len(train) / self.texts_per_step)
         self.steps = self.steps_per_epoch * settings.num_train_epochs
@@ -142,7 +146,9 @@ class Loop:
         before = self.generator.get_state()
         order = torch.randperm(len(self.train), generator=self.generator).numpy()
         after, size = self.generator.get_state(), self.texts_per_step
-        self.generator.set_state(before)  # until the epoch is done, so that its order can be drawn again
+        self.generator.set_state(
+            before
+        )  # until the epoch is done, so that its order can be drawn again
         while state.epoch_step < self.steps_per_epoch:
             rows = order[state.epoch_step * size : (state.epoch_step + 1) * size]
             state.epoch_loss += self._step(rows)
@@ -173,7 +179,9 @@ class Loop:
         total, norm = self._gradients(rows)
         length = norm.item()
         if not math.isfinite(total) or not math.isfinite(length):
-            few = ", ".join(map(str, sorted(rows.tolist())[:16])) + (", ..." if len(rows) > 16 else "")
+            few = ", ".join(map(str, sorted(rows.tolist())[:16])) + (
+                ", ..." if len(rows) > 16 else ""
+            )
             raise TrainingError(
                 f"At step {self.state.step + 1} (epoch {len(self.state.history) + 1}) the loss is {total / len(rows)} "
                 f"and its gradient's norm {length}, so training can't go on. The batch was rows {few} of the "

@@ -39,8 +39,12 @@ class Padded:
         self.model.train(training)
         input_ids, attention_mask = batch.padded(self.pad_id)
         mixed = self.dtype != torch.float32
-        with torch.autocast(batch.ids.device.type, self.dtype, enabled=mixed, cache_enabled=training):
-            logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        with torch.autocast(
+            batch.ids.device.type, self.dtype, enabled=mixed, cache_enabled=training
+        ):
+            logits: torch.Tensor = self.model(
+                input_ids=input_ids, attention_mask=attention_mask
+            ).logits
         return logits.float()
 
 

@@ -28,7 +28,8 @@ class AdamW:
     def __init__(self, weights: Weights, weight_decay: float):
         self.weights, self.weight_decay = weights, weight_decay
         self.moments = [
-            (torch.zeros_like(buffer.master), torch.zeros_like(buffer.master)) for buffer in weights.buffers
+            (torch.zeros_like(buffer.master), torch.zeros_like(buffer.master))
+            for buffer in weights.buffers
         ]
         self.steps = 0
 

@@ -64,7 +64,9 @@ def fits(model: Any) -> bool:
     """Whether a model is of an architecture that is known here, with nothing about it that is not."""
     names = ARCHITECTURES.get(model.config.model_type)
     plain = names is not None and getattr(model.config, names.activation) == "gelu"
-    return plain and all(parameter.requires_grad for parameter in model.parameters())  # sinusoidal positions are fixed
+    return plain and all(
+        parameter.requires_grad for parameter in model.parameters()
+    )  # sinusoidal positions are fixed
 
 
 class Packed:
@@ -94,7 +96,12 @@ class Packed:
     def _joined(self) -> Any:
         names = self.names
         for number in range(len(self.layers)):
-            for parts in ((names.query, names.key, names.value), (names.output,), (names.up,), (names.down,)):
+            for parts in (
+                (names.query, names.key, names.value),
+                (names.output,),
+                (names.up,),
+                (names.down,),
+            ):
                 for kind in ("weight", "bias"):
                     yield tuple(self._name(number, part, kind) for part in parts)
 
@@ -110,10 +117,17 @@ class Packed:
         """
         layout = batch.layout
         one_each = Layout(np.ones(len(batch), np.int64), layout.device)
-        return self._head(self.encode(batch.ids, layout, layout.starts, one_each, training).float(), training)
+        return self._head(
+            self.encode(batch.ids, layout, layout.starts, one_each, training).float(), training
+        )
 
     def encode(
-        self, ids: torch.Tensor, layout: Layout, wanted: torch.Tensor, asking: Layout, training: bool
+        self,
+        ids: torch.Tensor,
+        layout: Layout,
+        wanted: torch.Tensor,
+        asking: Layout,
+        training: bool,
     ) -> torch.Tensor:
         """What the encoder makes of some of the tokens, (wanted, width).
 
@@ -125,7 +139,9 @@ class Packed:
             training: Whether there is dropout.
         """
         tokens, rows = len(ids), len(wanted)
-        positions = np.arange(tokens) - np.repeat(np.cumsum(layout.lengths) - layout.lengths, layout.lengths)
+        positions = np.arange(tokens) - np.repeat(
+            np.cumsum(layout.lengths) - layout.lengths, layout.lengths
+        )
         places = torch.from_numpy(positions).to(layout.device)
         ids, places = (torch.cat([part, part.new_zeros(_filler(tokens))]) for part in (ids, places))
         wanted = torch.cat([wanted, wanted.new_full((_filler(rows),), tokens)])
@@ -143,7 +159,13 @@ class Packed:
         return self._drop(_norm(x, parts.LayerNorm), training).to(self.dtype)
 
     def _layer(
-        self, number: int, x: torch.Tensor, layout: Layout, wanted: torch.Tensor | None, asking: Layout, training: bool
+        self,
+        number: int,
+        x: torch.Tensor,
+        layout: Layout,
+        wanted: torch.Tensor | None,
+        asking: Layout,
+        training: bool,
     ) -> torch.Tensor:
         names, layer = self.names, self.layers[number]
         masks = self.masks if training else None
@@ -165,15 +187,22 @@ class Packed:
     def _tensors(self, number: int, parts: tuple[str, ...]) -> list[torch.Tensor]:
         """Weight and bias of a layer's parts, one below the other, and where their gradients go."""
         if (number, parts) not in self._views:
-            keys = [tuple(self._name(number, part, kind) for part in parts) for kind in ("weight", "bias")]
-            views = [self.weights.value(*key) for key in keys] + [self.weights.grad(*key) for key in keys]
+            keys = [
+                tuple(self._name(number, part, kind) for part in parts)
+                for kind in ("weight", "bias")
+            ]
+            views = [self.weights.value(*key) for key in keys] + [
+                self.weights.grad(*key) for key in keys
+            ]
             self._views[number, parts] = views
         return self._views[number, parts]
 
     def _linear(self, number: int, x: torch.Tensor, *parts: str) -> torch.Tensor:
         return Linear.apply(x, *self._tensors(number, parts))  # type: ignore[no-any-return, no-untyped-call]
 
-    def _split(self, number: int, x: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def _split(
+        self, number: int, x: torch.Tensor, wanted: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
         tensors = self._tensors(number, (self.names.query, self.names.key, self.names.value))
         width = len(tensors[0]) // 3
         chosen = x.index_select(0, wanted)
@@ -192,7 +221,11 @@ class Packed:
         if config.model_type == "distilbert":
             x, rate = relu(model.pre_classifier(x)), config.seq_classif_dropout
         else:
-            rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+            rate = (
+                config.hidden_dropout_prob
+                if config.classifier_dropout is None
+                else config.classifier_dropout
+            )
             x = self.encoder.pooler.dense(x).tanh()
         logits: torch.Tensor = model.classifier(self._drop(x, training, rate))
         return logits
@@ -214,4 +247,6 @@ def _rows(table: nn.Embedding, ids: torch.Tensor) -> torch.Tensor:
 def _norm(x: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
     if x.device.type == "cpu" or x.dtype == torch.float32:
         return layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
-    return layer_norm(x.float(), norm.normalized_shape, norm.weight, norm.bias, norm.eps).to(x.dtype)
+    return layer_norm(x.float(), norm.normalized_shape, norm.weight, norm.bias, norm.eps).to(
+        x.dtype
+    )

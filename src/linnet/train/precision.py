@@ -39,7 +39,9 @@ def choose_precision(asked: bool | Literal["auto"], width: int, device: torch.de
         device: Where it is trained.
     """
     if asked != "auto":
-        return Precision(torch.bfloat16 if asked else torch.float32, f"train.bf16 = {str(asked).lower()}")
+        return Precision(
+            torch.bfloat16 if asked else torch.float32, f"train.bf16 = {str(asked).lower()}"
+        )
     if width <= NARROW:
         return Precision(torch.float32, f"a model {width} wide gains nothing from bf16")
     single, half = (_seconds(width, dtype, device) for dtype in (torch.float32, torch.bfloat16))

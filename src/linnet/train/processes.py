@@ -74,7 +74,9 @@ def process_group() -> Iterator[Group]:
         yield Group()
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(device())  # what is gathered and waited for goes through the current one
+        torch.cuda.set_device(
+            device()
+        )  # what is gathered and waited for goes through the current one
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Group(distributed.get_rank(), size)

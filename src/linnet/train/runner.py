@@ -80,7 +80,10 @@ class _UnderWay:
                 f"Stopped after step {state.step:,}, and saved in {self.unfinished.path}. "
                 "The same command goes on from there, to the same result."
             )
-        if state.step - self.saved >= settings.save_steps and state.epoch_step < self.loop.steps_per_epoch:
+        if (
+            state.step - self.saved >= settings.save_steps
+            and state.epoch_step < self.loop.steps_per_epoch
+        ):
             self.save()
 
     def end_epoch(self, epoch: Epoch) -> None:

@@ -38,5 +38,9 @@ def make_encoder(texts: Sequence[str], shape: ModelConfig, directory: Path) -> E
     )
     config.save_pretrained(directory)
     # A model's own save_pretrained writes nothing in any but the first of several processes.
-    save_file(DistilBertModel(config).state_dict(), directory / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        DistilBertModel(config).state_dict(),
+        directory / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     return Encoder(NAME, directory, "scratch")

@@ -48,7 +48,9 @@ class Teachers:
         """Each one's logits of texts, float32 (n, labels); what is kept and raised is as in `answers.ask`."""
         return [ask(teacher, texts, folder, stopped, group) for teacher in self.classifiers]
 
-    def logits(self, answers: Sequence[NDArray[np.float32]], temperature: float = 1.0) -> NDArray[np.float64]:
+    def logits(
+        self, answers: Sequence[NDArray[np.float32]], temperature: float = 1.0
+    ) -> NDArray[np.float64]:
         """Logits of the mean of the probabilities that the teachers serve, float64 (n, labels).
 
         Args:
@@ -56,13 +58,22 @@ class Teachers:
             temperature: What they are divided by, beside each one's own temperature.
         """
         own = self._temperatures()
-        scaled = [part.astype(np.float64) / (own[i] * temperature) for i, part in enumerate(answers)]
+        scaled = [
+            part.astype(np.float64) / (own[i] * temperature) for i, part in enumerate(answers)
+        ]
         if self.multi_label:
-            yes, no = (np.logaddexp.reduce([-np.logaddexp(0, sign * part) for part in scaled]) for sign in (-1, 1))
+            yes, no = (
+                np.logaddexp.reduce([-np.logaddexp(0, sign * part) for part in scaled])
+                for sign in (-1, 1)
+            )
             return np.asarray(yes - no)
-        return np.asarray(np.logaddexp.reduce([_log_softmax(part) for part in scaled]))  # but for a constant
+        return np.asarray(
+            np.logaddexp.reduce([_log_softmax(part) for part in scaled])
+        )  # but for a constant
 
-    def agree(self, answers: Sequence[NDArray[np.float32]], own: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def agree(
+        self, answers: Sequence[NDArray[np.float32]], own: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
         """Where a student says what it was taught: the mean of what the teachers serve.
 
         Args:
@@ -99,7 +110,9 @@ class Teachers:
         return [teacher.bundle.manifest.temperature for teacher in self.classifiers]
 
 
-def load_teachers(paths: Sequence[Path], settings: PredictConfig, learn: Split, splits: Path) -> Teachers:
+def load_teachers(
+    paths: Sequence[Path], settings: PredictConfig, learn: Split, splits: Path
+) -> Teachers:
     """Load the bundles that are to teach.
 
     Args:
@@ -123,7 +136,9 @@ def load_teachers(paths: Sequence[Path], settings: PredictConfig, learn: Split, 
         _check_kind(teacher, learn, splits)
         path = teacher.bundle.path
         if teacher.digest in seen:
-            raise UsageError(f"The teachers {seen[teacher.digest]} and {path} are one bundle. Name each once.")
+            raise UsageError(
+                f"The teachers {seen[teacher.digest]} and {path} are one bundle. Name each once."
+            )
         seen[teacher.digest] = path
     return Teachers(classifiers)
 

@@ -16,11 +16,15 @@ MARKS = "!\"'()*,-.:;?[]_`{|}~…‘’“”«»„¡¿、。"  # at a word's e
 FEWEST_TEXTS = 30  # that hold a word, for it to be looked at
 LEAST = 0.05  # nats that the answers to texts with a word are apart from those to all
 CHANCE = 0.01  # that any word at all tells where none does
-LEFT_OUT = 0.8  # of the telling words of a text: now and then they stay, for they are worth learning too
+LEFT_OUT = (
+    0.8  # of the telling words of a text: now and then they stay, for they are worth learning too
+)
 FEWEST_WORDS = 3  # that are left; a text of fewer stays as it is
 
 
-def telling_words(texts: Sequence[str], probabilities: NDArray[np.floating], multi_label: bool) -> set[str]:
+def telling_words(
+    texts: Sequence[str], probabilities: NDArray[np.floating], multi_label: bool
+) -> set[str]:
     """The words that answers hang on, in lower case and without the marks at their ends.
 
     A word tells if the mean answer to the texts that hold it is apart from the mean answer to all texts: by more than
@@ -42,7 +46,9 @@ def telling_words(texts: Sequence[str], probabilities: NDArray[np.floating], mul
     rows = np.repeat(np.arange(len(texts)), lengths)
     counts = np.bincount(places, minlength=len(numbers))
     columns = np.asarray(probabilities, np.float64).T
-    sums = np.stack([np.bincount(places, column[rows], minlength=len(numbers)) for column in columns], axis=1)
+    sums = np.stack(
+        [np.bincount(places, column[rows], minlength=len(numbers)) for column in columns], axis=1
+    )
     apart = _divergence(sums / counts[:, None], columns.mean(axis=1), multi_label)
     freedom = len(columns) if multi_label else len(columns) - 1
     common = counts >= FEWEST_TEXTS
@@ -97,7 +103,9 @@ def _key(word: str) -> str:
     return (word.strip(MARKS) or word).lower()  # of an emoticon nothing would be left
 
 
-def _divergence(of_word: NDArray[np.float64], of_all: NDArray[np.float64], multi_label: bool) -> NDArray[np.float64]:
+def _divergence(
+    of_word: NDArray[np.float64], of_all: NDArray[np.float64], multi_label: bool
+) -> NDArray[np.float64]:
     """Of each row of answers from those to all, in nats, float64 (words,)."""
     pairs = [(of_word, of_all), (1 - of_word, 1 - of_all)] if multi_label else [(of_word, of_all)]
     tiny = np.finfo(np.float64).tiny

@@ -130,7 +130,12 @@ def check_first(config: Config, directory: Path) -> None:
 
 
 def fit(
-    config: Config, material: Material, directory: Path, stopped: threading.Event, group: Group, overwrite: bool
+    config: Config,
+    material: Material,
+    directory: Path,
+    stopped: threading.Event,
+    group: Group,
+    overwrite: bool,
 ) -> dict[str, Any]:
     """Train and write the checkpoint, as `train` does; gives the record, and raises what it raises."""
     with (
@@ -160,7 +165,9 @@ def _another_run_advised() -> Iterator[None]:
     except StoppedError:
         raise
     except TrainingError as error:
-        raise TrainingError(f"{error} With other settings it is another run: begin it with --overwrite.") from error
+        raise TrainingError(
+            f"{error} With other settings it is another run: begin it with --overwrite."
+        ) from error
 
 
 def read_material(settings: ModelConfig, splits: Path) -> Material:
@@ -258,22 +265,32 @@ def check_encoder(settings: ModelConfig) -> str:
     return "" if settings.name_or_path == scratch.NAME else find_encoder(settings.name_or_path).note
 
 
-def make_loop(config: Config, material: Material, encoder: Encoder, group: Group) -> tuple[Loop, Precision]:
+def make_loop(
+    config: Config, material: Material, encoder: Encoder, group: Group
+) -> tuple[Loop, Precision]:
     """A fresh loop over the training split, or over the texts of a lesson, and the precision it computes in."""
     learn, lesson = material.train, material.lesson
     settings = config.train
     tokenizer = encoder.tokenizer(config.model.max_length)
-    model = load_classifier(encoder, learn.label_names, tokenizer, learn.multi_label, dropouts(settings)).to(device())
+    model = load_classifier(
+        encoder, learn.label_names, tokenizer, learn.multi_label, dropouts(settings)
+    ).to(device())
     # Each measures beside the others, so they might not come to the same.
     precision = group.gather(choose_precision(settings.bf16, model.config.hidden_size, device()))[0]
     splits = lesson.split if lesson else learn, material.validation
     encoded = [encode(split, tokenizer, group.first) for split in splits]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
-    seed = settings.seed + group.rank  # the processes of a run drop different things, though they began with one head
+    seed = (
+        settings.seed + group.rank
+    )  # the processes of a run drop different things, though they began with one head
     if not group.first:
         torch.manual_seed(seed)
-    example = batch(encoded[0], np.arange(min(settings.per_device_train_batch_size, len(encoded[0]))), device())
-    network, vocabulary = make_network(model, precision.dtype, known, tokenizer.pad_id, seed, example)
+    example = batch(
+        encoded[0], np.arange(min(settings.per_device_train_batch_size, len(encoded[0]))), device()
+    )
+    network, vocabulary = make_network(
+        model, precision.dtype, known, tokenizer.pad_id, seed, example
+    )
     if vocabulary is not None:
         encoded = [split.within(vocabulary) for split in encoded]
     learnt = lesson.task if lesson else Classify
@@ -285,8 +302,12 @@ def _classifier_of(folder: Path, config: Config, encoder: Encoder, validate: Spl
     """A saved model, with the validation texts to judge it on."""
     tokenizer = encoder.tokenizer(config.model.max_length)
     saved = Encoder(folder.name, folder, "folder")
-    model = load_classifier(saved, validate.label_names, tokenizer, validate.multi_label).to(device())
-    return Classify(Padded(model, torch.float32, tokenizer.pad_id), config.train, encode(validate, tokenizer))
+    model = load_classifier(saved, validate.label_names, tokenizer, validate.multi_label).to(
+        device()
+    )
+    return Classify(
+        Padded(model, torch.float32, tokenizer.pad_id), config.train, encode(validate, tokenizer)
+    )
 
 
 def dropouts(settings: TrainConfig) -> dict[str, float]:
@@ -300,7 +321,11 @@ def _class_weights(settings: TrainConfig, learn: Split) -> list[float] | None:
     if settings.class_weight == "none":
         return None
     labels = learn.labels
-    counts = labels.sum(axis=0) if learn.multi_label else np.bincount(labels, minlength=len(learn.label_names))
+    counts = (
+        labels.sum(axis=0)
+        if learn.multi_label
+        else np.bincount(labels, minlength=len(learn.label_names))
+    )
     weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
     return [float(weight) for weight in weights]
 
@@ -311,7 +336,9 @@ def _identity(
     """Everything that the weights depend on."""
     identity = {
         "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT),
-        "model": config.model.model_dump(mode="json", exclude={"name_or_path"}),  # the encoder itself stands below
+        "model": config.model.model_dump(
+            mode="json", exclude={"name_or_path"}
+        ),  # the encoder itself stands below
         "splits": split_digests(material.splits),
         "encoder": encoder.identity(),
         "processes": group.size,

@@ -46,7 +46,9 @@ class Unfinished:
         UsageError: Another run lies there, or a process trains into it; on entering.
     """
 
-    def __init__(self, directory: Path, identity: dict[str, Any], limit: int, overwrite: bool, first: bool):
+    def __init__(
+        self, directory: Path, identity: dict[str, Any], limit: int, overwrite: bool, first: bool
+    ):
         self.path = beside(directory)
         self._identity, self._limit = identity | {"format": FORMAT}, limit
         self._overwrite, self._first = overwrite, first
@@ -105,7 +107,9 @@ class Unfinished:
             }
             write_text(folder / STATE, canonical_json(record))
         paths = self._states()
-        damaged = [path for path in paths if _step(path) > loop.state.step]  # else they were gone on with
+        damaged = [
+            path for path in paths if _step(path) > loop.state.step
+        ]  # else they were gone on with
         for path in [*damaged, *paths[len(damaged) :][self._limit :]]:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -117,7 +121,10 @@ class Unfinished:
                 continue
             _fill(loop, load_file(path / TENSORS))
             loop.state = State.of(record["state"])
-            loop.optimizer.steps, loop.weights.untouched = record["optimizer_steps"], record["untouched"]
+            loop.optimizer.steps, loop.weights.untouched = (
+                record["optimizer_steps"],
+                record["untouched"],
+            )
             random: dict[str, Any] = record["random"][loop.group.rank]
             return random
         return None
@@ -171,7 +178,9 @@ def random_states(loop: Loop) -> dict[str, Any]:
     return {
         "order": loop.generator.get_state().numpy().tobytes().hex(),
         "torch": torch.get_rng_state().numpy().tobytes().hex(),
-        "cuda": torch.cuda.get_rng_state().numpy().tobytes().hex() if torch.cuda.is_available() else None,
+        "cuda": torch.cuda.get_rng_state().numpy().tobytes().hex()
+        if torch.cuda.is_available()
+        else None,
         "masks": loop.task.network.masks.state if isinstance(loop.task.network, Packed) else None,
     }
 
@@ -200,7 +209,9 @@ def _tensors(loop: Loop) -> dict[str, torch.Tensor]:
 
 
 def _fill(loop: Loop, tensors: dict[str, torch.Tensor]) -> None:
-    for number, (buffer, moments) in enumerate(zip(loop.weights.buffers, loop.optimizer.moments, strict=True)):
+    for number, (buffer, moments) in enumerate(
+        zip(loop.weights.buffers, loop.optimizer.moments, strict=True)
+    ):
         for name, value in zip(NAMES, (buffer.master, *moments), strict=True):
             value.copy_(tensors[f"{number}.{name}"])
         buffer.copy.copy_(buffer.master)

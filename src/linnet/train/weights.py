@@ -44,7 +44,9 @@ class Buffer:
         """
         size = CHUNK if self.master.device.type == "cpu" else self.master.numel()
         source = self.grad if self.total is None else self.total
-        held = torch.empty(size, device=self.master.device) if source.dtype != torch.float32 else None
+        held = (
+            torch.empty(size, device=self.master.device) if source.dtype != torch.float32 else None
+        )
         for start in range(0, self.master.numel(), size):
             gradient = source[start : start + size]
             if held is not None:
@@ -80,7 +82,9 @@ class Weights:
         self._whole: torch.Tensor | None = None
         if vocabulary is not None:
             self._narrow(vocabulary)
-        parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        parameters = {
+            name: value for name, value in model.named_parameters() if value.requires_grad
+        }
         free = exempt(model)
         kinds: dict[tuple[bool, bool], list[tuple[str, ...]]] = {}
         together = {name for names in joined for name in names}
@@ -92,7 +96,12 @@ class Weights:
             self._lay(parameters, groups, decays, dtype if narrow else torch.float32, narrow)
 
     def _lay(
-        self, parameters: dict[str, Any], groups: list[tuple[str, ...]], decays: bool, dtype: torch.dtype, joined: bool
+        self,
+        parameters: dict[str, Any],
+        groups: list[tuple[str, ...]],
+        decays: bool,
+        dtype: torch.dtype,
+        joined: bool,
     ) -> None:
         values = [parameters[name] for names in groups for name in names]
         master = torch.cat([value.detach().reshape(-1) for value in values])
@@ -147,7 +156,11 @@ class Weights:
     def norm(self) -> torch.Tensor:
         """Euclidean norm of all gradients, float32 ()."""
         # A dot product, as the norm of a vector is an order of magnitude slower on some processors.
-        squares = [torch.dot(gradient, gradient) for buffer in self.buffers for _, gradient in buffer.chunks()]
+        squares = [
+            torch.dot(gradient, gradient)
+            for buffer in self.buffers
+            for _, gradient in buffer.chunks()
+        ]
         return torch.stack(squares).sum().sqrt()
 
     @property
@@ -158,7 +171,10 @@ class Weights:
 
     def _narrow(self, vocabulary: NDArray[np.int64]) -> None:
         weight = self.embeddings.weight
-        self._whole, self._vocabulary = weight.detach().clone(), torch.from_numpy(vocabulary).to(weight.device)
+        self._whole, self._vocabulary = (
+            weight.detach().clone(),
+            torch.from_numpy(vocabulary).to(weight.device),
+        )
         weight.data = self._whole[self._vocabulary]
 
     def state_dict(self) -> dict[str, torch.Tensor]:

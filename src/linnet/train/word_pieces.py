@@ -5,7 +5,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 MIN_FREQUENCY = 2
 PAD, UNK, CLS, SEP, MASK = SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -43,9 +51,21 @@ def save_tokenizer(tokenizer: Tokenizer, max_length: int, directory: Path) -> No
         directory: Folder to write into; it exists.
     """
     tokenizer.save(str(directory / "tokenizer.json"))
-    names = {"pad_token": PAD, "unk_token": UNK, "cls_token": CLS, "sep_token": SEP, "mask_token": MASK}
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_length, **names}
-    (directory / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    names = {
+        "pad_token": PAD,
+        "unk_token": UNK,
+        "cls_token": CLS,
+        "sep_token": SEP,
+        "mask_token": MASK,
+    }
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_length,
+        **names,
+    }
+    (directory / "tokenizer_config.json").write_text(
+        json.dumps(settings, indent=2), encoding="utf-8"
+    )
 
 
 def _word_pieces(vocabulary: dict[str, int]) -> Tokenizer:
@@ -77,4 +97,6 @@ def _vocabulary(texts: Sequence[str], size: int, alphabet_size: int) -> dict[str
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return dict(sorted(tokenizer.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1]))
+    return dict(
+        sorted(tokenizer.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1])
+    )

@@ -26,9 +26,13 @@ class Running:
     """A service: its process, and what can be seen of it from outside."""
 
     def __init__(self, bundle: Path, overrides: dict[str, Any]):
-        flags = [part for name, value in overrides.items() for part in ("--set", f"{name}={toml(value)}")]
+        flags = [
+            part for name, value in overrides.items() for part in ("--set", f"{name}={toml(value)}")
+        ]
         command = [sys.executable, "-m", "linnet.cli.main", "serve", str(bundle), *flags]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         self.said: list[str] = []
         # Read all the time, for a full pipe would stop the service.
         self._reader = threading.Thread(target=lambda: self.said.extend(self.process.stderr or ()))
@@ -56,7 +60,9 @@ class Running:
         self.process.kill()
         self.process.wait()
         for worker in workers:
-            with_signal(worker, signal.SIGCONT)  # a stopped one would never see that the service has ended
+            with_signal(
+                worker, signal.SIGCONT
+            )  # a stopped one would never see that the service has ended
         self._reader.join()
         assert self.process.stdout and self.process.stderr
         self.process.stdout.close()
@@ -104,11 +110,15 @@ class Running:
         text = (await self.get("/metrics")).body.decode()
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         lines = [line for line in text.splitlines() if re.match(rf"{name}[ {{]", line)]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(one in line for one in wanted))
+        return sum(
+            float(line.rsplit(" ", 1)[1]) for line in lines if all(one in line for one in wanted)
+        )
 
     async def swap(self, **arms: Any) -> Any:
         """Put other models to work: by their arms, a path or more settings."""
-        settings = {arm: {"bundle": str(one)} if isinstance(one, Path) else one for arm, one in arms.items()}
+        settings = {
+            arm: {"bundle": str(one)} if isinstance(one, Path) else one for arm, one in arms.items()
+        }
         client = Client(self.port)
         try:
             return await client.ask("POST", "/admin/models", {"arms": settings})
@@ -143,7 +153,9 @@ def alive(pid: int) -> bool:
 @contextmanager
 def serving(bundle: Path, **overrides: Any) -> Iterator[Running]:
     """A service that listens; settings are named with two underscores for the dot."""
-    running = Running(bundle, PLAIN | {name.replace("__", "."): value for name, value in overrides.items()})
+    running = Running(
+        bundle, PLAIN | {name.replace("__", "."): value for name, value in overrides.items()}
+    )
     try:
         running.wait()
         yield running
@@ -166,13 +178,20 @@ def expected(bundle: Path, other: Path) -> Expected:
     models = [linnet.load(path, verify=False, num_threads=1) for path in (bundle, other)]
     words = "good bad day film love hate very sun rain".split()
     texts = [
-        " ".join([words[number % 9], *(words[(number * k) % 7] for k in range(number % 17)), f"{number:x}"])
+        " ".join(
+            [
+                words[number % 9],
+                *(words[(number * k) % 7] for k in range(number % 17)),
+                f"{number:x}",
+            ]
+        )
         for number in range(900)
     ]
     kept: list[str] = []
     last = [-1.0, -1.0]
     answers = [
-        {text: one.probabilities for text, one in zip(texts, model.predict(texts), strict=True)} for model in models
+        {text: one.probabilities for text, one in zip(texts, model.predict(texts), strict=True)}
+        for model in models
     ]
     label = models[0].labels[0]
     for text in sorted(texts, key=lambda text: answers[0][text][label]):
@@ -181,11 +200,16 @@ def expected(bundle: Path, other: Path) -> Expected:
             kept, last = [*kept, text], values
     assert len(kept) > 100
     kept = kept[::2] + kept[1::2]
-    return {model.digest: {text: one[text] for text in kept} for model, one in zip(models, answers, strict=True)}
+    return {
+        model.digest: {text: one[text] for text in kept}
+        for model, one in zip(models, answers, strict=True)
+    }
 
 
 @pytest.fixture(scope="session")
 def server(bundle: Path) -> Iterator[Running]:
     """A service of short patience, for tests that leave it as they found it."""
-    with serving(bundle, serve__client_timeout_seconds=1.0, serve__worker_timeout_seconds=2.0) as one:
+    with serving(
+        bundle, serve__client_timeout_seconds=1.0, serve__worker_timeout_seconds=2.0
+    ) as one:
         yield one

@@ -48,11 +48,18 @@ class Client:
         """
         body = b"" if content is None else json.dumps(content).encode()
         head = [f"{method} {path} HTTP/1.1", "Host: service", f"Content-Length: {len(body)}"]
-        head += ["Content-Type: application/json", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        head += [
+            "Content-Type: application/json",
+            *(f"{name}: {value}" for name, value in headers.items()),
+            "",
+            "",
+        ]
         try:
             async with asyncio.timeout(self._seconds):
                 if self._writer is None:
-                    self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 24)
+                    self._reader, self._writer = await asyncio.open_connection(
+                        "127.0.0.1", self._port, limit=1 << 24
+                    )
                 self._writer.write("\r\n".join(head).encode() + body)
                 reply = await read_reply(self._reader)
         except BaseException:
@@ -72,8 +79,13 @@ class Client:
 async def read_reply(reader: asyncio.StreamReader) -> Reply:
     """The next answer on a connection."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-    return Reply(int(head[0].split()[1]), headers, await reader.readexactly(int(headers["content-length"])))
+    headers = {
+        name.lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in head[1:] if line)
+    }
+    return Reply(
+        int(head[0].split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+    )
 
 
 @dataclass
@@ -190,13 +202,17 @@ class Load:
             self.tally.wrong.append(f"{len(items)} answers to {len(texts)} texts")
         for text, item in zip(texts, items, strict=False):
             if "error" in item:
-                self.tally.failed[f"one text: {item['error']['code']}"] += 0  # the request itself is answered
+                self.tally.failed[f"one text: {item['error']['code']}"] += (
+                    0  # the request itself is answered
+                )
                 continue
             self.tally.digests[item["digest"]] += 1
             self.tally.arms[item["arm"]] += 1
             known = self._expected.get(item["digest"], {}).get(text, {})
             found = item["probabilities"]
-            if found.keys() != known.keys() or any(abs(found[name] - known[name]) > TOLERANCE for name in known):
+            if found.keys() != known.keys() or any(
+                abs(found[name] - known[name]) > TOLERANCE for name in known
+            ):
                 self.tally.wrong.append(f"{text!r}: {item}, not {known}")
 
 

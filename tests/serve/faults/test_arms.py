@@ -13,7 +13,9 @@ TEXTS = [f"good day {number}" for number in range(2000)]
 async def arms_of(server, texts, **body):
     client, found = Client(server.port), []
     for start in range(0, len(texts), 200):
-        reply = await client.ask("POST", "/v1/predict", {"texts": texts[start : start + 200], **body})
+        reply = await client.ask(
+            "POST", "/v1/predict", {"texts": texts[start : start + 200], **body}
+        )
         assert reply.status == 200, reply
         found += [item["arm"] for item in reply.json()["predictions"]]
     client.close()
@@ -26,11 +28,22 @@ def test_a_challenger_has_its_share_and_keeps_its_texts(server, bundle, other):
         for share in (0.1, 0.3):
             await server.swap(champion=bundle, challenger={"bundle": str(other), "share": share})
             found[share] = await arms_of(server, TEXTS)
-            count, spread = found[share].count("challenger"), math.sqrt(len(TEXTS) * share * (1 - share))
+            count, spread = (
+                found[share].count("challenger"),
+                math.sqrt(len(TEXTS) * share * (1 - share)),
+            )
             assert abs(count - share * len(TEXTS)) < 4 * spread
             assert await arms_of(server, TEXTS[::-1]) == found[share][::-1]
-        assert all(after == before for before, after in zip(*found.values(), strict=True) if before == "challenger")
-        by_key = {arm for key in range(20) for arm in [tuple(await arms_of(server, TEXTS[:9], key=str(key)))]}
+        assert all(
+            after == before
+            for before, after in zip(*found.values(), strict=True)
+            if before == "challenger"
+        )
+        by_key = {
+            arm
+            for key in range(20)
+            for arm in [tuple(await arms_of(server, TEXTS[:9], key=str(key)))]
+        }
         assert by_key == {("champion",) * 9, ("challenger",) * 9}
         assert await arms_of(server, TEXTS[:5], arm="challenger") == ["challenger"] * 5
         await server.swap(champion=bundle)

@@ -19,8 +19,9 @@ from .conftest import serving, with_signal
 from .load import LOST, Client, Load, read_reply, until
 
 BODY = json.dumps({"texts": ["good day"] * 3}).encode()
-HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
-    BODY
+HEAD = (
+    b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    % len(BODY)
 )
 A_WHILE = 0.05
 RESET = struct.pack("ii", 1, 0)  # close by RST
@@ -56,7 +57,10 @@ async def send_slowly(port, start, slowly, pause=A_WHILE):
         (b"", HEAD),
         (HEAD, BODY),
         (b"\r\n", b"\r\n" * 500),
-        (HEAD.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked"), b"1\r\n \r\n" * 50),
+        (
+            HEAD.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked"),
+            b"1\r\n \r\n" * 50,
+        ),
     ],
     ids=["nothing", "head", "body", "empty lines", "chunks"],
 )
@@ -67,7 +71,9 @@ def test_a_request_that_does_not_come_whole_in_time_is_refused(server, expected,
         tally = await load.during(slow, connections=2)
         for reply, rest in slow.result():
             assert (reply.status, reply.code, rest) == (408, "request_too_slow", b"")
-            assert len(reply.headers["x-request-id"]) == len(reply.json()["error"]["request_id"]) == 32
+            assert (
+                len(reply.headers["x-request-id"]) == len(reply.json()["error"]["request_id"]) == 32
+            )
         assert not tally.failed and not tally.shed and tally.answered > 20
         assert await counted(server, 408) == before + 30
 
@@ -81,9 +87,16 @@ def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(bundle,
         async with asyncio.timeout(20):
             for size in (0, 100, 64_000, 900_000) * 5:
                 reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-                writer.write(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+                writer.write(
+                    b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size
+                    + b"x" * size
+                )
                 reply = await read_reply(reader)
-                assert (reply.status, reply.code, reply.headers["retry-after"]) == (429, "too_many_connections", "1")
+                assert (reply.status, reply.code, reply.headers["retry-after"]) == (
+                    429,
+                    "too_many_connections",
+                    "1",
+                )
                 assert await reader.read() == b""
                 writer.close()
             watching = Client(server.port)
@@ -98,7 +111,9 @@ def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(bundle,
             assert (await read_reply(reader)).status == 200
             assert await reader.read() == b""  # not kept for another request
             writer.close()
-            more = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(SPARE + 20)]
+            more = [
+                await asyncio.open_connection("127.0.0.1", server.port) for _ in range(SPARE + 20)
+            ]
             cut = await asyncio.gather(*(left_alone(reader) for reader, _ in more))
             assert not all(cut) and any(cut)
             for _, writer in more:
@@ -142,11 +157,15 @@ def test_the_limit_of_open_files_is_raised_for_connections_or_leaves_fewer(monke
     raised = []
     monkeypatch.setattr(resource, "setrlimit", lambda which, pair: raised.append(pair))
     assert connections_of(30) == 30 and not raised
-    assert connections_of(500) == 500 and raised == [(500 + OTHER_FILES, 1000)] and not caplog.records
+    assert (
+        connections_of(500) == 500 and raised == [(500 + OTHER_FILES, 1000)] and not caplog.records
+    )
     assert connections_of(5000) == 1000 - OTHER_FILES and raised[1:] == [(1000, 1000)]
     assert f"at most {1000 - OTHER_FILES} connections" in caplog.text
     limits = 100, resource.RLIM_INFINITY
-    assert connections_of(5000) == 5000 and raised[2:] == [(5000 + OTHER_FILES, resource.RLIM_INFINITY)]
+    assert connections_of(5000) == 5000 and raised[2:] == [
+        (5000 + OTHER_FILES, resource.RLIM_INFINITY)
+    ]
     limits = 60, 60
     with pytest.raises(UsageError, match="lets a process open 60 files"):
         connections_of(5000)
@@ -160,7 +179,9 @@ async def counted(server, status):
     text = (await client.ask("GET", "/metrics")).body.decode()
     client.close()
     name = f'linnet_requests_total{{outcome="failed",route="(no route)",status="{status}"}} '
-    return next((float(line[len(name) :]) for line in text.splitlines() if line.startswith(name)), 0.0)
+    return next(
+        (float(line[len(name) :]) for line in text.splitlines() if line.startswith(name)), 0.0
+    )
 
 
 def test_a_slow_second_request_leaves_the_first_its_answer(server):
@@ -267,7 +288,9 @@ def test_what_clients_asked_that_left_is_not_computed(server):
 
         await until(settled)
         computed = await server.metric("linnet_batch_texts_sum") - before
-        assert computed <= 3 * len(workers) + 1  # what the workers had been told before the clients left
+        assert (
+            computed <= 3 * len(workers) + 1
+        )  # what the workers had been told before the clients left
 
     asyncio.run(run())
 
@@ -281,7 +304,9 @@ def test_clients_that_leave_at_any_moment_leave_nothing_behind(server, expected)
             plain = writer.get_extra_info("socket")
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             request = HEAD + BODY
-            writer.write(request[: draw.randint(0, len(request))] if draw.random() < 0.5 else request)
+            writer.write(
+                request[: draw.randint(0, len(request))] if draw.random() < 0.5 else request
+            )
             await asyncio.sleep(draw.random() * 0.02)
             writer.transport.abort()
         except LOST:

@@ -13,10 +13,14 @@ async def recorded(server):
     text = (await server.get("/metrics")).body.decode()
 
     def value(name):
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+        return sum(
+            float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name)
+        )
 
     answered = value('linnet_texts_total{arm="champion",outcome="answered"}')
-    return answered, [value(f"linnet_log_{name}") for name in ("written_total", "lost_total", "pending")]
+    return answered, [
+        value(f"linnet_log_{name}") for name in ("written_total", "lost_total", "pending")
+    ]
 
 
 async def adds_up(server):

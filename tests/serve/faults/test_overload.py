@@ -16,7 +16,11 @@ SECONDS = 2.0  # a request has
 @pytest.fixture(scope="module")
 def small(bundle) -> Iterator[Running]:
     """A service that lets little wait."""
-    limits = {"serve__max_queue_tokens": 10_000, "serve__max_wait_seconds": 0.2, "serve__timeout_seconds": SECONDS}
+    limits = {
+        "serve__max_queue_tokens": 10_000,
+        "serve__max_wait_seconds": 0.2,
+        "serve__timeout_seconds": SECONDS,
+    }
     with serving(bundle, **limits) as one:
         yield one
 
@@ -36,7 +40,9 @@ def test_accepted_requests_are_in_time_and_the_rest_is_refused_at_once(small, ex
                 assert tally.shed > tally.answered
                 assert tally.quantile(429, 0.5) < 0.5
         assert small.memory() - before < 100e6
-        recovered = await Load(small.port, expected, TEXTS).during(asyncio.sleep(0.5), connections=1)
+        recovered = await Load(small.port, expected, TEXTS).during(
+            asyncio.sleep(0.5), connections=1
+        )
         assert not recovered.shed and not recovered.failed
 
     asyncio.run(run())
@@ -49,7 +55,9 @@ def test_the_clients_own_deadline_is_kept_under_overload(small, expected):
         while time.monotonic() < end:
             started = time.monotonic()
             content = {"texts": list(expected[next(iter(expected))])[:20]}
-            reply = await client.ask("POST", "/v1/predict", content, **{"X-Request-Timeout": "0.02"})
+            reply = await client.ask(
+                "POST", "/v1/predict", content, **{"X-Request-Timeout": "0.02"}
+            )
             statuses.add(reply.status)
             assert time.monotonic() - started < 1.0
             await asyncio.sleep(0.01)

@@ -18,7 +18,11 @@ GROWTH = 24e6  # bytes that the front, or a worker, may hold more at the end tha
 @pytest.mark.slow
 @pytest.mark.timeout(MINUTES * 60 + 300)
 def test_memory_stays_flat(bundle, other, expected, tmp_path, capsys):
-    overrides = {"serve__workers": 2, "serve__client_timeout_seconds": 2.0, "log__url": str(tmp_path / "log.db")}
+    overrides = {
+        "serve__workers": 2,
+        "serve__client_timeout_seconds": 2.0,
+        "log__url": str(tmp_path / "log.db"),
+    }
     with serving(bundle, **overrides) as one:
         draw, seen = random.Random(5), []
 
@@ -49,9 +53,19 @@ def test_memory_stays_flat(bundle, other, expected, tmp_path, capsys):
         tally = asyncio.run(Load(one.port, expected, 4).during(disturb()))
         with capsys.disabled():
             for moment, front, worker, files in (seen[0], seen[len(seen) // 5], seen[-1]):
-                print(f"\n{moment:.0f} s: {front / 1e6:.1f} MB, worker {worker / 1e6:.1f} MB, {files} files", end="")
-            print(f"\n{tally.sent} sent, {tally.answered} answered, {tally.shed} shed, {dict(tally.failed)} failed")
-        assert set(tally.failed) <= {"worker_died", "not_ready", "one text: worker_died", "one text: not_ready"}
+                print(
+                    f"\n{moment:.0f} s: {front / 1e6:.1f} MB, worker {worker / 1e6:.1f} MB, {files} files",
+                    end="",
+                )
+            print(
+                f"\n{tally.sent} sent, {tally.answered} answered, {tally.shed} shed, {dict(tally.failed)} failed"
+            )
+        assert set(tally.failed) <= {
+            "worker_died",
+            "not_ready",
+            "one text: worker_died",
+            "one text: not_ready",
+        }
         early = seen[len(seen) // 5]
         assert seen[-1][1] - early[1] < GROWTH and seen[-1][2] - early[2] < GROWTH
         assert seen[-1][3] <= early[3] + 4

@@ -34,7 +34,9 @@ def test_a_stop_under_load_answers_what_was_accepted(bundle, expected, tmp_path)
     ended(workers)
     assert not set(tally.failed) & {"worker_died", "not_ready", "deadline_exceeded"}
     with Store(str(tmp_path / "log.db")) as log:
-        assert len(list(log.read())) == tally.answered  # so that nothing was answered to nobody, or not recorded
+        assert (
+            len(list(log.read())) == tally.answered
+        )  # so that nothing was answered to nobody, or not recorded
     assert "Traceback" not in one.log and "defect" not in one.log
 
 
@@ -85,12 +87,16 @@ def test_neither_hanging_workers_nor_slow_clients_nor_a_swap_hold_up_the_end(bun
 
         async def run():
             client, waiter = Client(one.port), Client(one.port)
-            assert (await client.ask("POST", "/v1/predict", {"texts": ["good"]})).status == 200  # asks the shadow, too
+            assert (
+                await client.ask("POST", "/v1/predict", {"texts": ["good"]})
+            ).status == 200  # asks the shadow, too
             for worker in workers:
                 with_signal(worker, signal.SIGSTOP)
             asked = asyncio.create_task(waiter.ask("POST", "/v1/predict", {"texts": ["rain"]}))
             slow = socket.create_connection(("127.0.0.1", one.port))
-            slow.sendall(b"POST /v1/predict HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n")
+            slow.sendall(
+                b"POST /v1/predict HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"
+            )
             await asyncio.sleep(0.2)
             one.process.send_signal(signal.SIGHUP)
             one.process.send_signal(signal.SIGTERM)

@@ -15,7 +15,9 @@ from .load import Load, until
 PROOF = "proof.json"
 
 
-@pytest.mark.parametrize("swaps", [5, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize(
+    "swaps", [5, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
 def test_bundles_are_swapped_under_load(server, bundle, other, expected, swaps):
     used = []
 
@@ -56,7 +58,9 @@ def broken_proof(folder):
         shutil.rmtree,
     ],
 )
-def test_a_bundle_that_does_not_hold_leaves_the_old_one_at_work(server, bundle, expected, tmp_path, spoil):
+def test_a_bundle_that_does_not_hold_leaves_the_old_one_at_work(
+    server, bundle, expected, tmp_path, spoil
+):
     shutil.copytree(bundle, tmp_path / "bad")
     spoil(tmp_path / "bad")
 
@@ -84,8 +88,12 @@ def broken_graph(folder, reseal):
     (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:5000])
 
 
-@pytest.mark.parametrize(("spoil", "code"), [(failed_proof, "failed_proof"), (broken_graph, "bad_bundle")])
-def test_sealed_but_bad_it_leaves_the_old_one_at_work(server, other, expected, tmp_path, reseal, spoil, code):
+@pytest.mark.parametrize(
+    ("spoil", "code"), [(failed_proof, "failed_proof"), (broken_graph, "bad_bundle")]
+)
+def test_sealed_but_bad_it_leaves_the_old_one_at_work(
+    server, other, expected, tmp_path, reseal, spoil, code
+):
     folder = tmp_path / "bad"
     spoil(folder, reseal)
     fields = Bundle.read(folder).manifest.model_dump(exclude={"format", "files", "digest"})
@@ -94,7 +102,10 @@ def test_sealed_but_bad_it_leaves_the_old_one_at_work(server, other, expected, t
     async def swap():
         workers = server.workers
         # The champion is good, and its workers have begun when the challenger turns out not to be.
-        arms = {"champion": {"bundle": str(other)}, "challenger": {"bundle": str(folder), "share": 0.5}}
+        arms = {
+            "champion": {"bundle": str(other)},
+            "challenger": {"bundle": str(folder), "share": 0.5},
+        }
         for reply in (await server.swap(champion=folder), await server.swap(**arms)):
             assert (reply.status, reply.json()["error"]["code"]) == (422, code), reply
         assert server.workers == workers
@@ -107,16 +118,23 @@ def test_a_bundle_of_other_labels_is_refused(server, bundle, tmp_path, reseal):
     renamed = reseal(tmp_path / "renamed", labels=("good", "bad"))
 
     async def run():
-        for arms in ({"champion": renamed}, {"champion": bundle, "challenger": {"bundle": str(renamed)}}):
+        for arms in (
+            {"champion": renamed},
+            {"champion": bundle, "challenger": {"bundle": str(renamed)}},
+        ):
             reply = await server.swap(**arms)
             assert reply.status == 422, reply
-            assert "Expected one of the labels negative, positive from every model" in reply.json()["error"]["message"]
+            assert (
+                "Expected one of the labels negative, positive from every model"
+                in reply.json()["error"]["message"]
+            )
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize(
-    "path", ["", "a\0b", "\ud800", "x" * 5000, "/dev/null", "/", "../../../etc/passwd", "/proc/self"]
+    "path",
+    ["", "a\0b", "\ud800", "x" * 5000, "/dev/null", "/", "../../../etc/passwd", "/proc/self"],
 )
 def test_a_path_that_is_none_is_refused(server, path):
     async def run():
@@ -130,7 +148,8 @@ def test_a_path_that_is_none_is_refused(server, path):
 def test_two_swaps_at_once_come_one_after_the_other(server, bundle, other, expected):
     async def swap():
         replies = await asyncio.gather(
-            server.swap(champion=other, challenger={"bundle": str(bundle), "share": 0.5}), server.swap(champion=other)
+            server.swap(champion=other, challenger={"bundle": str(bundle), "share": 0.5}),
+            server.swap(champion=other),
         )
         assert [reply.status for reply in replies] == [200, 200]
         arms = (await server.get("/v1/models")).json()["arms"]

@@ -35,7 +35,10 @@ def pair(bundle) -> Iterator[Running]:
 
 @pytest.mark.parametrize(
     ("seconds", "pause"),
-    [(4.0, 1.0), pytest.param(SECONDS, 3.0, marks=[pytest.mark.slow, pytest.mark.timeout(SECONDS + 200)])],
+    [
+        (4.0, 1.0),
+        pytest.param(SECONDS, 3.0, marks=[pytest.mark.slow, pytest.mark.timeout(SECONDS + 200)]),
+    ],
 )
 def test_workers_are_killed_at_random_under_load(pair, expected, seconds, pause):
     draw, unready = random.Random(1), []
@@ -100,7 +103,9 @@ def pool_of(bundle, config, **settings):
 
 
 async def ask(one):
-    return await asyncio.gather(*one.classify(one.codec.encode(["good day", "bad film"])), return_exceptions=True)
+    return await asyncio.gather(
+        *one.classify(one.codec.encode(["good day", "bad film"])), return_exceptions=True
+    )
 
 
 def test_the_pause_grows_where_a_worker_can_not_be_started(bundle, config, tmp_path, caplog):
@@ -164,14 +169,18 @@ RIGHT = b'{"logits": [[1, 2], [2, 1]], "truncated": [0, 0], "fast": [0, 0], "fai
         RIGHT.replace(b"0.1", b"null"),
     ],
 )
-def test_what_is_no_answer_reaches_nobody_and_ends_the_worker(bundle, config, monkeypatch, nonsense):
+def test_what_is_no_answer_reaches_nobody_and_ends_the_worker(
+    bundle, config, monkeypatch, nonsense
+):
     async def run():
         one = pool_of(bundle, config, worker_timeout_seconds=0.5)
         program = NONSENSE.replace("NONSENSE", repr(nonsense))
         monkeypatch.setattr(worker, "PROGRAM", [sys.executable, "-S", "-c", program])
         await one.start()
         answers = await ask(one)
-        assert [(answer.status_code, answer.code) for answer in answers] == [(503, "worker_died")] * 2
+        assert [(answer.status_code, answer.code) for answer in answers] == [
+            (503, "worker_died")
+        ] * 2
         async with asyncio.timeout(60):
             while one.restarts == 0:
                 await asyncio.sleep(0.01)
@@ -201,7 +210,9 @@ def test_a_text_at_which_explaining_fails_does_not_end_the_worker(bundle, config
         raise RuntimeError("the engine's own")
 
     monkeypatch.setattr(classifier, "explain", fail)
-    assert respond(classifier, {"explain": "good", "label": None})["error"]["code"] == "model_failed"
+    assert (
+        respond(classifier, {"explain": "good", "label": None})["error"]["code"] == "model_failed"
+    )
 
 
 def test_a_worker_that_can_not_start_is_a_sentence(bundle, config, monkeypatch):

@@ -62,7 +62,10 @@ def examine_columns(sample: Sample) -> dict[str, Any]:
     share = np.bincount(label, minlength=len(label_names)) / max(len(label), 1)
     looked_at = names[:MOST_COLUMNS]
     found = [
-        {"name": name, **_examine(table[name].combine_chunks(), name, label, label_names, len(looked_at))}
+        {
+            "name": name,
+            **_examine(table[name].combine_chunks(), name, label, label_names, len(looked_at)),
+        }
         for name in looked_at
     ]
     return {
@@ -82,8 +85,12 @@ def _largest(label: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]
     return places[label], [*(names[index] for index in kept), "any other"]
 
 
-def _examine(strings: pa.Array, name: str, label: np.ndarray, label_names: list[str], columns: int) -> dict[str, Any]:
-    strings = pc.if_else(pc.equal(pc.utf8_trim_whitespace(strings), ""), pa.scalar(None, pa.string()), strings)
+def _examine(
+    strings: pa.Array, name: str, label: np.ndarray, label_names: list[str], columns: int
+) -> dict[str, Any]:
+    strings = pc.if_else(
+        pc.equal(pc.utf8_trim_whitespace(strings), ""), pa.scalar(None, pa.string()), strings
+    )
     distinct = pc.count_distinct(strings, mode="only_valid").as_py()
     column = _read(strings, name, distinct)
     told = {"kind": column.kind, "missing": strings.null_count, "distinct": distinct}
@@ -91,7 +98,11 @@ def _examine(strings: pa.Array, name: str, label: np.ndarray, label_names: list[
         return {**told, "verdict": "constant"}
     if len(label) < FEWEST_ROWS or len(np.unique(label)) < 2:
         return {**told, "verdict": "too_few_rows"}
-    if column.kind == "category" and distinct == len(strings) - strings.null_count and not strings.null_count:
+    if (
+        column.kind == "category"
+        and distinct == len(strings) - strings.null_count
+        and not strings.null_count
+    ):
         return {**told, "verdict": "all_different"}
     probabilities, prior = _out_of_fold(column, label, len(label_names))
     own = np.arange(len(label)), label
@@ -114,7 +125,9 @@ def _read(strings: pa.Array, name: str, distinct: int) -> _Column:
     numbers = says_time(name)
     if is_date_column(some, numbers):
         seconds = parse_dates(strings, numbers)
-        return _Column("date", numbers=np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64)))
+        return _Column(
+            "date", numbers=np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64))
+        )
     if distinct > FEW_VALUES and pc.mean(pc.match_substring_regex(some, NUMBER)).as_py() >= 0.95:
         is_number = pc.match_substring_regex(strings, NUMBER)
         plain = pc.utf8_ltrim(pc.utf8_trim_whitespace(strings), "+")
@@ -157,7 +170,11 @@ def _cells(column: _Column, label: np.ndarray, fit: np.ndarray) -> np.ndarray:
     if column.numbers is None:
         assert column.codes is not None
         return column.codes
-    return np.where(np.isnan(column.numbers), 0, np.searchsorted(_cuts(column.numbers, label, fit), column.numbers) + 1)
+    return np.where(
+        np.isnan(column.numbers),
+        0,
+        np.searchsorted(_cuts(column.numbers, label, fit), column.numbers) + 1,
+    )
 
 
 def _cuts(numbers: np.ndarray, label: np.ndarray, fit: np.ndarray) -> np.ndarray:

@@ -36,7 +36,9 @@ def examine_distribution(train: Sample, other: Sample) -> dict[str, Any]:
     """
     texts = [sample.texts(ROWS, CHARACTERS) for sample in (train, other)]
     rows = [len(part) for part in texts]
-    members = np.concatenate([sample.members[:count] for sample, count in zip((train, other), rows, strict=True)])
+    members = np.concatenate(
+        [sample.members[:count] for sample, count in zip((train, other), rows, strict=True)]
+    )
     both = [*texts[0], *texts[1]]
     features = {
         "classes": (sparse.csr_matrix(members, dtype=np.float64), _total_variation),
@@ -44,7 +46,10 @@ def examine_distribution(train: Sample, other: Sample) -> dict[str, Any]:
         "words": (_words(both), _jensen_shannon),
     }
     deals = _deals(*rows)
-    return {"rows": rows, **{name: _compare(matrix, deals, far) for name, (matrix, far) in features.items()}}
+    return {
+        "rows": rows,
+        **{name: _compare(matrix, deals, far) for name, (matrix, far) in features.items()},
+    }
 
 
 def _deals(train: int, other: int) -> np.ndarray:
@@ -91,7 +96,9 @@ def _lengths(texts: list[str]) -> sparse.csr_matrix:
     cuts = np.unique(np.quantile(lengths, np.linspace(0, 1, LENGTHS + 1), method="lower"))
     place = np.searchsorted(cuts, lengths, side="right")
     ones = np.ones(len(texts))
-    return sparse.csr_matrix((ones, (np.arange(len(texts)), place)), shape=(len(texts), len(cuts) + 1))
+    return sparse.csr_matrix(
+        (ones, (np.arange(len(texts)), place)), shape=(len(texts), len(cuts) + 1)
+    )
 
 
 def _words(texts: list[str]) -> sparse.csr_matrix:

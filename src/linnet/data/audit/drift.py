@@ -33,11 +33,19 @@ def examine_drift(samples: dict[str, Sample], wanted: str) -> dict[str, Any] | N
         dates, or none that differ.
     """
     train = samples["train"]
-    column = wanted or next((name for name in train.table.column_names if _is_dates(train, name)), "")
+    column = wanted or next(
+        (name for name in train.table.column_names if _is_dates(train, name)), ""
+    )
     if not column or column not in train.table.column_names:
         return None
     total = sum(sample.rows for sample in samples.values())
-    share = min([ROWS / max(total, 1), 1.0, *(len(each) / each.rows for each in samples.values() if each.rows)])
+    share = min(
+        [
+            ROWS / max(total, 1),
+            1.0,
+            *(len(each) / each.rows for each in samples.values() if each.rows),
+        ]
+    )
     times, members = [], []
     for sample in samples.values():
         rows = int(share * sample.rows)
@@ -51,7 +59,10 @@ def examine_drift(samples: dict[str, Sample], wanted: str) -> dict[str, Any] | N
     starts, place = _bins(moments[known])
     if len(starts) < 2:
         return None
-    shown = [_bin(start, labels[known][place == index], train.label_names) for index, start in enumerate(starts)]
+    shown = [
+        _bin(start, labels[known][place == index], train.label_names)
+        for index, start in enumerate(starts)
+    ]
     return {
         "column": column,
         "rows": len(moments),
@@ -66,7 +77,9 @@ def _numbers(column: str, wanted: str) -> bool:
 
 
 def _is_dates(sample: Sample, name: str) -> bool:
-    return name not in ("text", "label") and is_date_column(sample.table[name][:1000], says_time(name))
+    return name not in ("text", "label") and is_date_column(
+        sample.table[name][:1000], says_time(name)
+    )
 
 
 def _bin(start: np.datetime64, labels: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
@@ -75,7 +88,8 @@ def _bin(start: np.datetime64, labels: np.ndarray, names: tuple[str, ...]) -> di
         "start": str(start),
         "rows": len(labels),
         "labels": {
-            name: None if share is None else round(float(share), 4) for name, share in zip(names, shares, strict=True)
+            name: None if share is None else round(float(share), 4)
+            for name, share in zip(names, shares, strict=True)
         },
     }
 
@@ -84,7 +98,9 @@ def _bins(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Starts of the bins, and the bin of each moment, int (n,), -1 for one before or after all of them."""
     seconds = np.sort(moments.astype(np.int64))
     stray = int(OUTSIDE * len(seconds))
-    low, high = (np.datetime64(int(seconds[index]), "s") for index in (stray, len(seconds) - 1 - stray))
+    low, high = (
+        np.datetime64(int(seconds[index]), "s") for index in (stray, len(seconds) - 1 - stray)
+    )
     for count, unit in WIDTHS:
         kind = f"datetime64[{unit}]"
         first, last = (bound.astype(kind).astype(np.int64) // count for bound in (low, high))

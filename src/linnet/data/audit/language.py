@@ -32,7 +32,10 @@ def examine_language(sample: Sample) -> dict[str, Any]:
         the share `other` of the rest, the share `unsure`, and the share `short` of texts under 20 characters.
     """
     identifier = _identifier()
-    texts = [NO_LANGUAGE.sub("", text)[:CHARACTERS] for text in sample.table["text"].slice(0, ROWS).to_pylist()]
+    texts = [
+        NO_LANGUAGE.sub("", text)[:CHARACTERS]
+        for text in sample.table["text"].slice(0, ROWS).to_pylist()
+    ]
     found = Counter(identifier.classify(text)[0] for text in texts)
     unsure = found.pop("und", 0)
     top = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:LISTED]

@@ -34,7 +34,9 @@ class Suspects:
     share: float
 
 
-def out_of_fold_probabilities(texts: Sequence[str], labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def out_of_fold_probabilities(
+    texts: Sequence[str], labels: np.ndarray, groups: np.ndarray
+) -> np.ndarray:
     """What TF-IDF and logistic regression say of each row when trained on the other folds.
 
     Args:
@@ -99,7 +101,9 @@ def _confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarra
     """Estimated rows of each label that belong to each class, float (C, C); it sums to the rows."""
     classes = probabilities.shape[1]
     sizes = np.bincount(labels, minlength=classes)
-    own = np.bincount(labels, weights=probabilities[np.arange(len(labels)), labels], minlength=classes)
+    own = np.bincount(
+        labels, weights=probabilities[np.arange(len(labels)), labels], minlength=classes
+    )
     thresholds = np.divide(own, sizes, out=np.full(classes, np.inf), where=sizes > 0)
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
     counted = confident.max(axis=1) >= 0

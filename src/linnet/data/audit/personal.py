@@ -49,7 +49,9 @@ def _exactly(texts: pa.ChunkedArray, kind: str) -> pa.Array:
     """How many of a kind each candidate holds: as many as masking would put behind its name."""
     candidates = texts.filter(pc.match_substring_regex(texts, ROUGH[kind])).to_pylist()
     shown = SHOWN[kind]
-    return pa.array([mask(text, (kind,)).count(shown) - text.count(shown) for text in candidates], pa.int64())
+    return pa.array(
+        [mask(text, (kind,)).count(shown) - text.count(shown) for text in candidates], pa.int64()
+    )
 
 
 def _add(found: dict[str, int], counts: pa.Array) -> None:

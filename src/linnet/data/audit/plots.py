@@ -21,7 +21,13 @@ def plot_tokens(tokens: dict[str, Any]) -> Markup:
         axes.stairs(100 * np.array(found["histogram"]), edges, color=color, label=name)
     if tokens["max_length"] <= edges[-1]:
         axes.axvline(tokens["max_length"], color="black", linestyle=":", linewidth=1)
-        axes.annotate("cut here ", (tokens["max_length"], 1), xycoords=("data", "axes fraction"), va="top", ha="right")
+        axes.annotate(
+            "cut here ",
+            (tokens["max_length"], 1),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            ha="right",
+        )
     axes.set_xlabel("tokens of a text")
     axes.set_ylabel("percent of the sampled texts")
     axes.legend(frameon=False)
@@ -63,9 +69,15 @@ def plot_drift(drift: dict[str, Any] | None) -> tuple[Markup, Markup]:
     _dates(axes)
     labels_figure, axes = plot(height=3.0)
     names = list(drift["bins"][0]["labels"])
-    mean = {name: sum(each["labels"][name] * each["rows"] for each in drift["bins"] if each["rows"]) for name in names}
+    mean = {
+        name: sum(each["labels"][name] * each["rows"] for each in drift["bins"] if each["rows"])
+        for name in names
+    }
     for color, name in zip(PALETTE, sorted(names, key=lambda name: -mean[name]), strict=False):
-        shares = [np.nan if each["labels"][name] is None else 100 * each["labels"][name] for each in drift["bins"]]
+        shares = [
+            np.nan if each["labels"][name] is None else 100 * each["labels"][name]
+            for each in drift["bins"]
+        ]
         axes.stairs(shares, edges, color=color, label=plain(name), baseline=None)
     axes.set_ylim(-2, 102)
     axes.set_ylabel("percent of the rows")

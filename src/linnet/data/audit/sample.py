@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 
 from linnet.data.read.parquet import METADATA
 
-LONGEST = 20_000  # characters of a text that are looked at; what says something of it is said by then
+LONGEST = (
+    20_000  # characters of a text that are looked at; what says something of it is said by then
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class Sample:
             characters: All of them together have about as many at most, as long texts take long to look at.
         """
         texts = [text[:LONGEST] for text in self.table["text"].slice(0, most).to_pylist()]
-        within = int(np.searchsorted(np.cumsum([len(text) for text in texts]), characters, side="right"))
+        within = int(
+            np.searchsorted(np.cumsum([len(text) for text in texts]), characters, side="right")
+        )
         return texts[: max(within, 1)]
 
     def label_sets(self) -> tuple[np.ndarray, list[str]]:
@@ -50,7 +54,8 @@ class Sample:
             return self.members.argmax(axis=1), list(self.label_names)
         sets, ids = np.unique(self.members, axis=0, return_inverse=True)
         names = [
-            " + ".join(name for name, there in zip(self.label_names, row, strict=True) if there) or "none"
+            " + ".join(name for name, there in zip(self.label_names, row, strict=True) if there)
+            or "none"
             for row in sets
         ]
         return ids.reshape(-1), names

@@ -14,7 +14,9 @@ from linnet.files import digest
 from linnet.progress import progress
 
 NAME = "suspects.csv"
-LONGEST = 2000  # characters of a text that are learned from, about what an encoder of 512 tokens reads
+LONGEST = (
+    2000  # characters of a text that are learned from, about what an encoder of 512 tokens reads
+)
 
 
 def write(directory: Path, sample: int) -> dict[str, Any] | None:
@@ -48,7 +50,15 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
         for index, suggested, given, probability in zip(
             found.index, found.suggested, found.given, found.probability, strict=True
         ):
-            rows.writerow([texts[index], names[labels[index]], names[suggested], f"{given:.4f}", f"{probability:.4f}"])
+            rows.writerow(
+                [
+                    texts[index],
+                    names[labels[index]],
+                    names[suggested],
+                    f"{given:.4f}",
+                    f"{probability:.4f}",
+                ]
+            )
     agreement = float((probabilities.argmax(axis=1) == labels).mean())
     return {
         "rows": len(texts),

@@ -53,7 +53,9 @@ def examine_tokens(samples: dict[str, Sample], model: ModelConfig) -> dict[str, 
     except BundleError as error:
         return {**found, "reason": str(error)}
     unknown = _unknown_id(path)
-    counted = {name: _count(sample, tokenizer, unknown) for name, sample in samples.items() if len(sample)}
+    counted = {
+        name: _count(sample, tokenizer, unknown) for name, sample in samples.items() if len(sample)
+    }
     longest = max((np.quantile(lengths, 0.99) for lengths, _, _ in counted.values()), default=1)
     found["width"] = max(1, int(np.ceil((max(longest, 1) + 1) / BINS)))
     for name, (lengths, share, long_words) in counted.items():
@@ -82,22 +84,38 @@ def find_tokenizer(name_or_path: str) -> tuple[Path | None, str]:
         return find_tokenizer(FIRST_CHOICE)
     if Path(name_or_path).is_dir():
         path = Path(name_or_path) / "tokenizer.json"
-        return (path, "") if path.is_file() else (None, f"The folder {name_or_path} holds no tokenizer.json.")
+        return (
+            (path, "")
+            if path.is_file()
+            else (None, f"The folder {name_or_path} holds no tokenizer.json.")
+        )
     try:
         cached = try_to_load_from_cache(name_or_path, "tokenizer.json")
     except HFValidationError:
-        return None, f"There is no folder {name_or_path!r}, and no encoder on the hub can have that name."
+        return (
+            None,
+            f"There is no folder {name_or_path!r}, and no encoder on the hub can have that name.",
+        )
     if isinstance(cached, str):
         return Path(cached), ""
-    return None, f"The tokenizer of {name_or_path!r} is not on this machine yet; `linnet train` fetches it."
+    return (
+        None,
+        f"The tokenizer of {name_or_path!r} is not on this machine yet; `linnet train` fetches it.",
+    )
 
 
-def _count(sample: Sample, tokenizer: Tokenizer, unknown: int | None) -> tuple[np.ndarray, float | None, int]:
+def _count(
+    sample: Sample, tokenizer: Tokenizer, unknown: int | None
+) -> tuple[np.ndarray, float | None, int]:
     """Lengths in tokens, int (n,), the share of unknown ones, and the texts with a word that is too long."""
     texts = sample.texts(ROWS, CHARACTERS)
     rows = [encoding.ids for encoding in tokenizer.encode(texts)]
     lengths = np.array([len(ids) for ids in rows])
-    share = None if unknown is None else sum(ids.count(unknown) for ids in rows) / max(int(lengths.sum()), 1)
+    share = (
+        None
+        if unknown is None
+        else sum(ids.count(unknown) for ids in rows) / max(int(lengths.sum()), 1)
+    )
     long_words = sum(any(len(word) > LONG_WORD for word in text.split()) for text in texts)
     return lengths, share, long_words
 

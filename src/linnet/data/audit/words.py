@@ -77,7 +77,9 @@ def examine_words(sample: Sample) -> dict[str, Any]:
                 "label": sample.label_names[label[index]],
                 "share": round(float(counts[index, label[index]] / support[looked_at[index]]), 4),
                 "bound": round(float(bound[index]), 4),
-                "of_label": round(float(counts[index, label[index]] / members[:, label[index]].sum()), 4),
+                "of_label": round(
+                    float(counts[index, label[index]] / members[:, label[index]].sum()), 4
+                ),
                 "near_certain": bool(near_certain[index]),
             }
             for index in order.tolist()
@@ -87,7 +89,9 @@ def examine_words(sample: Sample) -> dict[str, Any]:
 
 def is_artefact(found: dict[str, Any]) -> bool:
     """Whether a near-certain token is likely how the labels were made, not what a text of the label says."""
-    return bool(found["near_certain"]) and (found["of_label"] >= OF_LABEL or not found["token"][0].isalnum())
+    return bool(found["near_certain"]) and (
+        found["of_label"] >= OF_LABEL or not found["token"][0].isalnum()
+    )
 
 
 def tokens_of(text: str) -> set[str]:
@@ -113,5 +117,7 @@ def _occurrences(texts: list[str]) -> tuple[list[str], np.ndarray, np.ndarray]:
     sets = [tokens_of(text) for text in texts]
     row = np.repeat(np.arange(len(sets)), [len(tokens) for tokens in sets])
     # Sets come in any order; sorted ones give the same ids on every run.
-    encoded = pa.array([token for tokens in sets for token in sorted(tokens)], pa.string()).dictionary_encode()
+    encoded = pa.array(
+        [token for tokens in sets for token in sorted(tokens)], pa.string()
+    ).dictionary_encode()
     return encoded.dictionary.to_pylist(), row, encoded.indices.to_numpy().astype(np.int64)

@@ -109,7 +109,9 @@ class Collector:
         names = split_names(table.columns, *self._asked_for(table))
         if not self._tables:
             self._names = names
-            self._places = {column: find_column(table.columns, column, "split") for column in self._kept}
+            self._places = {
+                column: find_column(table.columns, column, "split") for column in self._kept
+            }
             self._labels = Labels(self._settings, table.dialect.get("shape"))
             self.staging = Staging(self._directory, names)
             self._near = NearDuplicates(self._directory.with_suffix(".near"))
@@ -146,7 +148,9 @@ class Collector:
                 self._repaired += chunk.repaired
                 columns, codes = self._label(chunk, text, label)
                 if codes:
-                    ahead.append(pool.submit(self._stage, [columns[place] for place in order], codes, number))
+                    ahead.append(
+                        pool.submit(self._stage, [columns[place] for place in order], codes, number)
+                    )
                 while len(ahead) > CHUNKS_AHEAD:
                     ahead.popleft().result()
                 yield self._rows_in
@@ -160,9 +164,17 @@ class Collector:
             DataError: No row was usable.
         """
         if self._rows_in == self._dropped.total():
-            reasons = ", ".join(f"{reason}: {count:,}" for reason, count in self._dropped.most_common())
-            why = f"none of its {self._rows_in:,} rows can be used ({reasons})" if reasons else "a header but no rows"
-            raise DataError(f"{self._settings.source} holds no data: {why}. Expected rows with a text and a label.")
+            reasons = ", ".join(
+                f"{reason}: {count:,}" for reason, count in self._dropped.most_common()
+            )
+            why = (
+                f"none of its {self._rows_in:,} rows can be used ({reasons})"
+                if reasons
+                else "a header but no rows"
+            )
+            raise DataError(
+                f"{self._settings.source} holds no data: {why}. Expected rows with a text and a label."
+            )
         labels, label_sets, ids = self._labels.ids()
         normal = self._arrays.read("normal")
         group = self._near.join(normal)
@@ -198,9 +210,14 @@ class Collector:
         if not all(names):  # nothing but separators
             self._dropped["missing_label"] += names.count("")
             kept = [place for place, name in enumerate(names) if name]
-            columns, numbers = [[column[place] for place in kept] for column in columns], [numbers[i] for i in kept]
+            columns, numbers = (
+                [[column[place] for place in kept] for column in columns],
+                [numbers[i] for i in kept],
+            )
             names = [names[place] for place in kept]
-        codes = [labels.code(raw, number) for raw, number in zip(columns[label], numbers, strict=True)]
+        codes = [
+            labels.code(raw, number) for raw, number in zip(columns[label], numbers, strict=True)
+        ]
         columns[label] = names
         return columns, codes
 
@@ -224,7 +241,11 @@ class Collector:
         if self._helper is None and self._rows_in > ROWS_WORTH_A_PROCESS and available_cores() > 1:
             self._helper = Helper(self._settings.seed)
             self._helpers.callback(self._helper.stop)
-        return self._helper.hash_texts(texts) if self._helper else hash_texts(texts, self._settings.seed)
+        return (
+            self._helper.hash_texts(texts)
+            if self._helper
+            else hash_texts(texts, self._settings.seed)
+        )
 
     def _stage(self, columns: list[list[Any]], codes: list[int], origin: int) -> None:
         texts = columns[self._names.index("text")]
@@ -248,7 +269,9 @@ class Collector:
 
 def _joined(arrays: Sequence[pa.Array]) -> list[bytes]:
     """Each row as one value."""
-    rows = pc.binary_join_element_wise(*arrays, SEPARATOR, null_handling="replace", null_replacement="")
+    rows = pc.binary_join_element_wise(
+        *arrays, SEPARATOR, null_handling="replace", null_replacement=""
+    )
     return list(rows.cast(pa.binary()).to_pylist())
 
 
@@ -258,7 +281,9 @@ def chunks_of(rows: Iterator[Row]) -> Iterator[list[Row]]:
     characters = 0
     while block := list(islice(rows, BLOCK_ROWS)):
         chunk += block
-        characters += sum(len(value) for _, values in block for value in values if type(value) is str)
+        characters += sum(
+            len(value) for _, values in block for value in values if type(value) is str
+        )
         if len(chunk) >= CHUNK_ROWS or characters > CHUNK_CHARACTERS:
             yield chunk
             chunk, characters = [], 0

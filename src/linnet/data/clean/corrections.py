@@ -43,7 +43,9 @@ class Corrections:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 rows = csv.DictReader(file, strict=True)
                 if missing := COLUMNS - set(rows.fieldnames or ()):
-                    raise DataError(f"{path} has no column {' and no column '.join(sorted(missing))}.")
+                    raise DataError(
+                        f"{path} has no column {' and no column '.join(sorted(missing))}."
+                    )
                 for row in rows:
                     text, label = clean(row["text"], mask), (row["label"] or "").strip()
                     if labels.setdefault(text, label) != label:
@@ -54,7 +56,9 @@ class Corrections:
         except OSError as error:
             raise DataError(f"Corrections can't be read from {path}: {error.strerror}.") from None
         except (csv.Error, UnicodeDecodeError, TextError) as error:
-            raise DataError(f"{path} is no CSV of corrections: {error}. Expected UTF-8 with text and label.") from None
+            raise DataError(
+                f"{path} is no CSV of corrections: {error}. Expected UTF-8 with text and label."
+            ) from None
         return cls(labels)
 
     def apply(self, text: str, label: str) -> str | None:

@@ -44,7 +44,9 @@ class Staging:
         self._count += len(ranks)
         buckets = ranks >> np.uint64(BITS - BUCKET_BITS)
         order = np.argsort(buckets, kind="stable")
-        batch = pa.RecordBatch.from_arrays([*columns, rows], schema=self._schema).take(pa.array(order))
+        batch = pa.RecordBatch.from_arrays([*columns, rows], schema=self._schema).take(
+            pa.array(order)
+        )
         edges = np.searchsorted(buckets[order], np.arange(2**BUCKET_BITS + 1, dtype=np.uint64))
         for bucket in np.flatnonzero(np.diff(edges)):
             start, stop = edges[bucket], edges[bucket + 1]

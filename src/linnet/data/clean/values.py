@@ -36,7 +36,9 @@ class Chunk:
     repaired: int
 
 
-def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, settings: DataConfig) -> Chunk:
+def clean_rows(
+    rows: Sequence[Row], width: int, text: int, label: int, settings: DataConfig
+) -> Chunk:
     """Clean some rows, column by column.
 
     Args:
@@ -55,7 +57,9 @@ def clean_rows(rows: Sequence[Row], width: int, text: int, label: int, settings:
     whole = [row for row in rows if len(row[1]) == width]
     if len(whole) < len(rows):
         dropped.update(misfit(len(row[1]), width) for row in rows if len(row[1]) != width)
-    raw = [list(column) for column in zip(*(values for _, values in whole), strict=True)] or [[] for _ in range(width)]
+    raw = [list(column) for column in zip(*(values for _, values in whole), strict=True)] or [
+        [] for _ in range(width)
+    ]
     if not set(map(type, raw[label])).isdisjoint((list, dict)):
         raw[label] = [
             _joined(value, number, settings.label_separator)
@@ -90,7 +94,11 @@ def clean_value(value: Any, mask: Sequence[str], repair: bool) -> tuple[str, boo
     Raises:
         TextError: As `linnet.text.clean`.
     """
-    mended = ftfy.fix_encoding(value) if repair and isinstance(value, str) and not value.isascii() else value
+    mended = (
+        ftfy.fix_encoding(value)
+        if repair and isinstance(value, str) and not value.isascii()
+        else value
+    )
     return clean(mended, mask), mended is not value and mended != value
 
 

@@ -32,7 +32,11 @@ class Arrays:
         """The whole array, of which memory holds what is looked at; not to be written."""
         path = self._directory / name
         # An empty file can't be mapped.
-        return np.memmap(path, self._types[name], "r") if path.stat().st_size else np.empty(0, self._types[name])
+        return (
+            np.memmap(path, self._types[name], "r")
+            if path.stat().st_size
+            else np.empty(0, self._types[name])
+        )
 
     def remove(self) -> None:
         """Delete the folder."""

@@ -36,7 +36,12 @@ def hash_texts(texts: Sequence[str], seed: int) -> Hashes:
     """Hash clean texts."""
     keys = normalised(texts)
     encoded = [text.encode() for text in texts]
-    return Hashes(ranks(encoded, seed), digests(encoded), digests([key.encode() for key in keys]), sketch(keys))
+    return Hashes(
+        ranks(encoded, seed),
+        digests(encoded),
+        digests([key.encode() for key in keys]),
+        sketch(keys),
+    )
 
 
 class Helper:
@@ -48,11 +53,15 @@ class Helper:
 
     def __init__(self, seed: int):
         code = (
-            f"import sys; sys.path[:0] = {sys.path!r}; from linnet.data.group.hashing import help_out; help_out({seed})"
+            f"import sys; sys.path[:0] = {sys.path!r}; "
+            f"from linnet.data.group.hashing import help_out; help_out({seed})"
         )
         # A session of its own, so that Ctrl-C is told to this process alone.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def hash_texts(self, texts: Sequence[str]) -> Hashes:
@@ -88,7 +97,17 @@ def help_out(seed: int) -> None:
             (texts,) = _read(stdin)
             hashes = hash_texts(texts.tobytes().decode().split("\n"), seed)
             sketches = hashes.sketches
-            _write(stdout, [hashes.rank, hashes.text, hashes.normal, sketches.words, sketches.lengths, sketches.keys])
+            _write(
+                stdout,
+                [
+                    hashes.rank,
+                    hashes.text,
+                    hashes.normal,
+                    sketches.words,
+                    sketches.lengths,
+                    sketches.keys,
+                ],
+            )
     except (EOFError, BrokenPipeError):
         return
 

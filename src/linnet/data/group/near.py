@@ -107,7 +107,9 @@ class NearDuplicates:
             same = key[order[1:]] == key[order[:-1]]
             left, right = order[:-1][same], order[1:][same]
             sizes = lengths[rows[left]], lengths[rows[right]]
-            alike = np.minimum(*sizes) >= THRESHOLD * np.maximum(*sizes)  # others can't share so much
+            alike = np.minimum(*sizes) >= THRESHOLD * np.maximum(
+                *sizes
+            )  # others can't share so much
             left, right = left[alike], right[alike]
             codes = np.minimum(left, right) * count + np.maximum(left, right)
             for part in range(parts):
@@ -120,19 +122,25 @@ class NearDuplicates:
 def _joined(group: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Groups (n,) of which some are near each other (pairs, 2), the lowest of those that hang together."""
     texts, place = np.unique(near, return_inverse=True)
-    links = coo_array((np.ones(len(near), np.int8), tuple(place.reshape(-1, 2).T)), shape=(len(texts), len(texts)))
+    links = coo_array(
+        (np.ones(len(near), np.int8), tuple(place.reshape(-1, 2).T)), shape=(len(texts), len(texts))
+    )
     _, component = connected_components(links, directed=False)
     # np.unique has sorted the digests, so the first member of a component is its lowest.
     lowest = np.unique(component, return_index=True)[1][component]
     return replaced(group, texts, texts[lowest])
 
 
-def _similarity(pairs: np.ndarray, words: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def _similarity(
+    pairs: np.ndarray, words: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
     """Jaccard similarity of the sets of words of each pair of rows, float (pairs,)."""
     result = np.empty(len(pairs))
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         part = pairs[start : start + PAIRS_AT_ONCE]
-        left, right = (_sets(words, starts[rows], lengths[rows].astype(np.int64)) for rows in part.T)
+        left, right = (
+            _sets(words, starts[rows], lengths[rows].astype(np.int64)) for rows in part.T
+        )
         both = np.concatenate([left, right])
         both.sort(kind="stable")
         shared = np.bincount(_owner(both[1:][both[1:] == both[:-1]]), minlength=len(part))
@@ -144,7 +152,9 @@ def _similarity(pairs: np.ndarray, words: np.ndarray, starts: np.ndarray, length
 def _band_keys(words: np.ndarray, starts: np.ndarray) -> np.ndarray:
     draw = np.random.default_rng(SEED)
     # Odd factors, so that each is a shuffle of all 2^32 hashes.
-    factors = draw.integers(0, 2**31, (BANDS, ROWS_A_BAND), dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    factors = draw.integers(0, 2**31, (BANDS, ROWS_A_BAND), dtype=np.uint32) * np.uint32(
+        2
+    ) + np.uint32(1)
     offsets = draw.integers(0, 2**32, (BANDS, ROWS_A_BAND), dtype=np.uint32)
     keys = np.zeros((BANDS, len(starts)), dtype=np.uint32)
     for band in range(BANDS):
@@ -161,7 +171,9 @@ def _hash_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     The hash is a polynomial in the word's characters modulo 2^64, well mixed, of all words at once. A text without
     a word counts as one of an empty word.
     """
-    characters = np.frombuffer(("\n".join(texts) + "\n").encode("utf-32-le"), np.uint32).astype(np.uint64)
+    characters = np.frombuffer(("\n".join(texts) + "\n").encode("utf-32-le"), np.uint32).astype(
+        np.uint64
+    )
     line_feed = characters == LINE_FEED
     between = line_feed | (characters == SPACE)
     ends = np.flatnonzero(between)
@@ -172,7 +184,9 @@ def _hash_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     characters *= powers[np.arange(len(characters)) - np.repeat(starts, sizes)]
     hashes = np.add.reduceat(characters, starts)
     hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    return (hashes >> np.uint64(32)).astype(np.uint32), np.diff(np.flatnonzero(line_feed[ends]), prepend=-1)
+    return (hashes >> np.uint64(32)).astype(np.uint32), np.diff(
+        np.flatnonzero(line_feed[ends]), prepend=-1
+    )
 
 
 def _sets(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

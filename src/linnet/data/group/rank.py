@@ -21,7 +21,8 @@ FEW = 32
 def bases(seed: int) -> tuple[int, int]:
     """The two bases of a seed; seeds that differ by a multiple of 1,000,003 share them."""
     first, second = (
-        65_537 + (seed % MODULUS * factor + offset) % MODULUS for factor, offset in zip(FACTORS, OFFSETS, strict=True)
+        65_537 + (seed % MODULUS * factor + offset) % MODULUS
+        for factor, offset in zip(FACTORS, OFFSETS, strict=True)
     )
     return first, second
 
@@ -53,7 +54,9 @@ def ranks(texts: Sequence[bytes], seed: int) -> np.ndarray:
         _fold(part)
     for index in range(min(FEW, len(texts))):
         tail = texts[order[index]][vectorised:]
-        hashes[:, index] = [_horner(int(hashes[half, index]), int(base[half, 0]), tail) for half in (0, 1)]
+        hashes[:, index] = [
+            _horner(int(hashes[half, index]), int(base[half, 0]), tail) for half in (0, 1)
+        ]
     hashes %= PRIME
     for _ in range(ROUNDS):
         hashes *= base + hashes % 2**20

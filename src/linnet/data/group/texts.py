@@ -42,7 +42,9 @@ def _squeezed(joined: str) -> str:
     """Each run of marks becomes a space, each run of one letter that letter; no line starts or ends with a space."""
     characters = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
     kinds = _kinds()[characters]
-    characters = np.where((kinds == NEVER_WORD) & (characters != LINE_FEED), np.uint32(SPACE), characters)
+    characters = np.where(
+        (kinds == NEVER_WORD) & (characters != LINE_FEED), np.uint32(SPACE), characters
+    )
     before = np.concatenate([[np.uint32(LINE_FEED)], characters[:-1]])
     again = (characters == before) & ((kinds == LETTER) | (characters == SPACE))
     characters, before = characters[~again], before[~again]
@@ -112,7 +114,9 @@ class Resolution:
     counts: dict[str, int]
 
 
-def resolve(text: np.ndarray, label: np.ndarray, row: np.ndarray, duplicates: str, conflicts: str) -> Resolution:
+def resolve(
+    text: np.ndarray, label: np.ndarray, row: np.ndarray, duplicates: str, conflicts: str
+) -> Resolution:
     """Decide which rows of one text stay; the order of the rows doesn't matter.
 
     Args:

@@ -19,7 +19,9 @@ def find_columns(columns: Sequence[str], text: str, label: str) -> tuple[int, in
     """
     places = find_column(columns, text, "text"), find_column(columns, label, "label")
     if places[0] == places[1]:
-        raise DataError(f"The column {columns[places[0]]!r} can't be both the text and the label. {known(columns)}")
+        raise DataError(
+            f"The column {columns[places[0]]!r} can't be both the text and the label. {known(columns)}"
+        )
     return places
 
 

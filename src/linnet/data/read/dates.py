@@ -19,7 +19,9 @@ AGREEMENT = 0.99  # of the dates that tell day from month; the rest are typing m
 LONGEST = 64  # bytes; no date is longer
 
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-LONG_MONTHS = "january february march april may june july august september october november december".split()
+LONG_MONTHS = (
+    "january february march april may june july august september october november december".split()
+)
 # RFC 2822 names these; of other names some stand for several zones (IST is three), so they are no zone here.
 ZONES = {"": 0, "Z": 0, "UT": 0, "UTC": 0, "GMT": 0}
 ZONES |= {"EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
@@ -29,12 +31,16 @@ ZONE = r" *(?P<zone>[A-Za-z]{1,4}|[-+]\d\d:?\d\d|[-+]\d\d)?(?: +\([^)]*\))?"
 TIME = rf"(?:,? +{CLOCK}{ZONE})?"
 WEEKDAY = r"(?:[A-Za-z]{3,9},? +)?"
 ENDS = r"^\s*", r"\s*$"
-ISO = rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}})(?:(?:T| +){CLOCK}{ZONE})?"
+ISO = (
+    rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}})(?:(?:T| +){CLOCK}{ZONE})?"
+)
 TWITTER = (
     rf"{WEEKDAY}(?P<name>[A-Za-z]{{3,9}}) +(?P<day>\d{{1,2}}) +(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
     r"(?: +(?P<zone>[A-Za-z]{1,4}|[-+]\d{4}))? +(?P<year>\d{4})"
 )
-MONTH_FIRST = rf"{WEEKDAY}(?P<name>[A-Za-z]{{3,9}})\.? +(?P<day>\d{{1,2}}),? +(?P<year>\d{{4}}){TIME}"
+MONTH_FIRST = (
+    rf"{WEEKDAY}(?P<name>[A-Za-z]{{3,9}})\.? +(?P<day>\d{{1,2}}),? +(?P<year>\d{{4}}){TIME}"
+)
 DAY_FIRST = rf"{WEEKDAY}(?P<day>\d{{1,2}})(?:-| +)(?P<name>[A-Za-z]{{3,9}})\.?(?:-| +)(?P<year>\d{{4}}|\d\d){TIME}"
 NUMBERS = rf"(?P<one>\d{{1,2}})[-/.](?P<two>\d{{1,2}})[-/.](?P<year>\d{{4}}){TIME}"
 NUMBER = r"(?P<number>-?\d{1,14})(?:\.\d*)?"
@@ -80,7 +86,9 @@ def parse_dates(values: Values, numbers: bool = False) -> np.ndarray:
 def is_date_column(values: Values, numbers: bool = False) -> bool:
     """Whether nearly all of a column's first values are dates; empty ones don't count, and all empty is no."""
     strings = _strings(values[:SAMPLE])
-    asked = int(pc.sum(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(strings)), 0)).as_py() or 0)
+    asked = int(
+        pc.sum(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(strings)), 0)).as_py() or 0
+    )
     return asked > 0 and int((~np.isnat(parse_dates(strings, numbers))).sum()) >= SHARE * asked
 
 
@@ -95,7 +103,9 @@ def why_no_dates(values: Values) -> str:
     fields = pc.extract_regex(strings, pattern=NUMBERS.join(ENDS)).drop_null()
     if not len(fields) or _day_first(_number(fields, "one"), _number(fields, "two")) is not None:
         return ""
-    example = strings.filter(pc.match_substring_regex(strings, NUMBERS.join(ENDS)))[0].as_py().strip()
+    example = (
+        strings.filter(pc.match_substring_regex(strings, NUMBERS.join(ENDS)))[0].as_py().strip()
+    )
     return (
         f"Dates such as {example} can't be read: nothing in the column tells whether the day or the month stands "
         "first. Write them as YYYY-MM-DD."
@@ -108,9 +118,14 @@ def _strings(values: Values) -> pa.Array:
         values = values.combine_chunks()
     if not isinstance(values, pa.Array):
         # A lone surrogate has no UTF-8, and no date has a lone surrogate.
-        values = pa.array([None if value is None or not value.isascii() else value for value in values], pa.string())
+        values = pa.array(
+            [None if value is None or not value.isascii() else value for value in values],
+            pa.string(),
+        )
     values = values.cast(pa.string())
-    return pc.if_else(pc.less_equal(pc.binary_length(values), LONGEST), values, pa.scalar(None, pa.string()))
+    return pc.if_else(
+        pc.less_equal(pc.binary_length(values), LONGEST), values, pa.scalar(None, pa.string())
+    )
 
 
 def _times(fields: pa.StructArray) -> np.ndarray:
@@ -124,13 +139,18 @@ def _times(fields: pa.StructArray) -> np.ndarray:
             return np.full(len(fields), "NaT", dtype="datetime64[s]")
         day, month = (first, second) if day_first else (second, first)
     else:
-        day, month = _number(fields, "day"), _month(fields) if "name" in names else _number(fields, "month")
+        day, month = (
+            _number(fields, "day"),
+            _month(fields) if "name" in names else _number(fields, "month"),
+        )
     short = pc.equal(pc.binary_length(fields.field("year")), 2).to_numpy(zero_copy_only=False)
     year = year + short * np.where(year < 50, 2000, 1900)  # RFC 2822, 4.3
     good = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
     if "half" in names:
         half = pc.utf8_lower(fields.field("half")).fill_null("")
-        morning, evening = (pc.equal(half, name).to_numpy(zero_copy_only=False) for name in ("am", "pm"))
+        morning, evening = (
+            pc.equal(half, name).to_numpy(zero_copy_only=False) for name in ("am", "pm")
+        )
         good &= ~(morning | evening) | ((hour >= 1) & (hour <= 12))
         hour = np.where(morning | evening, hour % 12, hour) + 12 * evening
     minute, second = _number(fields, "minute"), _number(fields, "second")
@@ -153,7 +173,10 @@ def _number(fields: pa.StructArray, name: str) -> np.ndarray:
 def _month(fields: pa.StructArray) -> np.ndarray:
     """Months from their names, int64 (n,); 0 for any other word."""
     lower = pc.utf8_lower(fields.field("name"))
-    found = (pc.index_in(lower, value_set=pa.array(names)).fill_null(-1) for names in (MONTHS, LONG_MONTHS))
+    found = (
+        pc.index_in(lower, value_set=pa.array(names)).fill_null(-1)
+        for names in (MONTHS, LONG_MONTHS)
+    )
     short, long = (np.asarray(places.to_numpy(), dtype=np.int64) for places in found)
     sept = pc.equal(lower, "sept").to_numpy(zero_copy_only=False)
     return np.where(sept, 9, np.maximum(short, long) + 1)

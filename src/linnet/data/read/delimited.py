@@ -46,7 +46,11 @@ def read_delimited(
     if separator == "," and sentiment140.matches([line for _, line in head]):
         encoding = encoding or sentiment140.ENCODING
         rows = _parse(decode(lines, path, encoding), path, separator, csv.QUOTE_MINIMAL)
-        return Table(sentiment140.COLUMNS, rows, {"encoding": encoding, "header": False, "shape": "sentiment140"})
+        return Table(
+            sentiment140.COLUMNS,
+            rows,
+            {"encoding": encoding, "header": False, "shape": "sentiment140"},
+        )
     encoding = encoding or "utf-8"
     decoded = decode(lines, path, encoding)
     first_lines, following = list(islice(decoded, len(head))), list(islice(decoded, 1))
@@ -74,7 +78,11 @@ def read_delimited(
         "quoted": quoting == csv.QUOTE_MINIMAL,
     }
     if headerless:
-        return Table(tuple(f"column_{index}" for index in range(len(first[1]))), chain([first], rows), dialect)
+        return Table(
+            tuple(f"column_{index}" for index in range(len(first[1]))),
+            chain([first], rows),
+            dialect,
+        )
     if len(first[1]) == 1:
         start.check_header(separator, path)
     return Table(column_names(first[1], path), rows, dialect)
@@ -127,8 +135,12 @@ class _Start:
         return set(widths) - {0}
 
 
-def _parse(lines: Iterator[tuple[int, str]], path: Path, separator: str, quoting: Quoting) -> Iterator[Row]:
-    reader = csv.reader((line for _, line in lines), delimiter=separator, quoting=quoting, strict=True)
+def _parse(
+    lines: Iterator[tuple[int, str]], path: Path, separator: str, quoting: Quoting
+) -> Iterator[Row]:
+    reader = csv.reader(
+        (line for _, line in lines), delimiter=separator, quoting=quoting, strict=True
+    )
     start = 1
     try:
         for row in reader:

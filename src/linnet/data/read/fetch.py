@@ -161,11 +161,15 @@ class _Download:
         """Where the answer begins: at the part's end, or at 0 where the server ignores ranges."""
         start, total = 0, response.headers.get("Content-Length")
         if response.status == 206:
-            span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+            span, _, total = (
+                response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+            )
             start = have if span.startswith(f"{have}-") else -1
         if start < 0:
             self._forget(have, task)
-            raise ConnectionError(f"it sent the bytes {span!r:.40} when asked for those from {have}")
+            raise ConnectionError(
+                f"it sent the bytes {span!r:.40} when asked for those from {have}"
+            )
         if total and total.isdecimal() and int(total) != self._remote.bytes:
             raise self._other_length(f"{int(total):,}")
         return start
@@ -187,7 +191,9 @@ class _Download:
                     raise TimeoutError(f"{total - at_mark:,} bytes came in {waited:.0f} s")
                 since, at_mark = time.monotonic(), total
         if total < self._remote.bytes:
-            raise ConnectionError(f"the connection ended after {total:,} of {self._remote.bytes:,} bytes")
+            raise ConnectionError(
+                f"the connection ended after {total:,} of {self._remote.bytes:,} bytes"
+            )
 
     def _other_length(self, got: str) -> DataError:
         return DataError(
@@ -239,7 +245,11 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def is_there(remote: Remote, target: Path) -> bool:
     """Whether the file stands at its place, to the last byte."""
-    return target.is_file() and target.stat().st_size == remote.bytes and digest(target) == remote.sha256
+    return (
+        target.is_file()
+        and target.stat().st_size == remote.bytes
+        and digest(target) == remote.sha256
+    )
 
 
 def _make_folder(folder: Path) -> None:

@@ -62,7 +62,15 @@ CLOSERS = [
     "smh",
 ]
 INTENSIFIERS = ["", "", "very", "so", "really", "pretty", "quite", "super", "rather", "truly"]
-NEGATIONS = ["not {} at all", "not that {}", "never {}", "far from {}", "anything but {}", "hardly {}", "not even {}"]
+NEGATIONS = [
+    "not {} at all",
+    "not that {}",
+    "never {}",
+    "far from {}",
+    "anything but {}",
+    "hardly {}",
+    "not even {}",
+]
 NOUN_NEGATIONS = ["hardly a {}", "not a {}", "no {} whatsoever", "far from a {}", "never a {}"]
 TURNS = [
     "{0} but {1}",
@@ -123,16 +131,26 @@ def _statement(draw: random.Random, positive: bool) -> str:
         core = draw.choice(TURNS).format(_clause(draw, not positive), _clause(draw, positive))
     else:
         thing = draw.choice(THINGS)
-        core = f"the {thing}: " + draw.choice(HOPES).format(_quality(draw, not positive), _quality(draw, positive))
+        core = f"the {thing}: " + draw.choice(HOPES).format(
+            _quality(draw, not positive), _quality(draw, positive)
+        )
     return " ".join(filter(None, (draw.choice(OPENERS), core, draw.choice(CLOSERS))))
 
 
 def _clause(draw: random.Random, positive: bool) -> str:
     thing = draw.choice(THINGS)
     if draw.random() < 0.25:
-        return f"{draw.choice(['this', 'the', 'that', 'our'])} {thing} was {_verdict(draw, positive)}"
+        return (
+            f"{draw.choice(['this', 'the', 'that', 'our'])} {thing} was {_verdict(draw, positive)}"
+        )
     subject = draw.choice(
-        [f"the {thing} is", f"this {thing} was", f"my {thing} looks", f"{thing} felt", f"the {thing} seems"]
+        [
+            f"the {thing} is",
+            f"this {thing} was",
+            f"my {thing} looks",
+            f"{thing} felt",
+            f"the {thing} seems",
+        ]
     )
     return f"{subject} {_quality(draw, positive)}"
 
@@ -182,4 +200,8 @@ def _typo(draw: random.Random, word: str) -> str:
 
 def _stretch(draw: random.Random, word: str) -> str:
     place = next((index for index in range(len(word) - 1, -1, -1) if word[index] in "aeiou"), None)
-    return word if place is None else word[:place] + word[place] * draw.randint(3, 6) + word[place + 1 :]
+    return (
+        word
+        if place is None
+        else word[:place] + word[place] * draw.randint(3, 6) + word[place + 1 :]
+    )

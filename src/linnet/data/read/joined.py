@@ -31,7 +31,9 @@ def join_texts(table: Table, text: str, label: str | None) -> Table:
             "Choose others with --text-column and --label-column."
         )
     names = [part.strip() for part in text.split(SEPARATOR)]
-    return Table((*table.columns, text), _joined(table, places), {**table.dialect, "text_of": names})
+    return Table(
+        (*table.columns, text), _joined(table, places), {**table.dialect, "text_of": names}
+    )
 
 
 def _joined(table: Table, places: Sequence[int]) -> Iterator[Row]:

@@ -34,7 +34,8 @@ def read_json_lines(stream: IO[bytes], path: Path, again: Callable[[], Iterator[
     if broken is not None:
         raise DataError(f"{path}: the key {broken!r} holds half of a surrogate pair. Rename it.")
     rows = (
-        (number, [row.get(name) for name in columns] if row else ()) for number, row in chain(first, following, objects)
+        (number, [row.get(name) for name in columns] if row else ())
+        for number, row in chain(first, following, objects)
     )
     return Table(columns, rows, {"encoding": "utf-8"})
 
@@ -61,13 +62,17 @@ def _objects(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[tuple[int
         try:
             value = DECODER.decode(line)
         except RecursionError:
-            raise DataError(f"{path}, row {number}: lists or objects nested too deeply. Flatten them.") from None
+            raise DataError(
+                f"{path}, row {number}: lists or objects nested too deeply. Flatten them."
+            ) from None
         except json.JSONDecodeError as error:
             raise DataError(
                 f"{path}, row {number}: not JSON: {error}. Expected one JSON object on each line."
             ) from None
         except _TwiceError as error:
-            raise DataError(f"{path}, row {number}: the key {error} stands there twice. Keep one of them.") from None
+            raise DataError(
+                f"{path}, row {number}: the key {error} stands there twice. Keep one of them."
+            ) from None
         except ValueError:
             raise DataError(
                 f"{path}, row {number}: a whole number of thousands of digits. Write it as a string, in quotes."

@@ -79,8 +79,12 @@ def resolve(
     folder = cache_folder() / name
     for place, remote in known[name].files.items():
         fetch(mirrored(remote), folder / place, patience)
-    empty = {key: value for key, value in known[name].settings.items() if getattr(settings, key) in EMPTY}
-    return DataConfig.model_validate(settings.model_dump() | empty | {"source": str(folder / known[name].source)})
+    empty = {
+        key: value for key, value in known[name].settings.items() if getattr(settings, key) in EMPTY
+    }
+    return DataConfig.model_validate(
+        settings.model_dump() | empty | {"source": str(folder / known[name].source)}
+    )
 
 
 def origin(source: Path, known: Mapping[str, Known] | None = None) -> dict[str, Any]:
@@ -118,7 +122,9 @@ def cache_folder() -> Path:
         # By its specification a relative one counts as none.
         return (shared if shared.is_absolute() else Path.home() / ".cache") / "linnet" / "data"
     except RuntimeError:
-        raise UsageError(f"This user has no home for a cache. Name a folder with the variable {CACHE}.") from None
+        raise UsageError(
+            f"This user has no home for a cache. Name a folder with the variable {CACHE}."
+        ) from None
 
 
 def mirrored(remote: Remote) -> Remote:
@@ -132,7 +138,9 @@ def mirrored(remote: Remote) -> Remote:
         return remote
     parts = urlsplit(mirror)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise UsageError(f"{MIRROR} is {mirror!r}; expected an address such as https://mirror.example/data.")
+        raise UsageError(
+            f"{MIRROR} is {mirror!r}; expected an address such as https://mirror.example/data."
+        )
     return replace(remote, url=mirror.rstrip("/") + urlsplit(remote.url).path)
 
 
@@ -156,5 +164,8 @@ def _known(table: Mapping[str, Any]) -> Known:
         source=table["source"],
         settings=table.get("settings", {}),
         label_names=table.get("label_names", {}),
-        files={file["name"]: Remote(file["url"], file["sha256"], file["bytes"]) for file in table["files"]},
+        files={
+            file["name"]: Remote(file["url"], file["sha256"], file["bytes"])
+            for file in table["files"]
+        },
     )

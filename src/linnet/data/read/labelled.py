@@ -13,7 +13,11 @@ from typing import Any
 from linnet.data.read.table import Row
 
 LABEL_TEXT, TREC, FASTTEXT = "label text", "trec", "fasttext"
-COLUMNS = {LABEL_TEXT: ("label", "text"), FASTTEXT: ("label", "text"), TREC: ("label", "fine_label", "text")}
+COLUMNS = {
+    LABEL_TEXT: ("label", "text"),
+    FASTTEXT: ("label", "text"),
+    TREC: ("label", "fine_label", "text"),
+}
 PLAIN = ("text",)
 PREFIX = "__label__"
 PATTERNS = {

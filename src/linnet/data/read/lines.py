@@ -68,7 +68,8 @@ def decode(lines: Iterator[Line], path: Path, encoding: str) -> Iterator[tuple[i
                 )
             else:
                 advice = (
-                    "Name the file's encoding, such as --set data.encoding=latin-1 or cp1252, or convert it to UTF-8."
+                    "Name the file's encoding, such as --set data.encoding=latin-1 or cp1252, "
+                    "or convert it to UTF-8."
                 )
             raise DataError(f"{path}, row {number}: {byte}. {advice}") from None
         if not foreign and not line.isascii():

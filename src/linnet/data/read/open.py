@@ -12,7 +12,15 @@ from linnet.data.read.delimited import read_delimited
 from linnet.data.read.folder import ROTTEN_TOMATOES, find_folder, folder_rows
 from linnet.data.read.joined import join_texts
 from linnet.data.read.json_lines import read_json_lines
-from linnet.data.read.labelled import COLUMNS, LABEL_TEXT, PLAIN, TREC, labelled_rows, plain_rows, shape_of
+from linnet.data.read.labelled import (
+    COLUMNS,
+    LABEL_TEXT,
+    PLAIN,
+    TREC,
+    labelled_rows,
+    plain_rows,
+    shape_of,
+)
 from linnet.data.read.lines import Line, decode, is_utf8, look_ahead, numbered_lines
 from linnet.data.read.parallel import PARALLEL, find_parallel, parallel_rows
 from linnet.data.read.parquet import read_parquet
@@ -84,10 +92,14 @@ def find_source(name: str) -> Source:
         source = Source.find(path)
         return find_parallel(source) or source
     except OSError as error:
-        raise DataError(f"The data file {name:.200} can't be looked at: {error.strerror}. {EXPECTED}.") from error
+        raise DataError(
+            f"The data file {name:.200} can't be looked at: {error.strerror}. {EXPECTED}."
+        ) from error
 
 
-def _read(source: Source, reading: Reading, stack: ExitStack, settings: DataConfig, labelled: bool) -> Table:
+def _read(
+    source: Source, reading: Reading, stack: ExitStack, settings: DataConfig, labelled: bool
+) -> Table:
     if source.parts:
         return _read_parts(source, reading, settings.encoding)
     stream = stack.enter_context(reading.open(source))
@@ -97,15 +109,22 @@ def _read(source: Source, reading: Reading, stack: ExitStack, settings: DataConf
         return read_json_lines(stream, source.path, lambda: _lines_again(source))
     if source.format == LINES:
         return _read_lines(source, stream, settings.encoding, labelled)
-    headerless = positions_only(settings.text_column) and (not labelled or positions_only(settings.label_column))
+    headerless = positions_only(settings.text_column) and (
+        not labelled or positions_only(settings.label_column)
+    )
     separator = "," if source.format == "csv" else "\t"
-    return read_delimited(stream, source.path, separator, settings.encoding, headerless, lambda: _lines_again(source))
+    return read_delimited(
+        stream, source.path, separator, settings.encoding, headerless, lambda: _lines_again(source)
+    )
 
 
 def _lines_again(source: Source) -> Iterator[Line]:
     """All lines of a file, for what its first lines can't tell."""
     reading, done = Reading(), 0
-    with reading.open(source) as stream, progress(f"look through {source.name}", source.size, "bytes") as task:
+    with (
+        reading.open(source) as stream,
+        progress(f"look through {source.name}", source.size, "bytes") as task,
+    ):
         for number, line in numbered_lines(stream, source.path):
             if number % LINES_A_STEP == 0:
                 task.advance(reading.position() - done)
@@ -117,7 +136,10 @@ def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> T
     check_encoding(encoding or UTF8, ENCODING)
     head, lines = look_ahead(numbered_lines(stream, source.path))
     shape = shape_of([line for _, line in head])
-    if not labelled and shape in ("", LABEL_TEXT):  # "RT" before every tweet looks like a label, too
+    if not labelled and shape in (
+        "",
+        LABEL_TEXT,
+    ):  # "RT" before every tweet looks like a label, too
         rows = plain_rows(decode(lines, source.path, encoding or UTF8))
         return Table(PLAIN, rows, {"encoding": encoding or UTF8, "header": False})
     if not shape:
@@ -134,7 +156,8 @@ def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> T
 def _read_parts(source: Source, reading: Reading, encoding: str) -> Table:
     check_encoding(encoding or UTF8, ENCODING)
     names = [
-        part.path.relative_to(source.path if source.path.is_dir() else source.path.parent) for part in source.parts
+        part.path.relative_to(source.path if source.path.is_dir() else source.path.parent)
+        for part in source.parts
     ]
     dialect: dict[str, Any] = {"header": False, "shape": source.format, "files": len(names)}
     if source.format == PARALLEL:
@@ -143,7 +166,9 @@ def _read_parts(source: Source, reading: Reading, encoding: str) -> Table:
         return Table(parallel.COLUMNS, parallel_rows(source, reading, encoding), dialect)
     known = source.format == folder.CLASS_FILES and source.parts[0].path.stem == ROTTEN_TOMATOES
     encoding = encoding or _encoding(source.parts, known)
-    return Table(folder.COLUMNS, folder_rows(source, reading, encoding), dialect | {"encoding": encoding})
+    return Table(
+        folder.COLUMNS, folder_rows(source, reading, encoding), dialect | {"encoding": encoding}
+    )
 
 
 def _encoding(sources: Any, known: bool) -> str:

@@ -33,7 +33,11 @@ def find_parallel(text: Source) -> Source | None:
             path = text.path.with_name(before + name + end)
             if path.is_file():
                 mapping = text.path.with_name(MAPPING)
-                parts = [text, Source.find(path), *([Source.find(mapping)] if mapping.is_file() else [])]
+                parts = [
+                    text,
+                    Source.find(path),
+                    *([Source.find(mapping)] if mapping.is_file() else []),
+                ]
                 return Source(text.path, PARALLEL, parts=tuple(parts))
     return None
 
@@ -47,7 +51,9 @@ def parallel_rows(source: Source, reading: Reading, encoding: str) -> Iterator[R
     text, label = source.parts[:2]
     names = _names(source.parts[2], reading, encoding) if source.parts[2:] else {}
     with reading.open(text) as texts, reading.open(label) as labels:
-        pairs = zip_longest(_lines(texts, text.path, encoding), _lines(labels, label.path, encoding))
+        pairs = zip_longest(
+            _lines(texts, text.path, encoding), _lines(labels, label.path, encoding)
+        )
         for number, (line, raw) in enumerate(pairs, start=1):
             if line is None or raw is None:
                 longer = number + sum(1 for _ in pairs)
@@ -67,9 +73,13 @@ def parallel_rows(source: Source, reading: Reading, encoding: str) -> Iterator[R
 
 def _names(mapping: Source, reading: Reading, encoding: str) -> dict[str, str]:
     with reading.open(mapping) as stream:
-        pairs = [line.split("\t") for line in _lines(stream, mapping.path, encoding) if line.strip()]
+        pairs = [
+            line.split("\t") for line in _lines(stream, mapping.path, encoding) if line.strip()
+        ]
     if any(len(pair) < 2 or not pair[1].strip() for pair in pairs):
-        raise DataError(f"{mapping.path}: expected a label, a tab and its name on each line. Mend it, or move it away.")
+        raise DataError(
+            f"{mapping.path}: expected a label, a tab and its name on each line. Mend it, or move it away."
+        )
     return {pair[0].strip(): pair[1].strip() for pair in pairs}
 
 

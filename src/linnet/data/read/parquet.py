@@ -30,7 +30,9 @@ def read_parquet(stream: IO[bytes], path: Path) -> Table:
     try:
         file = pq.ParquetFile(stream)
     except DAMAGE as error:
-        raise DataError(f"{path} is not a Parquet file, or it is cut: {_said(error)}. Write it again.") from error
+        raise DataError(
+            f"{path} is not a Parquet file, or it is cut: {_said(error)}. Write it again."
+        ) from error
     columns = column_names(file.schema_arrow.names, path)
     return Table(columns, _rows(file, path), {"encoding": "utf-8"})
 
@@ -47,7 +49,9 @@ def _rows(file: pq.ParquetFile, path: Path) -> Iterator[Row]:
                 number += 1
                 yield number, values
     except DAMAGE as error:
-        raise DataError(f"{path}, after row {number}: {_said(error)}. Write the file again.") from error
+        raise DataError(
+            f"{path}, after row {number}: {_said(error)}. Write the file again."
+        ) from error
 
 
 def _label_names(file: pq.ParquetFile) -> list[str]:
@@ -67,7 +71,9 @@ def _named(label: Any, names: list[str]) -> Any:
 
 def _values(column: pa.Array) -> list[Any]:
     # Python's own moments know neither nanoseconds nor the year 10,000.
-    return list((column.cast(pa.string()) if pa.types.is_temporal(column.type) else column).to_pylist())
+    return list(
+        (column.cast(pa.string()) if pa.types.is_temporal(column.type) else column).to_pylist()
+    )
 
 
 def _said(error: Exception) -> str:

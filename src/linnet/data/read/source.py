@@ -26,7 +26,9 @@ FORMATS = {
     ".parquet": "parquet",
 }
 LINES = "lines"
-EXPECTED = f"Expected one of {', '.join(FORMATS)}, plain or followed by one of {', '.join(COMPRESSIONS)}"
+EXPECTED = (
+    f"Expected one of {', '.join(FORMATS)}, plain or followed by one of {', '.join(COMPRESSIONS)}"
+)
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,20 @@ class Source:
             what = "is not a file" if path.exists() else "does not exist"
             raise DataError(f"The data file {path} {what}. {EXPECTED}, or 'generated'.")
         if not os.access(path, os.R_OK):
-            raise DataError(f"The data file {path} may not be read by this user. Change its permissions.")
+            raise DataError(
+                f"The data file {path} may not be read by this user. Change its permissions."
+            )
         if path.stat().st_size == 0:
-            raise DataError(f"The data file {path} is empty: 0 bytes. {EXPECTED}, with at least one row.")
+            raise DataError(
+                f"The data file {path} is empty: 0 bytes. {EXPECTED}, with at least one row."
+            )
         suffix = path.suffix.lower()
         compression = suffix if suffix in COMPRESSIONS else ""
         member = find_member(path, wanted) if compression == ".zip" else ""
         found = cls(path, LINES, compression, member)
-        return cls(path, FORMATS.get(PurePosixPath(found.inner).suffix.lower(), LINES), compression, member)
+        return cls(
+            path, FORMATS.get(PurePosixPath(found.inner).suffix.lower(), LINES), compression, member
+        )
 
     @property
     def name(self) -> str:
@@ -91,7 +99,9 @@ class Source:
         if not self.parts:
             return digest(self.path)
         root = self.path if self.path.is_dir() else self.path.parent
-        lines = [f"{part.digest()}  {part.path.relative_to(root).as_posix()}\n" for part in self.parts]
+        lines = [
+            f"{part.digest()}  {part.path.relative_to(root).as_posix()}\n" for part in self.parts
+        ]
         return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 

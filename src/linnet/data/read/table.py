@@ -44,7 +44,9 @@ def column_names(names: Sequence[str], path: Path) -> tuple[str, ...]:
     columns = tuple(name.strip() or f"column_{index}" for index, name in enumerate(names))
     twice = sorted(name for name, count in Counter(columns).items() if count > 1)
     if twice:
-        raise DataError(f"{path}: the column {twice[0]!r:.60} stands in the header more than once. Rename one of them.")
+        raise DataError(
+            f"{path}: the column {twice[0]!r:.60} stands in the header more than once. Rename one of them."
+        )
     return columns
 
 

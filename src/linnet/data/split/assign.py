@@ -59,10 +59,14 @@ class Assignment:
         """Say it, and why, where a split has fewer rows than it was to have."""
         got = int((self.split == split).sum())
         if got < wanted:
-            self.notes.append(f"The {NAMES[split]} split has {got:,} rows, not the {wanted:,} asked for: {why}.")
+            self.notes.append(
+                f"The {NAMES[split]} split has {got:,} rows, not the {wanted:,} asked for: {why}."
+            )
 
 
-def sizes_of(total: int, validation_size: float, test_size: float, test_is_apart: bool) -> tuple[int, int]:
+def sizes_of(
+    total: int, validation_size: float, test_size: float, test_is_apart: bool
+) -> tuple[int, int]:
     """Rows of the validation and of the test split.
 
     Args:
@@ -83,7 +87,9 @@ def sizes_of(total: int, validation_size: float, test_size: float, test_is_apart
     return validation, test
 
 
-def assign(rows: Rows, sample: int, validation_size: float, test_size: float, seed: int) -> Assignment:
+def assign(
+    rows: Rows, sample: int, validation_size: float, test_size: float, seed: int
+) -> Assignment:
     """Sample and split.
 
     Args:
@@ -98,9 +104,13 @@ def assign(rows: Rows, sample: int, validation_size: float, test_size: float, se
     """
     assignment = Assignment(rows.fixed.copy())
     if sample >= len(rows):
-        assignment.notes.append(f"The sample of {sample:,} rows takes in all {len(rows):,} usable rows.")
+        assignment.notes.append(
+            f"The sample of {sample:,} rows takes in all {len(rows):,} usable rows."
+        )
         sample = 0
-    validation, test = sizes_of(sample or len(rows), validation_size, test_size, test_is_apart=bool(sample))
+    validation, test = sizes_of(
+        sample or len(rows), validation_size, test_size, test_is_apart=bool(sample)
+    )
     if sample:
         _assign_sample(rows, (sample, validation, test), seed, assignment)
     else:
@@ -120,21 +130,29 @@ def _assign_all(rows: Rows, sizes: tuple[int, int], seed: int, assignment: Assig
     split[left] = TRAIN
 
 
-def _assign_sample(rows: Rows, sizes: tuple[int, int, int], seed: int, assignment: Assignment) -> None:
+def _assign_sample(
+    rows: Rows, sizes: tuple[int, int, int], seed: int, assignment: Assignment
+) -> None:
     sample, validation, test = sizes
     counts, split = np.bincount(rows.label), assignment.split
     by_rank = np.lexsort((rows.tie, rows.rank))
     free = by_rank[split[by_rank] == NOWHERE]
     before = rows.label[(split == TRAIN) | (split == VALIDATION)]
-    sampled = _first(free[::-1], rows.label, _still_open(quotas(counts, sample, at_least=2), before))
+    sampled = _first(
+        free[::-1], rows.label, _still_open(quotas(counts, sample, at_least=2), before)
+    )
     in_all = np.bincount(np.concatenate([before, rows.label[sampled]]), minlength=len(counts))
     quota = _still_open(quotas(in_all, validation), rows.label[split == VALIDATION])
-    split[sampled] = np.where(_fill(rows.label[sampled], rows.group[sampled], quota, seed), VALIDATION, TRAIN)
+    split[sampled] = np.where(
+        _fill(rows.label[sampled], rows.group[sampled], quota, seed), VALIDATION, TRAIN
+    )
     assignment.note_shortfall(VALIDATION, validation, WHOLE)
     # The other end of the ranks, so that a larger sample leaves the test rows alone for long.
     inside = rows.group[(split == TRAIN) | (split == VALIDATION)]
     outside = free[~np.isin(rows.group[free], inside)]
-    split[_first(outside, rows.label, _still_open(quotas(counts, test), rows.label[split == TEST]))] = TEST
+    split[
+        _first(outside, rows.label, _still_open(quotas(counts, test), rows.label[split == TEST]))
+    ] = TEST
     assignment.note_shortfall(TEST, test, "no more rows are left")
 
 
@@ -177,7 +195,9 @@ def _fill(label: np.ndarray, group: np.ndarray, quota: np.ndarray, seed: int) ->
     open_places = quota.tolist()
     places = sum(open_places)
     chosen = np.zeros(len(group), dtype=bool)
-    for block in range(0, len(edges) - 1, GROUPS_AT_ONCE):  # of Python's numbers, which take much more memory
+    for block in range(
+        0, len(edges) - 1, GROUPS_AT_ONCE
+    ):  # of Python's numbers, which take much more memory
         part = edges[block : block + GROUPS_AT_ONCE + 1].tolist()
         labels = label[members[part[0] : part[-1]]].tolist()
         for first, last in pairwise(part):

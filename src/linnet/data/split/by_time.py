@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from linnet.data.split.assign import NOWHERE, TEST, TRAIN, VALIDATION, Assignment, Rows, assign, sizes_of
+from linnet.data.split.assign import (
+    NOWHERE,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Assignment,
+    Rows,
+    assign,
+    sizes_of,
+)
 
 
 def assign_by_time(
@@ -29,7 +38,9 @@ def assign_by_time(
     if sample and sample < len(rows):
         drawn = assign(rows, sample, validation_size, test_size, seed)
         chosen, notes = np.flatnonzero(drawn.split != NOWHERE), drawn.notes
-    validation, test = sizes_of(min(sample or len(rows), len(rows)), validation_size, test_size, bool(sample))
+    validation, test = sizes_of(
+        min(sample or len(rows), len(rows)), validation_size, test_size, bool(sample)
+    )
     order = chosen[np.lexsort((rows.tie[chosen], rows.rank[chosen], when[chosen]))]
     split = np.full(len(rows), NOWHERE, dtype=np.int8)
     first_test = _boundary(when[order], len(order) - test)
@@ -41,7 +52,9 @@ def assign_by_time(
     later = _later_copies(rows.group, split)
     split[later] = NOWHERE
     for target, size in ((VALIDATION, validation), (TEST, test)):
-        assignment.note_shortfall(target, size, "rows of one moment stay together, and copies of earlier texts go")
+        assignment.note_shortfall(
+            target, size, "rows of one moment stay together, and copies of earlier texts go"
+        )
     return assignment, later
 
 
@@ -49,7 +62,10 @@ def _boundary(times: np.ndarray, place: int) -> int:
     """The place nearest to this one where the time changes, so that rows of one moment stay together."""
     if not 0 < place < len(times):
         return max(place, 0)
-    low, high = np.searchsorted(times, times[place], "left"), np.searchsorted(times, times[place], "right")
+    low, high = (
+        np.searchsorted(times, times[place], "left"),
+        np.searchsorted(times, times[place], "right"),
+    )
     return int(low if place - low <= high - place else high)
 
 

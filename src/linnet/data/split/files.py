@@ -73,7 +73,9 @@ def read_split(directory: Path, name: str) -> Split:
         table = pq.read_table(path, columns=["text", "label"])
         content = json.loads(table.schema.metadata[METADATA])
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is not a split of Linnet's: {error}. Run `linnet prepare` again.") from error
+        raise DataError(
+            f"{path} is not a split of Linnet's: {error}. Run `linnet prepare` again."
+        ) from error
     if content["format"] > FORMAT:
         raise DataError(
             f"{path} is of split format {content['format']}; this Linnet reads up to {FORMAT}. Upgrade Linnet."
@@ -129,9 +131,19 @@ class SplitWriter:
         multi_label: bool = False,
         mask: Sequence[str] = (),
     ):
-        content = {"format": FORMAT, "labels": list(labels), "multi_label": multi_label, "mask": list(mask)}
-        fields = [(column, _label_type(multi_label) if column == "label" else pa.string()) for column in columns]
-        self._schema = pa.schema(fields, metadata={METADATA: json.dumps(content, ensure_ascii=False).encode()})
+        content = {
+            "format": FORMAT,
+            "labels": list(labels),
+            "multi_label": multi_label,
+            "mask": list(mask),
+        }
+        fields = [
+            (column, _label_type(multi_label) if column == "label" else pa.string())
+            for column in columns
+        ]
+        self._schema = pa.schema(
+            fields, metadata={METADATA: json.dumps(content, ensure_ascii=False).encode()}
+        )
         self._writer = pq.ParquetWriter(_path(directory, name), self._schema, compression="zstd")
         self._waiting: list[pa.Table] = []
 
@@ -139,7 +151,10 @@ class SplitWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         try:
             if kind is None:

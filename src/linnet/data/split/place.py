@@ -79,7 +79,13 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
         apart = distinct(group[left.rows][facts.origin[left.rows] == split])
         left.drop(reason, np.isin(group, apart) & (facts.origin != split) & (facts.origin != TEST))
     rows = left.rows
-    resolution = resolve(facts.text[rows], facts.label[rows], facts.row[rows], settings.duplicates, settings.conflicts)
+    resolution = resolve(
+        facts.text[rows],
+        facts.label[rows],
+        facts.row[rows],
+        settings.duplicates,
+        settings.conflicts,
+    )
     left.drop_some("conflicting_labels", resolution.conflicting)
     left.drop_some("duplicate", resolution.duplicate[~resolution.conflicting])
     left.check()
@@ -121,11 +127,17 @@ class _Left:
             DataError: Tells where they went.
         """
         if not len(self.rows):
-            reasons = ", ".join(f"{reason}: {count:,}" for reason, count in self._dropped.most_common() if count)
-            raise DataError(f"No row is left to split ({reasons}). Look at the labels and at [data] of the settings.")
+            reasons = ", ".join(
+                f"{reason}: {count:,}" for reason, count in self._dropped.most_common() if count
+            )
+            raise DataError(
+                f"No row is left to split ({reasons}). Look at the labels and at [data] of the settings."
+            )
 
 
-def _assign(facts: Facts, group: np.ndarray, left: _Left, placement: Placement, settings: DataConfig) -> None:
+def _assign(
+    facts: Facts, group: np.ndarray, left: _Left, placement: Placement, settings: DataConfig
+) -> None:
     fixed, torn = _stay(facts.before[left.rows], group[left.rows])
     left.drop_some("between_splits", torn)
     rows = left.rows
@@ -141,11 +153,15 @@ def _assign(facts: Facts, group: np.ndarray, left: _Left, placement: Placement, 
     if facts.when is None:
         assignment = assign(usable, settings.sample, *sizes, settings.seed)
     else:
-        assignment, later = assign_by_time(usable, facts.when[rows], settings.sample, *sizes, settings.seed)
+        assignment, later = assign_by_time(
+            usable, facts.when[rows], settings.sample, *sizes, settings.seed
+        )
         placement.dropped["copy_of_earlier"] = int(later.sum())
     placement.split[rows] = assignment.split
     placement.notes += assignment.notes
-    placement.dropped["not_sampled"] = int((assignment.split == NOWHERE).sum()) - placement.dropped["copy_of_earlier"]
+    placement.dropped["not_sampled"] = (
+        int((assignment.split == NOWHERE).sum()) - placement.dropped["copy_of_earlier"]
+    )
 
 
 def _stay(before: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,10 @@ from linnet.serve.workers.process import MODEL_FAILED
 from linnet.serve.workers.queue import Answer, Job, Queue
 from linnet.serve.workers.worker import Gone, Worker
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds before a dead worker is started again, doubled each time
+FIRST_PAUSE, LONGEST_PAUSE = (
+    0.1,
+    30.0,
+)  # seconds before a dead worker is started again, doubled each time
 STEADY = 60.0  # seconds after which a worker that dies is one that works
 
 logger = logging.getLogger("linnet.serve")
@@ -66,13 +69,21 @@ class Pool:
     ):
         workers = settings.workers or choice.plan.num_sessions
         threads = choice.plan.num_threads or max(1, available_cores() // workers)
-        self.choice = replace(choice, plan=replace(choice.plan, num_sessions=workers, num_threads=threads))
+        self.choice = replace(
+            choice, plan=replace(choice.plan, num_sessions=workers, num_threads=threads)
+        )
         self.bundle, self.codec = bundle, Codec(bundle)
-        self.queue = Queue(settings.max_queue_tokens, settings.max_wait_seconds, choice.plan.max_batch_tokens)
+        self.queue = Queue(
+            settings.max_queue_tokens, settings.max_wait_seconds, choice.plan.max_batch_tokens
+        )
         self.restarts = self.users = 0
         self._on_batch = on_batch
         plan = asdict(replace(self.choice.plan, num_sessions=1))
-        self._order = {"bundle": os.path.abspath(bundle.path), "digest": bundle.digest, "plan": plan}
+        self._order = {
+            "bundle": os.path.abspath(bundle.path),
+            "digest": bundle.digest,
+            "plan": plan,
+        }
         self._reply_seconds = settings.worker_timeout_seconds
         self._workers: dict[int, Worker] = {}
         self._down: dict[int, str] = {}
@@ -85,33 +96,49 @@ class Pool:
         Raises:
             BundleError: The bundle can't be run.
         """
-        workers = [Worker(self._order, self._reply_seconds) for _ in range(self.choice.plan.num_sessions)]
+        workers = [
+            Worker(self._order, self._reply_seconds) for _ in range(self.choice.plan.num_sessions)
+        ]
         starts = [asyncio.create_task(worker.start()) for worker in workers]
         try:
             await asyncio.gather(*starts)
         except BaseException as error:
             for start in starts:
                 start.cancel()
-            for worker, end in zip(workers, await asyncio.gather(*starts, return_exceptions=True), strict=True):
+            for worker, end in zip(
+                workers, await asyncio.gather(*starts, return_exceptions=True), strict=True
+            ):
                 if end is None:
                     worker.kill()
             if isinstance(error, Gone):
-                raise BundleError(f"A worker with {self.bundle.path} ended while it started: {error}.") from None
+                raise BundleError(
+                    f"A worker with {self.bundle.path} ended while it started: {error}."
+                ) from None
             raise
         self._workers = dict(enumerate(workers))
-        self._tasks = [asyncio.create_task(self._keep(number, worker)) for number, worker in enumerate(workers)]
+        self._tasks = [
+            asyncio.create_task(self._keep(number, worker)) for number, worker in enumerate(workers)
+        ]
 
     async def stop(self, drain_seconds: float = 0.0) -> None:
         """End all workers, when what waits is answered or the time is over; what then still waits is refused."""
         end = time.monotonic() + drain_seconds
         try:
-            while (self.users or len(self.queue) or self.queue.computing) and self._workers and time.monotonic() < end:
+            while (
+                (self.users or len(self.queue) or self.queue.computing)
+                and self._workers
+                and time.monotonic() < end
+            ):
                 await asyncio.sleep(0.01)
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            self.queue.fail(Refusal(503, "not_ready", "The service is shutting down.", headers={"Retry-After": "1"}))
+            self.queue.fail(
+                Refusal(
+                    503, "not_ready", "The service is shutting down.", headers={"Retry-After": "1"}
+                )
+            )
 
     @property
     def pids(self) -> list[int]:
@@ -122,7 +149,10 @@ class Pool:
     def changed(self) -> bool:
         """Whether weights that the workers map were written to: they then answer what no proven model would."""
         now = self.bundle.stamps()
-        return any(name in now and now[name] != was and now[name][0] == was[0] for name, was in self._stamps.items())
+        return any(
+            name in now and now[name] != was and now[name][0] == was[0]
+            for name, was in self._stamps.items()
+        )
 
     @property
     def unready(self) -> str | None:
@@ -135,9 +165,8 @@ class Pool:
         if not self._down:
             return None
         total, reason = self.choice.plan.num_sessions, next(iter(self._down.values()))
-        return (
-            f"{len(self._down)} of {total} workers of {self.bundle.manifest.name} are being started again ({reason})."
-        )
+        name = self.bundle.manifest.name
+        return f"{len(self._down)} of {total} workers of {name} are being started again ({reason})."
 
     def classify(self, texts: Sequence[Encodings]) -> "list[asyncio.Future[Answer]]":
         """Let texts wait for an answer, all or none.
@@ -150,7 +179,9 @@ class Pool:
         self._put(jobs)
         return [job.done for job in jobs]
 
-    def explain(self, text: str, encodings: Encodings, label: str | None) -> "asyncio.Future[dict[str, Any]]":
+    def explain(
+        self, text: str, encodings: Encodings, label: str | None
+    ) -> "asyncio.Future[dict[str, Any]]":
         """Let a text wait for what moved the answer; resolves to the worker's reply.
 
         Raises:
@@ -170,7 +201,9 @@ class Pool:
         """
         if not self._workers:
             reason = self.unready or "This model is no longer at work."
-            raise Refusal(503, "not_ready", f"{reason} Try again later.", headers={"Retry-After": "1"})
+            raise Refusal(
+                503, "not_ready", f"{reason} Try again later.", headers={"Retry-After": "1"}
+            )
         self.queue.check()
 
     def _put(self, jobs: list[Job]) -> None:
@@ -187,7 +220,11 @@ class Pool:
             finally:
                 del self._workers[number]
                 worker.kill()
-            logger.error("A worker of %s died (%s) and is started again", self.bundle.path, self._down[number])
+            logger.error(
+                "A worker of %s died (%s) and is started again",
+                self.bundle.path,
+                self._down[number],
+            )
             if not self._workers:
                 message = "No worker is left to answer; they are started again. Try again later."
                 self.queue.fail(Refusal(503, "worker_died", message, headers={"Retry-After": "1"}))
@@ -219,7 +256,12 @@ class Pool:
                 await worker.start()
             except (LinnetError, Gone) as error:
                 self._down[number] = str(error)
-                logger.error("A worker of %s can't be started: %s; next try in %.1f s", self.bundle.path, error, pause)
+                logger.error(
+                    "A worker of %s can't be started: %s; next try in %.1f s",
+                    self.bundle.path,
+                    error,
+                    pause,
+                )
             else:
                 return worker, pause
 
@@ -233,7 +275,9 @@ class Pool:
                 message = "The worker that computed the answer died; another is started. Send the request again."
                 for job in jobs:
                     if not job.done.done():
-                        job.done.set_exception(Refusal(503, "worker_died", message, headers={"Retry-After": "1"}))
+                        job.done.set_exception(
+                            Refusal(503, "worker_died", message, headers={"Retry-After": "1"})
+                        )
                 raise
 
     async def _compute(self, worker: Worker, jobs: list[Job]) -> None:
@@ -249,7 +293,9 @@ class Pool:
         texts = [[(encoding.ids, encoding.truncated) for encoding in job.encodings] for job in jobs]
         reply = await worker.ask({"texts": texts})
         answered, failed, seconds = self._content(reply, len(jobs))
-        for index, (job, prediction) in enumerate(zip(jobs, self.codec.decode(answered), strict=True)):
+        for index, (job, prediction) in enumerate(
+            zip(jobs, self.codec.decode(answered), strict=True)
+        ):
             if job.done.done():
                 continue
             if str(index) in failed:
@@ -269,13 +315,17 @@ class Pool:
         """
         try:
             logits = np.array(reply["logits"], np.float32)
-            answered = Answered(logits, *(np.array(reply[name], np.bool_) for name in ("truncated", "fast")))
+            answered = Answered(
+                logits, *(np.array(reply[name], np.bool_) for name in ("truncated", "fast"))
+            )
             failed, seconds = dict(reply["failed"]), float(reply["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise Gone(f"a reply that is no answer: {type(error).__name__} {error}") from None
         shapes = logits.shape, answered.truncated.shape, answered.fast.shape
         if shapes != ((texts, len(self.bundle.manifest.labels)), (texts,), (texts,)):
             raise Gone(f"{texts} texts were answered with arrays of the shapes {shapes}")
-        if any(str(index) not in failed for index in np.flatnonzero(~np.isfinite(logits).all(axis=1))):
+        if any(
+            str(index) not in failed for index in np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        ):
             raise Gone("an answer that is no number")
         return answered, failed, seconds

@@ -70,9 +70,17 @@ def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
                 return {"error": {"code": error.code, "message": str(error)}}
             logger.exception("the model failed at explaining a text")
             warm_up(classifier)
-            return {"error": {"code": MODEL_FAILED, "message": "The model failed at this text. Send another."}}
+            return {
+                "error": {
+                    "code": MODEL_FAILED,
+                    "message": "The model failed at this text. Send another.",
+                }
+            }
     started = time.perf_counter()
-    texts = [tuple(Encoding(ids, truncated) for ids, truncated in encodings) for encodings in message["texts"]]
+    texts = [
+        tuple(Encoding(ids, truncated) for ids, truncated in encodings)
+        for encodings in message["texts"]
+    ]
     answered, failed = answer(classifier, texts)
     return {
         "logits": answered.logits.tolist(),
@@ -118,13 +126,17 @@ def warm_up(classifier: Classifier) -> None:
         OutOfMemoryError: Memory ran out.
     """
     try:
-        works = all(math.isfinite(answer.probability) for answer in classifier.predict(WARM_UP_TEXTS))
+        works = all(
+            math.isfinite(answer.probability) for answer in classifier.predict(WARM_UP_TEXTS)
+        )
     except LinnetError:
         raise
     except Exception as error:  # whatever the engine raises
         raise BundleError(f"{classifier.bundle.path} fails at a plain text: {error}.") from error
     if not works:
-        raise BundleError(f"{classifier.bundle.path} answers a plain text with no probability. Export it again.")
+        raise BundleError(
+            f"{classifier.bundle.path} answers a plain text with no probability. Export it again."
+        )
 
 
 def _load(order: dict[str, Any]) -> Classifier:

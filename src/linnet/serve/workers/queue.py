@@ -15,7 +15,9 @@ SMOOTHING = 0.1  # the weight of the latest batch in the speed that waits are es
 # Times the wait that is estimated the oldest may really have waited. At 1, a queue that was filled at once would let
 # nothing in until it is empty.
 LATE = 2
-FEWEST = 3 * BATCH_COST  # tokens that a batch may have in any case: fewer cost mostly what a batch costs by itself
+FEWEST = (
+    3 * BATCH_COST
+)  # tokens that a batch may have in any case: fewer cost mostly what a batch costs by itself
 TELLING = 4  # times what a batch costs by itself its tokens must be, to tell how fast batches are
 
 
@@ -52,7 +54,9 @@ class Job:
     encodings: Encodings = ()
     message: dict[str, Any] | None = None
     entered: float = 0.0
-    done: "asyncio.Future[Any]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    done: "asyncio.Future[Any]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class Full(Exception):
@@ -82,9 +86,17 @@ class Queue:
     """
 
     def __init__(
-        self, max_tokens: int, max_wait: float, max_batch_tokens: int, clock: Callable[[], float] = time.monotonic
+        self,
+        max_tokens: int,
+        max_wait: float,
+        max_batch_tokens: int,
+        clock: Callable[[], float] = time.monotonic,
     ):
-        self._max_tokens, self._max_wait, self._max_batch_tokens = max_tokens, max_wait, max_batch_tokens
+        self._max_tokens, self._max_wait, self._max_batch_tokens = (
+            max_tokens,
+            max_wait,
+            max_batch_tokens,
+        )
         self._clock, self._jobs = clock, deque[Job]()
         self._filled, self._speed = asyncio.Event(), 0.0
         self.computing = self.tokens = 0
@@ -170,7 +182,9 @@ class Queue:
     def _batch(self, workers: int) -> list[Job]:
         oldest = self._jobs[0]
         waiting = [job for job in self._jobs if not job.done.done()]
-        chosen = {oldest} if oldest.message is not None else set(self._like(oldest, waiting, workers))
+        chosen = (
+            {oldest} if oldest.message is not None else set(self._like(oldest, waiting, workers))
+        )
         self._jobs = deque(job for job in waiting if job not in chosen)
         self.tokens = sum(job.tokens for job in self._jobs)
         return [job for job in waiting if job in chosen]
@@ -180,7 +194,11 @@ class Queue:
         texts = [job for job in waiting if job.message is None]
         share = max(sum(job.tokens for job in texts) // workers, FEWEST)
         if len(texts) > FEW:
-            texts = sorted(texts, key=lambda job: abs(job.tokens - oldest.tokens))[:FEW]  # stable: it is the first
+            texts = sorted(texts, key=lambda job: abs(job.tokens - oldest.tokens))[
+                :FEW
+            ]  # stable: it is the first
         place = texts.index(oldest)
-        batches = token_budget_batches([job.tokens for job in texts], min(share, self._max_batch_tokens))
+        batches = token_budget_batches(
+            [job.tokens for job in texts], min(share, self._max_batch_tokens)
+        )
         return next([texts[i] for i in batch] for batch in batches if place in batch)

@@ -66,7 +66,9 @@ class Worker(asyncio.Protocol):
         with theirs:
             command = [*PROGRAM, str(theirs.fileno())]
             try:
-                self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+                self.process = subprocess.Popen(
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                )
             except OSError as error:  # no memory or processes left
                 ours.close()
                 raise Gone(str(error)) from None
@@ -120,7 +122,9 @@ class Worker(asyncio.Protocol):
         """Called by the loop: a part of a reply has come."""
         assert self._transport is not None
         self._received += data
-        if self._reply is None or self._reply.done() or len(self._received) > LINE_BYTES:  # nobody asked for it
+        if (
+            self._reply is None or self._reply.done() or len(self._received) > LINE_BYTES
+        ):  # nobody asked for it
             self._transport.abort()
         elif data.endswith(b"\n"):
             line, self._received = self._received, bytearray()

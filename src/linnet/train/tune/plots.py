@@ -15,17 +15,23 @@ TICKS = 4  # of a logarithmic axis
 COLOURS = {"complete": BLUE, "pruned": GREY}
 
 
-def history(trials: Sequence[Mapping[str, Any]], default: float | None, direction: str, metric: str) -> Markup:
+def history(
+    trials: Sequence[Mapping[str, Any]], default: float | None, direction: str, metric: str
+) -> Markup:
     """Values by trial, the best so far, and what the recipe as it is came to."""
     figure, axes = plot(WIDE, 3.4)
     complete = [trial for trial in trials if trial["state"] == "complete"]
     _points(axes, trials, [trial["number"] for trial in trials], metric)
     if complete:
-        best = list(itertools.accumulate(_values(complete, metric), min if direction == "minimize" else max))
+        best = list(
+            itertools.accumulate(_values(complete, metric), min if direction == "minimize" else max)
+        )
         until = [*(trial["number"] for trial in complete), trials[-1]["number"]]
         axes.step(until, [*best, best[-1]], where="post", color=BLUE, label="best so far")
     if default is not None:
-        axes.axhline(_scaled(default, metric), color=ORANGE, linestyle="--", label="the recipe as it is")
+        axes.axhline(
+            _scaled(default, metric), color=ORANGE, linestyle="--", label="the recipe as it is"
+        )
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("trial")
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.15), ncols=4, fontsize=9)
@@ -57,12 +63,20 @@ def importance(shares: Mapping[str, float]) -> Markup:
     return svg(figure, "How much of the variance between trials each parameter explains")
 
 
-def _points(axes: Any, trials: Sequence[Mapping[str, Any]], places: Sequence[float], metric: str) -> None:
+def _points(
+    axes: Any, trials: Sequence[Mapping[str, Any]], places: Sequence[float], metric: str
+) -> None:
     for state, colour in COLOURS.items():
-        some = [(place, trial) for place, trial in zip(places, trials, strict=True) if trial["state"] == state]
+        some = [
+            (place, trial)
+            for place, trial in zip(places, trials, strict=True)
+            if trial["state"] == state
+        ]
         if some:
             values = _values([trial for _, trial in some], metric)
-            axes.plot([place for place, _ in some], values, "o", color=colour, label=state, markersize=5)
+            axes.plot(
+                [place for place, _ in some], values, "o", color=colour, label=state, markersize=5
+            )
     axes.set_ylabel(metric if metric == "eval_loss" else f"{metric}, %")
 
 

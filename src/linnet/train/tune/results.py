@@ -58,10 +58,15 @@ class Results:
             results = _results(self._study, self._config, self._material)
             write_text(folder / "study.json", canonical_json(results))
             if results["best"]:
-                with_parameters(self._config, results["best"]["parameters"]).save(folder / "best.toml")
+                with_parameters(self._config, results["best"]["parameters"]).save(
+                    folder / "best.toml"
+                )
             self._stale = time.monotonic() - self._drawn < PAGE_SECONDS
             if not self._stale:
-                write_text(folder / "study.html", render("study.html", study=results, figures=_figures(results)))
+                write_text(
+                    folder / "study.html",
+                    render("study.html", study=results, figures=_figures(results)),
+                )
                 self._drawn = time.monotonic()
         return results
 
@@ -87,7 +92,9 @@ def _results(study: Study, config: Config, material: Material) -> dict[str, Any]
         "metric": config.train.metric_for_best_model,
         "direction": study.direction,
         "n_trials": config.tune.n_trials,
-        "states": {state: sum(trial["state"] == state for trial in trials) for state in STATES.values()},
+        "states": {
+            state: sum(trial["state"] == state for trial in trials) for state in STATES.values()
+        },
         "rows": {"train": len(material.train), "validation": len(material.validation)},
         "encoder": config.model.name_or_path,
         "default": default,
@@ -124,7 +131,11 @@ def _notes(results: dict[str, Any]) -> list[str]:
     elif best["number"] == 0:
         first = f"No trial was better than the recipe as it is: {shown(results['default'], metric)} {metric}."
     else:
-        gain = f"{100 * results['gain']:.2f} points" if metric != "eval_loss" else f"{results['gain']:.4f}"
+        gain = (
+            f"{100 * results['gain']:.2f} points"
+            if metric != "eval_loss"
+            else f"{results['gain']:.4f}"
+        )
         first = (
             f"Trial {best['number']} is better than the recipe as it is by {gain}: {shown(best['value'], metric)} "
             f"against {shown(results['default'], metric)} {metric}."
@@ -150,7 +161,11 @@ def _figures(results: dict[str, Any]) -> dict[str, Any]:
     if not judged:
         return {}
     metric, names = results["metric"], results["searched"]
-    figures: dict[str, Any] = {"history": plots.history(judged, results["default"], results["direction"], metric)}
+    figures: dict[str, Any] = {
+        "history": plots.history(judged, results["default"], results["direction"], metric)
+    }
     figures["parameters"] = {name: plots.parameter(judged, name, metric) for name in names}
-    figures["importance"] = plots.importance(results["importance"]) if results["importance"] else None
+    figures["importance"] = (
+        plots.importance(results["importance"]) if results["importance"] else None
+    )
     return figures

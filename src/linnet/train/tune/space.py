@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from linnet.config import Config, TuneConfig
 from linnet.errors import ConfigError
@@ -32,9 +37,15 @@ def search_space(settings: TuneConfig) -> dict[str, BaseDistribution]:
     Raises:
         ConfigError: All are left out.
     """
-    space = {name: make(*getattr(settings, name)) for name, make in KINDS.items() if getattr(settings, name)}
+    space = {
+        name: make(*getattr(settings, name))
+        for name, make in KINDS.items()
+        if getattr(settings, name)
+    }
     if not space:
-        raise ConfigError("There is nothing to search: every range of [tune] is []. Give one, such as tune.dropout.")
+        raise ConfigError(
+            "There is nothing to search: every range of [tune] is []. Give one, such as tune.dropout."
+        )
     return space
 
 

@@ -31,7 +31,10 @@ ATTEMPTS = 10
 
 
 def tune(
-    config: Config, splits: Path, directory: Path, on_trial: Callable[[dict[str, Any]], None] = lambda results: None
+    config: Config,
+    splits: Path,
+    directory: Path,
+    on_trial: Callable[[dict[str, Any]], None] = lambda results: None,
 ) -> dict[str, Any]:
     """Search for a better recipe than `[train]`, judged on the validation split.
 
@@ -67,7 +70,9 @@ def tune(
     with closing(_open(config, material, directory)) as study, stop_signals() as stopped:
         # A damaged state costs a trial time and no more, so one of them on disk is enough. Event files would go with
         # each trial's state.
-        trained = config.train.model_copy(update={"bf16": study.bf16, "save_total_limit": 1, "report_to": "none"})
+        trained = config.train.model_copy(
+            update={"bf16": study.bf16, "save_total_limit": 1, "report_to": "none"}
+        )
         trials = config.model_copy(update={"train": trained})
         with closing(Results(study, config, material)) as results:
             found = results.write()
@@ -79,12 +84,18 @@ def tune(
                 found = results.write()
                 on_trial(found["trials"][trial.number])
                 if stopped.is_set():
-                    raise StoppedError(f"Stopped after trial {trial.number}. The same command goes on from there.")
+                    raise StoppedError(
+                        f"Stopped after trial {trial.number}. The same command goes on from there."
+                    )
     return found
 
 
 def _open(config: Config, material: Material, directory: Path) -> Study:
-    encoder = {"name": config.model.name_or_path} if material.encoder is None else material.encoder.identity()
+    encoder = (
+        {"name": config.model.name_or_path}
+        if material.encoder is None
+        else material.encoder.identity()
+    )
     identity = {
         "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT - {"bf16"}),
         "model": config.model.model_dump(mode="json"),
@@ -92,22 +103,37 @@ def _open(config: Config, material: Material, directory: Path) -> Study:
         "splits": split_digests(material.splits),
         "encoder": encoder,
     }
-    direction: Direction = "minimize" if config.train.metric_for_best_model == "eval_loss" else "maximize"
+    direction: Direction = (
+        "minimize" if config.train.metric_for_best_model == "eval_loss" else "maximize"
+    )
     space = search_space(config.tune)
-    return Study(directory, config.tune, space, direction, identity, functools.partial(_begin, config, material))
+    return Study(
+        directory,
+        config.tune,
+        space,
+        direction,
+        identity,
+        functools.partial(_begin, config, material),
+    )
 
 
 def _begin(config: Config, material: Material) -> tuple[dict[str, Any], bool]:
     """The first trial's parameters, and whether trials compute in bfloat16: measured once, so that all do the same."""
     with seeded(config.train.seed), material.start(config.model) as encoder:
-        left = [name for name in ("dropout", "attention_dropout") if getattr(config.train, name) == "encoder"]
+        left = [
+            name
+            for name in ("dropout", "attention_dropout")
+            if getattr(config.train, name) == "encoder"
+        ]
         searched = [name for name in left if getattr(config.tune, name)]
         width = read_config(encoder).hidden_size
         precision = choose_precision(config.train.bf16, width, device())
         return recipe(config, own_dropouts(encoder, searched)), precision.name == "bf16"
 
 
-def _run(study: Study, trial: FrozenTrial, config: Config, material: Material, stopped: threading.Event) -> None:
+def _run(
+    study: Study, trial: FrozenTrial, config: Config, material: Material, stopped: threading.Event
+) -> None:
     """Train a trial to its end, whatever that is; asked to stop, it is left as it is, to be gone on with."""
     step = reached(study.place(trial))
     with study.begun(trial, step) as times:
@@ -121,7 +147,9 @@ def _run(study: Study, trial: FrozenTrial, config: Config, material: Material, s
         study.finish(trial, TrialState.FAIL, reason=reason)
 
 
-def _train(study: Study, trial: FrozenTrial, config: Config, material: Material, stopped: threading.Event) -> None:
+def _train(
+    study: Study, trial: FrozenTrial, config: Config, material: Material, stopped: threading.Event
+) -> None:
     metric = config.train.metric_for_best_model
 
     def on_epoch(loop: Loop, unfinished: Unfinished) -> None:
@@ -132,7 +160,10 @@ def _train(study: Study, trial: FrozenTrial, config: Config, material: Material,
             raise optuna.TrialPruned
 
     try:
-        with suppress(optuna.TrialPruned), fitted(config, material, study.place(trial), stopped, on_epoch) as done:
+        with (
+            suppress(optuna.TrialPruned),
+            fitted(config, material, study.place(trial), stopped, on_epoch) as done,
+        ):
             value = getattr(done.loop.best, metric)
             study.finish(trial, TrialState.COMPLETE, value, seconds=done.loop.state.seconds)
     except StoppedError:

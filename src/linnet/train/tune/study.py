@@ -42,7 +42,13 @@ Direction = Literal["minimize", "maximize"]
 DATABASE, LOCK, NAME = "study.db", ".lock", "linnet"
 BUSY_SECONDS = 60.0  # how long SQLite waits for another process to be done with the file
 ENOUGH = 10  # complete trials, for a word on which parameter matters
-IDENTITY, BF16, SECONDS, REASON, BEGUN = "identity", "bf16", "seconds", "reason", "begun"  # user attributes
+IDENTITY, BF16, SECONDS, REASON, BEGUN = (
+    "identity",
+    "bf16",
+    "seconds",
+    "reason",
+    "begun",
+)  # user attributes
 
 
 class Study:
@@ -78,7 +84,9 @@ class Study:
             if not database.exists():
                 self._begin(identity, *begin())
             self._storage = _open(database)
-            self._study = optuna.load_study(study_name=NAME, storage=self._storage, pruner=_pruner(settings))
+            self._study = optuna.load_study(
+                study_name=NAME, storage=self._storage, pruner=_pruner(settings)
+            )
         found = self._study.user_attrs[IDENTITY]
         if differ := differences(found, identity):
             raise UsageError(
@@ -102,7 +110,9 @@ class Study:
         install(temporary, self.directory / DATABASE)
 
     def _running(self, parameters: dict[str, Any]) -> FrozenTrial:
-        return optuna.trial.create_trial(state=TrialState.RUNNING, params=parameters, distributions=self._space)
+        return optuna.trial.create_trial(
+            state=TrialState.RUNNING, params=parameters, distributions=self._space
+        )
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -111,7 +121,9 @@ class Study:
             try:
                 yield
             except (StorageInternalError, SQLAlchemyError) as error:
-                reason = getattr(error.__cause__ or error, "orig", error)  # what SQLite said, without the statement
+                reason = getattr(
+                    error.__cause__ or error, "orig", error
+                )  # what SQLite said, without the statement
                 raise StorageError(
                     f"The study {self.directory / DATABASE} can't be read or written: {reason}"
                 ) from error
@@ -169,7 +181,9 @@ class Study:
     def _draw(self, trials: list[FrozenTrial]) -> dict[str, Any]:
         """The parameters of the next trial."""
         seed = np.random.SeedSequence([self._settings.seed, len(trials)]).generate_state(1).item()
-        draft = optuna.create_study(direction=self.direction, sampler=_sampler(self._settings, seed))
+        draft = optuna.create_study(
+            direction=self.direction, sampler=_sampler(self._settings, seed)
+        )
         draft.add_trials(trials)
         return draft.ask(self._space).params
 
@@ -188,7 +202,9 @@ class Study:
 
     def _count(self, trial: FrozenTrial, step: int, more: int) -> int:
         with self.alone():
-            former, times = self._storage.get_trial(trial._trial_id).user_attrs.get(BEGUN, (step, 0))
+            former, times = self._storage.get_trial(trial._trial_id).user_attrs.get(
+                BEGUN, (step, 0)
+            )
             times = more + (times if former == step else 0)
             self._storage.set_trial_user_attr(trial._trial_id, BEGUN, (step, times))
             return times
@@ -200,7 +216,9 @@ class Study:
             now = self._storage.get_trial(trial._trial_id)
             return trial.number > 0 and self._study.pruner.prune(self._study, now)
 
-    def finish(self, trial: FrozenTrial, state: TrialState, value: float | None = None, **attributes: Any) -> None:
+    def finish(
+        self, trial: FrozenTrial, state: TrialState, value: float | None = None, **attributes: Any
+    ) -> None:
         """Keep how a trial ended, with its `seconds` or the `reason` it failed for."""
         with self.alone():
             for name, attribute in attributes.items():
@@ -221,7 +239,9 @@ def _make_folder(directory: Path) -> None:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(f"No folder can be made at {directory}: {error.strerror}. Choose another --out.") from None
+            raise UsageError(
+                f"No folder can be made at {directory}: {error.strerror}. Choose another --out."
+            ) from None
         others = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
     if others and DATABASE not in others:
         raise UsageError(
@@ -240,7 +260,9 @@ def _open(path: Path) -> RDBStorage:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             names = connection.execute("SELECT study_name FROM studies").fetchall()
     except sqlite3.DatabaseError as error:
-        raise UsageError(f"{path} is no study: {error}. Remove it to begin anew, or choose another --out.") from None
+        raise UsageError(
+            f"{path} is no study: {error}. Remove it to begin anew, or choose another --out."
+        ) from None
     if (NAME,) not in names:
         raise UsageError(f"{path} holds no study of Linnet's. Choose another --out.")
     return _storage(path)
@@ -249,7 +271,9 @@ def _open(path: Path) -> RDBStorage:
 def _sampler(settings: TuneConfig, seed: int) -> BaseSampler:
     if settings.sampler == "random":
         return RandomSampler(seed)
-    return TPESampler(seed=seed, n_startup_trials=settings.n_startup_trials, multivariate=True, constant_liar=True)
+    return TPESampler(
+        seed=seed, n_startup_trials=settings.n_startup_trials, multivariate=True, constant_liar=True
+    )
 
 
 def _pruner(settings: TuneConfig) -> BasePruner:
