@@ -11,7 +11,9 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
-FOUNDATION = "errors files unfinished raw progress lineage mask mini config text bundle".split()
+FOUNDATION = (
+    "errors files unfinished raw progress lineage mask mini config text bundle signing".split()
+)
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]
 EDGE = ["cloud", "cli"]
@@ -23,6 +25,7 @@ BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)
 PACKAGES = {
     "pydantic": "config bundle client serve",
     "numpy": "predict score monitor serve data evaluate train export cluster",
+    "cryptography": "signing",
     "tokenizers": "text train",
     "rich": "progress cli",
     "fastapi": "serve",

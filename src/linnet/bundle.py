@@ -12,6 +12,7 @@
       reference.json   what the validation rows looked like, for monitoring to compare with
       README.md        the model card
       host.json        how it is best run on the hosts that `linnet optimize` measured; no part of the bundle's digest
+      manifest.sig     the signature of manifest.json by `linnet sign`; optional
 
 Nothing else may lie in it. Knows nothing of how a model is made or run.
 """
@@ -43,6 +44,8 @@ MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD, HOST = (
     "README.md",
     "host.json",
 )
+SIGNATURE = "manifest.sig"
+UNLISTED = {MANIFEST, HOST, SIGNATURE}  # the manifest does not list these
 WEIGHTS = ".data"  # after the name of a graph, the file of its large weights
 FLOAT32 = "fp32"  # the precision that every bundle has
 DEFAULT_ENGINE = "onnxruntime"
@@ -315,7 +318,7 @@ class Bundle:
         present = {entry.name: entry for entry in self.path.iterdir()}
         if missing := set(listed) - set(present):
             raise BundleError(f"{self.path} is incomplete: {_names(missing)} missing.")
-        if extra := set(present) - set(listed) - {MANIFEST, HOST}:
+        if extra := set(present) - set(listed) - UNLISTED:
             raise BundleError(
                 f"{self.path} holds more than its manifest lists: {_names(extra)}. Remove it."
             )
@@ -354,7 +357,7 @@ def write_manifest(directory: Path, **fields: Any) -> Bundle:
     entries = {
         file.name: {"sha256": digest(file), "bytes": file.stat().st_size}
         for file in sorted(directory.iterdir())
-        if file.name not in {MANIFEST, HOST}
+        if file.name not in UNLISTED
     }
     content = {"format": FORMAT, **fields, "files": entries, "digest": "0" * 64}
     content = Manifest.model_validate(content).model_dump(mode="json")

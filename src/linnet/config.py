@@ -228,6 +228,7 @@ class ServeConfig(Section):
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig]
     keys: str = Field(min_length=1)
     no_auth: bool
+    trusted_keys: list[Annotated[str, Field(min_length=1)]]
     log_format: Literal["text", "json"]
 
 

@@ -10,7 +10,8 @@
     ├── ModelError              exit 4   HTTP 503   an encoder or checkpoint can't be used
     │   └── UnreachableError    exit 4   HTTP 503   the model hub can't be reached for an encoder
     ├── BundleError             exit 5   HTTP 503   a bundle is broken, changed or of another format
-    │   └── ProofError          exit 5   HTTP 503   a bundle's proof is missing or failed
+    │   ├── ProofError          exit 5   HTTP 503   a bundle's proof is missing or failed
+    │   └── SignatureError      exit 5   HTTP 503   a bundle's signature is missing or wrong
     ├── TrainingError           exit 6   HTTP 500   training can't go on
     │   └── StoppedError        exit 130 HTTP 500   training was asked to stop, and can be gone on with
     ├── StorageError            exit 7   HTTP 507   the disk refused a write
@@ -133,6 +134,12 @@ class ProofError(BundleError):
     """A bundle's proof is missing, or one of its checks failed."""
 
     code = "failed_proof"
+
+
+class SignatureError(BundleError):
+    """A bundle's signature is missing, or no trusted key made it."""
+
+    code = "bad_signature"
 
 
 class TrainingError(LinnetError):

@@ -61,14 +61,19 @@ def write_text(path: Path, text: str, private: bool = False) -> None:
     Raises:
         StorageError: The disk refused the write; the file's former content still stands.
     """
+    write_bytes(path, text.encode("utf-8"), private)
+
+
+def write_bytes(path: Path, content: bytes, private: bool = False) -> None:
+    """Write a file, whole or not at all. Arguments and errors as for `write_text`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(path)
             temporary.touch(0o600 if private else 0o666)
-            with temporary.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with temporary.open("wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

@@ -18,6 +18,7 @@ from linnet.cli import (
     run,
     score,
     serve,
+    sign,
     train,
     tune,
 )
@@ -36,6 +37,7 @@ COMMANDS = {
     "explain": explain,
     "serve": serve,
     "keys": keys,
+    "sign": sign,
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from linnet.bundle import Bundle
 from linnet.config import ArmConfig, Config
-from linnet.errors import BundleError, ConfigError
+from linnet.errors import BundleError, ConfigError, MissingExtraError
 from linnet.predict.plan import choose_plan
 from linnet.serve.failures import Refusal
 from linnet.serve.workers import Pool
@@ -157,7 +157,8 @@ async def open_arms(
     kept = [arm for arm in known if not arm.pool.changed]
     at_work = {(arm.name, arm.pool.bundle.digest, arm.pool.bundle.path): arm.pool for arm in kept}
     bundles = {
-        name: await asyncio.to_thread(_verified, Path(arm.bundle)) for name, arm in settings.items()
+        name: await asyncio.to_thread(_verified, Path(arm.bundle), config.serve.trusted_keys)
+        for name, arm in settings.items()
     }
     check_labels([*(arm.pool.bundle for arm in known), *bundles.values()])
     made: list[Pool] = []
@@ -192,9 +193,19 @@ async def open_arms(
     )
 
 
-def _verified(path: Path) -> Bundle:
+def _check_signature(bundle: Bundle, trusted_keys: Sequence[str]) -> None:
+    try:
+        from linnet.signing import check_signature  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise MissingExtraError("cryptography", "sign") from None
+    check_signature(bundle, trusted_keys)
+
+
+def _verified(path: Path, trusted_keys: Sequence[str]) -> Bundle:
     try:
         bundle = Bundle.read(path)
+        if trusted_keys:
+            _check_signature(bundle, trusted_keys)
         bundle.verify()
     except OSError as error:
         raise BundleError(
