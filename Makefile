@@ -4,15 +4,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all check bench lock format clean
+.PHONY: help demo test test-all check bench lock upgrade sbom format clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# Every file is checked against the lock. The last line adds what a CUDA build of torch needs where the
+# package index gives that one; it does nothing for a CPU build.
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/pip install --quiet "$$(grep -oE '^torch==[0-9.]+' requirements.txt)"
 	@touch $(READY)
 
 demo: $(READY)  ## the main job: generated tweets to a served classifier
@@ -43,13 +46,23 @@ format: $(READY)  ## format and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The CPU build of torch that PIP_FIND_LINKS may offer must not leak into the pins as a local version.
-lock: $(READY)  ## compile requirements.txt anew
-	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --extra dev \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package linnet-text \
-	  --constraint constraints.txt --output-file requirements.txt pyproject.toml
-	sed -i -E 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' requirements.txt
-	echo '-e .' >> requirements.txt
+lock: $(READY)  ## compile the locked requirements; keeps the versions
+	$(BIN)/python scripts/lock.py
+
+upgrade: $(READY)  ## compile them with the newest versions
+	$(BIN)/python scripts/lock.py --upgrade
+
+sbom: $(READY)  ## list what the image holds with versions and licences, as CycloneDX, in dist/
+	rm -rf dist/image && mkdir -p dist
+	$(PYTHON) -m venv dist/image
+	dist/image/bin/pip install --quiet --require-hashes --no-deps -r deploy/requirements/runtime.txt
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	dist/image/bin/pip install --quiet --no-deps --force-reinstall dist/linnet_text-*.whl
+	dist/image/bin/pip check
+	dist/image/bin/pip uninstall --quiet --yes pip setuptools
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --spec-version 1.6 --output-file dist/linnet-text.cdx.json dist/image
+	rm -rf dist/image
 
 clean:  ## remove what the verbs made; your own runs stay
 	rm -rf .venv runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -144,7 +144,7 @@ class Image:
         for source in sources:
             if source not in let_in():
                 sys.exit(f"COPY {source}: .dockerignore does not let it into the build.")
-            if (ROOT / source).is_dir():
+            if (ROOT / source).is_dir():  # docker copies what is in a folder
                 ignore = shutil.ignore_patterns("__pycache__")
                 shutil.copytree(
                     ROOT / source, self.place / target, ignore=ignore, dirs_exist_ok=True

@@ -5,6 +5,8 @@ import re
 import runpy
 import subprocess
 import sys
+import tomllib
+from itertools import pairwise as pairs
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 IMAGE = runpy.run_path(str(ROOT / "scripts/image.py"))
+LOCK = runpy.run_path(str(ROOT / "scripts/lock.py"))
 TEXT = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 LINES = IMAGE["instructions"](TEXT)
 LAST = LINES[-1].stage
@@ -38,11 +41,9 @@ def test_lines_are_read_as_docker_reads_them():
 def test_every_base_is_pinned_and_both_stages_have_the_same():
     bases = [rest.split()[0] for rest in of("FROM")]
     assert len(bases) == 2 and len(set(bases)) == 1  # the virtual environment is tied to its Python
-    assert re.fullmatch(r"[a-z/.]+:\d+(\.\d+)+-[a-z-]+", bases[0])
+    assert re.fullmatch(r"[a-z/.]+:\d+(\.\d+)+-[a-z-]+@sha256:[0-9a-f]{64}", bases[0])
     version = re.search(r":(\d+\.\d+)", bases[0])[1]
-    assert (
-        f"--python-version {version} " in (ROOT / "Makefile").read_text()
-    )  # which requirements.txt is compiled for
+    assert ("--python-version", version) in pairs(LOCK["FLAGS"])  # what is locked is for it
 
 
 def test_it_does_not_run_as_root():
@@ -105,17 +106,33 @@ def test_nothing_is_downloaded_but_pinned_packages_and_no_cache_is_kept():
     for rest in of("RUN"):
         assert not re.search(r"curl|wget|sudo|apt-get|chmod", rest)
         assert "pip" not in rest.split()[:1] or "--no-cache-dir" in rest
-    (install,) = [rest for rest in of("RUN") if "pip --python" in rest]
-    assert "--constraint constraints.txt" in install
+        if "pip" in rest and "install" in rest:
+            assert "--require-hashes" in rest or "--no-index" in rest
+        assert "pip wheel" not in rest or "--no-build-isolation" in rest
 
 
-def test_the_constraints_are_the_locked_versions_and_nothing_else():
-    (made,) = [rest for rest in of("RUN") if rest.startswith("sed")]
-    lines = subprocess.run(
-        ["sh", "-c", made.partition(">")[0]], cwd=ROOT, capture_output=True, text=True
-    ).stdout
-    assert len(lines.splitlines()) == len((ROOT / "requirements.txt").read_text().splitlines()) - 1
-    assert all(re.fullmatch(r"[a-z0-9._-]+==[a-z0-9.]+", line) for line in lines.splitlines())
+def test_every_locked_file_has_digests_and_the_image_has_the_tested_versions():
+    tested = locked(ROOT / "requirements.txt")
+    files = sorted((DEPLOY / "requirements").glob("*.txt"))
+    assert [file.stem for file in files] == sorted(["build", "runtime", *LOCK["IMAGE_EXTRAS"]])
+    for file in files:
+        assert locked(file).items() <= tested.items(), file.name
+
+
+def test_every_extra_of_the_runtime_can_be_built_in():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    others = {"train", "track", "dev", "client"}
+    assert set(LOCK["IMAGE_EXTRAS"]) == set(extras) - others
+
+
+def locked(file: Path) -> dict[str, str]:
+    """Package to version, of a file in which each has at least one digest."""
+    entry = re.compile(r"([a-z0-9._-]+)==([a-z0-9.]+)(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n")
+    text = file.read_text(encoding="utf-8")
+    assert entry.sub("", text) == "", file.name
+    return {found[1]: found[2] for found in entry.finditer(text)}
 
 
 @pytest.mark.parametrize("path", ["Dockerfile", "compose.yml"])
@@ -131,7 +148,8 @@ def test_no_secret_is_written_down(path):
 
 def test_compose_names_images_by_version_and_listens_on_loopback_alone():
     for name, service in COMPOSE["services"].items():
-        assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+", service["image"]), name
+        if "build" not in service:
+            assert re.fullmatch(r"[a-z/]+:v?[0-9.]+@sha256:[0-9a-f]{64}", service["image"]), name
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
     build = COMPOSE["services"]["linnet"]["build"]
     assert (DEPLOY / build["context"] / build["dockerfile"]).samefile(DEPLOY / "Dockerfile")
