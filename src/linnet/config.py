@@ -4,6 +4,7 @@ The schema below holds types and ranges and no default: defaults.toml is the onl
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -28,6 +29,8 @@ HEAD_SIZE = 32  # of the attention of an encoder made from nothing
 AUTO, FIRST_CHOICE = "auto", "distilbert-base-uncased"
 Variant = Literal["bf16", "int8-dynamic", "int8-static"]
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@*\s\x7f-\U0010ffff]+?)(:\d+)?")
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # browsers leave them out of an origin
 
 
 class Section(BaseModel):
@@ -216,6 +219,7 @@ class ServeConfig(Section):
 
     host: str
     port: int = Field(ge=0, le=65535)
+    uds: str
     workers: Count
     max_texts: Positive
     max_body_bytes: Positive
@@ -229,7 +233,20 @@ class ServeConfig(Section):
     keys: str = Field(min_length=1)
     no_auth: bool
     trusted_keys: list[Annotated[str, Field(min_length=1)]]
+    cors_origins: tuple[str, ...] = Field(strict=False)
     log_format: Literal["text", "json"]
+
+    @field_validator("uds")
+    @classmethod
+    def _names_a_file(cls, value: str) -> str:
+        if "\0" in value:
+            raise ValueError("expected the path of a file")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _as_browsers_write_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_origin, value))
 
 
 class LogConfig(Section):
@@ -278,6 +295,20 @@ class Config(Section):
     def save(self, path: Path) -> None:
         """Write the whole as TOML."""
         write_text(path, self.dumps())
+
+
+def _origin(value: str) -> str:
+    """An origin as browsers write it (RFC 6454, section 6.1), or "*"."""
+    if value == "*":
+        return value
+    match = ORIGIN.fullmatch(value.lower())
+    if match is None:
+        raise ValueError(
+            'expected "*", or origins without a path such as "https://app.example" '
+            f'or "http://localhost:3000"; got {value!r}'
+        )
+    scheme, host, port = match.groups(default="")
+    return f"{scheme}://{host}{'' if port == DEFAULT_PORTS.get(scheme) else port}"
 
 
 def _toml(value: Any) -> str:

@@ -1,12 +1,15 @@
 """The service around the tiny bundle, in this process, its workers in their own."""
 
 import shutil
+import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -70,3 +73,27 @@ def reseal(bundle: Path) -> Callable[..., Path]:
         return folder
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def wired() -> Callable[[Any, Any], AbstractContextManager[int]]:
+    """Serves an ASGI app in a thread over connections as `linnet serve` makes them; gives the port."""
+
+    @contextmanager
+    def wired(app: Any, connection: Any) -> Iterator[int]:
+        settings = uvicorn.Config(
+            app, http=connection, ws="none", lifespan="off", log_config=None, access_log=False
+        )
+        server = uvicorn.Server(settings)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=server.run, args=[[listener]])
+            thread.start()
+            try:
+                while not server.started:
+                    thread.join(0.01)
+                yield listener.getsockname()[1]
+            finally:
+                server.should_exit = True
+                thread.join()
+
+    return wired

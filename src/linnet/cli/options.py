@@ -121,6 +121,7 @@ FLAGS = {
     "score.probabilities": ("--probabilities", bool, "", "add the probability of every label"),
     "serve.host": ("--host", str, "ADDRESS", "address to listen on"),
     "serve.port": ("--port", int, "PORT", "port to listen on; 0 for a free one"),
+    "serve.uds": ("--uds", str, "PATH", "listen on a Unix domain socket, not on a port"),
     "serve.keys": ("--keys", str, "FILE", "the file of the keys that requests must carry"),
     "serve.no_auth": ("--no-auth", bool, "", "let everybody in who reaches the service"),
     "serve.log_format": ("--log-format", str, "NAME", "text or json, an object a line"),

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="the bundle, such as runs/NAME/bundle; by default SageMaker's /opt/ml/model, served as SageMaker has it",
     )
-    names = ("host", "port", "keys", "no_auth", "log_format")
+    names = ("host", "port", "uds", "keys", "no_auth", "log_format")
     add_config_options(
         parser,
         *(f"serve.{name}" for name in names),

@@ -30,6 +30,7 @@ NEEDED: dict[str, KeyScope] = {
 }
 NEEDED_BELOW: dict[str, KeyScope] = {"/v2/": "predict", "/admin/": "admin"}
 
+KEY_HEADERS = ("Authorization", "X-API-Key")
 BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
 

@@ -1,26 +1,31 @@
 """The application, put together: routes, failures, limits and ids around one service."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
 
 from linnet import __version__
 from linnet.serve import open_inference, sagemaker
 from linnet.serve.access import Access
+from linnet.serve.cors import CrossOriginMiddleware
 from linnet.serve.direct import Direct
 from linnet.serve.failures import CatchDefects, handle_failures
 from linnet.serve.identity import IdentifyRequests
 from linnet.serve.keys import Keys
 from linnet.serve.limits import LimitBody, RefuseSurplus
+from linnet.serve.methods import Methods, MethodsMiddleware
 from linnet.serve.quota import Quotas
 from linnet.serve.routes import DIRECT, router
 from linnet.serve.schemas import ExplainRequest, FeedbackRequest, PredictRequest, SwapRequest
 from linnet.serve.service import Service
 from linnet.serve.tracing import NO_FASTAPI_TELEMETRY
+from linnet.serve.unpack import UnpackMiddleware
 from linnet.serve.watch import Watch
 
 if TYPE_CHECKING:
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """Classifies texts. Every failing route answers in one shape: `{"error": {"code", "message",
 "request_id", "details"?}}`, but for those below `/v2`, whose protocol has its own: `{"error": "message"}`. Send a
 header `X-Request-ID` to find a request again in the log; each answer carries it."""
+ROUTERS = (router, sagemaker.router, open_inference.router)
 READ_BY_ROUTES = (
     PredictRequest,
     ExplainRequest,
@@ -63,11 +69,15 @@ def create_app(
             yield
 
     def around(app: ASGIApp) -> ASGIApp:
+        app = MethodsMiddleware(app, _methods())
         app = Direct(app, DIRECT | sagemaker.DIRECT, service.check_room)
+        app = UnpackMiddleware(app, service.settings.max_body_bytes)
         app = LimitBody(app, service.settings.max_body_bytes)
         if keys:
             app = Access(app, keys, quotas)
         app = CatchDefects(RefuseSurplus(app))
+        if service.settings.cors_origins:  # around the failures, for pages are to read those too
+            app = CrossOriginMiddleware(app, service.settings.cors_origins)
         if spans:
             app = spans.around(app)
         # The outermost, so that every failure has an id to name.
@@ -120,6 +130,14 @@ def _with_routes(**options: Any) -> _App:
         redirect_slashes=False,
         **options,
     )
-    for routes in (router, sagemaker.router, open_inference.router):
+    for routes in ROUTERS:
         app.include_router(routes)
     return app
+
+
+def _methods() -> Methods:
+    for routes in ROUTERS:
+        for route in routes.routes:
+            assert isinstance(route, APIRoute)
+            yield route.path_regex, route.methods or ()
+    yield re.compile(r"/openapi\.json$"), ["GET"]  # FastAPI's own

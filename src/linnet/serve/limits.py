@@ -1,6 +1,5 @@
 """How large a request may be, and what becomes of one on a connection too many."""
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from linnet.serve.access import PROBES
@@ -55,29 +54,37 @@ class LimitBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
+        declared = b"".join(header_values(scope, b"content-length"))
+        declared_too_large = declared.isdigit() and int(declared) > self._max_bytes
         read, whole = 0, False
 
         async def limited() -> Message:
             nonlocal read, whole
-            if declared.isdecimal() and int(declared) > self._max_bytes:
-                raise self._refusal()
+            if declared_too_large:
+                raise too_large(self._max_bytes)
             message = await receive()
             if message["type"] == "http.disconnect" and not whole:
                 raise Refusal(*CLIENT_LEFT)  # which no route has to expect
             whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > self._max_bytes:
-                raise self._refusal()
+                raise too_large(self._max_bytes)
             return message
 
         await self._app(scope, limited, send)
 
-    def _refusal(self) -> Refusal:
-        return Refusal(
-            413,
-            "body_too_large",
-            f"Expected a body of at most {self._max_bytes:,} bytes, got a larger one. Send several requests.",
-            # The rest of the body is not read, so the connection can't carry another request.
-            headers={"Connection": "close"},
-        )
+
+def header_values(scope: Scope, name: bytes) -> list[bytes]:
+    """The values of a request's header by its lower-case name, at half of the cost of Starlette's `Headers`."""
+    return [value for one, value in scope["headers"] if one == name]
+
+
+def too_large(max_bytes: int) -> Refusal:
+    """The refusal of a body that is larger than allowed, as sent or unpacked."""
+    return Refusal(
+        413,
+        "body_too_large",
+        f"Expected a body of at most {max_bytes:,} bytes, got a larger one. Send several requests.",
+        # The rest of the body is not read, so the connection can't carry another request.
+        headers={"Connection": "close"},
+    )

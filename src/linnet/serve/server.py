@@ -2,26 +2,26 @@
 
 import asyncio
 import gc
-import ipaddress
 import logging
 import logging.config
 import resource
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from socket import socket
 
 import uvicorn
 from fastapi import FastAPI
 
-from linnet.config import Config
+from linnet.config import Config, ServeConfig
 from linnet.errors import LinnetError, UsageError
 from linnet.serve.access import keys_for
 from linnet.serve.app import create_app
-from linnet.serve.connection import SPARE, Connection
+from linnet.serve.connection import SPARE, Connection, check_hooks
 from linnet.serve.failures import Refusal
+from linnet.serve.listen import Listeners, listening
 from linnet.serve.logs import logging_config
 from linnet.serve.quota import Quotas
 from linnet.serve.service import Service
@@ -43,18 +43,20 @@ class Server(uvicorn.Server):
 
     Args:
         config: Uvicorn's settings.
-        address: What is listened on, for the message where that fails.
+        name: Of what is listened on, for the message where that fails.
         announce: Called once the service listens.
     """
 
-    def __init__(self, config: uvicorn.Config, address: str, announce: Callable[[], None]):
+    def __init__(self, config: uvicorn.Config, name: str, announce: Callable[[], None]):
         super().__init__(config)
-        self._address, self._announce = address, announce
+        self._name, self._announce = name, announce
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start the app, then listen, then say so."""
-        with _refused(self._address):
+        try:
             await super().startup(sockets)
+        except OSError as error:
+            raise UsageError(f"Can't listen on {self._name}: {error.strerror or error}.") from error
         self._announce()
 
     @contextmanager
@@ -78,12 +80,13 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
 
     Raises:
         BundleError: The bundle is broken, changed, or its proof failed.
-        UsageError: The address can't be listened on; or other machines reach it, and there are no keys.
+        UsageError: The address can't be listened on; or other machines reach it, and there are no keys; or uvicorn is
+            too old.
         ConfigError: The file of keys can't be read, or the arms can't be served together.
     """
-    address = f"{config.serve.host} port {config.serve.port}"
-    with _bind(config.serve.host, config.serve.port, address) as listener:
-        keys = keys_for(config.serve, listener.getsockname()[0])
+    check_hooks()
+    with listening(config.serve) as listeners:
+        keys = keys_for(config.serve, listeners.address)
         quotas = Quotas(keys.path.with_suffix(".usage.json")) if keys else None
         log_config = logging_config(config.serve.log_format)
         logging.config.dictConfig(log_config)
@@ -107,13 +110,10 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        if not keys and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
-            logger.warning(
-                "%s is open to other machines and asks for no key: whoever reaches it may use it",
-                address,
-            )
+        if not keys:
+            _warn_of_no_keys(config.serve, listeners)
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
-            runner.run(_serve(app, service, settings, listener, address, announce))
+            runner.run(_serve(app, service, settings, listeners, announce))
         if spans:
             spans.close()
 
@@ -122,8 +122,7 @@ async def _serve(
     app: FastAPI,
     service: Service,
     settings: uvicorn.Config,
-    listener: socket.socket,
-    address: str,
+    listeners: Listeners,
     announce: Callable[[str], None],
 ) -> None:
     loop, starting = asyncio.get_running_loop(), asyncio.current_task()
@@ -145,8 +144,9 @@ async def _serve(
             gc.collect()
             gc.freeze()  # what is there now stays, and looking through it again would hold all requests up
             bundle = service.arms.champion.pool.bundle
-            line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {_url(listener)}"
-            await Server(settings, address, lambda: announce(line)).serve(sockets=[listener])
+            line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {listeners.url}"
+            server = Server(settings, listeners.name, lambda: announce(line))
+            await server.serve(sockets=listeners.sockets)
     except asyncio.CancelledError:
         logger.info("stopped by a signal while it started")
     finally:
@@ -194,32 +194,14 @@ def _connections(asked: int) -> int:
     return min(asked, limit - OTHER_FILES)
 
 
-@contextmanager
-def _refused(address: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, UnicodeError) as error:  # a host name may be no name at all
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"Can't listen on {address}: {reason}. Choose another with --host and --port; port 0 takes a free one."
-        ) from error
-
-
-def _bind(host: str, port: int, name: str) -> socket.socket:
-    with _refused(name):
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except OSError:
-            listener.close()
-            raise
-        return listener
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _warn_of_no_keys(settings: ServeConfig, listeners: Listeners) -> None:
+    if not listeners.local:
+        logger.warning(
+            "%s is open to other machines and asks for no key: whoever reaches it may use it",
+            listeners.name,
+        )
+    if "*" in settings.cors_origins:
+        logger.warning(
+            'serve.cors_origins is "*" and no key is asked for: '
+            "any web page in a browser that reaches the service may use it"
+        )

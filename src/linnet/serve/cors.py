@@ -1,0 +1,74 @@
+"""Pages of other origins may ask the service from a browser, where `serve.cors_origins` names them.
+
+Starlette's middleware does the work. Here, routes for operators stay closed, and failures have the one shape. Cookies
+and other credentials that a browser adds by itself are never allowed: keys are in headers that a page sets.
+"""
+
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from linnet.serve.access import KEY_HEADERS, needed_scope
+from linnet.serve.failures import Refusal, refused
+from linnet.serve.identity import HEADER
+
+CLOSED = ("admin", "metrics")  # scopes of the routes that no page of another origin may ask
+REQUEST_HEADERS = (
+    *KEY_HEADERS,
+    HEADER,
+    "Content-Encoding",
+    "Content-Type",
+    "Inference-Header-Content-Length",  # of the Open Inference Protocol, as clients in JavaScript send it
+    "Traceparent",
+    "Tracestate",
+    "X-Request-Timeout",
+)
+ANSWER_HEADERS = (HEADER, "Inference-Header-Content-Length", "Retry-After", "WWW-Authenticate")
+
+
+class CrossOriginMiddleware(CORSMiddleware):
+    """ASGI middleware: answers preflights, before a key is asked for, and marks answers for pages of other origins.
+
+    Args:
+        app: What the request is passed on to.
+        origins: As `serve.cors_origins` has them.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]):
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=REQUEST_HEADERS,
+            expose_headers=ANSWER_HEADERS,
+        )
+        # A page that is named may also ask a service in a private network; "*" names none. Set so, as older versions of
+        # Starlette have no argument for it.
+        self.allow_private_network = "*" not in origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a preflight, or pass the request on and mark its answer."""
+        if scope["type"] != "http" or needed_scope(scope["path"]) in CLOSED:
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        asks_before = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        if not (asks_before and "origin" in headers):
+            await self.simple_response(scope, receive, send, request_headers=headers)
+            return
+        response = self.preflight_response(request_headers=headers)
+        if response.status_code >= 400:
+            response = refused(scope, _refusal(headers["origin"]))
+        await response(scope, receive, send)
+
+
+def _refusal(origin: str) -> Refusal:
+    return Refusal(
+        403,
+        "origin_not_allowed",
+        f"Expected an origin of serve.cors_origins that asks with {', '.join(REQUEST_HEADERS)} alone; "
+        f"got {origin[:100]!r}. Add the origin to the setting, or send other headers.",
+        headers={"Vary": "Origin"},
+    )
