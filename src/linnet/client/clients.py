@@ -4,7 +4,7 @@ import asyncio
 import string
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -31,12 +31,8 @@ class _Settings:
             raise UsageError(
                 "Expected a timeout above 0 and room for a text at least in max_texts and max_bytes."
             )
-        self.url, self.timeout, self.max_texts, self.max_bytes = (
-            _address(url),
-            timeout,
-            max_texts,
-            max_bytes,
-        )
+        self.url = url if _socket_path(url) else _address(url)
+        self.timeout, self.max_texts, self.max_bytes = timeout, max_texts, max_bytes
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
@@ -47,16 +43,19 @@ class _Settings:
         frame = len(predict_body([], choice.arm, choice.sticky_key))
         return split(encode(texts), self.max_texts, self.max_bytes - frame)
 
-    def _pool(self, key: str | None) -> dict[str, Any]:
-        """How httpx2 is to connect."""
-        return {"base_url": self.url, "headers": _headers(key), "follow_redirects": False}
+    def _pool(self, key: str | None, transport: Callable[..., Any]) -> dict[str, Any]:
+        """How httpx2 is to connect; `transport` makes its way to a Unix domain socket."""
+        options = {"base_url": self.url, "headers": _headers(key), "follow_redirects": False}
+        if path := _socket_path(self.url):
+            options |= {"base_url": "http://localhost", "transport": transport(uds=path)}
+        return options
 
 
 class Client(_Settings):
     """Asks a Linnet service, and waits for its answers. Several threads may use it at once.
 
     Args:
-        url: The service's address, such as `http://127.0.0.1:8000`.
+        url: The service's address, such as `http://127.0.0.1:8000`, or `unix:/run/linnet.sock` of `linnet serve --uds`.
         key: The service's key for this caller, where it asks for one. It is in no message and no `repr`.
         timeout: Seconds for one request, with all tries and waits.
         max_texts: Texts in one request; the service's `serve.max_texts` at most.
@@ -76,7 +75,7 @@ class Client(_Settings):
         max_bytes: int = 1_000_000,
     ):
         super().__init__(url, timeout, max_texts, max_bytes)
-        self._http = httpx2.Client(**self._pool(key))
+        self._http = httpx2.Client(**self._pool(key, httpx2.HTTPTransport))
 
     def predict(
         self, texts: Iterable[str], *, arm: str | None = None, sticky_key: str | None = None
@@ -226,7 +225,7 @@ class AsyncClient(_Settings):
         if concurrency < 1:
             raise UsageError(f"Expected a concurrency of at least 1, got {concurrency}.")
         self.concurrency = concurrency
-        self._http = httpx2.AsyncClient(**self._pool(key))
+        self._http = httpx2.AsyncClient(**self._pool(key, httpx2.AsyncHTTPTransport))
 
     async def predict(
         self, texts: Iterable[str], *, arm: str | None = None, sticky_key: str | None = None
@@ -323,6 +322,11 @@ class AsyncClient(_Settings):
         return Reply(
             response.status_code, response.headers.get("Retry-After", ""), response.content
         )
+
+
+def _socket_path(url: str) -> str:
+    """The path of a Unix domain socket that an address names; "" if it names none."""
+    return url.removeprefix("unix:") if isinstance(url, str) and url.startswith("unix:") else ""
 
 
 def _address(url: str) -> str:

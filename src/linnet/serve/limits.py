@@ -79,12 +79,12 @@ def header_values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for one, value in scope["headers"] if one == name]
 
 
-def too_large(max_bytes: int) -> Refusal:
-    """The refusal of a body that is larger than allowed, as sent or unpacked."""
+def too_large(max_bytes: int, once: str = "") -> Refusal:
+    """The refusal of a body that is larger than allowed; `once` says when, such as " once unpacked"."""
     return Refusal(
         413,
         "body_too_large",
-        f"Expected a body of at most {max_bytes:,} bytes, got a larger one. Send several requests.",
+        f"Expected a body of at most {max_bytes:,} bytes{once}, got a larger one. Send several requests.",
         # The rest of the body is not read, so the connection can't carry another request.
         headers={"Connection": "close"},
     )

@@ -21,6 +21,10 @@ BACKLOG = 2048  # connections that may wait to be accepted; as uvicorn has it
 MODE = 0o660  # of a socket's file: its owner and its group may connect
 FREE_PORT_TRIES = 10  # for one that is free on all addresses of a name
 # An address that this machine lacks, where a name has others: IPv6 is often switched off.
+LOOPBACK = (
+    "127.0.0.1",
+    "::1",
+)  # what localhost means (RFC 6761, 6.3), whatever /etc/hosts says of it
 ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -91,8 +95,12 @@ def _bind(host: str, port: int, opened: ExitStack) -> list[socket.socket]:
     Raises:
         OSError: There is none, or one of them is taken.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    addresses = list(dict.fromkeys((family, tuple(address)) for family, _, _, _, address in found))
+    found = [
+        (family, address)
+        for name in (LOOPBACK if host.lower() == "localhost" else (host,))
+        for family, *_, address in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    ]
+    addresses = list(dict.fromkeys(found))
     for left in reversed(range(FREE_PORT_TRIES)):
         try:
             return _bind_all(addresses, port, opened)

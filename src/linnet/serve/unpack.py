@@ -105,7 +105,7 @@ class Unpacker:
                 self._member = None
         self._unpacked += len(piece)
         if self._unpacked > self._max_bytes:
-            raise too_large(self._max_bytes)
+            raise too_large(self._max_bytes, " once unpacked")
         return piece
 
     def check_end(self) -> None:
