@@ -1,5 +1,6 @@
 """The real process: it says where it listens, refuses what it can't serve, and ends well when told to."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -17,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
+import linnet
 from linnet.errors import BundleError, ProofError, UsageError
-from linnet.serve.server import _bind, _url
 
 LINNET = [sys.executable, "-m", "linnet.cli.main", "serve"]
 LINE = re.compile(r"Serving (\S+) \(([0-9a-f]{12})\) on (http://\S+:(\d+))\n")
@@ -184,11 +185,82 @@ def test_an_open_address_is_warned_of(bundle):
     )
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="this host has no IPv6")
-def test_an_address_of_six_is_written_in_brackets():
+def test_a_socket_at_a_path_is_announced_asked_and_removed(bundle, tmp_path):
+    path = tmp_path / "a.sock"
+    process = subprocess.Popen(
+        [*LINNET, str(bundle), "--uds", str(path), "--set", 'log.url=""'],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
-        listener = _bind("::1", 0, "::1")
-    except UsageError:
-        pytest.skip("this host has no IPv6 loopback")
-    with listener:
-        assert re.fullmatch(r"http://\[::1\]:\d+", _url(listener))
+        assert process.stdout.readline().endswith(f" on unix:{path}\n")
+        with linnet.Client(f"unix:{path}") as client:
+            assert client.ready()
+            assert client.predict(["good day"])[0].label
+        asyncio.run(ask_async(f"unix:{path}"))
+        code, _, err = end(process)
+    finally:
+        process.kill()
+        process.communicate()
+    assert code == 0 and not path.exists()
+    assert "no key" not in err and "Traceback" not in err
+
+
+async def ask_async(url: str) -> None:
+    async with linnet.AsyncClient(url) as client:
+        assert (await client.predict(["good day"]))[0].label
+
+
+# As the JDK's client asks first, with a body, and then again over the same connection.
+JAVA = """
+import java.net.URI;
+import java.net.http.*;
+
+public class Ask {
+    public static void main(String[] arguments) throws Exception {
+        HttpClient client = HttpClient.newHttpClient();
+        HttpRequest request = HttpRequest.newBuilder(URI.create(arguments[0] + "/v1/predict"))
+            .header("Content-Type", "application/json")
+            .POST(HttpRequest.BodyPublishers.ofString("{\\"texts\\": [\\"good day\\"]}"))
+            .build();
+        for (int time = 0; time < 3; time++) {
+            HttpResponse<String> answer = client.send(request, HttpResponse.BodyHandlers.ofString());
+            System.out.println(answer.statusCode() + " " + answer.version() + " " + answer.body());
+        }
+    }
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("java"), reason="this host has no java")
+def test_the_client_of_the_jdk(server, tmp_path):
+    (tmp_path / "Ask.java").write_text(JAVA)
+    done = subprocess.run(
+        ["java", "Ask.java", server[0]], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    lines = done.stdout.splitlines()
+    assert [line[:13] for line in lines] == ["200 HTTP_1_1 "] * 3, done.stderr
+    assert all('"label"' in line for line in lines)
+
+
+def curl_features() -> str:
+    try:
+        return subprocess.run(["curl", "-V"], capture_output=True, text=True).stdout
+    except FileNotFoundError:
+        return ""
+
+
+@pytest.mark.skipif("HTTP2" not in curl_features(), reason="this host has no curl with HTTP/2")
+def test_curl_that_offers_http2(server):
+    texts = {"texts": ["good day " * 100] * 200}  # large enough to be sent in parts
+    for body in ({"texts": ["good day"]}, texts):
+        done = subprocess.run(
+            ["curl", "-sS", "--http2", "-H", "Content-Type: application/json"]
+            + ["--data-binary", "@-", f"{server[0]}/v1/predict"],
+            input=json.dumps(body).encode(),
+            capture_output=True,
+            timeout=60,
+        )
+        assert len(json.loads(done.stdout)["predictions"]) == len(body["texts"]), done.stderr
