@@ -88,7 +88,7 @@ def test_no_address_is_one_sentence_with_those_to_take(host):
     "host", ["no.such.host.invalid", "192.0.2.1", "x" * 300, "a..b", "127.0.0.1:80", "a\0b", "[]"]
 )
 def test_another_host_is_one_sentence(host):
-    assert "\n" not in refused(settings(host=host), "")
+    assert "\n" not in refused(settings(host=host), "--host and --port")
 
 
 def test_a_port_that_is_taken():

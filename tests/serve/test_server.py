@@ -256,9 +256,9 @@ def curl_features() -> str:
 def test_curl_that_offers_http2(server):
     texts = {"texts": ["good day " * 100] * 200}  # large enough to be sent in parts
     for body in ({"texts": ["good day"]}, texts):
+        options = ["--http2", "-H", "Content-Type: application/json", "--data-binary", "@-"]
         done = subprocess.run(
-            ["curl", "-sS", "--http2", "-H", "Content-Type: application/json"]
-            + ["--data-binary", "@-", f"{server[0]}/v1/predict"],
+            ["curl", "-sS", *options, f"{server[0]}/v1/predict"],
             input=json.dumps(body).encode(),
             capture_output=True,
             timeout=60,
