@@ -31,6 +31,7 @@ PACKAGES = {
     "fastapi": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
+    "httptools": "serve",
     "psycopg": "monitor",
     "anyio": "serve",
     "prometheus_client": "serve",
