@@ -39,11 +39,11 @@ CLIENT_LEFT = (
     "The client left before the answer.",
 )  # for the log; a status of nginx's own
 DESCRIPTIONS = {
-    400: "The body is not JSON.",
+    400: "The body is not JSON, or not packed as its `Content-Encoding` says.",
     404: "There is no such thing.",
     406: "The header `Accept` takes nothing that this route gives.",
-    413: "The body is larger than `serve.max_body_bytes`.",
-    415: "The header `Content-Type` is not `application/json`.",
+    413: "The body is larger than `serve.max_body_bytes`, as sent or once unpacked.",
+    415: "The header `Content-Type` is not `application/json`, or `Content-Encoding` is not gzip or deflate.",
     422: "The body is JSON, but of a wrong shape, or with no, too many, or unusable texts.",
     429: "The service is full; the header `Retry-After` says when to try again.",
     500: "A defect of the service; its log has the traceback under the request id.",
