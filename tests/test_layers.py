@@ -11,9 +11,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
-FOUNDATION = (
-    "errors files unfinished raw progress lineage mask mini config text bundle signing".split()
-)
+FOUNDATION = """errors files unfinished raw progress lineage mask mini config text labels bundle
+    signing""".split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]
 EDGE = ["cloud", "cli"]

@@ -60,6 +60,7 @@ class DataConfig(Section):
     duplicates: Literal["drop", "keep"]
     conflicts: Literal["majority", "drop", "keep"]
     corrections: str
+    min_class_rows: Count
     noise_sample: Count
     mask: tuple[Personal, ...] = Field(strict=False)
     seed: Seed

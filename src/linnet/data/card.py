@@ -1,5 +1,6 @@
 """The data card: what came in, what became of each row, and what the splits look like."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,11 @@ REASONS = {
     "not_sampled": "usable, but outside of the sample and the test rows",
     "not_text": "the text is no string",
     "nul_byte": "a NUL byte in the text",
+    "rare_class": "its class has fewer rows than data.min_class_rows",
     "removed_by_review": "taken out by the corrections",
     "too_few_fields": "fewer fields than columns",
     "too_many_fields": "more fields than columns",
+    "wrong_encoding": "the text is bytes that are not UTF-8",
 }
 
 VERDICTS = {
@@ -72,6 +75,7 @@ def describe(
     since: dict[str, Any] | None,
     lengths: dict[str, np.ndarray],
     audit: dict[str, Any],
+    left_out: dict[str, int],
     notes: list[str],
 ) -> dict[str, Any]:
     """Put the card together.
@@ -89,6 +93,7 @@ def describe(
         since: What changed since the splits that stood here; None if none did.
         lengths: Characters of the texts of each split.
         audit: What was found out about the rows that were kept.
+        left_out: Rare classes and their rows.
         notes: What the user should know.
     """
     return {
@@ -104,6 +109,8 @@ def describe(
             "others": [name for name in collected.names if name not in ("text", "label")],
         },
         "labels": list(collected.labels),
+        "label_forms": {name: found for name, found in asdict(collected.forms).items() if found},
+        "left_out": left_out,
         "accounting": accounting,
         "multi_label": bool(collected.label_sets),
         "classes": classes,

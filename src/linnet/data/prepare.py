@@ -26,6 +26,7 @@ from linnet.data.split.files import SplitWriter
 from linnet.data.split.place import MAIN, Facts, Placement, place
 from linnet.errors import DataError
 from linnet.files import whole_directory
+from linnet.labels import listed
 from linnet.progress import progress
 
 STAGING = "staging"
@@ -115,6 +116,9 @@ def _finish(
     classes = Classes(collected.labels, collected.label_sets)
     previous = Previous.find(directory, settings, collected.text)
     placement = place(_facts(collected, classes, origins, previous, settings), settings)
+    left_out = _left_out(collected, placement)
+    collected = collected.without(placement.left_out)
+    classes = Classes(collected.labels, collected.label_sets)
     lengths = _write(collected, staging, placement.split, settings, folder)
     staging.remove()
     content = card.describe(
@@ -130,7 +134,14 @@ def _finish(
         since=previous.changes(placement.split),
         lengths=lengths,
         audit=examine(folder, config.model, settings.split_by),
-        notes=[*placement.notes, *previous.notes, *_correction_notes(collected)],
+        left_out=left_out,
+        notes=[
+            *collected.forms.notes(),
+            *_left_out_notes(left_out, settings),
+            *placement.notes,
+            *previous.notes,
+            *_correction_notes(collected),
+        ],
     )
     card.write(folder, content, lengths)
     return content
@@ -220,6 +231,24 @@ def _class_counts(
         name: dict(zip(classes.names, classes.counts(label[split == index]).tolist(), strict=True))
         for index, name in enumerate(NAMES)
     }
+
+
+def _left_out(collected: Collected, placement: Placement) -> dict[str, int]:
+    """The rare classes, each with its rows before any was dropped."""
+    rows = Classes(collected.labels, collected.label_sets).counts(collected.label)
+    return {
+        collected.labels[index]: int(rows[index])
+        for index in np.flatnonzero(placement.left_out).tolist()
+    }
+
+
+def _left_out_notes(left_out: dict[str, int], settings: DataConfig) -> list[str]:
+    if not left_out:
+        return []
+    return [
+        f"{len(left_out):,} classes with fewer than {settings.min_class_rows:,} usable rows are left out (rows): "
+        f"{listed(left_out)}."
+    ]
 
 
 def _correction_notes(collected: Collected) -> list[str]:

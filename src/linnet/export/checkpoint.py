@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from linnet.bundle import ProblemType
-from linnet.errors import BundleError, ModelError
+from linnet.errors import BundleError, LabelError, ModelError
+from linnet.labels import clean_names
 from linnet.text import Tokenizer
 from linnet.train.encoder import quiet
 
@@ -161,4 +162,7 @@ def _labels(path: Path, model: PreTrainedModel) -> tuple[str, ...]:
             f"{path} is a model for {config.problem_type or 'regression'} with {config.num_labels} output(s); expected "
             "one that gives each text one, or any number, of at least two labels."
         )
-    return tuple(config.id2label[i] for i in range(config.num_labels))
+    try:
+        return clean_names(config.id2label[i] for i in range(config.num_labels))
+    except LabelError as error:
+        raise ModelError(f"{path}: id2label of config.json has {error}. Rename it there.") from None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from linnet.bundle import Bundle
 from linnet.errors import LabelError, TextError
+from linnet.labels import find_label
 from linnet.predict.answers import to_probabilities
 from linnet.predict.codec import Codec, Prediction
 from linnet.predict.explain import Explanation, Group, log_odds, named, weigh, without, words_of
@@ -112,7 +113,8 @@ class Classifier:
             TextError: The text can't be used.
             LabelError: The model has no such label.
         """
-        if label is not None and label not in self.labels:
+        found = None if label is None else find_label(label, self.labels)
+        if label is not None and found is None:
             raise LabelError(
                 f"There is no label {label!r:.60}. The model knows {', '.join(self.labels):.300}."
             )
@@ -120,7 +122,7 @@ class Classifier:
         (encoded,) = self.codec.encode([cleaned])
         stage, logits = self.model.answering(encoded)
         encoding, places = stage.trace(cleaned)
-        chosen = int(logits[0].argmax()) if label is None else self.labels.index(label)
+        chosen = int(logits[0].argmax()) if found is None else self.labels.index(found)
         words = words_of(cleaned, places)
 
         def odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:

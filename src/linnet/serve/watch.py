@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from linnet.errors import StorageError
+from linnet.labels import find_label
 from linnet.monitor import PredictionLog, Record
 from linnet.serve.arms import Arm, Arms
 from linnet.serve.failures import Refusal
@@ -59,7 +60,9 @@ class Watch:
         Raises:
             Refusal: No such answer was recorded, no model at work has this label, or the log can't be reached.
         """
-        if not any(label in arm.pool.bundle.manifest.labels for arm in self._service.arms):
+        known_labels = (arm.pool.bundle.manifest.labels for arm in self._service.arms)
+        found_label = next(filter(None, (find_label(label, names) for names in known_labels)), None)
+        if found_label is None:
             known = sorted(
                 {label for arm in self._service.arms for label in arm.pool.bundle.manifest.labels}
             )
@@ -73,7 +76,7 @@ class Watch:
                 503, "log_unavailable", "This service keeps no prediction log (log.url is empty)."
             )
         try:
-            stored = asyncio.wrap_future(self._log.feedback(identity, label))
+            stored = asyncio.wrap_future(self._log.feedback(identity, found_label))
             found = await asyncio.wait_for(stored, FEEDBACK_SECONDS)
         except (StorageError, TimeoutError):
             raise Refusal(503, "log_unavailable", down, headers=retry) from None

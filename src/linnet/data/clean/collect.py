@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 
 from linnet.config import DataConfig
 from linnet.data.clean.corrections import Corrections
-from linnet.data.clean.labels import Labels
+from linnet.data.clean.label_cells import LabelColumns
+from linnet.data.clean.label_forms import LabelForms
+from linnet.data.clean.labels import MISSING, Labels
 from linnet.data.clean.staging import Staging
 from linnet.data.clean.values import Chunk, clean_rows
 from linnet.data.group.arrays import Arrays
@@ -57,6 +59,7 @@ class Collected:
         names: Columns of the staged rows.
         text_column: What the raw file calls the text.
         label_column: What the raw file calls the label.
+        forms: How the labels were written.
         corrections: How many texts were corrected.
     """
 
@@ -76,7 +79,23 @@ class Collected:
     names: list[str]
     text_column: str
     label_column: str
+    forms: LabelForms
     corrections: dict[str, int]
+
+    def without(self, left_out: np.ndarray) -> "Collected":
+        """The same without some classes, bool (C,), of which no row is used."""
+        if not left_out.any():
+            return self
+        place = np.cumsum(~left_out) - 1
+        return replace(
+            self,
+            labels=tuple(np.array(self.labels, dtype=object)[~left_out]),
+            label_sets=tuple(
+                tuple(int(place[index]) for index in each if not left_out[index])
+                for each in self.label_sets
+            ),
+            label=self.label if self.label_sets else np.maximum(place, 0)[self.label],
+        )
 
 
 class Collector:
@@ -106,13 +125,16 @@ class Collector:
         Raises:
             DataError: They are not those of the tables before it, or a column asked for is not there.
         """
-        names = split_names(table.columns, *self._asked_for(table))
+        text, label = self._asked_for(table)
+        names, places = _staged(table.columns, text, label)
         if not self._tables:
             self._names = names
-            self._places = {
-                column: find_column(table.columns, column, "split") for column in self._kept
-            }
-            self._labels = Labels(self._settings, table.dialect.get("shape"))
+            self._raw_names = (
+                table.columns[text],
+                ", ".join(table.columns[place] for place in label.places),
+            )
+            self._places = {column: self._place(table, column, places) for column in self._kept}
+            self._labels = Labels(self._settings, table.dialect.get("shape"), label.names)
             self.staging = Staging(self._directory, names)
             self._near = NearDuplicates(self._directory.with_suffix(".near"))
             self._arrays = Arrays(self._directory.with_suffix(".arrays"))
@@ -124,9 +146,22 @@ class Collector:
         self._tables.append(table)
         return len(self._tables) - 1
 
-    def _asked_for(self, table: Table) -> tuple[int, int]:
-        """Positions of the text and of the label."""
-        return find_columns(table.columns, self._settings.text_column, self._settings.label_column)
+    def _asked_for(self, table: Table) -> tuple[int, LabelColumns]:
+        """The position of the text, and where the label is."""
+        text, labels = find_columns(
+            table.columns, self._settings.text_column, self._settings.label_column
+        )
+        names = [table.columns[place] for place in labels] if len(labels) > 1 else []
+        return text, LabelColumns(labels, tuple(names))
+
+    def _place(self, table: Table, column: str, places: Sequence[int]) -> int:
+        """Where a column is among those that are staged."""
+        place = find_column(table.columns, column, "split")
+        if place not in places:
+            raise DataError(
+                f"The column {column!r} is a label, so it can't decide the split. Choose another."
+            )
+        return places.index(place)
 
     def collect(self, number: int) -> Iterator[int]:
         """Read all rows of a table, by its number; yields how many have been read in all, every now and then.
@@ -136,8 +171,8 @@ class Collector:
         """
         table = self._tables[number]
         text, label = self._asked_for(table)
-        names = split_names(table.columns, text, label)
-        order = [names.index(name) for name in self._names]
+        names, places = _staged(table.columns, text, label)
+        order = [places[names.index(name)] for name in self._names]
         with self._helpers, ThreadPoolExecutor(max_workers=1) as pool:
             self._helper = None
             ahead: deque[Future[None]] = deque()
@@ -146,8 +181,12 @@ class Collector:
                 chunk = clean_rows(rows, len(table.columns), text, label, self._settings)
                 self._dropped += chunk.dropped
                 self._repaired += chunk.repaired
-                columns, codes = self._label(chunk, text, label)
+                chunk, codes = self._label(chunk, text)
                 if codes:
+                    columns = chunk.columns
+                    columns[label.places[0]] = [
+                        SEPARATOR.join(self._labels.names(code)) for code in codes
+                    ]
                     ahead.append(
                         pool.submit(self._stage, [columns[place] for place in order], codes, number)
                     )
@@ -175,18 +214,19 @@ class Collector:
             raise DataError(
                 f"{self._settings.source} holds no data: {why}. Expected rows with a text and a label."
             )
-        labels, label_sets, ids = self._labels.ids()
+        codes = self._arrays.read("code")
+        labelling = self._labels.settle(np.bincount(codes, minlength=self._labels.codes))
         normal = self._arrays.read("normal")
         group = self._near.join(normal)
         normalised_texts = len(distinct(normal))
         self._near.remove()
         del normal
         arrays = {name: self._arrays.read(name) for name in ("rank", "text", "row", "origin")}
-        label = ids.astype(np.int32)[self._arrays.read("code")]
+        label = labelling.ids.astype(np.int32)[codes]
         self._arrays.remove()
         return Collected(
-            labels=labels,
-            label_sets=label_sets,
+            labels=labelling.names,
+            label_sets=labelling.sets,
             label=label,
             group=group,
             **arrays,
@@ -196,45 +236,41 @@ class Collector:
             dropped=self._dropped,
             repaired=self._repaired,
             names=self._names,
-            text_column=self._tables[0].columns[self._names.index("text")],
-            label_column=self._tables[0].columns[self._names.index("label")],
+            text_column=self._raw_names[0],
+            label_column=self._raw_names[1],
+            forms=labelling.forms,
             corrections=self._corrections.summary(),
         )
 
-    def _label(self, chunk: Chunk, text: int, label: int) -> tuple[list[list[Any]], list[int]]:
-        """The rows that the corrections leave, with their labels as the splits call them, and the labels' codes."""
-        columns, numbers, labels = chunk.columns, chunk.numbers, self._labels
-        if self._corrections.labels:
-            columns, numbers = self._correct(columns, numbers, text, label)
-        names = list(map(labels.known_as, columns[label]))
-        if not all(names):  # nothing but separators
-            self._dropped["missing_label"] += names.count("")
-            kept = [place for place, name in enumerate(names) if name]
-            columns, numbers = (
-                [[column[place] for place in kept] for column in columns],
-                [numbers[i] for i in kept],
-            )
-            names = [names[place] for place in kept]
+    def _label(self, chunk: Chunk, text: int) -> tuple[Chunk, list[int]]:
+        """The rows that have a label and that the corrections leave, and the codes of their labels."""
         codes = [
-            labels.code(raw, number) for raw, number in zip(columns[label], numbers, strict=True)
+            self._labels.code(cell, number)
+            for cell, number in zip(chunk.labels, chunk.numbers, strict=True)
         ]
-        columns[label] = names
-        return columns, codes
+        if MISSING in codes:
+            self._dropped["missing_label"] += codes.count(MISSING)
+            kept = [place for place, code in enumerate(codes) if code != MISSING]
+            chunk, codes = chunk.take(kept), [codes[place] for place in kept]
+        return self._correct(chunk, codes, text) if self._corrections.labels else (chunk, codes)
 
-    def _correct(
-        self, columns: list[list[Any]], numbers: list[int], text: int, label: int
-    ) -> tuple[list[list[Any]], list[int]]:
+    def _correct(self, chunk: Chunk, codes: list[int], text: int) -> tuple[Chunk, list[int]]:
         kept, right = [], []
-        for place, (value, raw) in enumerate(zip(columns[text], columns[label], strict=True)):
-            correct = self._corrections.apply(value, self._labels.known_as(raw))
-            if correct is None:
+        for place, (value, code) in enumerate(zip(chunk.columns[text], codes, strict=True)):
+            correct = self._corrections.find(value)
+            if correct == "":
                 self._dropped["removed_by_review"] += 1
-            else:
-                kept.append(place)
-                right.append(raw if correct == self._labels.known_as(raw) else correct)
-        columns = [[column[place] for place in kept] for column in columns]
-        columns[label] = right
-        return columns, [numbers[place] for place in kept]
+                continue
+            if correct is not None:
+                given = self._labels.code(correct, chunk.numbers[place])
+                if given == MISSING:
+                    self._dropped["removed_by_review"] += 1
+                    continue
+                self._corrections.changed += not self._labels.same(code, given)
+                code = given
+            kept.append(place)
+            right.append(code)
+        return chunk.take(kept), right
 
     def _hash(self, texts: list[str]) -> Hashes:
         """Hash here, and from so many rows on in a process of its own."""
@@ -265,6 +301,14 @@ class Collector:
         for column, place in self._places.items():
             self._kept[column].append(arrays[place])
         self.staging.add(arrays, hashes.rank)
+
+
+def _staged(columns: Sequence[str], text: int, label: LabelColumns) -> tuple[list[str], list[int]]:
+    """What the staged columns are called, and where each is in the table; several label columns are one."""
+    first, *others = label.places
+    names = split_names(columns, text, first)
+    places = [place for place in range(len(columns)) if place not in others]
+    return [names[place] for place in places], places
 
 
 def _joined(arrays: Sequence[pa.Array]) -> list[bytes]:

@@ -1,7 +1,7 @@
 """A reviewer's verdicts: texts whose label is another than the raw file says, or that are to go.
 
 The file is a CSV with the columns `text` and `label`, such as suspects.csv after review; other columns are
-passed over. An empty label takes the text out.
+passed over. An empty label takes the text out; with several labels a text, `[]` says that none applies.
 """
 
 import csv
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linnet.errors import DataError, TextError
+from linnet.labels import strip_ends
 from linnet.raw.quoting import MAX_FIELD
 from linnet.text import clean
 
@@ -47,7 +48,7 @@ class Corrections:
                         f"{path} has no column {' and no column '.join(sorted(missing))}."
                     )
                 for row in rows:
-                    text, label = clean(row["text"], mask), (row["label"] or "").strip()
+                    text, label = clean(row["text"], mask), strip_ends(row["label"] or "")
                     if labels.setdefault(text, label) != label:
                         raise DataError(
                             f"{path}, line {rows.line_num}: this text was given the label {labels[text]!r} before, now "
@@ -61,14 +62,12 @@ class Corrections:
             ) from None
         return cls(labels)
 
-    def apply(self, text: str, label: str) -> str | None:
-        """The label of a clean text, corrected where it has a correction; None for a text that is to go."""
+    def find(self, text: str) -> str | None:
+        """What a clean text is to be labelled: empty if it is to go, None if it has no correction."""
         correct = self.labels.get(text)
-        if correct is None:
-            return label
-        self.met.add(text)
-        self.changed += bool(correct) and correct != label
-        return correct or None
+        if correct is not None:
+            self.met.add(text)
+        return correct
 
     def summary(self) -> dict[str, int]:
         """How many texts were listed, how many of them met, and how many rows changed."""

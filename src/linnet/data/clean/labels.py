@@ -1,103 +1,206 @@
-"""Raw labels to names, and names to ids: one label a row, or several."""
+"""The labels of all rows: each is read once, however often it is written, and what all are called is settled last."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from linnet.config import DataConfig
+from linnet.data.clean.label_cells import Cell
+from linnet.data.clean.label_forms import LabelForms
+from linnet.data.clean.label_lists import is_unread_list, read_list
 from linnet.data.read import sentiment140
-from linnet.errors import LabelError
+from linnet.data.read.labelled import FASTTEXT
+from linnet.errors import ConfigError, LabelError
+from linnet.labels import clean_label, clean_names, find_label, one_name_each, strip_ends
 
 MAX_LABELS = 10_000
-MAX_LENGTH = 1000
+MISSING = -1
+SEPARATORS = (",", "|", ";", "/")
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What the rows are labelled with.
+
+    Attributes:
+        names: Labels by id.
+        sets: Where a row may have several labels: the sets that rows have, each of ids; else empty.
+        ids: The id or, of several labels, the position in `sets` for each code, int64.
+        forms: How the labels were written.
+    """
+
+    names: tuple[str, ...]
+    sets: tuple[tuple[int, ...], ...]
+    ids: np.ndarray
+    forms: LabelForms
 
 
 class Labels:
-    """The labels of a file, learned as they turn up.
+    """The labels of a table, learned as they turn up.
 
     Args:
         settings: May name the labels, and what stands between several labels of one row.
         shape: What the reader recognised the file as; Sentiment140's numbers have names.
+        columns: Names of the columns that each say whether one label applies; empty for one label column.
+
+    Raises:
+        ConfigError: Two of the labels that the settings name are one.
     """
 
-    def __init__(self, settings: DataConfig, shape: str | None):
+    def __init__(self, settings: DataConfig, shape: str | None, columns: Sequence[str] = ()):
         self._separator = settings.label_separator
-        self._configured = settings.labels
+        self._several = bool(self._separator or columns)
+        self._may_be_several = self._several or shape == FASTTEXT
         self._renamed: dict[str, str] = {}
+        configured = settings.labels
         if shape == "sentiment140":
             self._renamed = sentiment140.LABELS
-            self._configured = settings.labels or sentiment140.TRAINED
-        self._names = list(self._configured)
-        self._codes = {name: code for code, name in enumerate(self._names)}
-        self._sets: dict[tuple[int, ...], int] = {}
-        self._seen: dict[str, int] = {}
+            configured = settings.labels or sentiment140.TRAINED
+        try:
+            self._configured = clean_names(configured)
+            self._names = dict.fromkeys(self._configured or clean_names(columns))
+        except LabelError as error:
+            raise ConfigError(f"data.labels, or the label columns, hold {error}.") from None
+        self._known: dict[str, str] = {}
+        self._codes: dict[Cell, int] = {}
+        self._read: list[tuple[str, ...]] = []
+        self._written: list[dict[str, str]] = []
+        self._lists: list[bool] = []
 
-    def code(self, raw: str, number: int) -> int:
-        """A number that stands for what a row is labelled with until all rows are read; see `ids`.
+    def code(self, cell: Cell, number: int) -> int:
+        """A number for what stands in a row's label column, or `MISSING`.
 
         Args:
-            raw: What stands in the row, or in the corrections.
+            cell: From the row, or from the corrections.
             number: Of the row, for messages.
 
         Raises:
-            LabelError: A label nobody asked for, or too many different ones.
+            LabelError: A label nobody asked for, several where each row has one, or too many different ones.
         """
-        code = self._seen.get(raw)
+        code = self._codes.get(cell)
         if code is None:
-            code = self._seen[raw] = self._learn(raw, number)
+            code = self._codes[cell] = self._learn(cell, number)
         return code
 
-    def known_as(self, raw: str) -> str:
-        """What the label, or each label, is called in the splits."""
-        if self._separator:
-            return self._separator.join(self._split(raw))
-        return self._renamed.get(raw, raw)
+    @property
+    def codes(self) -> int:
+        """How many codes there are."""
+        return len(self._read)
 
-    def ids(self) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...], np.ndarray]:
-        """Names by id; the sets of ids that rows have, none if each has one label; and the id or set of each code."""
-        names = list(self._names)
+    def names(self, code: int) -> tuple[str, ...]:
+        """The labels of a code, sorted, as they are called as long as not all are known."""
+        return self._read[code]
+
+    def same(self, first: int, second: int) -> bool:
+        """Whether two codes are the same labels, up to equal numbers."""
+        called = one_name_each([*self._read[first], *self._read[second]])
+        one, other = ({called[name] for name in self._read[code]} for code in (first, second))
+        return one == other
+
+    def settle(self, counts: np.ndarray) -> Labelling:
+        """What the labels are called, now that all are known.
+
+        Args:
+            counts: Rows of each code, int (codes,).
+        """
+        called = one_name_each(self._names)
+        if self._configured:
+            called = {name: name for name in self._names}
+        names = list(dict.fromkeys(called.values()))
         if not self._configured:
             numeric = all(name.removeprefix("-").isdecimal() for name in names)
             names.sort(key=(lambda name: (int(name), name)) if numeric else None)
         place = {name: index for index, name in enumerate(names)}
-        id_of_code = [place[name] for name in self._names]
+        ids = [tuple(sorted({place[called[name]] for name in read})) for read in self._read]
+        several = self._several or any(len(each) > 1 for each in ids)
+        written = [{form: called[name] for name, form in each.items()} for each in self._written]
+        forms = LabelForms.find(names, ids, written, self._lists, counts, several)
+        if not several:
+            return Labelling(tuple(names), (), np.array(ids, dtype=np.int64).reshape(-1), forms)
+        sets = sorted(set(ids))
+        position = {each: index for index, each in enumerate(sets)}
+        positions = np.array([position[each] for each in ids], dtype=np.int64)
+        return Labelling(tuple(names), tuple(sets), positions, forms)
+
+    def _learn(self, cell: Cell, number: int) -> int:
+        if cell is None:
+            return MISSING
+        as_list = read_list(strip_ends(cell)) if isinstance(cell, str) else cell
+        items = self._split(cell, number) if as_list is None else as_list
+        pieces = [item for item in items if item is not None]
+        if self._separator and isinstance(cell, tuple):
+            self._check_separator(pieces, number)
+        read = {self._name(piece, number): piece.strip() for piece in pieces}
+        read.pop("", None)  # an empty field, or nothing between two separators
+        if not read and (not self._several or (items and not pieces)):
+            return MISSING
+        if len(read) > 1 and not self._may_be_several:
+            raise LabelError(self._too_many(cell, pieces, number))
+        self._read.append(tuple(sorted(read)))
+        self._written.append({name: self._renamed.get(read[name], read[name]) for name in read})
+        self._lists.append(isinstance(cell, str) and as_list is not None)
+        return len(self._read) - 1
+
+    def _split(self, text: Cell, number: int) -> tuple[str, ...]:
+        """The labels of a string that is no list."""
+        assert isinstance(text, str)
         if not self._separator:
-            return tuple(names), (), np.array(id_of_code, dtype=np.int64)
-        sets = [tuple(sorted(id_of_code[code] for code in codes)) for codes in self._sets]
-        order = sorted(range(len(sets)), key=sets.__getitem__)
-        positions = np.empty(len(sets), dtype=np.int64)
-        positions[order] = np.arange(len(sets))
-        return tuple(names), tuple(sets[index] for index in order), positions
+            return (text,)
+        if is_unread_list(strip_ends(text), self._separator):
+            raise LabelError(
+                f"Row {number} has the labels {text!r:.60}, in brackets but not a list as JSON or Python writes it. "
+                'Put the labels in quotes, such as ["a", "b"], or take the brackets away.'
+            )
+        return tuple(text.split(self._separator))
 
-    def _learn(self, raw: str, number: int) -> int:
-        if not self._separator:
-            return self._code_of_name(raw, number)
-        codes = tuple(sorted(self._code_of_name(name, number) for name in self._split(raw)))
-        return self._sets.setdefault(codes, len(self._sets))
+    def _check_separator(self, pieces: Sequence[str], number: int) -> None:
+        inside = next((piece for piece in pieces if self._separator in piece), None)
+        if inside is not None:
+            raise LabelError(
+                f"Row {number} has the label {inside!r:.60}, in which {self._separator!r} stands. Choose another "
+                "--label-separator, one that no label contains."
+            )
 
-    def _split(self, raw: str) -> list[str]:
-        parts = (part.strip() for part in raw.split(self._separator))
-        return list(dict.fromkeys(self._renamed.get(part, part) for part in parts if part))
+    def _name(self, piece: str, number: int) -> str:
+        name = self._known.get(piece)
+        if name is None:
+            name = self._known[piece] = self._learn_name(piece, number)
+        return name
 
-    def _code_of_name(self, raw: str, number: int) -> int:
-        name = self._renamed.get(raw, raw)
-        code = self._codes.get(name)
-        if code is None:
-            if len(name) > MAX_LENGTH:
-                raise LabelError(
-                    f"Row {number} has a label of {len(name):,} characters: {raw!r:.60}... Expected at most "
-                    f"{MAX_LENGTH:,}. Is it the right column? Choose it with --label-column."
-                )
-            if self._configured:
-                raise LabelError(self._refusal(raw, name, number))
-            if len(self._codes) == MAX_LABELS:
-                raise LabelError(
-                    f"The label column holds more than {MAX_LABELS:,} different labels (row {number}: {raw!r:.60}). "
-                    "Is it the right column? Choose it with --label-column."
-                )
-            code = self._codes[name] = len(self._codes)
-            self._names.append(name)
-        return code
+    def _learn_name(self, piece: str, number: int) -> str:
+        try:
+            cleaned = clean_label(piece)
+        except LabelError as error:
+            raise LabelError(
+                f"Row {number} has {error}. Is it the right column? Choose it with --label-column."
+            ) from None
+        name = self._renamed.get(cleaned, cleaned)
+        if not name or name in self._names:
+            return name
+        if self._configured:
+            found = find_label(name, self._configured)
+            if found is None:
+                raise LabelError(self._refusal(cleaned, name, number))
+            return found
+        if len(self._names) == MAX_LABELS:
+            raise LabelError(
+                f"The label column holds more than {MAX_LABELS:,} different labels (row {number}: {piece!r:.60}). "
+                "Is it the right column? Choose it with --label-column."
+            )
+        self._names[name] = None
+        return name
+
+    def _too_many(self, cell: Cell, pieces: Sequence[str], number: int) -> str:
+        separator = next(
+            (mark for mark in SEPARATORS if not any(mark in piece for piece in pieces)), "\t"
+        )
+        shown = cell if isinstance(cell, str) else list(cell or ())
+        return (
+            f"Row {number} has a list for a label: {shown!r:.60}. Expected one label in each row. "
+            f"If rows have several labels, read the lists with --label-separator '{separator}'."
+        )
 
     def _refusal(self, raw: str, name: str, number: int) -> str:
         expected = ", ".join(map(repr, self._configured))

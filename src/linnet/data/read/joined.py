@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from linnet.data.read.columns import find_labels
 from linnet.data.read.table import Row, Table
 from linnet.errors import DataError
-from linnet.raw.columns import SEPARATOR, find_column, find_text, join
+from linnet.raw.columns import SEPARATOR, find_text, join
 
 
 def join_texts(table: Table, text: str, label: str | None) -> Table:
@@ -24,10 +25,11 @@ def join_texts(table: Table, text: str, label: str | None) -> Table:
     if text in table.columns or SEPARATOR not in text:
         return table
     places = find_text(table.columns, text)
-    label_place = None if label is None else find_column(table.columns, label, "label")
-    if label_place in places:
+    labels = () if label is None else find_labels(table.columns, label)
+    both = next((place for place in labels if place in places), None)
+    if both is not None:
         raise DataError(
-            f"The column {table.columns[label_place]!r} can't be both a part of the text and the label. "
+            f"The column {table.columns[both]!r} can't be both a part of the text and the label. "
             "Choose others with --text-column and --label-column."
         )
     names = [part.strip() for part in text.split(SEPARATOR)]

@@ -68,7 +68,8 @@ def _values(match: re.Match[str], shape: str) -> tuple[Any, ...]:
     if shape == TREC:
         return match[2], match[1], match[3]
     if shape == FASTTEXT:
-        return " ".join(label.removeprefix(PREFIX) for label in match[1].split()), match[2]
+        labels = [label.removeprefix(PREFIX) for label in match[1].split()]
+        return labels if len(labels) > 1 else labels[0], match[2]
     return match[1], match[2]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from linnet.config import DataConfig
 from linnet.data.read import folder, generate, parallel
+from linnet.data.read.columns import check_label
 from linnet.data.read.delimited import read_delimited
 from linnet.data.read.folder import ROTTEN_TOMATOES, find_folder, folder_rows
 from linnet.data.read.joined import join_texts
@@ -72,6 +73,8 @@ def open_table(settings: DataConfig, labelled: bool = True) -> Iterator[Opened]:
     reading = Reading()
     with ExitStack() as stack:
         table = _read(source, reading, stack, settings, labelled)
+        if labelled:
+            check_label(table, settings.text_column, settings.label_column)
         table = join_texts(table, settings.text_column, settings.label_column if labelled else None)
         yield Opened(table, source, source.size, reading.position)
 

@@ -8,6 +8,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from linnet.data.read.parquet_values import class_names, decoded, named
 from linnet.data.read.table import Row, Table, column_names
 from linnet.errors import DataError
 
@@ -38,13 +39,15 @@ def read_parquet(stream: IO[bytes], path: Path) -> Table:
 
 
 def _rows(file: pq.ParquetFile, path: Path) -> Iterator[Row]:
-    number, names = 0, _label_names(file)
+    number, names = 0, class_names(file.schema_arrow.metadata)
+    if own := _label_names(file):
+        names["label"] = own
     try:
         for batch in file.iter_batches(BATCH_ROWS):
             columns = list(map(_values, batch.columns))
-            if names:
-                place = batch.schema.get_field_index("label")
-                columns[place] = [_named(label, names) for label in columns[place]]
+            for column, of_column in names.items():
+                if (place := batch.schema.get_field_index(column)) >= 0:
+                    columns[place] = [named(value, of_column) for value in columns[place]]
             for values in zip(*columns, strict=True):
                 number += 1
                 yield number, values
@@ -63,14 +66,10 @@ def _label_names(file: pq.ParquetFile) -> list[str]:
         return []
 
 
-def _named(label: Any, names: list[str]) -> Any:
-    if isinstance(label, list):
-        return [_named(one, names) for one in label]
-    return names[label] if isinstance(label, int) and 0 <= label < len(names) else label
-
-
 def _values(column: pa.Array) -> list[Any]:
     # Python's own moments know neither nanoseconds nor the year 10,000.
+    if "binary" in str(column.type):
+        return list(map(decoded, column.to_pylist()))
     return list(
         (column.cast(pa.string()) if pa.types.is_temporal(column.type) else column).to_pylist()
     )

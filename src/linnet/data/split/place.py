@@ -55,12 +55,14 @@ class Placement:
         dropped: Reason to number of rows that are nowhere.
         found: Counts of texts, copies, conflicts and groups.
         notes: What could not be had as asked, in sentences.
+        left_out: Classes with fewer rows than asked for, bool (C,); none of their rows is anywhere.
     """
 
     split: np.ndarray
     dropped: Counter[str] = field(default_factory=Counter)
     found: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    left_out: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
 
 def place(facts: Facts, settings: DataConfig) -> Placement:
@@ -89,7 +91,11 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
     left.drop_some("conflicting_labels", resolution.conflicting)
     left.drop_some("duplicate", resolution.duplicate[~resolution.conflicting])
     left.check()
-    facts.classes.check(facts.label[left.rows])
+    label = facts.label[left.rows]
+    placement.left_out = facts.classes.rare(label, settings.min_class_rows)
+    left.drop_some("rare_class", facts.classes.has_any(label, placement.left_out))
+    left.check()
+    facts.classes.check(facts.label[left.rows], placement.left_out)
     placement.found = resolution.counts | _group_counts(group[left.rows])
     if (largest := placement.found["largest_group"]) > LARGE_GROUP * len(left.rows):
         placement.notes.append(
@@ -101,7 +107,7 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
     left.rows = left.rows[~own_file]
     left.check()
     _assign(facts, group, left, placement, settings)
-    facts.classes.check_splits(facts.label, placement.split, placement.notes)
+    facts.classes.check_splits(facts.label, placement.split, placement.left_out, placement.notes)
     return placement
 
 
