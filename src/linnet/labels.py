@@ -120,9 +120,15 @@ def look_alikes(labels: Iterable[str]) -> list[list[str]]:
     return sorted(sorted(group) for group in groups.values() if len(group) > 1)
 
 
+def shown(label: str) -> str:
+    """A label in quotes for a message, cut if it is long; what one can't see is escaped."""
+    quoted = repr(label) if unicodedata.is_normalized("NFC", label) else ascii(label)
+    return quoted[:60]
+
+
 def listed(rows: Mapping[str, int]) -> str:
     """The first ten labels with their numbers of rows, and how many more there are."""
-    first = [f"{label!r:.60} ({count:,})" for label, count in [*rows.items()][:LISTED]]
+    first = [f"{shown(label)} ({count:,})" for label, count in [*rows.items()][:LISTED]]
     more = len(rows) - len(first)
     return ", ".join(first) + (f" and {more:,} more" if more else "")
 

@@ -112,14 +112,16 @@ def test_labels_of_a_list_are_several_labels(tmp_path: Path) -> None:
     ]
     result, _ = collect(rows, tmp_path, label_separator="|")
     assert result.labels == ("2", "3", "a", "b")
-    assert [result.label_sets[place] for place in result.label] == [(2, 3), (2,), (2, 3), (0, 1)]
-    assert result.dropped == {"missing_label": 1}
+    sets = [result.label_sets[place] for place in result.label]
+    assert sets == [(2, 3), (2,), (2, 3), (), (0, 1)]
+    assert not result.dropped
 
 
 @pytest.mark.parametrize(
     ("label", "separator", "message"),
     [
-        (["a"], "", r"Row 2 has a list for a label: \['a'\]\. .*--label-separator"),
+        (["a", "b"], "", r"Row 2 has a list for a label: \['a', 'b'\]\. .*--label-separator ','"),
+        (["a", "b,c"], "", r"--label-separator '\|'"),
         ({"a": 1}, "|", "Row 2 has an object for a label"),
         (["a|b", "c"], "|", r"Row 2 has the label 'a\|b', in which '\|' stands"),
     ],

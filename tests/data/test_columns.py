@@ -11,15 +11,20 @@ from linnet.errors import DataError
 @pytest.mark.parametrize(
     ("columns", "text", "label", "expected"),
     [
-        (("text", "label"), "", "", (0, 1)),
-        (("Category ", " Tweet", "id"), "", "", (1, 0)),
-        (("sentence", "text", "target", "label"), "", "", (1, 3)),
-        (("a", "b", "c"), "c", "a", (2, 0)),
-        (("a", "b", "c"), "2", "0", (2, 0)),
-        (("2", "0"), "2", "0", (0, 1)),
+        (("text", "label"), "", "", (0, (1,))),
+        (("Category ", " Tweet", "id"), "", "", (1, (0,))),
+        (("sentence", "text", "target", "label"), "", "", (1, (3,))),
+        (("a", "b", "c"), "c", "a", (2, (0,))),
+        (("a", "b", "c"), "2", "0", (2, (0,))),
+        (("2", "0"), "2", "0", (0, (1,))),
+        (("text", "a", "b"), "", "b, a", (0, (2, 1))),
+        (("text", "a", "b"), "0", "2,1", (0, (2, 1))),
+        (("text", "a,b", "a", "b"), "", "a,b", (0, (1,))),
     ],
 )
-def test_finds(columns: tuple[str, ...], text: str, label: str, expected: tuple[int, int]) -> None:
+def test_finds(
+    columns: tuple[str, ...], text: str, label: str, expected: tuple[int, tuple[int, ...]]
+) -> None:
     assert find_columns(columns, text, label) == expected
 
 
@@ -31,6 +36,8 @@ def test_finds(columns: tuple[str, ...], text: str, label: str, expected: tuple[
         ("z", "b", "There is no column 'z' for the text"),
         ("a", "9", "There is no column '9' for the label"),
         ("a", "a", "can't be both"),
+        ("a", "b,a", "can't be both"),
+        ("a", "b,z", "There is no column 'z' for the label"),
     ],
 )
 def test_a_failure_lists_the_columns(text: str, label: str, message: str) -> None:

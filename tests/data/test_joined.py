@@ -26,7 +26,7 @@ def test_joins_by_name_and_by_position(text: str) -> None:
     joined = join_texts(table(("x", "a", "b")), text, "")
     assert joined.columns == (*COLUMNS, text)
     assert list(joined.rows) == [(1, ("x", "a", "b", "a b"))]
-    assert find_columns(joined.columns, text, "0") == (3, 0)
+    assert find_columns(joined.columns, text, "0") == (3, (0,))
     assert joined.dialect["text_of"] == [part.strip() for part in text.split(",")]
 
 

@@ -73,7 +73,7 @@ def test_labels_that_come_one_after_the_other_all_the_same() -> None:
         (TREC, "NUM:dist How far ?\n", ("NUM", "NUM:dist", "How far ?")),
         (TREC, "How far ?\n", ("How far ?",)),
         (FASTTEXT, "__label__a see\n", ("a", "see")),
-        (FASTTEXT, "__label__a __label__b see __label__c\n", ("a b", "see __label__c")),
+        (FASTTEXT, "__label__a __label__b see __label__c\n", (["a", "b"], "see __label__c")),
     ],
 )
 def test_rows(shape: str, line: str, values: tuple[str, ...]) -> None:

@@ -227,7 +227,7 @@ NEW = b'{"text": "a", "label": %s}\n'
         (
             "rows.csv",
             (HEADER + LINES + "a," + "z" * 900).encode(),
-            r"The class 'z{40,60} has 1 usable",
+            r"too few usable rows, in parentheses: 'z{40,60} .1.",
         ),
         (
             "rows.csv",

@@ -101,10 +101,25 @@ def test_what_had_a_split_keeps_it_and_its_group_follows(rows: list[tuple[int, i
 
 
 def test_several_labels_are_counted_and_stratified_by_the_rarest() -> None:
-    classes = Classes(("a", "b", "c"), ((0,), (0, 1), (1, 2)))
-    label = np.array([0, 0, 0, 1, 1, 2])
+    classes = Classes(("a", "b", "c"), ((), (0,), (0, 1), (1, 2)))
+    label = np.array([1, 1, 1, 2, 2, 3, 0])
     assert classes.counts(label).tolist() == [5, 3, 1]
-    assert classes.strata(label).tolist() == [0, 0, 0, 1, 1, 2]
+    # Rows without a label are a stratum of their own.
+    assert classes.strata(label).tolist() == [0, 0, 0, 1, 1, 2, 3]
+
+
+def test_classes_that_get_rare_as_others_go_are_left_out_too() -> None:
+    classes = Classes(("a", "b", "c", "d"), ((0,), (1,), (1, 2), ()))
+    label = np.array([0] * 5 + [1] * 2 + [2] * 2 + [3])
+    assert classes.without_rare(label, 0).left_out.tolist() == [False] * 4
+    assert classes.without_rare(label, 1).left_out.tolist() == [False, False, False, True]
+    # "b" has four rows, but two of them go with "c".
+    without = classes.without_rare(label, 3)
+    assert without.left_out.tolist() == [False, True, True, True]
+    assert without.is_left_out(label).tolist() == [False] * 5 + [True] * 4 + [False]
+    # Of one class no three splits are made, so the advice to leave others out is not given.
+    with pytest.raises(DataError, match=r"'c' \(2\), 'd' \(0\).*Bring more rows of them\.$"):
+        Classes(("a", "c", "d"), ()).check(np.array([0] * 5 + [1] * 2))
 
 
 @pytest.mark.parametrize("split", [TRAIN, VALIDATION, TEST])
@@ -113,5 +128,5 @@ def test_a_split_without_a_class_names_both(split: int) -> None:
     places = np.array([0, 0, 1, 1, 2, 2], dtype=np.int8)
     classes.check_splits(label, places, [])
     places[2 * split + 1] = (split + 1) % 3
-    with pytest.raises(DataError, match=f"The {NAMES[split]} split has no row of the class 'b'"):
+    with pytest.raises(DataError, match=f"The {NAMES[split]} split has no row of .*: 'b' .3."):
         classes.check_splits(label, places, [])

@@ -313,7 +313,11 @@ LINES = "".join(f"text {number},{number % 2}\n" for number in range(60))
         ),
         ("rows.csv", b"text,text,label\n1,2,3\n", "'text' stands in the header more than once"),
         ("rows.csv", (HEADER + "a,x\nb,x\nc,x\n").encode(), "at least two classes, found only 'x'"),
-        ("rows.csv", (HEADER + LINES + "rare,2\n").encode(), "The class '2' has 1 usable row"),
+        (
+            "rows.csv",
+            (HEADER + LINES + "rare,2\n").encode(),
+            "1 of 3 classes have too few usable rows, in parentheses: '2' .1.",
+        ),
         (
             "rows.csv",
             (HEADER + "good,0\ncafé,1\n").encode("latin-1"),

@@ -112,14 +112,21 @@ def test_two_seeds_split_independently() -> None:
     [
         ([0] * 50, ("a",), 0, 0.2, 0.1, "only 'a'"),
         ([0] * 50, ("a", "b"), 0, 0.2, 0.1, "only 'a'"),
-        ([0] * 50 + [1] * 2, ("a", "b"), 0, 0.2, 0.1, "The class 'b' has 2 usable row"),
+        (
+            [0] * 50 + [1] * 2,
+            ("a", "b"),
+            0,
+            0.2,
+            0.1,
+            "1 of 2 classes have too few usable rows, in parentheses: 'b' .2.\\.",
+        ),
         (
             [0] * 50 + [1] * 50 + [2] * 0,
             ("a", "b", "c"),
             0,
             0.2,
             0.1,
-            "The class 'c' has 0 usable row",
+            "too few .* 'c' .0.. Each needs at least 3.*leave them out with --set data.min_class_rows=3",
         ),
         ([0, 1] * 50, ("a", "b"), 0, 60, 40, "none is left to train on"),
         ([0, 1] * 50, ("a", "b"), 20, 20, 10, "none is left to train on"),
@@ -130,7 +137,7 @@ def test_two_seeds_split_independently() -> None:
             0,
             2,
             30,
-            "The validation split has no row of the class 'c', which has 50",
+            "The validation split has no row of 1 of 3 classes, .*: 'c' .50.. Bring more rows of them, ",
         ),
     ],
 )

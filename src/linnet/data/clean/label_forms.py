@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from linnet.labels import HIDDEN, MISSING_WORDS, listed, look_alikes
+from linnet.labels import HIDDEN, MISSING_WORDS, listed, look_alikes, shown
 
 GROUPS = 5
 
@@ -23,6 +23,7 @@ class LabelForms:
         lists_as_text: Rows whose label is a list that was written as text.
         without_label: Rows to which none of several labels applies.
         several: Rows with more than one label.
+        recognised: Whether only the rows themselves said that they may have several labels.
     """
 
     merged: dict[str, dict[str, int]]
@@ -32,6 +33,7 @@ class LabelForms:
     lists_as_text: int
     without_label: int
     several: int
+    recognised: bool
 
     @classmethod
     def find(
@@ -42,6 +44,7 @@ class LabelForms:
         lists: Sequence[bool],
         counts: np.ndarray,
         several: bool,
+        recognised: bool,
     ) -> "LabelForms":
         """Look at all labels.
 
@@ -52,6 +55,7 @@ class LabelForms:
             lists: Whether each code was a list written as text.
             counts: Rows of each code, int (codes,).
             several: Whether a row may have several labels.
+            recognised: Whether only the rows themselves said so.
         """
         rows = dict.fromkeys(names, 0)
         spellings: dict[str, Counter[str]] = {name: Counter() for name in names}
@@ -71,6 +75,7 @@ class LabelForms:
             lists_as_text=int(counts[np.array(lists, dtype=bool)].sum()),
             without_label=sizes[0] if several else 0,
             several=sum(count for size, count in sizes.items() if size > 1),
+            recognised=recognised,
         )
 
     def notes(self) -> list[str]:
@@ -79,6 +84,7 @@ class LabelForms:
             *self._look_alikes(),
             *self._missing_words(),
             *self._hidden(),
+            *self._recognised(),
             *self._merged(),
             *self._lists(),
             *self._without_label(),
@@ -111,12 +117,19 @@ class LabelForms:
     def _merged(self) -> Iterator[str]:
         if self.merged:
             shown = "; ".join(
-                f"{name!r:.60} also as {listed(forms)}"
+                f"{shown(name)} also as {listed(forms)}"
                 for name, forms in [*self.merged.items()][:GROUPS]
             )
             more = len(self.merged) - GROUPS
             shown += f"; and {more:,} more labels" if more > 0 else ""
             yield f"Spellings of one label are one class (rows): {shown}."
+
+    def _recognised(self) -> Iterator[str]:
+        if self.recognised:
+            yield (
+                f"{self.several:,} rows have more than one label, so these are labels of which a text "
+                "may have several, not classes."
+            )
 
     def _lists(self) -> Iterator[str]:
         if self.lists_as_text:
@@ -128,6 +141,6 @@ class LabelForms:
     def _without_label(self) -> Iterator[str]:
         if self.without_label:
             yield (
-                f"{self.without_label:,} rows have an empty list or field for labels: they are used "
-                "as rows to which none of the labels applies. If nobody labelled them, take them out."
+                f"{self.without_label:,} rows have no label (an empty field or list, or 0 in every column). "
+                "They are used as texts to which none of the labels applies: take them out if nobody labelled them."
             )

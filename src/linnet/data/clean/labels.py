@@ -116,7 +116,9 @@ class Labels:
         ids = [tuple(sorted({place[called[name]] for name in read})) for read in self._read]
         several = self._several or any(len(each) > 1 for each in ids)
         written = [{form: called[name] for name, form in each.items()} for each in self._written]
-        forms = LabelForms.find(names, ids, written, self._lists, counts, several)
+        forms = LabelForms.find(
+            names, ids, written, self._lists, counts, several, several and not self._several
+        )
         if not several:
             return Labelling(tuple(names), (), np.array(ids, dtype=np.int64).reshape(-1), forms)
         sets = sorted(set(ids))

@@ -15,10 +15,17 @@ class Classes:
     Args:
         names: Labels by id.
         sets: The sets of ids that rows have; empty where each row has one label.
+        left_out: Classes that need no row, bool (C,); None: each needs some.
     """
 
-    def __init__(self, names: Sequence[str], sets: Sequence[tuple[int, ...]]):
-        self.names = tuple(names)
+    def __init__(
+        self,
+        names: Sequence[str],
+        sets: Sequence[tuple[int, ...]],
+        left_out: np.ndarray | None = None,
+    ):
+        self.names, self.sets = tuple(names), tuple(sets)
+        self.left_out = np.zeros(len(names), dtype=bool) if left_out is None else left_out
         self.several = bool(sets)
         self._members = np.eye(len(names), dtype=np.int64)
         if sets:
@@ -42,30 +49,27 @@ class Classes:
         rarest = np.where(self._members.any(axis=1), counts.argmin(axis=1), len(self.names))
         return np.asarray(rarest[label])
 
-    def rare(self, label: np.ndarray, fewest: int) -> np.ndarray:
-        """The classes that have fewer rows, bool (C,), also once the rows of the others among them are gone.
+    def without_rare(self, label: np.ndarray, fewest: int) -> "Classes":
+        """The same, with those left out that have fewer rows, also once the rows of the others are gone.
 
         Args:
             label: Of each row, int (n,).
             fewest: Rows that a class needs to stay.
         """
         rare = np.zeros(len(self.names), dtype=bool)
-        while True:
-            found = self.counts(label[~self.has_any(label, rare)]) < fewest
-            if (found <= rare).all():
-                return rare
+        while not ((found := self.counts(label[~self._has(label, rare)]) < fewest) <= rare).all():
             rare |= found
+        return Classes(self.names, self.sets, rare)
 
-    def has_any(self, label: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """Whether each row has one of some classes, bool (C,); gives bool (n,)."""
-        return np.asarray((self._members @ classes > 0)[label])
+    def is_left_out(self, label: np.ndarray) -> np.ndarray:
+        """Whether each row has a class that is left out, bool (n,)."""
+        return self._has(label, self.left_out)
 
-    def check(self, label: np.ndarray, left_out: np.ndarray) -> None:
+    def _has(self, label: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        return np.asarray((self._members @ chosen > 0)[label])
+
+    def check(self, label: np.ndarray) -> None:
         """See that there are at least two classes, and rows enough of each for three splits.
-
-        Args:
-            label: Of each row, int (n,).
-            left_out: Classes that need no row, bool (C,).
 
         Raises:
             DataError: Names the classes.
@@ -79,37 +83,41 @@ class Classes:
                 "data.min_class_rows."
             )
         fewest = len(NAMES)
-        if too_few := self._named(counts, (counts < fewest) & ~left_out):
+        if too_few := self._named(counts, (counts < fewest) & ~self.left_out):
             raise DataError(
-                f"{len(too_few):,} of {len(self.names):,} classes have fewer than {fewest} usable rows, one for each "
-                f"of {', '.join(NAMES)}: {listed(too_few)}. Bring more rows of them, or leave them out with "
-                f"--set data.min_class_rows={fewest}"
+                f"{len(too_few):,} of {len(self.names):,} classes have too few usable rows, in parentheses: "
+                f"{listed(too_few)}. Each needs at least {fewest}, one for each of {', '.join(NAMES)}. "
+                f"Bring more rows of them{self._advice(counts, fewest)}."
             )
 
-    def check_splits(
-        self, label: np.ndarray, split: np.ndarray, left_out: np.ndarray, notes: Sequence[str]
-    ) -> None:
+    def check_splits(self, label: np.ndarray, split: np.ndarray, notes: Sequence[str]) -> None:
         """See that each split has a row of each class.
 
         Args:
             label: Of each row, int (n,).
             split: Where each row goes, int8 (n,).
-            left_out: Classes that need no row, bool (C,).
             notes: What else was noticed, in sentences; some of it may be why.
 
         Raises:
             DataError: Names the classes and the split.
         """
+        counts = self.counts(label)
         for index, name in enumerate(NAMES):
-            absent = (self.counts(label[split == index]) == 0) & ~left_out
+            absent = (self.counts(label[split == index]) == 0) & ~self.left_out
             if not absent.any():
                 continue
-            usable = self._named(self.counts(label), absent)
+            usable = self._named(counts, absent)
             raise DataError(
-                f"The {name} split has no row of {len(usable):,} of {len(self.names):,} classes (usable rows): "
-                f"{listed(usable)}. Bring more rows of them, make that split or the sample larger, or leave them out "
-                f"with --set data.min_class_rows={max(usable.values()) + 1}. {' '.join(notes)}".rstrip()
+                f"The {name} split has no row of {len(usable):,} of {len(self.names):,} classes, whose usable rows "
+                f"are in parentheses: {listed(usable)}. Bring more rows of them, make that split or the sample larger"
+                f"{self._advice(counts, max(usable.values()) + 1)}. {' '.join(notes)}".rstrip()
             )
+
+    def _advice(self, counts: np.ndarray, fewest: int) -> str:
+        """How to leave out the classes with fewer rows, if at least two classes would be left."""
+        if (counts >= fewest).sum() < 2:
+            return ""
+        return f", or leave them out with --set data.min_class_rows={fewest}"
 
     def _named(self, counts: np.ndarray, chosen: np.ndarray) -> dict[str, int]:
         return {self.names[index]: int(counts[index]) for index in np.flatnonzero(chosen).tolist()}

@@ -92,10 +92,11 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
     left.drop_some("duplicate", resolution.duplicate[~resolution.conflicting])
     left.check()
     label = facts.label[left.rows]
-    placement.left_out = facts.classes.rare(label, settings.min_class_rows)
-    left.drop_some("rare_class", facts.classes.has_any(label, placement.left_out))
+    classes = facts.classes.without_rare(label, settings.min_class_rows)
+    placement.left_out = classes.left_out
+    left.drop_some("rare_class", classes.is_left_out(label))
     left.check()
-    facts.classes.check(facts.label[left.rows], placement.left_out)
+    classes.check(facts.label[left.rows])
     placement.found = resolution.counts | _group_counts(group[left.rows])
     if (largest := placement.found["largest_group"]) > LARGE_GROUP * len(left.rows):
         placement.notes.append(
@@ -107,7 +108,7 @@ def place(facts: Facts, settings: DataConfig) -> Placement:
     left.rows = left.rows[~own_file]
     left.check()
     _assign(facts, group, left, placement, settings)
-    facts.classes.check_splits(facts.label, placement.split, placement.left_out, placement.notes)
+    classes.check_splits(facts.label, placement.split, placement.notes)
     return placement
 
 
