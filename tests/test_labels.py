@@ -58,7 +58,9 @@ def test_a_clean_label_stays_as_it_is(raw: str) -> None:
 def test_every_spelling_is_found(raw: str, ends: str, form: str) -> None:
     label = clean_label(raw)
     if label and clean_label(unicodedata.normalize(form, label)) == label:
-        assert find_label(f"{ends}{unicodedata.normalize(form, label)}{ends}", ["x", label]) == label
+        assert (
+            find_label(f"{ends}{unicodedata.normalize(form, label)}{ends}", ["x", label]) == label
+        )
 
 
 @pytest.mark.parametrize(

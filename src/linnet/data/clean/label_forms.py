@@ -116,13 +116,13 @@ class LabelForms:
 
     def _merged(self) -> Iterator[str]:
         if self.merged:
-            shown = "; ".join(
+            spellings = "; ".join(
                 f"{shown(name)} also as {listed(forms)}"
                 for name, forms in [*self.merged.items()][:GROUPS]
             )
             more = len(self.merged) - GROUPS
-            shown += f"; and {more:,} more labels" if more > 0 else ""
-            yield f"Spellings of one label are one class (rows): {shown}."
+            spellings += f"; and {more:,} more labels" if more > 0 else ""
+            yield f"Spellings of one label are one class (rows): {spellings}."
 
     def _recognised(self) -> Iterator[str]:
         if self.recognised:
