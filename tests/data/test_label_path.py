@@ -88,8 +88,10 @@ def test_labels_that_look_alike_or_missing_stay_and_are_named(tmp_path: Path) ->
     card = run(write_csv(tmp_path / "a.csv", labels))
     assert len(card["labels"]) == 6
     notes = "\n".join(card["notes"])
-    assert r"'Neg' (12), 'ne\u200bg' (12), 'neg' (24)" in notes
-    assert "look like missing values, but are used as classes (rows): 'N/A' (12), 'nan' (12)" in notes
+    assert r"'Neg' (12), 'neg' (24), 'ne\u200bg' (12)" in notes
+    assert (
+        "look like missing values, but are used as classes (rows): 'N/A' (12), 'nan' (12)" in notes
+    )
     assert r"invisible characters inside (rows): 'ne\u200bg' (12)" in notes
     assert r"ne\u200bg" in (tmp_path / "splits" / "data_card.html").read_text(encoding="utf-8")
 

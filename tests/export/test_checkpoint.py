@@ -175,3 +175,11 @@ def test_labels_are_read_in_the_order_of_the_ids(copy):
         lambda config: config.update(id2label=names, label2id={"first": 0, "second": 1}),
     )
     assert load_checkpoint(copy, 64).labels == ("first", "second")
+
+
+def test_labels_are_cleaned_as_those_of_splits_are(copy):
+    path = copy / "config.json"
+    edit_json(path, lambda config: config.update(id2label={"0": "cafe\u0301\u200b", "1": " b"}))
+    assert load_checkpoint(copy, 64).labels == ("caf\xe9", "b")
+    edit_json(path, lambda config: config.update(id2label={"0": "b", "1": " b"}))
+    assert "id2label of config.json has two names of one label: 'b' and ' b'" in refusal(copy)

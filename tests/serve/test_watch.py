@@ -48,7 +48,9 @@ def test_each_answer_is_recorded_and_what_is_true_is_joined(recorded, store):
     assert len(given) == 2
     assert counted(recorded, "linnet_texts_total", arm="champion", outcome="answered") == before + 2
     assert counted(recorded, "linnet_texts_total", arm="champion", outcome="bad_text") >= 1
-    told = recorded.post("/v1/feedback", json={"id": given[0]["id"], "label": "negative"})
+    told = recorded.post(
+        "/v1/feedback", json={"id": given[0]["id"], "label": "\ufeffnegative\u200b "}
+    )
     assert (told.status_code, told.json()["id"]) == (200, given[0]["id"])
     assert (
         recorded.post("/v1/feedback", json={"id": given[1]["id"], "label": "positive"}).status_code
