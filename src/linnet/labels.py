@@ -3,9 +3,9 @@
 `prepare` passes the labels of rows and corrections through it, `export` those of a checkpoint, and
 the service those of feedback. Knows nothing of files, rows or models.
 
-    clean        Unicode normal form C, invisible ends stripped, white space inside folded to one space
-    equal        the same after cleaning; also equal numbers, or equal booleans, where all labels are such
-    look alike   equal up to case, surrounding punctuation or leading zeros: kept apart, but worth a warning
+    clean        normal form C, invisible ends stripped, white space inside folded to one space
+    equal        the same after cleaning; also equal numbers or booleans, where all labels are such
+    look alike   equal up to case, surrounding punctuation or leading zeros: kept apart, but named
 """
 
 import re
@@ -19,7 +19,7 @@ from linnet.errors import LabelError
 MAX_LENGTH = 1000
 LISTED = 10
 JOINERS = "\u200c\u200d"  # which Persian words and emoji need inside
-# Unicode's Default_Ignorable_Code_Point without variation selectors and tags, which belong to emoji.
+# Default_Ignorable_Code_Point without variation selectors and tags, which belong to emoji.
 INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u3164\ufeff\uffa0"
     + "".join(map(chr, [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]))
@@ -40,7 +40,7 @@ MISSING_WORDS = {"nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>", "nat
 
 
 def strip_ends(raw: str) -> str:
-    """The text without white space, control and invisible characters at its ends, in normal form C."""
+    """The text in normal form C, without white space and invisible characters at its ends."""
     return unicodedata.normalize("NFC", raw.strip(ENDS))
 
 

@@ -123,7 +123,7 @@ def test_labels_of_a_list_are_several_labels(tmp_path: Path) -> None:
         (["a", "b"], "", r"Row 2 has a list for a label: \['a', 'b'\]\. .*--label-separator ','"),
         (["a", "b,c"], "", r"--label-separator '\|'"),
         ({"a": 1}, "|", "Row 2 has an object for a label"),
-        (["a|b", "c"], "|", r"Row 2 has the label 'a\|b', in which '\|' stands"),
+        (["a|b", "c"], "|", r"Row 2 has the label 'a\|b', which contains '\|'"),
     ],
 )
 def test_labels_that_are_no_labels(

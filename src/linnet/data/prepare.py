@@ -246,8 +246,8 @@ def _left_out_notes(left_out: dict[str, int], settings: DataConfig) -> list[str]
     if not left_out:
         return []
     return [
-        f"{len(left_out):,} classes with fewer than {settings.min_class_rows:,} usable rows are left out (rows): "
-        f"{listed(left_out)}."
+        f"{len(left_out):,} classes with fewer than {settings.min_class_rows:,} usable rows are left "
+        f"out (rows): {listed(left_out)}."
     ]
 
 

@@ -243,7 +243,7 @@ class Collector:
         )
 
     def _label(self, chunk: Chunk, text: int) -> tuple[Chunk, list[int]]:
-        """The rows that have a label and that the corrections leave, and the codes of their labels."""
+        """The rows that have a label and that the corrections leave, and their codes."""
         codes = [
             self._labels.code(cell, number)
             for cell, number in zip(chunk.labels, chunk.numbers, strict=True)
@@ -304,7 +304,7 @@ class Collector:
 
 
 def _staged(columns: Sequence[str], text: int, label: LabelColumns) -> tuple[list[str], list[int]]:
-    """What the staged columns are called, and where each is in the table; several label columns are one."""
+    """The staged columns: what each is called, and where it is in the table."""
     first, *others = label.places
     names = split_names(columns, text, first)
     places = [place for place in range(len(columns)) if place not in others]

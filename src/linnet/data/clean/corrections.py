@@ -1,7 +1,7 @@
 """A reviewer's verdicts: texts whose label is another than the raw file says, or that are to go.
 
 The file is a CSV with the columns `text` and `label`, such as suspects.csv after review; other columns are
-passed over. An empty label takes the text out; with several labels a text, `[]` says that none applies.
+passed over. An empty label takes the text out; `[]` says that none of several labels applies.
 """
 
 import csv
@@ -63,7 +63,7 @@ class Corrections:
         return cls(labels)
 
     def find(self, text: str) -> str | None:
-        """What a clean text is to be labelled: empty if it is to go, None if it has no correction."""
+        """The correct label of a clean text: empty if it is to go, None without a correction."""
         correct = self.labels.get(text)
         if correct is not None:
             self.met.add(text)

@@ -1,6 +1,6 @@
-"""What stands in a row's label columns, as one cell of one type: a string, several strings, or nothing.
+"""What the label columns of a row hold, as one cell: a string, several strings, or nothing.
 
-Knows which columns hold the label; knows nothing of what a label is called or whether it is allowed.
+Knows which columns hold the label; knows nothing of what a label is called.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ class LabelColumns:
     """Where the label of a row is.
 
     Attributes:
-        places: Positions: of one column that holds it, or of several that each say whether one label applies.
+        places: Positions of one column that holds it, or of several that each say whether one
+            label applies.
         names: Of those several columns, which are the labels; empty for one column.
     """
 
@@ -27,14 +28,14 @@ class LabelColumns:
     names: tuple[str, ...] = ()
 
     def cells(self, columns: Sequence[list[Any]], numbers: Sequence[int]) -> list[Cell]:
-        """The cell of each row: strings where the file has them, lists as tuples, None for a missing one.
+        """The cell of each row: a string, a tuple for a list, None for a missing one.
 
         Args:
             columns: All raw columns, of n values each.
             numbers: Of the rows, for messages.
 
         Raises:
-            LabelError: An object, bytes that are not UTF-8, or in a column of yes and no anything else.
+            LabelError: An object, bytes that are not UTF-8, or neither yes nor no in such a column.
         """
         if self.names:
             rows = zip(*(columns[place] for place in self.places), strict=True)

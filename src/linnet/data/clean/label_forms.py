@@ -1,4 +1,4 @@
-"""How labels were written, and what of it a person must hear: merged spellings, look-alikes, missing values."""
+"""How labels were written, and what a person must hear of it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ class LabelForms:
 
     Attributes:
         merged: Of each label that was also written otherwise: every other spelling and its rows.
-        look_alike: Groups of labels that differ only in case, surrounding punctuation or the like, with their rows.
+        look_alike: Groups of labels that differ only in case or the like, with their rows.
         missing_words: Labels that other programs write for a missing value, with their rows.
         hidden: Labels with invisible characters inside, with their rows.
         lists_as_text: Rows whose label is a list that was written as text.
@@ -127,8 +127,8 @@ class LabelForms:
     def _recognised(self) -> Iterator[str]:
         if self.recognised:
             yield (
-                f"{self.several:,} rows have more than one label, so these are labels of which a text "
-                "may have several, not classes."
+                f"{self.several:,} rows have more than one label, "
+                "so a text may have several of these labels."
             )
 
     def _lists(self) -> Iterator[str]:
@@ -141,6 +141,7 @@ class LabelForms:
     def _without_label(self) -> Iterator[str]:
         if self.without_label:
             yield (
-                f"{self.without_label:,} rows have no label (an empty field or list, or 0 in every column). "
-                "They are used as texts to which none of the labels applies: take them out if nobody labelled them."
+                f"{self.without_label:,} rows have no label (an empty field or list, or 0 in every "
+                "column). They are used as texts to which none of the labels applies. "
+                "Take them out if nobody labelled them."
             )

@@ -8,7 +8,7 @@ import re
 from linnet.labels import SURROGATE
 
 MAX_LENGTH = 100_000
-# What surrounds the items: one pair of brackets, and the name that Python or NumPy writes before it.
+# One pair of brackets round the items, and the name that Python or NumPy writes before it.
 WHOLE = re.compile(
     r"(?:(?:np\.|numpy\.)?(?:array|set|frozenset|list|tuple)\()?\s*"
     r"(?:\[(?P<list>.*)\]|\{(?P<set>.*)\}|\((?P<tuple>.*)\))\s*(?:,\s*dtype=[^()]*)?\)?",
@@ -28,7 +28,7 @@ BRACKETS = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}|\([^()]*\)", re.DOTALL)
 
 
 def read_list(text: str) -> tuple[str | None, ...] | None:
-    """The items of a list that was written as text, None for a missing one; None if it is no list."""
+    """The items of a list written as text, None for a missing one; None if it is no list."""
     text = text.strip()
     if text in EMPTY_SETS:
         return ()

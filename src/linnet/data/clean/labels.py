@@ -1,4 +1,4 @@
-"""The labels of all rows: each is read once, however often it is written, and what all are called is settled last."""
+"""The labels of all rows: each spelling is read once, and all names are settled last."""
 
 import json
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Labels:
     Args:
         settings: May name the labels, and what stands between several labels of one row.
         shape: What the reader recognised the file as; Sentiment140's numbers have names.
-        columns: Names of the columns that each say whether one label applies; empty for one label column.
+        columns: Columns that each say whether one label applies; empty for one label column.
 
     Raises:
         ConfigError: Two of the labels that the settings name are one.
@@ -77,7 +77,8 @@ class Labels:
             number: Of the row, for messages.
 
         Raises:
-            LabelError: A label nobody asked for, several where each row has one, or too many different ones.
+            LabelError: A label nobody asked for, several where each row has one, or too many
+                different ones.
         """
         code = self._codes.get(cell)
         if code is None:
@@ -152,7 +153,8 @@ class Labels:
             return (text,)
         if is_unread_list(strip_ends(text), self._separator):
             raise LabelError(
-                f"Row {number} has the labels {text!r:.60}, in brackets but not a list as JSON or Python writes it. "
+                f"Row {number} has the labels {text!r:.60}, in brackets but not a list as JSON or "
+                "Python writes it. "
                 'Put the labels in quotes, such as ["a", "b"], or take the brackets away.'
             )
         return tuple(text.split(self._separator))
@@ -161,8 +163,8 @@ class Labels:
         inside = next((piece for piece in pieces if self._separator in piece), None)
         if inside is not None:
             raise LabelError(
-                f"Row {number} has the label {inside!r:.60}, in which {self._separator!r} stands. Choose another "
-                "--label-separator, one that no label contains."
+                f"Row {number} has the label {inside!r:.60}, which contains {self._separator!r}. "
+                "Choose another --label-separator, one that no label contains."
             )
 
     def _name(self, piece: str, number: int) -> str:
@@ -188,7 +190,8 @@ class Labels:
             return found
         if len(self._names) == MAX_LABELS:
             raise LabelError(
-                f"The label column holds more than {MAX_LABELS:,} different labels (row {number}: {piece!r:.60}). "
+                f"The label column holds more than {MAX_LABELS:,} different labels "
+                f"(row {number}: {piece!r:.60}). "
                 "Is it the right column? Choose it with --label-column."
             )
         self._names[name] = None

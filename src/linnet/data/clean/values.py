@@ -59,8 +59,8 @@ def clean_rows(
         width: How many values a row must have.
         text: Position of the text.
         label: Where the label is.
-        settings: Say whether mojibake, UTF-8 that was once read as another encoding, is undone; and which personal data
-            in the text are replaced, as in service.
+        settings: Say whether mojibake, UTF-8 that was once read as another encoding, is undone;
+            and which personal data in the text are replaced, as in service.
 
     Raises:
         LabelError: What stands for a label can't be one.

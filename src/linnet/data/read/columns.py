@@ -74,8 +74,8 @@ def check_label(table: Table, text: str, label: str) -> None:
     if len(found) > 1 and not any(SEPARATOR in name for name in found):
         raise DataError(
             "Can't tell which column is the label: none has a usual name "
-            f"({', '.join(LABEL_NAMES[:5])} ...). {len(found):,} columns hold 0 and 1 only. If each "
-            f"of them is a label, read them with --label-column {SEPARATOR.join(found)}"
+            f"({', '.join(LABEL_NAMES[:5])} ...). {len(found):,} columns hold 0 and 1 only. "
+            f"If each of them is a label, read them with --label-column {SEPARATOR.join(found)}"
         )
 
 

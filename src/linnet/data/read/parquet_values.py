@@ -1,4 +1,4 @@
-"""Values of a Parquet column as people mean them: bytes as strings, ids of a Hugging Face ClassLabel as names."""
+"""Values of a Parquet column: bytes as strings, ids of a Hugging Face ClassLabel as names."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ NO_CLASS = -1  # what ClassLabel holds for a missing label, as in an unlabelled 
 
 
 def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
-    """The names by id of each column of class labels, or of lists of them, as `datasets` wrote them.
+    """The names by id of each column of class labels or lists of them, as `datasets` writes it.
 
     Args:
         metadata: Of the schema.
@@ -25,7 +25,7 @@ def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
 
 
 def named(value: Any, names: Sequence[str]) -> Any:
-    """A class id as its name, or each of a list; None for a missing one. What is no id stays as it is."""
+    """A class id as its name, or each of a list; None for a missing one. Other values stay."""
     if isinstance(value, list):
         return [named(one, names) for one in value]
     if not isinstance(value, int) or isinstance(value, bool):

@@ -41,7 +41,8 @@ class Classes:
         """What the splits are to have in like shares, int (n,): the class, or of several the one that is rarest.
 
         The rarest first is how iterative stratification goes about it (Sechidis, Tsoumakas and Vlahavas 2011, On the
-        Stratification of Multi-Label Data), here in one pass. Rows without a label are a stratum of their own.
+        Stratification of Multi-Label Data), here in one pass. Rows without a label are a stratum
+        of their own.
         """
         if not self.several:
             return label
@@ -50,7 +51,7 @@ class Classes:
         return np.asarray(rarest[label])
 
     def without_rare(self, label: np.ndarray, fewest: int) -> "Classes":
-        """The same, with those left out that have fewer rows, also once the rows of the others are gone.
+        """The same without those that have fewer rows, also once the rows of others are gone.
 
         Args:
             label: Of each row, int (n,).
@@ -79,14 +80,15 @@ class Classes:
         if len(present) < 2:
             found = f"only {present[0]!r:.60}" if present else "none"
             raise DataError(
-                f"Expected rows of at least two classes, found {found}. Check data.label_column, data.labels and "
-                "data.min_class_rows."
+                f"Expected rows of at least two classes, found {found}. "
+                "Check data.label_column, data.labels and data.min_class_rows."
             )
         fewest = len(NAMES)
         if too_few := self._named(counts, (counts < fewest) & ~self.left_out):
             raise DataError(
-                f"{len(too_few):,} of {len(self.names):,} classes have too few usable rows, in parentheses: "
-                f"{listed(too_few)}. Each needs at least {fewest}, one for each of {', '.join(NAMES)}. "
+                f"{len(too_few):,} of {len(self.names):,} classes have too few usable rows, in "
+                f"parentheses: {listed(too_few)}. Each needs at least {fewest}, one for each of "
+                f"{', '.join(NAMES)}. "
                 f"Bring more rows of them{self._advice(counts, fewest)}."
             )
 
@@ -108,8 +110,9 @@ class Classes:
                 continue
             usable = self._named(counts, absent)
             raise DataError(
-                f"The {name} split has no row of {len(usable):,} of {len(self.names):,} classes, whose usable rows "
-                f"are in parentheses: {listed(usable)}. Bring more rows of them, make that split or the sample larger"
+                f"The {name} split has no row of {len(usable):,} of {len(self.names):,} classes, "
+                f"whose usable rows are in parentheses: {listed(usable)}. "
+                "Bring more rows of them, make that split or the sample larger"
                 f"{self._advice(counts, max(usable.values()) + 1)}. {' '.join(notes)}".rstrip()
             )
 
