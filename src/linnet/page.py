@@ -7,6 +7,7 @@ read well on light and on dark pages; other colours should be mid-tones, such as
 import io
 import re
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -16,17 +17,22 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-PALETTE = ("#4c86d8", "#e08632", "#3fa27c", "#c65d8f", "#8b7fd1", "#8a919c")
+# Each has a contrast of at least 3 to the cards of a light page and of a dark one (WCAG 2.2, 1.4.11).
+PALETTE = ("#2a9d8a", "#d97b29", "#4c86d8", "#c65d8f", "#8b7fd1", "#7d868f")
 
-SHOWN = 30  # characters
+SHOWN = 30  # characters of a name in a plot
+NAMED = 120  # characters of a name in a table
+WIDTH = 4.8  # inches; text of 10 points is still read where a phone shows this in 3
+SMALLEST_P = 0.001
+SPACE = "\u00a0"  # keeps a number and its unit on one line
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
-def plot(width: float = 6.0, height: float = 3.4) -> tuple[Figure, Axes]:
+def plot(width: float = WIDTH, height: float = 3.2) -> tuple[Figure, Axes]:
     """An empty figure with one pair of axes in the look that Linnet's pages share.
 
     Args:
-        width: In inches; a phone shows up to 6 without its text becoming too small.
+        width: In inches. The page scales the plot to its place, text included.
         height: In inches.
     """
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -36,10 +42,26 @@ def plot(width: float = 6.0, height: float = 3.4) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def plain(text: str) -> str:
-    """A text as a plot shows it: not too long, and no formula, which is what matplotlib takes two dollars for."""
-    short = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
-    return short.replace("$", r"\$")
+def plain(text: str, longest: int = SHOWN) -> str:
+    """A text as a plot shows it: on one line, not too long, and no formula.
+
+    Args:
+        text: Such as the name of a label. Matplotlib takes what is between two dollars for a formula.
+        longest: Characters.
+    """
+    return _shortened(" ".join(text[: 4 * longest].split()), longest).replace("$", r"\$")
+
+
+def legend_above(axes: Axes, columns: int = 3, **options: Any) -> None:
+    """A legend above the axes, where it hides nothing.
+
+    Args:
+        axes: Of the plot.
+        columns: Entries in one line.
+        **options: For `Axes.legend`.
+    """
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.01), "borderaxespad": 0.0}
+    axes.legend(frameon=False, ncols=columns, fontsize=9, **place | options)
 
 
 def svg(figure: Figure, description: str = "") -> Markup:
@@ -88,16 +110,59 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
-    environment.filters["thousands"] = _thousands
+    environment.filters |= {
+        "percent": percent,
+        "thousands": _thousands,
+        "counted": counted,
+        "p_value": _p_value,
+        "prose": _prose,
+        "named": _named,
+        "numeric": _numeric,
+    }
     return environment
 
 
-def _percent(share: float, digits: int = 1) -> str:
-    """A share as a percentage: 0.8125 becomes 81.2 %."""
-    return f"{100 * share:.{digits}f} %"
+def percent(share: float, digits: int = 1) -> str:
+    """A share as a percentage: 0.8125 becomes 81.2 %, which no line breaks apart."""
+    return f"{100 * share:.{digits}f}{SPACE}%"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A count with its noun: "1 text", "2 texts".
+
+    Args:
+        count: How many.
+        noun: The name of one.
+        plural: The name of several; empty: the noun with an s.
+    """
+    return f"{count:,}{SPACE}{noun if count == 1 else plural or f'{noun}s'}"
 
 
 def _thousands(count: int) -> str:
     """A count with its thousands apart: 1600000 becomes 1,600,000."""
     return f"{count:,}"
+
+
+def _p_value(value: float) -> str:
+    """A p-value to three digits. A very small one is only bounded: its digits depend on the test's approximation."""
+    return f"<{SPACE}{SMALLEST_P}" if value < SMALLEST_P else f"{value:.3f}"
+
+
+def _prose(text: str) -> Markup:
+    """A message as HTML: what it sets in backticks is code, and a number stays with its percent sign."""
+    whole = re.sub(r"(?<=\d) (?=%)", SPACE, text)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(whole))))  # noqa: S704, escaped
+
+
+def _named(name: str) -> Markup:
+    """A name from the data: not too long, and its writing direction does not reach what is around it."""
+    return Markup("<bdi>{}</bdi>").format(_shortened(name, NAMED))
+
+
+def _numeric(columns: Iterable[str]) -> list[str]:
+    """Columns that hold numbers, as tables.html marks them."""
+    return [f"#{column}" for column in columns]
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

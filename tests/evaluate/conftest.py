@@ -67,11 +67,10 @@ def write_bundle(
         name="words",
         created="2026-01-01T00:00:00+00:00",
         labels=labels,
-        problem_type="single_label_classification",
         max_length=12,
         models={"fp32": "model.onnx"},
         lineage=lineage or {},
-        **{"temperature": 1.0} | changes,
+        **{"temperature": 1.0, "problem_type": "single_label_classification"} | changes,
     )
 
 

@@ -15,11 +15,12 @@ from linnet.data.read import generate, known
 from linnet.data.read.source import Source
 from linnet.files import canonical_json, write_text
 from linnet.lineage import lineage
-from linnet.page import PALETTE, plain, plot, render, svg
+from linnet.page import PALETTE, legend_above, plain, plot, render, svg
 
 FORMAT = 1
 NAME = "data_card.json"
 PAGE = "data_card.html"
+DRAWN = 20  # classes; more are a table alone
 QUANTILES = {
     "min": 0.0,
     "p05": 0.05,
@@ -141,8 +142,9 @@ def write(directory: Path, card: dict[str, Any], lengths: dict[str, np.ndarray])
         card=card,
         reasons=REASONS,
         verdicts=VERDICTS,
+        labels=_by_frequency(card),
         rows_plot=_plot_rows(card["accounting"]),
-        classes_plot=_plot_classes(card["classes"]) if len(card["labels"]) <= 30 else "",
+        classes_plot=_plot_classes(card["classes"]) if len(card["labels"]) <= DRAWN else "",
         lengths_plot=_plot_lengths(lengths),
         words_plot=plot_words(card["audit"]["words"], card["labels"]),
         tokens_plot=plot_tokens(card["audit"]["tokens"]),
@@ -173,6 +175,14 @@ def _quantiles(lengths: np.ndarray) -> dict[str, float]:
     return {name: int(value) for name, value in zip(QUANTILES, values, strict=True)}
 
 
+def _by_frequency(card: dict[str, Any]) -> list[str]:
+    """The labels, the most frequent first where there are too many to draw."""
+    labels: list[str] = card["labels"]
+    if len(labels) <= DRAWN:
+        return labels
+    return sorted(labels, key=lambda name: -sum(each[name] for each in card["classes"].values()))
+
+
 def _plot_rows(accounting: dict[str, Any]) -> Markup:
     rows = accounting["used"] | accounting["dropped"]
     figure, axes = plot(height=1.0 + 0.28 * len(rows))
@@ -189,7 +199,7 @@ def _plot_rows(accounting: dict[str, Any]) -> Markup:
 
 def _plot_classes(classes: dict[str, dict[str, int]]) -> str:
     labels = list(classes["train"])
-    figure, axes = plot(height=1.4 + 0.4 * len(labels))
+    figure, axes = plot(height=1.2 + 0.3 * len(labels))
     left = np.zeros(len(labels))
     for color, (name, counts) in zip(PALETTE, classes.items(), strict=False):
         values = np.array(list(counts.values()))
@@ -200,7 +210,7 @@ def _plot_classes(classes: dict[str, dict[str, int]]) -> str:
     axes.set_xlabel("rows")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(classes))
+    legend_above(axes)
     return svg(figure, "Rows of each class in each split")
 
 
@@ -223,5 +233,5 @@ def _plot_lengths(lengths: dict[str, np.ndarray]) -> str:
             )
     axes.set_xlabel("characters of a text")
     axes.set_ylabel("percent of the split")
-    axes.legend(frameon=False)
+    legend_above(axes)
     return svg(figure, "How long the texts of each split are")

@@ -274,8 +274,8 @@ def _compare(
 def _write(report: dict[str, Any], judgement: Judgement, directory: Path) -> None:
     history = plots.history(report["history"]) if report["history"] else None
     figures = {**judgement.drawings, "history": history}
+    worst_first = sorted(report["per_class"], key=lambda item: item["f1"]["value"])
+    page = render(judgement.template, report=report, figures=figures, worst_first=worst_first)
     with whole_directory(directory, holds=REPORT) as folder:
         write_text(folder / REPORT, canonical_json(report))
-        write_text(
-            folder / "report.html", render(judgement.template, report=report, figures=figures)
-        )
+        write_text(folder / "report.html", page)

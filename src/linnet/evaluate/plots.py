@@ -8,48 +8,45 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from linnet.evaluate.calibration import ReliabilityBin
-from linnet.page import PALETTE, plot, svg
+from linnet.page import PALETTE, legend_above, percent, plain, plot, svg
 
-BLUE, ORANGE, GREEN, GREY = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[5]
+FIRST, SECOND, GREY = PALETTE[0], PALETTE[1], PALETTE[5]
 CELLS_WITH_NUMBERS = 12
-TICKS = 40  # more label names than these don't fit beside the matrix
+TICKS = 20  # label names that fit next to a matrix
+SHOWN_LABELS = 40  # of a plot with one line per label
 LONGEST_NAME = 20
-WIDE, NARROW = 6.4, 4.8  # inches: a whole row of the page, and half of one
+STRONGEST = 0.55  # opacity of a cell: the text in it keeps its contrast on light pages and on dark ones
+SMOOTH = 15  # windows of the running mean in one curve
 
 
 def confusion(matrix: NDArray[np.int64], labels: Sequence[str]) -> Markup:
-    """Share of each label's rows by prediction, as a heat map."""
+    """Share of each label's rows by prediction, as a heat map; nothing where the names would not fit.
+
+    Args:
+        matrix: Rows by label, columns by prediction, int (C, C).
+        labels: Their names.
+    """
     size = len(labels)
+    if size > TICKS:
+        return Markup("")
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    figure, axes = plot(NARROW, 4.0)
+    figure, axes = plot(height=4.0)
     # Opacity in place of a colour map keeps empty cells the colour of the page, light or dark.
     colour = np.empty((size, size, 4))
-    colour[..., :3] = [int(BLUE[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    colour[..., 3] = 0.05 + 0.9 * shares
+    colour[..., :3] = [int(FIRST[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    colour[..., 3] = 0.04 + (STRONGEST - 0.04) * shares
     axes.imshow(colour)
-    axes.set(xticks=[], yticks=[])
-    if size <= TICKS:
-        small = 10 if size <= CELLS_WITH_NUMBERS else 6
-        names = [shorten(label) for label in labels]
-        # A label may hold a dollar sign, which matplotlib would take for mathematics.
-        axes.set_xticks(
-            range(size), names, rotation=0 if size <= 3 else 90, fontsize=small, parse_math=False
-        )
-        axes.set_yticks(range(size), names, fontsize=small, parse_math=False)
+    small = 10 if size <= CELLS_WITH_NUMBERS else 7
+    names = [plain(label, LONGEST_NAME) for label in labels]
+    axes.set_xticks(range(size), names, rotation=0 if size <= 3 else 90, fontsize=small)
+    axes.set_yticks(range(size), names, fontsize=small)
     if size <= CELLS_WITH_NUMBERS:
         for row, column in np.ndindex(size, size):
-            text = f"{matrix[row, column]:,}\n{100 * shares[row, column]:.0f} %"
-            axes.text(
-                column, row, text, ha="center", va="center", fontsize=10 if size <= 4 else 5.5
-            )
+            text = f"{matrix[row, column]:,}\n{percent(shares[row, column], 0)}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=10 if size <= 4 else 6)
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
     return svg(figure, "Confusion matrix: rows by label, columns by prediction")
-
-
-def shorten(label: str) -> str:
-    """A label that fits beside a plot."""
-    return label if len(label) <= LONGEST_NAME else label[: LONGEST_NAME - 1] + "…"
 
 
 def reliability(
@@ -64,7 +61,7 @@ def reliability(
         stated: What the confidence is of.
         seen: What the accuracy is the share of.
     """
-    figure, axes = plot(NARROW, 3.6)
+    figure, axes = plot(height=3.4)
     confidence = [item.confidence for item in bins]
     accuracy = [item.accuracy.value for item in bins]
     errors = [
@@ -76,7 +73,7 @@ def reliability(
         confidence,
         accuracy,
         np.maximum(errors, 0),
-        color=BLUE,
+        color=FIRST,
         fmt="o-",
         capsize=2,
         label="this model",
@@ -85,19 +82,19 @@ def reliability(
     axes.set_ylim(min([0.4, *accuracy]) - 0.02, 1.02)
     axes.set_xlabel(stated)
     axes.set_ylabel(seen)
-    axes.legend(frameon=False)
+    legend_above(axes)
     return svg(figure, f"Reliability: {seen} over the stated probability")
 
 
 def probabilities(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Markup:
     """How often which probability was stated, by whether the prediction was right."""
-    figure, axes = plot(NARROW, 3.4)
+    figure, axes = plot()
     edges = np.linspace(min(0.5, float(confidence.min())), 1.0, 31)
     parts = [confidence[correct], confidence[~correct]]
-    axes.hist(parts, edges.tolist(), stacked=True, color=[BLUE, ORANGE], label=["right", "wrong"])
+    axes.hist(parts, edges.tolist(), stacked=True, color=[FIRST, SECOND], label=["right", "wrong"])
     axes.set_xlabel("probability of the predicted label")
     axes.set_ylabel("rows")
-    axes.legend(frameon=False, loc="upper left")
+    legend_above(axes)
     return svg(figure, "Histogram of the stated probabilities")
 
 
@@ -105,9 +102,9 @@ def comparison(
     rows: Sequence[tuple[str, Mapping[str, float]]], measure: str = "accuracy"
 ) -> Markup:
     """A measure of several models with its interval, one a line."""
-    figure, axes = plot(WIDE, 0.8 + 0.45 * len(rows))
+    figure, axes = plot(height=0.8 + 0.4 * len(rows))
     for place, (_, estimate) in enumerate(reversed(rows)):
-        colour = BLUE if place == len(rows) - 1 else GREY
+        colour = FIRST if place == len(rows) - 1 else GREY
         value, low, high = (100 * estimate[key] for key in ("value", "low", "high"))
         axes.barh(place, value, color=colour, height=0.6)
         axes.errorbar(
@@ -125,13 +122,13 @@ def comparison(
 
 def by_label(rows: Sequence[Mapping[str, Any]]) -> Markup:
     """F1 of each label with its interval, one a line, the most frequent first; those that fit."""
-    shown = sorted(rows, key=lambda row: -row["support"])[:TICKS]
-    figure, axes = plot(WIDE, 0.8 + 0.25 * len(shown))
+    shown = sorted(rows, key=lambda row: -row["support"])[:SHOWN_LABELS]
+    figure, axes = plot(height=0.8 + 0.2 * len(shown))
     for place, row in enumerate(shown):
         value, low, high = (100 * row["f1"][key] for key in ("value", "low", "high"))
         errors = [[max(value - low, 0)], [max(high - value, 0)]]
-        axes.errorbar(value, place, xerr=errors, color=BLUE, fmt="o", capsize=2)
-    axes.set_yticks(range(len(shown)), [shorten(row["label"]) for row in shown], parse_math=False)
+        axes.errorbar(value, place, xerr=errors, color=FIRST, fmt="o", capsize=2)
+    axes.set_yticks(range(len(shown)), [plain(row["label"], LONGEST_NAME) for row in shown])
     axes.invert_yaxis()
     axes.set_xlim(-2, 102)
     axes.set_xlabel("F1, %")
@@ -140,13 +137,13 @@ def by_label(rows: Sequence[Mapping[str, Any]]) -> Markup:
 
 def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
     """Losses and validation accuracy by epoch."""
-    figure, axes = plot(NARROW, 3.4)
+    figure, axes = plot()
     number = [row["epoch"] for row in epochs]
     lines = axes.plot(
         number, [row["train_loss"] for row in epochs], "o-", color=GREY, label="training loss"
     )
     lines += axes.plot(
-        number, [row["eval_loss"] for row in epochs], "o-", color=ORANGE, label="validation loss"
+        number, [row["eval_loss"] for row in epochs], "o-", color=SECOND, label="validation loss"
     )
     axes.set_xticks(number)
     axes.set_xlabel("epoch")
@@ -154,31 +151,42 @@ def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
     right = axes.twinx()
     right.spines["top"].set_visible(False)
     accuracy = [100 * row["eval_accuracy"] for row in epochs]
-    lines += right.plot(number, accuracy, "s-", color=BLUE, label="validation accuracy")
+    lines += right.plot(number, accuracy, "s-", color=FIRST, label="validation accuracy")
     right.set_ylabel("accuracy, %")
-    axes.legend(
-        handles=lines,
-        frameon=False,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 1.3),
-        ncols=2,
-        fontsize=9,
-    )
+    legend_above(axes, columns=2, handles=lines)
     return svg(figure, "Training loss, validation loss and validation accuracy by epoch")
 
 
 def course(
     points: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]], steps_per_epoch: int
 ) -> Markup:
-    """Training loss by step, with the validation loss where each epoch ends."""
-    figure, axes = plot(WIDE, 3.4)
+    """Training loss by step and its running mean, with the validation loss where each epoch ends."""
+    figure, axes = plot()
     steps, losses = ([point[name] for point in points] for name in ("step", "loss"))
-    axes.plot(steps, losses, color=GREY, linewidth=1, label="training loss")
+    axes.plot(steps, losses, color=GREY, linewidth=0.7, alpha=0.55, label="training loss")
+    axes.plot(steps, running_mean(losses), color=FIRST, linewidth=1.8, label="running mean")
     ends = [steps_per_epoch * row["epoch"] for row in epochs]
     axes.plot(
-        ends, [row["eval_loss"] for row in epochs], "o-", color=ORANGE, label="validation loss"
+        ends, [row["eval_loss"] for row in epochs], "o-", color=SECOND, label="validation loss"
     )
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
-    axes.legend(frameon=False)
+    legend_above(axes)
     return svg(figure, "Training loss by step, and validation loss after each epoch")
+
+
+def running_mean(values: Sequence[float]) -> NDArray[np.float64]:
+    """The mean of each value and those around it, as many on both sides; at the ends of fewer.
+
+    Args:
+        values: In order, length n.
+
+    Returns:
+        float (n,).
+    """
+    count = len(values)
+    half = count // (2 * SMOOTH)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(count)
+    reach = np.minimum(half, np.minimum(places, count - 1 - places))
+    return np.asarray((sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1))

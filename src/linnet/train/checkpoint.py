@@ -56,10 +56,11 @@ def write_checkpoint(
         folder / "tokenizer_config.json", canonical_json(_tokenizer_config(encoder, max_length))
     )
     write_text(folder / RECORD, canonical_json(record))
-    write_text(folder / PAGE, _page(record))
+    write_text(folder / PAGE, training_page(record))
 
 
-def _page(record: dict[str, Any]) -> str:
+def training_page(record: dict[str, Any]) -> str:
+    """training.html, from what training.json holds."""
     epochs = record["history"]
     course = plots.course(record["log_history"], epochs, record["global_step"] // len(epochs))
     figures = {"course": course, "history": plots.history(epochs)}

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from linnet.data.audit.tokens import BINS
-from linnet.page import PALETTE, plain, plot, svg
+from linnet.page import PALETTE, legend_above, plain, plot, svg
 
 MOST_LABELS = len(PALETTE)
 
@@ -30,7 +30,7 @@ def plot_tokens(tokens: dict[str, Any]) -> Markup:
         )
     axes.set_xlabel("tokens of a text")
     axes.set_ylabel("percent of the sampled texts")
-    axes.legend(frameon=False)
+    legend_above(axes)
     return svg(figure, "How many tokens the texts of each split have")
 
 
@@ -39,7 +39,7 @@ def plot_words(words: dict[str, Any], labels: list[str]) -> Markup:
     top = words["top"]
     if not top:
         return Markup("")
-    figure, axes = plot(height=1.3 + 0.24 * len(top))
+    figure, axes = plot(height=1.2 + 0.2 * len(top))
     colors = {label: PALETTE[index % len(PALETTE)] for index, label in enumerate(labels)}
     places = np.arange(len(top))
     for label in dict.fromkeys(found["label"] for found in top):
@@ -52,7 +52,7 @@ def plot_words(words: dict[str, Any], labels: list[str]) -> Markup:
     axes.set_xlim(0, 100)
     axes.set_xlabel("percent of its texts that have the label (line: at least)")
     if len(labels) <= MOST_LABELS:
-        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        legend_above(axes)
     return svg(figure, "Which tokens say most of a label")
 
 
@@ -81,7 +81,7 @@ def plot_drift(drift: dict[str, Any] | None) -> tuple[Markup, Markup]:
         axes.stairs(shares, edges, color=color, label=plain(name), baseline=None)
     axes.set_ylim(-2, 102)
     axes.set_ylabel("percent of the rows")
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    legend_above(axes)
     _dates(axes)
     return svg(rows_figure, "Rows by time"), svg(labels_figure, "The share of each label by time")
 

@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from linnet.page import PALETTE, plot, svg
+from linnet.page import PALETTE, legend_above, plot, svg
 
-BLUE, ORANGE, GREY = PALETTE[0], PALETTE[1], PALETTE[5]
-WIDE, NARROW = 6.4, 4.8  # inches: a whole row of the page, and half of one
+FIRST, SECOND, GREY = PALETTE[0], PALETTE[1], PALETTE[5]
 TICKS = 4  # of a logarithmic axis
-COLOURS = {"complete": BLUE, "pruned": GREY}
+COLOURS = {"complete": FIRST, "pruned": GREY}
 
 
 def history(
     trials: Sequence[Mapping[str, Any]], default: float | None, direction: str, metric: str
 ) -> Markup:
     """Values by trial, the best so far, and what the recipe as it is came to."""
-    figure, axes = plot(WIDE, 3.4)
+    figure, axes = plot(height=3.4)
     complete = [trial for trial in trials if trial["state"] == "complete"]
     _points(axes, trials, [trial["number"] for trial in trials], metric)
     if complete:
@@ -27,20 +26,20 @@ def history(
             itertools.accumulate(_values(complete, metric), min if direction == "minimize" else max)
         )
         until = [*(trial["number"] for trial in complete), trials[-1]["number"]]
-        axes.step(until, [*best, best[-1]], where="post", color=BLUE, label="best so far")
+        axes.step(until, [*best, best[-1]], where="post", color=FIRST, label="best so far")
     if default is not None:
         axes.axhline(
-            _scaled(default, metric), color=ORANGE, linestyle="--", label="the recipe as it is"
+            _scaled(default, metric), color=SECOND, linestyle="--", label="the recipe as it is"
         )
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("trial")
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.15), ncols=4, fontsize=9)
+    legend_above(axes, columns=2)
     return svg(figure, f"{metric} of each trial, and the best so far")
 
 
 def parameter(trials: Sequence[Mapping[str, Any]], name: str, metric: str) -> Markup:
     """Values by one parameter."""
-    figure, axes = plot(NARROW, 3.0)
+    figure, axes = plot(height=3.0)
     values = [trial["parameters"][name] for trial in trials]
     _points(axes, trials, values, metric)
     if name == "learning_rate":
@@ -56,8 +55,8 @@ def parameter(trials: Sequence[Mapping[str, Any]], name: str, metric: str) -> Ma
 
 def importance(shares: Mapping[str, float]) -> Markup:
     """The share of the values' variance that each parameter explains."""
-    figure, axes = plot(WIDE, 0.8 + 0.35 * len(shares))
-    axes.barh(list(shares), [100 * share for share in shares.values()], color=BLUE, height=0.6)
+    figure, axes = plot(height=0.8 + 0.35 * len(shares))
+    axes.barh(list(shares), [100 * share for share in shares.values()], color=FIRST, height=0.6)
     axes.invert_yaxis()
     axes.set_xlabel("share of the variance between trials, %")
     return svg(figure, "How much of the variance between trials each parameter explains")

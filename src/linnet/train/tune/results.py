@@ -63,10 +63,7 @@ class Results:
                 )
             self._stale = time.monotonic() - self._drawn < PAGE_SECONDS
             if not self._stale:
-                write_text(
-                    folder / "study.html",
-                    render("study.html", study=results, figures=_figures(results)),
-                )
+                write_text(folder / "study.html", study_page(results))
                 self._drawn = time.monotonic()
         return results
 
@@ -154,6 +151,11 @@ def _notes(results: dict[str, Any]) -> list[str]:
 def shown(value: float, metric: str) -> str:
     """A value of a metric, for people."""
     return f"{value:.4f}" if metric == "eval_loss" else f"{100 * value:.2f} %"
+
+
+def study_page(results: dict[str, Any]) -> str:
+    """study.html, from what study.json holds."""
+    return render("study.html", study=results, figures=_figures(results))
 
 
 def _figures(results: dict[str, Any]) -> dict[str, Any]:
