@@ -52,7 +52,7 @@ def picture(browser: Browser, url: str, options: dict) -> bytes:
     """The page with two texts answered and explained, and the right label of the first one sent."""
     page = browser.new_page(reduced_motion="reduce", **options)
     page.goto(url)
-    page.get_by_label("Texts, one a line").fill(TEXTS)
+    page.get_by_label("Texts, one per line").fill(TEXTS)
     page.keyboard.press("Control+Enter")
     first, second = page.get_by_role("article").nth(0), page.get_by_role("article").nth(1)
     for card in (first, second):

@@ -151,5 +151,6 @@ def make_pages(folder: Path, tokenizer: Path, count: int, several: bool = False)
     if several:
         options["problem_type"] = "multi_label_classification"
         options["thresholds"] = (0.5,) * len(card["labels"])
+    options["lineage"] = {"history": training_record()["history"]}
     write_bundle(folder / "bundle", tokenizer, **options)
     evaluate(config, folder / "bundle", folder / "splits", folder / "report")

@@ -154,7 +154,7 @@ def page(open_page) -> Any:
 
 def classify(page: Any, *texts: str) -> Any:
     """Ask as a user of the keyboard does; give the cards of the answers."""
-    page.get_by_label("Texts, one a line").fill("\n".join(texts))
+    page.get_by_label("Texts, one per line").fill("\n".join(texts))
     page.keyboard.press("Control+Enter")
     page.get_by_text(re.compile(rf"^{len(texts)} texts? in \d+ ms")).wait_for()
     cards = page.get_by_role("article")
@@ -227,10 +227,10 @@ def test_several_texts_each_with_its_own_answer_or_error(page, watched, classifi
 
 
 def test_blank_lines_are_no_texts(page, watched):
-    page.get_by_label("Texts, one a line").fill("\n  \n")
+    page.get_by_label("Texts, one per line").fill("\n  \n")
     page.keyboard.press("Control+Enter")
     playwright.expect(page.get_by_text("No texts")).to_be_visible()
-    page.get_by_label("Texts, one a line").fill("\ngood\n\n bad \n")
+    page.get_by_label("Texts, one per line").fill("\ngood\n\n bad \n")
     playwright.expect(page.get_by_text("2 texts")).to_be_visible()
     page.get_by_role("button", name="Classify").click()
     playwright.expect(page.get_by_role("article")).to_have_count(2)
@@ -301,7 +301,7 @@ def test_a_screen_reader_hears_names_roles_and_news(page):
     heard = page.locator("body").aria_snapshot()
     for name in (
         'heading "Linnet" [level=1]',
-        'textbox "Texts, one a line"',
+        'textbox "Texts, one per line"',
         'combobox "Model"',
         'button "Classify"',
         'region "Answers"',
@@ -311,7 +311,7 @@ def test_a_screen_reader_hears_names_roles_and_news(page):
     ):
         assert name in heard, heard
     assert page.locator("html").get_attribute("lang") == "en"
-    assert page.get_by_label("Texts, one a line").get_attribute("aria-describedby") == "hint"
+    assert page.get_by_label("Texts, one per line").get_attribute("aria-describedby") == "hint"
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_an_answer_of_something_else_and_none_at_all(page, watched):
         )  # uvicorn closes the connection of such an answer
 
     watched.told["/v1/predict"] = [not_linnet, broken_off]
-    page.get_by_label("Texts, one a line").fill("good")
+    page.get_by_label("Texts, one per line").fill("good")
     page.keyboard.press("Control+Enter")
     page.get_by_role("alert").get_by_text("no answer of Linnet's").wait_for()
     page.keyboard.press("Control+Enter")
@@ -510,7 +510,7 @@ def test_the_newest_question_wins(page, watched):
         return JSONResponse({"request_id": "r", "predictions": [ITEM]})
 
     watched.told["/v1/predict"] = [late]
-    page.get_by_label("Texts, one a line").fill("first")
+    page.get_by_label("Texts, one per line").fill("first")
     page.keyboard.press("Control+Enter")
     classify(page, "second good")
     page.wait_for_timeout(2000)

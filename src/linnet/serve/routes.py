@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Coroutine
 from email.message import Message
-from importlib.resources import files
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
@@ -19,6 +18,7 @@ from linnet.serve.access import give_back_texts, take_texts
 from linnet.serve.arms import Arm, Arms
 from linnet.serve.failures import CLIENT_LEFT, KNOWN, Refusal, responses
 from linnet.serve.identity import request_id
+from linnet.serve.pages import read_page
 from linnet.serve.schemas import (
     ArmInfo,
     EngineInfo,
@@ -37,15 +37,8 @@ from linnet.serve.service import Item, Service
 from linnet.serve.tracing import trace_stage
 from linnet.serve.watch import Watch
 
-PAGE, DOCS = (
-    files("linnet.serve").joinpath(name).read_text(encoding="utf-8")
-    for name in ("page.html", "docs.html")
-)
-# Nothing of the pages comes from, or goes to, another host, and none is shown within another's.
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
+PAGE = read_page("page.html")
+DOCS = read_page("docs.html")
 TIMEOUT = "X-Request-Timeout"
 
 B = TypeVar("B", bound=BaseModel)
@@ -405,10 +398,10 @@ async def metrics(request: Request) -> Response:
 @router.get("/", include_in_schema=False)
 async def page() -> HTMLResponse:
     """Texts to try, by hand."""
-    return HTMLResponse(PAGE, headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(PAGE.html, headers=PAGE.headers)
 
 
 @router.get("/docs", include_in_schema=False)
 async def docs() -> HTMLResponse:
     """These routes as a page that needs no other host."""
-    return HTMLResponse(DOCS, headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(DOCS.html, headers=DOCS.headers)

@@ -9,6 +9,7 @@ from linnet.data.audit.tokens import BINS
 from linnet.page import PALETTE, legend_above, plain, plot, svg
 
 MOST_LABELS = len(PALETTE)
+LEGEND = 20  # characters of a label in a legend, two of which fit side by side
 
 
 def plot_tokens(tokens: dict[str, Any]) -> Markup:
@@ -45,14 +46,14 @@ def plot_words(words: dict[str, Any], labels: list[str]) -> Markup:
     for label in dict.fromkeys(found["label"] for found in top):
         chosen = [place for place in places.tolist() if top[place]["label"] == label]
         shares = [100 * top[place]["share"] for place in chosen]
-        axes.barh(chosen, shares, color=colors[label], label=plain(label))
+        axes.barh(chosen, shares, color=colors[label], label=plain(label, LEGEND))
     axes.scatter([100 * found["bound"] for found in top], places, marker="|", color="black", s=60)
     axes.set_yticks(places, [plain(found["token"]) for found in top])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("percent of its texts that have the label (line: at least)")
     if len(labels) <= MOST_LABELS:
-        legend_above(axes)
+        legend_above(axes, columns=2)
     return svg(figure, "Which tokens say most of a label")
 
 
@@ -78,10 +79,10 @@ def plot_drift(drift: dict[str, Any] | None) -> tuple[Markup, Markup]:
             np.nan if each["labels"][name] is None else 100 * each["labels"][name]
             for each in drift["bins"]
         ]
-        axes.stairs(shares, edges, color=color, label=plain(name), baseline=None)
+        axes.stairs(shares, edges, color=color, label=plain(name, LEGEND), baseline=None)
     axes.set_ylim(-2, 102)
     axes.set_ylabel("percent of the rows")
-    legend_above(axes)
+    legend_above(axes, columns=2)
     _dates(axes)
     return svg(rows_figure, "Rows by time"), svg(labels_figure, "The share of each label by time")
 
