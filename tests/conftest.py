@@ -341,3 +341,44 @@ def bundle(checkpoint: Path, splits: Path, once: Once) -> Path:
 
     config = load_config(overrides={"model.max_length": 64, "run.name": "tiny"})
     return once("bundle", lambda directory: export(config, checkpoint, splits, directory))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real Chromium, one for all tests of a process."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs the package playwright (linnet-text[dev])"
+    )
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        # CI runs as root, whom Chromium's sandbox refuses.
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def inspect_page() -> Callable[[Any], None]:
+    """Holds an open page to axe-core's rules and to its width, on three screens, light and dark."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright",
+        reason="needs the package axe-playwright-python (linnet-text[dev])",
+    ).Axe()
+
+    def inspect_page(page: Any) -> None:
+        found = []
+        for width in (360, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                for item in axe.run(page).response["violations"]:
+                    where = [node["target"] for node in item["nodes"]][:3]
+                    if item["impact"] in ("serious", "critical"):
+                        found.append((width, scheme, item["id"], where))
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                found.append((width, "the page scrolls sideways"))
+        assert found == []
+
+    return inspect_page

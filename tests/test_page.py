@@ -95,4 +95,30 @@ def test_a_page_reaches_no_other_host_and_runs_nothing(template):
 
 def test_numbers_are_written_for_people(template):
     template("{{ share | percent }} {{ share | percent(2) }} {{ rows | thousands }}")
-    assert page.render("test.html", share=0.8125, rows=1600000) == "81.2 % 81.25 % 1,600,000"
+    shown = page.render("test.html", share=0.8125, rows=1600000)
+    assert shown == "81.2\u00a0% 81.25\u00a0% 1,600,000"
+
+
+def test_a_noun_agrees_with_its_count(template):
+    template("{{ n | counted('text') }}, {{ n | counted('process', 'processes') }}")
+    shown = [page.render("test.html", n=n).replace("\u00a0", " ") for n in (0, 1, 2000)]
+    assert shown == ["0 texts, 0 processes", "1 text, 1 process", "2,000 texts, 2,000 processes"]
+
+
+def test_no_p_value_is_0(template):
+    template("{{ p | p_value }}")
+    shown = [page.render("test.html", p=p) for p in (0.0, 5e-9, 0.001, 0.38)]
+    assert shown == ["&lt;\u00a00.001", "&lt;\u00a00.001", "0.001", "0.380"]
+
+
+def test_a_message_shows_code_as_code_and_nothing_as_markup(template):
+    template("{{ text | prose }}")
+    shown = page.render("test.html", text="Run `linnet <b>`: 95 % of it.")
+    assert shown == "Run <code>linnet &lt;b&gt;</code>: 95\u00a0% of it."
+
+
+def test_a_name_is_isolated_and_not_too_long(template):
+    template("{{ name | named }}")
+    assert page.render("test.html", name="\u202e<b>") == "<bdi>\u202e&lt;b&gt;</bdi>"
+    assert len(page.render("test.html", name="x" * 1_000_000)) < 200
+    assert len(page.plain("x y\n" * 100_000)) == page.SHOWN and "\n" not in page.plain("a\nb")

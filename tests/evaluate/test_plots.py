@@ -11,7 +11,7 @@ from linnet.evaluate.calibration import reliability_bins
 def test_confusion_of_few_and_of_many_labels(size):
     labels = [f"label {k}" for k in range(size)]
     drawing = plots.confusion(np.diag(np.arange(size)) + 1, labels)
-    assert (">label 0<" in drawing) == (size <= plots.TICKS)
+    assert (">label 0<" in drawing) == (size <= plots.TICKS) == bool(drawing)
     assert len(drawing) < 200_000
 
 
@@ -24,7 +24,7 @@ def test_labels_of_any_text_are_drawn_as_they_are():
 
 
 def test_a_label_without_rows_has_no_share():
-    assert plots.confusion(np.array([[3, 1], [0, 0]]), ["a", "b"]).count(">75 %<") == 1
+    assert plots.confusion(np.array([[3, 1], [0, 0]]), ["a", "b"]).count(">75\u00a0%<") == 1
 
 
 def test_a_model_that_is_always_certain_can_be_drawn():
@@ -50,3 +50,11 @@ def test_the_course_of_a_single_step():
     row = {"epoch": 1, "train_loss": 0.5, "eval_loss": 0.4, "eval_accuracy": 0.8}
     drawing = plots.course([{"step": 1, "loss": 0.5}], [row], 1)
     assert all(f">{words}<" in drawing for words in ("training loss", "validation loss", "step"))
+
+
+def test_the_running_mean_keeps_a_line_and_calms_noise():
+    line = np.arange(300.0)
+    assert plots.running_mean(line) == pytest.approx(line)
+    noise = np.random.default_rng(0).normal(size=300)
+    assert plots.running_mean(noise).std() < noise.std() / 3
+    assert plots.running_mean([0.5]) == pytest.approx([0.5])

@@ -154,3 +154,17 @@ def make_pages(folder: Path, tokenizer: Path, count: int, several: bool = False)
     options["lineage"] = {"history": training_record()["history"]}
     write_bundle(folder / "bundle", tokenizer, **options)
     evaluate(config, folder / "bundle", folder / "splits", folder / "report")
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory, tokenizer_path: Path) -> Path:
+    """A folder of pages: two/, many/ and several/ with splits/ and report/, training.html and study.html."""
+    from linnet.train.checkpoint import training_page
+    from linnet.train.tune.results import study_page
+
+    folder = tmp_path_factory.mktemp("pages")
+    for name, count, several in (("two", 2, False), ("many", MANY, False), ("several", 30, True)):
+        make_pages(folder / name, tokenizer_path, count, several)
+    (folder / "training.html").write_text(training_page(training_record()), encoding="utf-8")
+    (folder / "study.html").write_text(study_page(study_results()), encoding="utf-8")
+    return folder

@@ -15,7 +15,9 @@ CELLS_WITH_NUMBERS = 12
 TICKS = 20  # label names that fit next to a matrix
 SHOWN_LABELS = 40  # of a plot with one line per label
 LONGEST_NAME = 20
-STRONGEST = 0.55  # opacity of a cell: the text in it keeps its contrast on light pages and on dark ones
+STRONGEST = (
+    0.55  # opacity of a cell: the text in it keeps its contrast on light pages and on dark ones
+)
 SMOOTH = 15  # windows of the running mean in one curve
 
 
