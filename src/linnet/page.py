@@ -155,8 +155,9 @@ def _prose(text: str) -> Markup:
 
 
 def _named(name: str) -> Markup:
-    """A name from the data: not too long, and its writing direction does not reach what is around it."""
-    return Markup("<bdi>{}</bdi>").format(_shortened(name, NAMED))
+    """A name from the data: its middle left out if it is long, and its writing direction kept to itself."""
+    shown = name if len(name) <= NAMED else f"{name[: NAMED // 2]} … {name[-NAMED // 3 :]}"
+    return Markup("<bdi>{}</bdi>").format(shown)
 
 
 def _numeric(columns: Iterable[str]) -> list[str]:
