@@ -60,8 +60,8 @@ def legend_above(axes: Axes, columns: int = 3, **options: Any) -> None:
         columns: Entries in one line.
         **options: For `Axes.legend`.
     """
-    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.01), "borderaxespad": 0.0}
-    axes.legend(frameon=False, ncols=columns, fontsize=9, **place | options)
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.01)}
+    axes.legend(frameon=False, ncols=columns, fontsize=9, borderaxespad=0.0, **place | options)
 
 
 def svg(figure: Figure, description: str = "") -> Markup:

@@ -54,7 +54,8 @@ def test_the_course_of_a_single_step():
 
 def test_the_running_mean_keeps_a_line_and_calms_noise():
     line = np.arange(300.0)
-    assert plots.running_mean(line) == pytest.approx(line)
+    assert plots.running_mean(line)[10:-10] == pytest.approx(line[10:-10])
+    assert np.abs(plots.running_mean(line) - line).max() == 5
     noise = np.random.default_rng(0).normal(size=300)
     assert plots.running_mean(noise).std() < noise.std() / 3
     assert plots.running_mean([0.5]) == pytest.approx([0.5])

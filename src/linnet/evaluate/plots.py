@@ -178,7 +178,7 @@ def course(
 
 
 def running_mean(values: Sequence[float]) -> NDArray[np.float64]:
-    """The mean of each value and those around it, as many on both sides; at the ends of fewer.
+    """The mean of each value and those around it; at the ends of those that are there.
 
     Args:
         values: In order, length n.
@@ -190,5 +190,6 @@ def running_mean(values: Sequence[float]) -> NDArray[np.float64]:
     half = count // (2 * SMOOTH)
     sums = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(count)
-    reach = np.minimum(half, np.minimum(places, count - 1 - places))
-    return np.asarray((sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1))
+    first = np.maximum(places - half, 0)
+    end = np.minimum(places + half + 1, count)
+    return np.asarray((sums[end] - sums[first]) / (end - first))
