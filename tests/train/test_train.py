@@ -141,7 +141,7 @@ def test_the_record_holds_the_course_of_the_loss_and_a_page_shows_it(trained):
         "validation loss",
         "validation accuracy",
         f"{record['history'][0]['eval_loss']:.4f}",
-        ", kept<",
+        " (kept)<",
     ):
         assert words in page
     assert "src=" not in page
