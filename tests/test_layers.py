@@ -11,8 +11,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
-FOUNDATION = """errors files unfinished raw progress lineage mask mini config text labels bundle
-    signing""".split()
+FOUNDATION = (
+    "errors printable links files unfinished raw terminal progress lineage mask mini config text "
+    "labels bundle signing"
+).split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]
 EDGE = ["cloud", "cli"]
@@ -26,7 +28,7 @@ PACKAGES = {
     "numpy": "predict score monitor serve data evaluate train export cluster",
     "cryptography": "signing",
     "tokenizers": "text train",
-    "rich": "progress cli",
+    "rich": "terminal progress",
     "fastapi": "serve",
     "starlette": "serve",
     "uvicorn": "serve",

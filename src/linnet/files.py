@@ -1,5 +1,6 @@
-"""Files and folders that appear whole or not at all: write beside the target, fsync, rename.
+"""Files and folders that appear whole or not at all: write next to the target, fsync, rename.
 
+A symbolic link at the target is followed: what it points to is replaced, the link stays.
 Knows nothing of what is in them.
 """
 
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -19,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from linnet.errors import StorageError, UsageError
+from linnet.links import followed
+from linnet.printable import escape_surrogates
 
 RENAME_EXCHANGE = 2  # linux/fs.h
 RENAME_SWAP = 2  # macOS sys/stdio.h
@@ -34,6 +38,7 @@ DISK_ERRORS = {
     errno.EPERM,
 }
 DISK_ERRORS |= {errno.ENAMETOOLONG}
+DISK_ERRORS |= {errno.EBUSY, errno.EXDEV}  # a mount point, and what lies behind it
 RUST_ERROR = re.compile(
     r"\(os error ([0-9]{1,4})\)"
 )  # how safetensors and tokenizers tell of the system's refusals
@@ -46,56 +51,87 @@ def digest(path: Path) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and a final newline: the same value gives the same bytes, so it can be digested."""
-    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    """JSON with sorted keys and a final newline: the same value gives the same bytes, so it can be digested.
+
+    A file name that is not UTF-8 is written as it is shown, with an escape such as `\\xe9`.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
+    return escape_surrogates(text, r"\\") + "\n"
 
 
 def write_text(path: Path, text: str, private: bool = False) -> None:
     """Write a text file as UTF-8, whole or not at all.
 
     Args:
-        path: Where; its folder is made if there is none.
-        text: What.
+        path: Where; its folder is made if there is none. A symbolic link is followed.
+        text: The content. A surrogate in it is escaped.
         private: Only the owner may read and write it.
 
     Raises:
-        StorageError: The disk refused the write; the file's former content still stands.
+        UsageError: The path is a symbolic link that leads nowhere.
+        StorageError: The disk refused the write; the file's former content is unchanged.
     """
-    write_bytes(path, text.encode("utf-8"), private)
+    write_bytes(path, escape_surrogates(text).encode("utf-8"), private)
 
 
 def write_bytes(path: Path, content: bytes, private: bool = False) -> None:
     """Write a file, whole or not at all. Arguments and errors as for `write_text`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_leftovers(path)
-            temporary.touch(0o600 if private else 0o666)
-            with temporary.open("wb") as file:
+    with disk_errors(path):
+        real = followed(path)
+        real.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(real)
+        temporary = temporary_file(real)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            descriptor = os.open(temporary, flags, 0o600 if private else 0o666)
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
-            _sync_directory(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+            temporary.replace(real)
+            _sync_directory(real.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def temporary_file(target: Path) -> Path:
+    """A name next to a target that nobody can guess; what a kill leaves there is found by `install`."""
+    return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
 def install(temporary: Path, target: Path) -> None:
     """Put a finished file in the target's place in one step, and see to it that it outlives a power cut.
 
-    What killed processes of this host left behind for the same target is removed.
+    Files that killed processes of this host left behind for the same target are removed.
+
+    Args:
+        temporary: The finished file.
+        target: Where it goes. A symbolic link is followed, to another file system too.
 
     Raises:
-        StorageError: The disk refused; what stood at the target still stands.
+        UsageError: The target is a symbolic link that leads nowhere.
+        StorageError: The disk refused; the target is unchanged.
     """
     with disk_errors(target):
+        real = followed(target)
+        if temporary.stat().st_dev != real.parent.stat().st_dev:
+            temporary = _moved_next_to(real, temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.replace(target)
-        _remove_leftovers(target)
-        _sync_directory(target.parent)
+        temporary.replace(real)
+        _remove_leftovers(real)
+        _sync_directory(real.parent)
+
+
+def _moved_next_to(target: Path, file: Path) -> Path:
+    near = temporary_file(target)
+    try:
+        shutil.copyfile(file, near)
+    except BaseException:
+        near.unlink(missing_ok=True)
+        raise
+    file.unlink()
+    return near
 
 
 @contextmanager
@@ -133,7 +169,7 @@ def whole_directory(
     process of this host left behind are removed by the next call for the same target.
 
     Args:
-        target: Where the folder is to appear.
+        target: Where the folder is to appear. A symbolic link is followed.
         holds: A file that every folder of this kind holds; what stands at the target is replaced only if it is empty
             or holds it too, so that no mistyped path costs anybody their work. None: it is replaced anyhow.
         only: Whatever folders of this kind hold; one that holds more is not replaced, for that is somebody's own.
@@ -142,14 +178,15 @@ def whole_directory(
         UsageError: Something else stands at the target or in it, or no folder can be made there.
         StorageError: The disk refused a write.
     """
-    target = Path(os.path.abspath(target))
-    check_replaceable(target, holds, only)
-    with disk_errors(target):
+    asked = Path(os.path.abspath(target))
+    check_replaceable(asked, holds, only)
+    with disk_errors(asked):
+        target = followed(asked)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
             raise UsageError(
-                f"No folder can be made at {target}: {error.strerror}. Choose another."
+                f"No folder can be made at {asked}: {error.strerror}. Choose another."
             ) from None
         _remove_leftovers(target)
         temporary = Path(
@@ -158,7 +195,7 @@ def whole_directory(
             )
         )
     try:
-        with disk_errors(target, inside=temporary):
+        with disk_errors(asked, inside=temporary):
             temporary.chmod(0o755)  # mkdtemp's 0700 would lock other users out of a bundle
             yield temporary
             _sync_tree(temporary)
@@ -175,11 +212,12 @@ def check_replaceable(target: Path, holds: str | None, only: Container[str] | No
     """Refuse a target whose replacement would cost something; see `whole_directory`.
 
     Raises:
-        UsageError: What stands there is no folder, is the working folder, is not of the kind, or holds more.
+        UsageError: What stands there is no folder, is the working folder or a mount point, is not of
+            the kind, or holds more; or it is a symbolic link that leads nowhere.
         StorageError: This user may not look there.
     """
     with disk_errors(target):  # this user may not look there, or no disk has such names
-        if not target.exists():
+        if not followed(target).exists():
             return
         if not target.is_dir():
             raise UsageError(
@@ -188,6 +226,11 @@ def check_replaceable(target: Path, holds: str | None, only: Container[str] | No
         if Path.cwd().is_relative_to(target.resolve()):
             raise UsageError(
                 f"{target} is the folder you work in, so it is not replaced. Choose another."
+            )
+        if followed(target).is_mount():
+            raise UsageError(
+                f"{target} is a mount point, which can't be replaced as a whole. "
+                f"Choose a folder in it, such as {target / 'out'}."
             )
         if holds and any(target.iterdir()) and not (target / holds).is_file():
             raise UsageError(

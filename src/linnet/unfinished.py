@@ -1,4 +1,4 @@
-"""Work under way, on disk beside what it will become: kept from other processes, and known again.
+"""Work under way, on disk next to what it will become: kept from other processes, and known again.
 
 Knows nothing of what the work is.
 """
@@ -11,14 +11,20 @@ from typing import Any
 from linnet import files
 from linnet.errors import UsageError
 from linnet.files import disk_errors
+from linnet.links import followed
 
 LOCK = ".lock"
 SHOWN = 8
 
 
 def beside(target: Path) -> Path:
-    """The folder of the work that will become a file or a folder."""
-    return target.with_name(f"{target.name}.unfinished")
+    """The folder of the work that will become a file or a folder; a symbolic link is followed.
+
+    Raises:
+        UsageError: The target is a symbolic link that leads nowhere.
+    """
+    real = followed(target) if target.is_symlink() else target
+    return real.with_name(f"{real.name}.unfinished")
 
 
 @contextmanager

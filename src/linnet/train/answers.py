@@ -8,7 +8,6 @@ them. Each appears whole; a damaged one is passed over, and its texts are asked 
 """
 
 import hashlib
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.errors import StoppedError, UsageError
-from linnet.files import disk_errors, install
+from linnet.files import disk_errors, install, temporary_file
 from linnet.predict import Classifier
 from linnet.progress import progress
 from linnet.train.processes import Group
@@ -87,7 +86,7 @@ def _read(file: Path, rows: int) -> NDArray[np.float32] | None:
 
 
 def _write(file: Path, logits: NDArray[np.float32]) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    temporary = temporary_file(file)
     with disk_errors(file), temporary.open("wb") as stream:
         np.savez(stream, logits=logits)
     install(temporary, file)

@@ -1,0 +1,49 @@
+"""Where a path leads: symbolic links are followed, so that what they point to is written.
+
+Knows nothing of what is written.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from linnet.errors import UsageError
+
+
+def followed(path: Path) -> Path:
+    """The absolute path without symbolic links; the file or folder itself may be missing.
+
+    Raises:
+        UsageError: A link leads back to itself or into a folder that does not exist, or somebody
+            else put it into a folder that others may write to.
+    """
+    given = Path(os.path.abspath(path))
+    for part in reversed([given, *given.parents]):
+        if part.is_symlink():
+            _check(part)
+    return Path(os.path.realpath(given))
+
+
+def _check(link: Path) -> None:
+    real = Path(os.path.realpath(link))
+    if real.is_symlink():
+        raise UsageError(
+            f"{link} is a symbolic link that leads back to itself. Remove it, or choose another place."
+        )
+    if not real.parent.is_dir():
+        raise UsageError(
+            f"{link} is a symbolic link to {real}, and the folder {real.parent} does not exist. "
+            "Create or mount it, or choose another place."
+        )
+    if _planted(link):
+        raise UsageError(
+            f"{link} is a symbolic link of another user in a folder that others may write to. "
+            "Remove it, or choose another place."
+        )
+
+
+def _planted(link: Path) -> bool:
+    """Whether somebody else put a link into a shared folder, as fs.protected_symlinks of Linux asks."""
+    folder = link.parent.stat()
+    shared = folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return bool(shared) and link.lstat().st_uid not in (os.geteuid(), folder.st_uid)
