@@ -19,7 +19,7 @@ def clock(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
-    monkeypatch.setattr(module, "console", Console(file=io.StringIO(), force_terminal=False))
+    monkeypatch.setattr(module, "stderr", Console(file=io.StringIO(), force_terminal=False))
 
 
 def test_plain_lines_say_what_is_left(clock, capsys):
@@ -43,7 +43,7 @@ def test_what_was_done_before_says_nothing_about_what_is_left(clock, capsys):
 @pytest.mark.parametrize("terminal", [False, True])
 def test_one_of_several_processes_can_be_silent(clock, monkeypatch, capsys, terminal):
     screen = io.StringIO()
-    monkeypatch.setattr(module, "console", Console(file=screen, force_terminal=terminal))
+    monkeypatch.setattr(module, "stderr", Console(file=screen, force_terminal=terminal))
     with progress("train", total=1000, shown=False) as task:
         clock[0] += 100
         task.note("loss 0.4")
@@ -70,7 +70,7 @@ def test_short_work_says_nothing(capsys):
 @pytest.mark.parametrize("total", [40, None])
 def test_a_terminal_sees_a_bar(monkeypatch, capsys, total):
     screen = io.StringIO()
-    monkeypatch.setattr(module, "console", Console(file=screen, force_terminal=True, width=120))
+    monkeypatch.setattr(module, "stderr", Console(file=screen, force_terminal=True, width=120))
     with progress("train", total, unit="steps") as task:
         task.advance(10)
         task.note("loss 0.4")

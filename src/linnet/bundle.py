@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
+from linnet.links import plain
 from linnet.mask import Personal
 
 # 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows float32 alone; in 4
@@ -269,7 +270,7 @@ class Bundle:
                 f"The variant {variant!r} of {self.path} is not proven with {engine}, only with "
                 f"{', '.join(engines[variant])}. Its {PROOF} says why; or export it where {engine} is installed."
             )
-        return self.path / self.manifest.models[variant]
+        return plain(self.path) / self.manifest.models[variant]
 
     def model_bytes(self) -> int:
         """Size of the graph in float32 with all its weights."""

@@ -12,11 +12,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from linnet.errors import ConfigError
 from linnet.files import write_text
 from linnet.mask import Personal
+from linnet.printable import escape_surrogates, file_name
+
+
+def _given(name: str) -> str:
+    if not name:
+        raise ValueError("expected a name, not an empty text")
+    return name
+
 
 Count = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every library takes
@@ -28,6 +36,9 @@ HEAD_SIZE = 32  # of the attention of an encoder made from nothing
 # What `model.name_or_path` says where no encoder is named, and the one that is then asked of the model hub.
 AUTO, FIRST_CHOICE = "auto", "distilbert-base-uncased"
 Variant = Literal["bf16", "int8-dynamic", "int8-static"]
+# Of a file that may not be UTF-8. No constraint of pydantic's own: those refuse surrogates.
+FileName = Annotated[str, AfterValidator(file_name)]
+GivenName = Annotated[FileName, AfterValidator(_given)]
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@*\s\x7f-\U0010ffff]+?)(:\d+)?")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # browsers leave them out of an origin
@@ -42,7 +53,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     """`[data]`: raw file to splits."""
 
-    source: str
+    source: FileName
     encoding: str
     text_column: str
     label_column: str
@@ -54,12 +65,12 @@ class DataConfig(Section):
     test_size: Size
     split_by: str
     group_column: str
-    validation_file: str
-    test_file: str
+    validation_file: FileName
+    test_file: FileName
     keep_splits: bool
     duplicates: Literal["drop", "keep"]
     conflicts: Literal["majority", "drop", "keep"]
-    corrections: str
+    corrections: FileName
     min_class_rows: Count
     noise_sample: Count
     mask: tuple[Personal, ...] = Field(strict=False)
@@ -69,7 +80,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """`[model]`: the encoder."""
 
-    name_or_path: str = Field(min_length=1)
+    name_or_path: GivenName
     max_length: int = Field(ge=4, le=8192)
     num_hidden_layers: Positive
     hidden_size: int = Field(ge=HEAD_SIZE, multiple_of=HEAD_SIZE)
@@ -146,7 +157,7 @@ class TuneConfig(Section):
 class DistilConfig(Section):
     """`[distil]`: bundle and texts to the checkpoint of a smaller model."""
 
-    texts: str
+    texts: FileName
     sample: Count
     answers: str
     temperature: float = Field(gt=0)
@@ -165,7 +176,7 @@ class ExportConfig(Section):
     max_accuracy_drop: float = Field(gt=0, lt=100)
     calibration_rows: Positive
     min_precision: float = Field(ge=0, lt=1)
-    cascade: str
+    cascade: FileName
 
 
 class EvaluateConfig(Section):
@@ -210,7 +221,7 @@ class ArmConfig(Section):
         shadow: Whether its answers go into the log alone.
     """
 
-    bundle: str = Field(min_length=1)
+    bundle: GivenName
     share: float = Field(default=1.0, ge=0, le=1)
     shadow: bool = False
 
@@ -231,7 +242,7 @@ class ServeConfig(Section):
     client_timeout_seconds: float = Field(gt=0, le=3600)
     worker_timeout_seconds: float = Field(gt=0, le=3600)
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig]
-    keys: str = Field(min_length=1)
+    keys: GivenName
     no_auth: bool
     trusted_keys: list[Annotated[str, Field(min_length=1)]]
     cors_origins: tuple[str, ...] = Field(strict=False)
@@ -263,7 +274,7 @@ class RunConfig(Section):
     """`[run]`: where a run's folders go."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    directory: str
+    directory: FileName
 
 
 class Config(Section):
@@ -316,7 +327,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     # JSON and TOML write these values alike, but for the delete character and pairs of surrogates.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return escape_surrogates(text, r"\\")
 
 
 @cache

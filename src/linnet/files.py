@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet.errors import StorageError, UsageError
-from linnet.links import followed
+from linnet.links import followed, plain
 from linnet.printable import escape_surrogates
 
 RENAME_EXCHANGE = 2  # linux/fs.h
@@ -51,9 +51,9 @@ def digest(path: Path) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and a final newline: the same value gives the same bytes, so it can be digested.
+    r"""JSON with sorted keys and a final newline: the same value gives the same bytes, so it can be digested.
 
-    A file name that is not UTF-8 is written as it is shown, with an escape such as `\\xe9`.
+    A file name that is not UTF-8 is written as it is shown, with an escape such as `\xe9`.
     """
     text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     return escape_surrogates(text, r"\\") + "\n"
@@ -197,7 +197,7 @@ def whole_directory(
     try:
         with disk_errors(asked, inside=temporary):
             temporary.chmod(0o755)  # mkdtemp's 0700 would lock other users out of a bundle
-            yield temporary
+            yield plain(temporary)
             _sync_tree(temporary)
             if os.path.lexists(target):
                 _exchange(temporary, target)
@@ -264,13 +264,17 @@ def disk_errors(target: Path, inside: Path | None = None) -> Iterator[None]:
     except Exception as error:
         number, name = _system_error(error)
         # The block may read files too: one that can't be opened elsewhere is no failed write.
-        elsewhere = inside and name and not Path(os.fsdecode(name)).is_relative_to(inside)
+        elsewhere = inside and name and not _is_inside(name, inside)
         if number not in DISK_ERRORS or elsewhere:
             raise
         raise StorageError(
             f"Could not write {target}: {os.strerror(number)}. What stood there is unchanged. "
             "Make room or choose another folder, then run the same command again."
         ) from error
+
+
+def _is_inside(name: Any, folder: Path) -> bool:
+    return Path(os.path.realpath(os.fsdecode(name))).is_relative_to(os.path.realpath(folder))
 
 
 def _system_error(error: Exception) -> tuple[int, Any]:

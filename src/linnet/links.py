@@ -3,11 +3,16 @@
 Knows nothing of what is written.
 """
 
+import atexit
 import os
+import shutil
 import stat
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from linnet.errors import UsageError
+from linnet.printable import escape_surrogates
 
 
 def followed(path: Path) -> Path:
@@ -47,3 +52,30 @@ def _planted(link: Path) -> bool:
     folder = link.parent.stat()
     shared = folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return bool(shared) and link.lstat().st_uid not in (os.geteuid(), folder.st_uid)
+
+
+def plain(path: Path) -> Path:
+    """The path itself if it is UTF-8, else a way to the same file or folder that is.
+
+    Libraries in C++ and Rust take no other paths. The way leads through a symbolic link in a
+    temporary folder, which is removed when the process ends.
+    """
+    if _is_plain(str(path)):
+        return path
+    absolute = Path(os.path.abspath(path))
+    if _is_plain(absolute.name):
+        return _link_to(absolute.parent) / absolute.name
+    return _link_to(absolute)
+
+
+def _is_plain(text: str) -> bool:
+    return escape_surrogates(text) == text
+
+
+@cache
+def _link_to(path: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="linnet-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    link = folder / escape_surrogates(path.name)
+    link.symlink_to(path)
+    return link

@@ -1,7 +1,7 @@
-"""Text that can be shown anywhere: control characters and what is not Unicode become escapes.
+r"""Text that can be shown anywhere: control characters and what is not Unicode become escapes.
 
 A file name that is not UTF-8 reaches Python with surrogates in place of its bytes (PEP 383). It is
-shown with `\\xe9` for the byte 0xE9. Knows nothing of where the text goes.
+shown with `\xe9` for the byte 0xE9. Knows nothing of where the text goes.
 """
 
 import codecs
@@ -12,11 +12,12 @@ ERRORS = "linnet-escape"  # the name of the codec error handler, for streams
 SURROGATE = re.compile("[\ud800-\udfff]")
 # C0 but tab and line feed, delete, C1, line and paragraph separators, and the marks that reorder text.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+NO_FILE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 ESCAPED_BYTES = re.compile(r"\\x([89a-fA-F][0-9a-fA-F])")
 
 
 def escape_surrogates(text: str, backslash: str = "\\") -> str:
-    """Replace each surrogate by an escape: `\\xe9` for a byte of a file name, `\\ud800` for any other.
+    r"""Replace each surrogate by an escape: `\xe9` for a byte of a file name, else `\ud800`.
 
     Args:
         text: Any string.
@@ -39,7 +40,12 @@ def file_name(text: str) -> str:
     """The file name that an escaped one shows, if only that one exists; else the text itself.
 
     So a settings file can name a file whose name is not UTF-8.
+
+    Raises:
+        ValueError: No file can have this name.
     """
+    if NO_FILE.search(text):
+        raise ValueError("expected the name of a file; no file name holds such a character")
     if not ESCAPED_BYTES.search(text) or os.path.lexists(text):
         return text
     original = ESCAPED_BYTES.sub(lambda match: chr(0xDC00 + int(match[1], 16)), text)

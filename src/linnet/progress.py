@@ -1,13 +1,11 @@
 """Long work, shown: a bar on a terminal, plain lines elsewhere, always with what is left to go."""
 
 import math
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,9 +15,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-SECONDS_BETWEEN_LINES = 10.0
+from linnet.printable import printable_cell
+from linnet.terminal import print_line, stderr
 
-console = Console(stderr=True, highlight=False)
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class Task:
@@ -34,6 +33,7 @@ class Task:
         done: int = 0,
         every: float = 0.0,
     ):
+        description = printable_cell(description)
         self._description, self._total, self._unit, self._bar = description, total, unit, bar
         self._id = bar.add_task(description, total=total, completed=done, note="") if bar else None
         self.done = self._before = done
@@ -50,9 +50,9 @@ class Task:
 
     def note(self, text: str) -> None:
         """Show a short text, such as the loss, beside the bar or on the next plain line."""
-        self._note = text
+        self._note = printable_cell(text)
         if self._bar is not None and self._id is not None:
-            self._bar.update(self._id, note=text)
+            self._bar.update(self._id, note=self._note)
 
     def _print(self) -> None:
         self._printed = time.monotonic()
@@ -63,7 +63,7 @@ class Task:
             line += f" of {self._total:,} {self._unit}, {timedelta(seconds=round(left))} left"
         else:
             line += f" {self._unit}"
-        print(line + (f", {self._note}" if self._note else ""), file=sys.stderr, flush=True)
+        print_line(line + (f", {self._note}" if self._note else ""), error=True)
 
 
 @contextmanager
@@ -79,19 +79,19 @@ def progress(
         done: Steps that were done at another time, which say nothing about how long the rest takes.
         shown: Whether anything is shown; of several processes at one work a single one should.
     """
-    if not shown or not console.is_terminal:
+    if not shown or not stderr.is_terminal:
         yield Task(
             description, total, unit, None, done, SECONDS_BETWEEN_LINES if shown else math.inf
         )
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=stderr, transient=True) as bar:
         yield Task(description, total, unit, bar, done)

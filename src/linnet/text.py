@@ -150,7 +150,7 @@ class Tokenizer:
 
     def __init__(self, path: Path, max_length: int):
         try:
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+            self._tokenizer = tokenizers.Tokenizer.from_buffer(path.read_bytes())
         except Exception as error:  # the Rust side raises bare Exception
             raise BundleError(
                 f"Expected a tokenizer in {path}, but it can't be read: {error}."

@@ -3,6 +3,7 @@
 Knows nothing of what the work is.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
     """
     with disk_errors(folder):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            followed(folder).mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(
                 f"No folder can be made at {folder}: {error.strerror}. Choose another --out."
@@ -65,7 +66,7 @@ def check_same(folder: Path, found: dict[str, Any], identity: dict[str, Any]) ->
     Raises:
         UsageError: Names what differs.
     """
-    differ = differences(found, identity)
+    differ = differences(found, json.loads(files.canonical_json(identity)))
     if differ:
         raise UsageError(
             f"{folder} holds a run that was not finished, and it is another one:\n{differ}\n"

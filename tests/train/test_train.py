@@ -165,7 +165,7 @@ def test_it_shows_epoch_step_loss_speed_and_time_left(
 def test_a_narrow_terminal_shows_it_too(splits, settings, monkeypatch, tmp_path):
     screen = io.StringIO()
     monkeypatch.setattr(
-        "linnet.progress.console", Console(file=screen, force_terminal=True, width=80)
+        "linnet.progress.stderr", Console(file=screen, force_terminal=True, width=80)
     )
     record = train(settings(num_train_epochs=2), splits, tmp_path / "checkpoint")
     last = record["global_step"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from linnet.cli import train
 from linnet.cli.options import add_config_options, config_from
+from linnet.terminal import print_line
 
 SUMMARY = "bundles and texts to the checkpoint of one model that answers like them"
 
@@ -68,22 +69,22 @@ def show(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> N
         dropped = ", ".join(
             f"{reason} {count:,}" for reason, count in source["dropped"].items() if count
         )
-        print(
+        print_line(
             f"{source['name']}: {source['rows_in']:,} rows in = {source['rows_used']:,} used + "
             f"{sum(source['dropped'].values()):,} dropped{f' ({dropped})' if dropped else ''}."
         )
     names = ", ".join(map(str, teachers))
-    print(
+    print_line(
         f"Taught by {names}: {rows['train']:,} texts of the train split and {rows['texts']:,} others."
     )
     if left_out := told["left_out"]:
-        print(
+        print_line(
             f"{left_out['telling_words']:,} words tell the label; {left_out['words']:,} of them were left out of "
             f"{left_out['texts']:,} texts."
         )
     for teacher, facts in zip(teachers, told["teachers"], strict=True):
         if facts["trained_elsewhere"]:
-            print(
+            print_line(
                 f"{teacher} was trained on other splits than these: it may have seen some of the rows held out here."
             )
     train.show(record, directory)
@@ -91,11 +92,11 @@ def show(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> N
         4 * record["parameters"],
         sum(teacher["bytes"] for teacher in told["teachers"]),
     )  # float32
-    print(
+    print_line(
         f"Its weights take {size / 1e6:,.1f} MB, {size / all_bytes:.0%} of its teachers' {all_bytes / 1e6:,.1f} MB."
     )
     agreement, student = told["agreement"], record["history"][record["best_epoch"] - 1]
-    print(
+    print_line(
         f"On the validation texts it agrees with what it was taught in {100 * agreement['value']:.2f} % "
         f"({100 * agreement['low']:.2f} to {100 * agreement['high']:.2f} %); the accuracy of that is "
         f"{100 * told['teacher_scores']['eval_accuracy']:.2f} %, the student's {100 * student['eval_accuracy']:.2f} %."

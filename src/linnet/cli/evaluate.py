@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet.cli.options import add_config_options, config_from
+from linnet.terminal import add_row, new_table, print_line, print_table
 
 SUMMARY = "bundle and split to report"
 
@@ -41,25 +42,24 @@ def main(arguments: argparse.Namespace) -> None:
 
 def show(report: dict[str, Any], directory: Path) -> None:
     """Print a report in short."""
-    from rich.console import Console
-    from rich.table import Table
-
     title = f"{report['rows']:,} rows of the {report['split']} split"
     measure = (
         "micro_f1" if "micro_f1" in report else "accuracy"
     )  # the former where texts have any number of labels
-    table = Table("model", measure.replace("_f1", "-F1"), "interval", "macro-F1", title=title)
+    table = new_table("model", measure.replace("_f1", "-F1"), "interval", "macro-F1", title=title)
     rows = [("this model", report[measure], report["macro_f1"]["value"])]
     rows += [(item["title"], item[measure], item["macro_f1"]) for item in report["baselines"]]
     for name, estimate, macro_f1 in rows:
         interval = f"{100 * estimate['low']:.2f} to {100 * estimate['high']:.2f} %"
-        table.add_row(name, f"{100 * estimate['value']:.2f} %", interval, f"{100 * macro_f1:.2f} %")
-    Console().print(table)
+        add_row(
+            table, name, f"{100 * estimate['value']:.2f} %", interval, f"{100 * macro_f1:.2f} %"
+        )
+    print_table(table)
     for line in [report["verdict"], *report["notes"]]:
-        print(line)
-    print(
+        print_line(line)
+    print_line(
         f"One text takes {report['latency']['median_ms']:.1f} ms, a list {report['latency']['texts_per_second']:,.0f} "
         f"texts a second; calibration error {100 * report['calibration']['expected_calibration_error']:.1f} % "
         f"at a temperature of {report['model']['temperature']:.2f}."
     )
-    print(f"Report: {directory / 'report.html'}")
+    print_line(f"Report: {directory / 'report.html'}")

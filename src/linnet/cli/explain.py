@@ -8,9 +8,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.text import Text
+from linnet.terminal import add_row, new_table, print_line, print_styled, print_table
 
+if TYPE_CHECKING:
     from linnet.predict import Explanation
 
 SUMMARY = "which words moved an answer"
@@ -28,33 +28,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from linnet.predict import load
 
     explanation = load(arguments.bundle).explain(arguments.text, arguments.label)
-    console = Console(highlight=False)
-    console.print(f"{explanation.label}, probability {explanation.probability:.4f}", markup=False)
-    console.print(coloured(explanation))
-    table = Table("word", "weight")
+    print_line(f"{explanation.label}, probability {explanation.probability:.4f}")
+    print_styled(explanation.text, styles(explanation))
+    table = new_table("word", "weight")
     for word in sorted(explanation.words, key=lambda word: -abs(word.weight)):
-        table.add_row(Text(word.text), f"{word.weight:+.3f}")
-    console.print(table)
+        add_row(table, word.text, f"{word.weight:+.3f}")
+    print_table(table)
     if explanation.truncated:
-        console.print("The text is longer than the model reads; the end was cut off.")
+        print_line("The text is longer than the model reads; the end was cut off.")
 
 
-def coloured(explanation: "Explanation") -> "Text":
-    """The clean text; green what speaks for the label, red what speaks against it, bold where it does so much."""
-    from rich.text import Text
+def styles(explanation: "Explanation") -> list[tuple[str, int, int]]:
+    """Style, begin and end of each word that moved the answer.
 
-    text = Text(explanation.text)
+    Green speaks for the label, red against it; bold is strong.
+    """
     most = max((abs(word.weight) for word in explanation.words), default=0.0)
+    found = []
     for word in explanation.words:
         share = abs(word.weight) / most if most else 0.0
         colour = "green" if word.weight > 0 else "red"
         if share > SOME:
-            text.stylize(f"bold {colour}" if share > STRONG else colour, word.start, word.end)
-    return text
+            found.append((f"bold {colour}" if share > STRONG else colour, word.start, word.end))
+    return found

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linnet.cli.options import add_config_options, config_from
+from linnet.terminal import add_row, new_table, print_line, print_table
 
 if TYPE_CHECKING:
     from linnet.bundle import Bundle
@@ -37,36 +38,22 @@ def main(arguments: argparse.Namespace) -> None:
     from linnet.export import export
 
     show(export(config_from(arguments), arguments.checkpoint, arguments.splits, arguments.out))
-    print(f"Serve it with: linnet serve {arguments.out}")
+    print_line(f"Serve it with: linnet serve {arguments.out}")
 
 
 def show(bundle: "Bundle") -> None:
     """Print a bundle's proof."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        "check", "passed", "detail", title=f"Proof of {bundle.manifest.name}", title_justify="left"
-    )
+    table = new_table("check", "passed", "detail", title=f"Proof of {bundle.manifest.name}")
     for name, check in bundle.proof["checks"].items():
-        table.add_row(name, "yes" if check["passed"] else "NO", check["detail"])
-    console = Console()
-    console.print(table)
-    variants = Table("variant", "engine", "kept", "why", title="Variants", title_justify="left")
+        add_row(table, name, "yes" if check["passed"] else "NO", check["detail"])
+    print_table(table)
+    variants = new_table("variant", "engine", "kept", "why", title="Variants")
     for entry in bundle.proof.get("variants", []):
-        cells = (
-            entry["variant"],
-            entry["engine"],
-            "yes" if entry["accepted"] else "no",
-            entry["reason"],
-        )
-        variants.add_row(
-            *map(Text, cells)
-        )  # a reason may hold a path, and that what rich takes for markup
-    console.print(variants)
+        kept = "yes" if entry["accepted"] else "no"
+        add_row(variants, entry["variant"], entry["engine"], kept, entry["reason"])
+    print_table(variants)
     for check in bundle.proof["checks"].values():
         for note in check.get("notes", []):
-            print(note)
-    print(f"Bundle: {bundle.path}")
-    print(f"Digest: {bundle.digest}")
+            print_line(note)
+    print_line(f"Bundle: {bundle.path}")
+    print_line(f"Digest: {bundle.digest}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from linnet.cli.options import add_config_options, config_from
 from linnet.errors import UsageError
+from linnet.printable import printable_cell
+from linnet.terminal import print_line
 
 if TYPE_CHECKING:
     from linnet.serve.keys import Key
@@ -67,14 +69,14 @@ def main(arguments: argparse.Namespace) -> None:
             arguments.texts_per_day,
             _future(arguments.expires),
         )
-        print(f"{whole}\nThis is shown only now. {path} keeps its hash; the id is {key.id}.")
+        print_line(f"{whole}\nThis is shown only now. {path} keeps its hash; the id is {key.id}.")
     elif arguments.action == "revoke":
         key = revoke_key(path, arguments.id)
-        print(
+        print_line(
             f"{key.id} ({key.name}) {key.refusal(datetime.now(UTC))}; services that run refuse it within a second."
         )
     else:
-        print("\n".join(_table(list(read_keys(path).values()))))
+        print_line("\n".join(_table(list(read_keys(path).values()))))
 
 
 def _future(text: str | None) -> datetime | None:
@@ -102,9 +104,9 @@ def _table(keys: "list[Key]") -> list[str]:
         ]
         until = f"expires on {key.expires:%Y-%m-%d}" if key.expires else "in force"
         state = key.refusal(now) or until
-        rows.append(
-            [key.id, key.name, ",".join(key.scopes), *limits, f"{key.created:%Y-%m-%d}", state]
-        )
+        scopes = ",".join(key.scopes)
+        name = printable_cell(key.name)
+        rows.append([key.id, name, scopes, *limits, f"{key.created:%Y-%m-%d}", state])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -6,6 +6,7 @@ import pdb
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TextIO
 
 from linnet.cli import (
     distil,
@@ -23,6 +24,7 @@ from linnet.cli import (
     tune,
 )
 from linnet.errors import LinnetError, OutOfMemoryError, StorageError, UsageError
+from linnet.terminal import open_streams, print_line
 
 COMMANDS = {
     "run": run,
@@ -69,23 +71,34 @@ def _add_debugging(parser: argparse.ArgumentParser, default: bool | str) -> None
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; give the exit code."""
+    open_streams()
     code = 0
     try:
         try:
             code = _run(argv)
         finally:
             sys.stdout.flush()
+            sys.stderr.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up(sys.stdout)
         if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has gone
+            _give_up(sys.stderr)
             return 0
         if not code:
-            print(
+            print_line(
                 f"linnet: The standard output can't be written: {error.strerror}. Make room.",
-                file=sys.stderr,
+                error=True,
             )
         return code or StorageError.exit_code
     return code
+
+
+def _give_up(stream: TextIO) -> None:
+    """Send what is still to be written nowhere, for Python flushes a stream once more at its end."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -94,7 +107,7 @@ def _run(argv: Sequence[str] | None) -> int:
     if arguments.version:
         from linnet import __version__
 
-        print(__version__)
+        print_line(__version__)
         return 0
     if arguments.command is None:
         parser.print_help()
@@ -102,8 +115,8 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         COMMANDS[arguments.command].main(arguments)
     except KeyboardInterrupt:
-        print(
-            "\nlinnet: interrupted; files that were not finished were not written.", file=sys.stderr
+        print_line(
+            "\nlinnet: interrupted; files that were not finished were not written.", error=True
         )
         return INTERRUPTED
     except BrokenPipeError:
@@ -129,11 +142,10 @@ def _report(error: Exception, arguments: argparse.Namespace) -> int:
     if arguments.debug or arguments.pdb or not known:
         traceback.print_exception(error)
     if known:
-        print(f"linnet: {error}", file=sys.stderr)
+        print_line(f"linnet: {error}", error=True)
     else:
-        print(
-            "linnet: this is a defect of Linnet. Please report it with the lines above.",
-            file=sys.stderr,
+        print_line(
+            "linnet: this is a defect of Linnet. Please report it with the lines above.", error=True
         )
     if arguments.pdb:
         pdb.post_mortem(error.__traceback__)

@@ -8,6 +8,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from linnet.terminal import add_row, new_table, print_line, print_table
+
 SUMMARY = "the fastest proven way to run a bundle on this host"
 
 
@@ -34,36 +36,28 @@ def main(arguments: argparse.Namespace) -> None:
     from linnet.predict.optimize import optimize
 
     show(optimize(arguments.bundle, arguments.goal, arguments.budget))
-    print(
+    print_line(
         f"Written to {arguments.bundle / 'host.json'}: serve, evaluate and linnet.load use it on a host like this one."
     )
 
 
 def show(found: dict[str, Any]) -> None:
     """Print what was measured, and the choice."""
-    from rich.console import Console
-    from rich.table import Table
-
     host = found["host"]
-    table = Table(
-        title=f"{host['cores']} core(s) of {host['cpu']}, medians of rounds in turns",
-        title_justify="left",
-    )
-    for header in ("variant", "engine"):
-        table.add_column(header)
-    for header in ("sessions", "threads", "tokens a batch", "texts a second", "ms a text"):
-        table.add_column(header, justify="right")
+    title = f"{host['cores']} core(s) of {host['cpu']}, medians of rounds in turns"
+    figures = ("sessions", "threads", "tokens a batch", "texts a second", "ms a text")
+    table = new_table("variant", "engine", *figures, title=title, right=figures)
     for row in found["table"]:
         numbers = [str(row[key]) for key in ("num_sessions", "num_threads", "max_batch_tokens")]
         speed = f"{row['texts_per_second']:,.0f}", f"{row['ms_a_text']:.2f}"
         best = all(row[key] == value for key, value in found["plan"].items())
-        table.add_row(
-            row["variant"], row["engine"], *numbers, *speed, style="bold" if best else None
-        )
-    Console().print(table)
+        add_row(table, row["variant"], row["engine"], *numbers, *speed, bold=best)
+    print_table(table)
     for left in found["left_out"]:
-        print(f"Left out: {left['variant']} in {left['engine']}: {left['reason'].rstrip('.')}.")
-    print(
+        print_line(
+            f"Left out: {left['variant']} in {left['engine']}: {left['reason'].rstrip('.')}."
+        )
+    print_line(
         f"Fastest for {found['goal']}: {' '.join(f'{key}={value}' for key, value in found['plan'].items())}, "
         f"{found['speedup']:.2f} times float32 in ONNX Runtime with its defaults; {found['padding']:.1%} padding."
     )

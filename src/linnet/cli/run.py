@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from linnet.cli import evaluate, export, prepare, train
 from linnet.cli.options import add_config_options, config_from
 from linnet.errors import UsageError
+from linnet.terminal import print_line
 
 if TYPE_CHECKING:
     from linnet.config import Config
@@ -37,19 +38,19 @@ def main(arguments: argparse.Namespace) -> None:
     _check_alone()
     if arguments.overwrite or not (directory / "checkpoint").is_dir():
         train.tell_encoder(config)  # a mistyped name is told before the data are read
-    print(f"Run {config.run.name!r} in {directory}")
+    print_line(f"Run {config.run.name!r} in {directory}")
     again = bool(arguments.overwrite)
     for name, folder, stage in _stages(config, directory, again):
         if (directory / folder).is_dir() and not again:
-            print(f"\n{name}: {directory / folder} stands, kept (--overwrite does it again)")
+            print_line(f"\n{name}: {directory / folder} stands, kept (--overwrite does it again)")
             continue
-        print(f"\n{name}: writing {directory / folder}")
+        print_line(f"\n{name}: writing {directory / folder}")
         stage()
         if name == "prepare":  # not before: a file that can't be read leaves no run behind
             config.save(directory / SETTINGS)
     bundle = directory / "bundle"
-    print(f"\nServe it with: linnet serve {bundle}")
-    print(f"Read how good it is in: {directory / 'report' / 'report.html'}")
+    print_line(f"\nServe it with: linnet serve {bundle}")
+    print_line(f"Read how good it is in: {directory / 'report' / 'report.html'}")
 
 
 def _check_alone() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linnet.cli.options import add_config_options, config_from
-from linnet.errors import DataError
+from linnet.errors import DataError, UsageError
+from linnet.terminal import print_line
 
 if TYPE_CHECKING:
     from linnet.score import Scored
@@ -47,11 +48,13 @@ def main(arguments: argparse.Namespace) -> None:
     config = config_from(arguments)
     from linnet.score import score
 
+    if str(arguments.out) == "-" and sys.__stdout__ is None:
+        raise UsageError("The standard output is closed. Name a file to write with --out.")
     done = score(
         config, arguments.bundle, arguments.file, arguments.out, overwrite=arguments.overwrite
     )
     for line in told(done):
-        print(line, file=sys.stderr)
+        print_line(line, error=True)
     if done.rows and not done.scored:
         raise DataError(
             f"None of the {done.rows:,} rows could be scored; the column `reason` says why of each. "

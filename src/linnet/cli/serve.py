@@ -2,10 +2,10 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from linnet.cli.options import add_config_options, config_from
+from linnet.terminal import print_line
 
 SUMMARY = "bundle to HTTP service"
 
@@ -37,5 +37,5 @@ def main(arguments: argparse.Namespace) -> None:
         return
     folder = container.model_folder(os.environ)
     config = config_from(arguments, container.stand_ins(os.environ))
-    print(container.explanation(folder, os.environ, config.serve), file=sys.stderr, flush=True)
+    print_line(container.explanation(folder, os.environ, config.serve), error=True)
     serve(config, folder)

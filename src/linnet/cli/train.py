@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.cli.options import add_config_options, config_from
+from linnet.terminal import add_row, new_table, print_line, print_table
 
 if TYPE_CHECKING:
     from linnet.config import Config
@@ -58,27 +59,23 @@ def tell_encoder(config: "Config") -> None:
 
     note = check_encoder(config.model)
     if note and speaks():
-        print(note)
+        print_line(note)
 
 
 def show(record: dict[str, Any], directory: Path) -> None:
     """Print how training went."""
-    from rich.console import Console
-    from rich.table import Table
-
     encoder = record["encoder"]
     title = f"{encoder['name']} on {record['rows']['train']:,} rows, judged on {record['rows']['validation']:,}"
-    table = Table(title=title, title_justify="left")
-    for header in ("Epoch", "Training Loss", "Validation Loss", "Accuracy", "F1"):
-        table.add_column(header, justify="right")
+    headers = ("Epoch", "Training Loss", "Validation Loss", "Accuracy", "F1")
+    table = new_table(*headers, title=title, right=headers)
     for row in record["history"]:
         best = row["epoch"] == record["best_epoch"]
         cells = [f"{row['train_loss']:.4f}", f"{row['eval_loss']:.4f}"]
         cells += [f"{100 * row[metric]:.2f} %" for metric in ("eval_accuracy", "eval_f1")]
-        table.add_row(str(row["epoch"]), *cells, style="bold" if best else None)
-    Console().print(table)
-    print(f"Stopped: {record['stop_reason']}; epoch {record['best_epoch']} is kept.")
-    print(
+        add_row(table, str(row["epoch"]), *cells, bold=best)
+    print_table(table)
+    print_line(f"Stopped: {record['stop_reason']}; epoch {record['best_epoch']} is kept.")
+    print_line(
         f"{timedelta(seconds=round(record['train_runtime']))} on {record['device']} in {record['precision']}, "
         f"{record['global_step']:,} steps ({record['train_steps_per_second']:.2f} a second), "
         f"{record['total_flos']:.3g} FLOPs."
@@ -86,8 +83,8 @@ def show(record: dict[str, Any], directory: Path) -> None:
     for name, count in record["truncated"].items():
         if count:
             length = record["settings"]["model"]["max_length"]
-            print(
+            print_line(
                 f"Truncated to {length} tokens: {count:,} of {record['rows'][name]:,} {name} texts."
             )
-    print(f"Loss and accuracy, drawn: {directory / 'training.html'}")
-    print(f"Final model: {directory}")
+    print_line(f"Loss and accuracy, drawn: {directory / 'training.html'}")
+    print_line(f"Final model: {directory}")

@@ -4,11 +4,13 @@ A study that was stopped or killed is gone on with by the same command; started 
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from linnet.cli.options import add_config_options, config_from
 from linnet.cli.train import tell_encoder
+from linnet.terminal import add_row, new_table, print_line, print_table
 
 SUMMARY = "splits to a better recipe"
 
@@ -41,32 +43,23 @@ def tell(trial: dict[str, Any]) -> None:
     """Print how a trial ended, on a line."""
     value = "" if trial["value"] is None else f", {trial['value']:.4f}"
     parameters = ", ".join(f"{name} {number:.3g}" for name, number in trial["parameters"].items())
-    print(
-        f"Trial {trial['number']} {trial['state']}{value}: {trial['reason'] or parameters}",
-        flush=True,
-    )
+    print_line(f"Trial {trial['number']} {trial['state']}{value}: {trial['reason'] or parameters}")
+    sys.stdout.flush()
 
 
 def show(results: dict[str, Any], directory: Path) -> None:
     """Print how a study stands."""
-    from rich.console import Console
-    from rich.table import Table
-
     states = ", ".join(f"{count} {state}" for state, count in results["states"].items() if count)
-    table = Table(
-        title=f"{results['metric']} of {results['n_trials']} trials: {states}", title_justify="left"
-    )
-    table.add_column("Setting")
-    for header in ("The recipe as it is", "Best"):
-        table.add_column(header, justify="right")
+    title = f"{results['metric']} of {results['n_trials']} trials: {states}"
+    values = ("The recipe as it is", "Best")
+    table = new_table("Setting", *values, title=title, right=values)
     best = results["best"]
     for name, value in results["trials"][0]["parameters"].items():
-        table.add_row(
-            f"train.{name}", f"{value:.3g}", f"{best['parameters'][name]:.3g}" if best else ""
-        )
-    Console().print(table)
+        found = f"{best['parameters'][name]:.3g}" if best else ""
+        add_row(table, f"train.{name}", f"{value:.3g}", found)
+    print_table(table)
     for note in results["notes"]:
-        print(note)
+        print_line(note)
     if best:
-        print(f"Settings: {directory / 'best.toml'}")
-    print(f"Study: {directory / 'study.html'}")
+        print_line(f"Settings: {directory / 'best.toml'}")
+    print_line(f"Study: {directory / 'study.html'}")

@@ -17,6 +17,7 @@ from linnet.data.group.texts import digests
 from linnet.data.split.assign import NAMES, NOWHERE
 from linnet.errors import UsageError
 from linnet.files import digest
+from linnet.links import plain
 
 # What may differ without old rows losing their split: more rows, better labels, another look at them.
 FREE = {"source", "corrections", "noise_sample", "keep_splits"}
@@ -83,7 +84,7 @@ class Previous:
             return cls(nowhere, text)
         try:
             before = json.loads(file.read_text(encoding="utf-8"))["settings"]
-            old = [_digests(directory / f"{name}.parquet") for name in NAMES]
+            old = [_digests(plain(directory) / f"{name}.parquet") for name in NAMES]
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             return cls(
                 nowhere,

@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from linnet.bundle import ProblemType
 from linnet.errors import BundleError, LabelError, ModelError
 from linnet.labels import clean_names
+from linnet.links import plain
 from linnet.text import Tokenizer
 from linnet.train.encoder import quiet
 
@@ -86,7 +87,7 @@ def _load_model(path: Path) -> PreTrainedModel:
     try:
         with quiet():
             model, loading = AutoModelForSequenceClassification.from_pretrained(
-                path,
+                plain(path),
                 dtype=torch.float32,
                 attn_implementation="eager",  # gives the graph with the fewest nodes, and the fastest
                 local_files_only=True,

@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from linnet.printable import printable_cell
+
 FIELDS = ("request_id", "method", "route", "status", "ms", "code", "key_id", "trace_id")
 KEY = re.compile(r"lk_([0-9a-f]{8})_[0-9A-Za-z_-]*")
 
@@ -18,6 +20,11 @@ class Lines(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line without a traceback: a line end in a label or a path begins no other line."""
+        record.message = printable_cell(record.message)
+        return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
         """The line; a traceback follows in lines of its own."""

@@ -15,6 +15,7 @@ from linnet import mini
 from linnet.config import AUTO, FIRST_CHOICE
 from linnet.errors import BundleError, ModelError, UnreachableError
 from linnet.files import digest
+from linnet.links import plain
 from linnet.text import Tokenizer
 from linnet.train.hub import fetch
 
@@ -102,7 +103,7 @@ def find_encoder(name: str) -> Encoder:
 def _folder(name: str) -> Path | None:
     path = Path(name).expanduser()
     try:
-        return path if path.is_dir() else None
+        return plain(path) if path.is_dir() else None
     except (
         OSError
     ) as error:  # longer than names may be, or in a folder that this user may not enter

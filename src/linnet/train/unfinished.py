@@ -12,7 +12,7 @@ Each folder appears whole or not at all. The last `save_total_limit` states are 
 import dataclasses
 import json
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from linnet.errors import UsageError
 from linnet.files import canonical_json, digest, whole_directory, write_text
+from linnet.links import plain
 from linnet.train.encoder import quiet
 from linnet.train.loop import Epoch, Loop, State, best_of
 from linnet.train.packed import Packed
@@ -49,7 +50,9 @@ class Unfinished:
     def __init__(
         self, directory: Path, identity: dict[str, Any], limit: int, overwrite: bool, first: bool
     ):
-        self.path = beside(directory)
+        with suppress(OSError):  # said on entering
+            Path(directory).parent.mkdir(parents=True, exist_ok=True)
+        self.path = plain(beside(directory))
         self._identity, self._limit = identity | {"format": FORMAT}, limit
         self._overwrite, self._first = overwrite, first
         self._rest = ExitStack()

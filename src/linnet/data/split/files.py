@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from linnet.data.read.parquet import METADATA
 from linnet.data.split.assign import NAMES
 from linnet.errors import DataError, LabelError, UsageError
+from linnet.links import plain
 
 FORMAT = 2
 ROW_GROUP = 65_536
@@ -180,4 +181,4 @@ def _label_type(multi_label: bool) -> pa.DataType:
 
 
 def _path(directory: Path, name: str) -> Path:
-    return directory / f"{name}.parquet"
+    return plain(directory) / f"{name}.parquet"
