@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all check bench lock upgrade sbom format clean
+.PHONY: help demo test test-all test-lowest check bench lock upgrade sbom format clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,22 @@ test: $(READY)  ## the tests
 
 test-all: $(READY)  ## the slow ones and those on real data too (LINNET_DATA, LINNET_ENCODER)
 	$(BIN)/pytest -m ''
+
+# The service with the lowest versions that pyproject.toml allows. Its bundles are made with the locked ones.
+LOWEST := .venv-lowest
+LOWEST_TESTS := tests/serve tests/client tests/monitor tests/score tests/test_bundle.py \
+  tests/test_config.py tests/test_files.py tests/test_public_api.py tests/test_terminal.py tests/test_text.py
+
+test-lowest: $(READY)  ## the service's tests with the lowest versions declared
+	rm -rf $(LOWEST)
+	$(PYTHON) -m venv $(LOWEST)
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python \
+	  --resolution lowest-direct -e '.[client,parquet,tracing]'
+	sed -nE 's/^((hypothesis|pytest|pytest-timeout)==[^ ;]+).*/\1/p' requirements.txt > $(LOWEST)/tools.txt
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python -r $(LOWEST)/tools.txt
+	LINNET_FIXTURES=$(LOWEST)/fixtures $(BIN)/pytest tests/test_conftest.py
+	LINNET_FIXTURES=$(LOWEST)/fixtures $(LOWEST)/bin/python -m pytest $(LOWEST_TESTS) \
+	  --ignore tests/serve/test_openapi.py --ignore tests/serve/test_page.py
 
 check: $(READY)  ## lint and type-check
 	$(BIN)/ruff format --check .
@@ -65,4 +81,4 @@ sbom: $(READY)  ## list what the image holds with versions and licences, as Cycl
 	rm -rf dist/image
 
 clean:  ## remove what the verbs made; your own runs stay
-	rm -rf .venv runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

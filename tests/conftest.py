@@ -114,10 +114,12 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     """Makes a folder, by its name, once for all processes that test at the same time."""
     root = tmp_path_factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    # `make test-lowest` makes the bundles in one environment and tests with them in another.
+    root = Path(os.environ.get("LINNET_FIXTURES", root))
 
     def once(name: str, make: Callable[[Path], Any]) -> Path:
         folder, making = root / name / "it", root / name / "making"
-        folder.parent.mkdir(exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with (root / name / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not folder.exists():
@@ -284,17 +286,10 @@ def tone_checkpoint(tone_splits: Path, once: Once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tone_bundle(tone_checkpoint: Path, tone_splits: Path, once: Once) -> Path:
+def tone_bundle(request: pytest.FixtureRequest, once: Once) -> Path:
     """The tones' checkpoint as a proven bundle."""
-    from linnet.config import load_config
-    from linnet.export import export
-
-    config = load_config(
-        overrides={"model.max_length": 64, "run.name": "tones", "evaluate.bootstrap_resamples": 300}
-    )
-    return once(
-        "tone_bundle", lambda directory: export(config, tone_checkpoint, tone_splits, directory)
-    )
+    settings = {"run.name": "tones", "evaluate.bootstrap_resamples": 300}
+    return once("tone_bundle", export_of(request, "tone_checkpoint", "tone_splits", settings))
 
 
 @pytest.fixture(scope="session")
@@ -334,14 +329,9 @@ def checkpoint(encoder: Path, splits: Path, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def bundle(checkpoint: Path, splits: Path, once: Once) -> Path:
+def bundle(request: pytest.FixtureRequest, once: Once) -> Path:
     """The checkpoint as a proven bundle. Tests that change one copy it first."""
-    from linnet.config import load_config
-    from linnet.export import export
-
-    config = load_config(overrides={"model.max_length": 64, "run.name": "tiny"})
-    return once("bundle", lambda directory: export(config, checkpoint, splits, directory))
-
+    return once("bundle", export_of(request, "checkpoint", "splits", {"run.name": "tiny"}))
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
@@ -382,3 +372,19 @@ def inspect_page() -> Callable[[Any], None]:
         assert found == []
 
     return inspect_page
+
+
+def export_of(
+    request: pytest.FixtureRequest, checkpoint: str, splits: str, settings: dict[str, Any]
+) -> Callable[[Path], Any]:
+    """Exports a checkpoint; its fixtures, and the packages they need, are only used if it must."""
+
+    def export_to(directory: Path) -> None:
+        from linnet.config import load_config
+        from linnet.export import export
+
+        config = load_config(overrides={"model.max_length": 64} | settings)
+        made = request.getfixturevalue(checkpoint), request.getfixturevalue(splits)
+        export(config, *made, directory)
+
+    return export_to

@@ -87,8 +87,38 @@ def test_run_goes_on_where_it_was_stopped(job, tmp_path, capsys, monkeypatch):
     assert "stands, kept" in capsys.readouterr().out
     assert (run / "checkpoint" / "training.json").stat().st_mtime_ns == before
 
-    assert main([*job, "--set", "train.seed=7"]) == UsageError.exit_code
-    assert "train.seed was 42, is 7" in capsys.readouterr().err
+    for setting in ("train.seed=7", "evaluate.split=validation", "export.parity_rows=16"):
+        assert main([*job, "--set", setting]) == UsageError.exit_code
+        name, value = setting.split("=")
+        shown = capsys.readouterr().err
+        assert f"{run.relative_to(tmp_path)} was made with other settings: {name} was " in shown
+        assert f", is {value if value.isdigit() else repr(value)}. Choose another --name" in shown
+
+
+def test_a_setting_that_no_finished_stage_reads_may_change(tmp_path, monkeypatch, capsys):
+    """Without training: the folders of the finished stages are made by hand, the next one is refused its input."""
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "default"
+    load_config().save(run / "linnet.toml")
+    for folder, reads, free in (
+        ("splits", "data.seed=1", "train.seed=1"),
+        ("checkpoint", "train.seed=1", "evaluate.split=validation"),
+        ("bundle", "export.opset=17", "evaluate.split=validation"),
+        ("report", "evaluate.split=validation", "serve.port=1"),
+    ):
+        (run / folder).mkdir()
+        job = ["run", "--model", "linnet-mini"]
+        load_config(overrides=["model.name_or_path=linnet-mini"]).save(run / "linnet.toml")
+        assert main([*job, "--set", reads]) == UsageError.exit_code
+        name = reads.partition("=")[0]
+        assert f"other settings: {name} was " in capsys.readouterr().err
+        changed = [*job, "--set", free, "--set", "model.hidden_size=64", "--set", "score.prefix=x"]
+        done = main(changed)
+        shown = capsys.readouterr()
+        assert "other settings" not in shown.err
+        assert f"{folder} stands, kept" in shown.out
+        assert done == (0 if folder == "report" else done)
+        assert load_config(run / "linnet.toml").score.prefix == "x"
 
 
 def test_a_run_that_can_not_start_leaves_nothing(job, tmp_path, capsys):

@@ -1,7 +1,8 @@
 """Prepare, train, export and evaluate in one go, into DIRECTORY/NAME.
 
-Each stage is a command of its own too and reads only the folders that the earlier ones wrote. A stage
-whose folder stands is not done again, so a run that was stopped goes on where it was.
+Each stage is a command of its own too and reads only the folders that the earlier ones wrote.
+Finished stages are skipped, so a run that was stopped resumes where it was. It is refused if a setting
+that a finished stage reads has changed.
 """
 
 import argparse
@@ -19,6 +20,22 @@ if TYPE_CHECKING:
 
 SUMMARY = "prepare, train, export and evaluate in one go"
 SETTINGS = "linnet.toml"
+# The settings that each stage reads: a section, or one key of it.
+READS = {
+    "splits": ("data", "model.name_or_path", "model.max_length"),
+    "checkpoint": ("model", "train"),
+    "bundle": (
+        "model.max_length",
+        "export",
+        "evaluate.confidence_level",
+        "evaluate.calibration_bins",
+        "evaluate.bootstrap_resamples",
+        "evaluate.seed",
+        "predict.num_threads",
+    ),
+    "report": ("evaluate", "predict", "model.max_length"),
+}
+OF_SCRATCH = ("model.num_hidden_layers", "model.hidden_size", "model.vocab_size")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +56,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.overwrite or not (directory / "checkpoint").is_dir():
         train.tell_encoder(config)  # a mistyped name is told before the data are read
     print_line(f"Run {config.run.name!r} in {directory}")
+    if (directory / SETTINGS).exists():
+        config.save(directory / SETTINGS)
     again = bool(arguments.overwrite)
     for name, folder, stage in _stages(config, directory, again):
         if (directory / folder).is_dir() and not again:
@@ -109,9 +128,20 @@ def _check_same_settings(directory: Path, config: "Config") -> None:
         f"{section}.{key} was {before[section][key]!r}, is {value!r}"
         for section, values in now.items()
         for key, value in values.items()
-        if before[section][key] != value
+        if before[section][key] != value and _is_read(f"{section}.{key}", directory, config)
     ]
     if changed:
         raise UsageError(
             f"{directory} was made with other settings: {'; '.join(changed)}. Choose another --name, or --overwrite it."
         )
+
+
+def _is_read(name: str, directory: Path, config: "Config") -> bool:
+    """Whether a finished stage of the run reads a setting."""
+    if name in OF_SCRATCH and config.model.name_or_path != "scratch":
+        return False
+    section = name.partition(".")[0]
+    return any(
+        (directory / folder).is_dir() and not {section, name}.isdisjoint(reads)
+        for folder, reads in READS.items()
+    )
