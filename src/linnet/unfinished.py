@@ -45,12 +45,14 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
             followed(folder).mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(
-                f"No folder can be made at {folder}: {error.strerror}. Choose another --out."
+                f"No folder can be made at {folder}: {error.strerror}. "
+                "Choose another folder: --out, or --name of a run."
             ) from None
     with files.locked(folder / LOCK, wait=False) as held:
         if not held:
             raise UsageError(
-                f"Another process {doing} {folder}. Wait for it, or choose another --out."
+                f"Another process {doing} {folder}. Wait for it, or choose another folder: "
+                "--out, or --name of a run."
             )
         yield
 
@@ -70,7 +72,8 @@ def check_same(folder: Path, found: dict[str, Any], identity: dict[str, Any]) ->
     if differ:
         raise UsageError(
             f"{folder} holds a run that was not finished, and it is another one:\n{differ}\n"
-            "Go on with it as it was begun, choose another --out, or --overwrite it to begin anew."
+            "Resume it with the settings it began with, start over with --overwrite, or choose another "
+            "folder: --out, or --name of a run."
         )
 
 

@@ -1,6 +1,7 @@
 """Turn a checkpoint into a bundle: an ONNX graph, checked against torch on validation rows, with its proof."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
     from linnet.export import export
 
     show(export(config_from(arguments), arguments.checkpoint, arguments.splits, arguments.out))
-    print_line(f"Serve it with: linnet serve {arguments.out}")
+    print_line(f"Serve it with: linnet serve {shlex.quote(str(arguments.out))}")
 
 
 def show(bundle: "Bundle") -> None:

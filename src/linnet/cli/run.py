@@ -6,6 +6,7 @@ that a finished stage reads has changed.
 """
 
 import argparse
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
         if name == "prepare":  # not before: a file that can't be read leaves no run behind
             config.save(directory / SETTINGS)
     bundle = directory / "bundle"
-    print_line(f"\nServe it with: linnet serve {bundle}")
+    print_line(f"\nServe it with: linnet serve {shlex.quote(str(bundle))}")
     print_line(f"Read how good it is in: {directory / 'report' / 'report.html'}")
 
 

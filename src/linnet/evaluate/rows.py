@@ -53,7 +53,8 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
     if len(split) < FEWEST:
         raise DataError(
             f"The {split.name} split of {splits} has {len(split)} row(s); judging needs {FEWEST} or more. "
-            f"{_splits_with_rows(splits)} Choose with --split, or prepare again with a larger data.{split.name}_size."
+            f"{_splits_with_rows(splits)} Choose one with evaluate.split, or prepare again with a larger "
+            f"data.{split.name}_size."
         )
     _check_labels(split.label_names, manifest.labels, splits)
     if split.multi_label != manifest.multi_label:

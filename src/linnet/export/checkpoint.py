@@ -5,6 +5,7 @@ Knows nothing of ONNX or bundles.
 
 import inspect
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -100,7 +101,7 @@ def _load_model(path: Path) -> PreTrainedModel:
     if missing := loading["missing_keys"]:
         raise ModelError(
             f"{path} lacks trained weights for {', '.join(sorted(missing))}. "
-            f"Train it first: linnet train --model {path}"
+            f"Train it first: linnet train --model {shlex.quote(str(path))}"
         )
     return model.eval()
 

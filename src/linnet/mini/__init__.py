@@ -28,5 +28,6 @@ def check_files() -> None:
 
 def _damaged(reason: str) -> str:
     return (
-        f"The built-in encoder {NAME} is incomplete or has changed: {reason}. Install linnet again."
+        f"The built-in encoder {NAME} is incomplete or has changed: {reason}. "
+        "Reinstall it: pip install --force-reinstall --no-deps linnet-text"
     )

@@ -6,6 +6,7 @@ digest covers, and can only name what its manifest has proof of.
 
 import json
 import logging
+import shlex
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -124,7 +125,7 @@ def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dic
 def _measured(bundle: Bundle) -> tuple[Plan | None, str]:
     """The plan that was measured on this host, and why it is, or is not, used."""
     file, known, host = bundle.path / HOST, _read(bundle), this_host()
-    advice = f"`linnet optimize {bundle.path}` finds the fastest"
+    advice = f"`linnet optimize {shlex.quote(str(bundle.path))}` finds the fastest"
     if known is None:
         return None, f"the default, as nothing was measured on this host; {advice}"
     if known["bundle"] != bundle.digest:
@@ -194,7 +195,8 @@ def _parse_plan(bundle: Bundle, content: Any) -> Plan:
 
 def _broken(bundle: Bundle, reason: str) -> BundleError:
     return BundleError(
-        f"{bundle.path / HOST} can't be used: {reason}. `linnet optimize {bundle.path}` writes it anew."
+        f"{bundle.path / HOST} can't be used: {reason}. "
+        f"`linnet optimize {shlex.quote(str(bundle.path))}` writes it again."
     )
 
 

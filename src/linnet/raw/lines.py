@@ -1,6 +1,7 @@
 """What no line of a text file may be, and no encoding."""
 
 import codecs
+import shlex
 from pathlib import Path
 
 from linnet.errors import ConfigError, DataError
@@ -27,7 +28,8 @@ def check_line(line: bytes, number: int, path: Path) -> None:
     for encoding, marks in WIDE.items() if number == 1 else ():
         if line.startswith(marks):
             raise DataError(
-                f"{path} is {encoding}. Convert it: iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}"
+                f"{path} is {encoding}. Convert it: iconv -f {encoding} -t UTF-8 "
+                f"{shlex.quote(str(path))} > {shlex.quote(f'utf8-{path.name}')}"
             )
     if len(line) == MAX_LINE:
         raise DataError(

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from linnet.config import ServeConfig, defaults
 from linnet.errors import UsageError
 from linnet.serve.failures import KNOWN, Refusal, refused
-from linnet.serve.keys import Key, Keys
+from linnet.serve.keys import Key, Keys, command
 from linnet.serve.keys import Scope as KeyScope
 from linnet.serve.quota import Quotas
 
@@ -166,7 +166,7 @@ def keys_for(settings: ServeConfig, address: str) -> Keys | None:
     if settings.no_auth:
         return None
     path = Path(settings.keys)
-    ways = "Make one with `linnet keys add NAME`, or let everybody in with --no-auth."
+    ways = f"Make one with `{command('add NAME', path)}`, or let everybody in with --no-auth."
     try:
         path.lstat()
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import hmac
 import logging
 import re
 import secrets
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from linnet.config import defaults
 from linnet.errors import ConfigError, UsageError
 from linnet.files import canonical_json, disk_errors, locked, write_text
 
@@ -161,7 +163,7 @@ def read_keys(path: Path) -> dict[str, Key]:
         return {key.id: key for key in KeyFile.model_validate_json(path.read_bytes()).keys}
     except FileNotFoundError:
         raise ConfigError(
-            f"There is no file of keys at {path}. Make one with `linnet keys add NAME`."
+            f"There is no file of keys at {path}. Make one with `{command('add NAME', path)}`."
         ) from None
     except OSError as error:
         raise ConfigError(f"The keys in {path} can't be read: {error.strerror}.") from None
@@ -238,12 +240,18 @@ def revoke_key(path: Path, identity: str) -> Key:
     with _changed(path, needed=True) as keys:
         if identity not in keys:
             raise UsageError(
-                f"{path} holds no key of that id. `linnet keys list` names those it holds."
+                f"{path} holds no key of that id. `{command('list', path)}` names those it holds."
             )
         key = keys[identity]
         if key.revoked is None:
             keys[identity] = key = key.model_copy(update={"revoked": _now()})
     return key
+
+
+def command(action: str, path: Path) -> str:
+    """The command that does something with a file of keys, for messages."""
+    named = [] if str(path) == defaults()["serve"]["keys"] else ["--keys", str(path)]
+    return shlex.join(["linnet", "keys", *action.split(), *named])
 
 
 @contextmanager
