@@ -19,6 +19,7 @@ EXTRAS = {
     "predict": "openvino",
     "score": "parquet",
     "serve": "tracing",
+    "signing.py": "sign",
     **dict.fromkeys(["data", "evaluate", "export", "page.py", "train"], "train"),
 }
 OPENTELEMETRY = {  # one import name, several distributions
@@ -76,7 +77,7 @@ def test_what_the_source_imports_is_declared(distribution):
 
 
 def test_what_is_declared_is_imported():
-    extras = ["client", "parquet", "train", "openvino", "tracing", "postgres"]
+    extras = ["client", "parquet", "train", "openvino", "tracing", "postgres", "sign"]
     assert declared(*extras) - set(SOURCE) - NOT_IMPORTED == set()
 
 

@@ -7,6 +7,8 @@ every file of the bundle. A service with `serve.trusted_keys` refuses bundles wi
 import argparse
 from pathlib import Path
 
+from linnet.terminal import print_line
+
 SUMMARY = "sign a bundle with a private key, or check its signature"
 
 
@@ -48,10 +50,12 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.check:
         signed_by = check_signature(bundle, arguments.check)
         bundle.verify()
-        print(f"{bundle.path} ({bundle.digest[:12]}) is whole, and signed by {signed_by}.")
+        print_line(f"{bundle.path} ({bundle.digest[:12]}) is whole, and signed by {signed_by}.")
         return
     if arguments.new_key:
         bundle.verify()
         public = new_key(arguments.key)
-        print(f"The private key is in {arguments.key}: keep it secret. The public one: {public}.")
-    print(f"Signed {bundle.path} ({bundle.digest[:12]}): {sign(bundle, arguments.key)}")
+        print_line(
+            f"The private key is in {arguments.key}: keep it secret. The public one: {public}."
+        )
+    print_line(f"Signed {bundle.path} ({bundle.digest[:12]}): {sign(bundle, arguments.key)}")

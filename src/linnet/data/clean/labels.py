@@ -1,6 +1,7 @@
 """The labels of all rows: each spelling is read once, and all names are settled last."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -210,8 +211,9 @@ class Labels:
     def _refusal(self, raw: str, name: str, number: int) -> str:
         expected = ", ".join(map(repr, self._configured))
         said = f"{raw!r}" if name == raw else f"{raw!r} ({name})"
-        more = json.dumps([*self._configured, name], ensure_ascii=False)
+        labels = json.dumps([*self._configured, name], ensure_ascii=False)
+        more = shlex.quote(f"data.labels={labels}")
         return (
             f"Row {number} has the label {said}; expected one of {expected}. "
-            f"Take the row out, or allow the label: --set 'data.labels={more}'"
+            f"Take the row out, or allow the label: --set {more}"
         )

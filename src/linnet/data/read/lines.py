@@ -60,7 +60,11 @@ def decode(lines: Iterator[Line], path: Path, encoding: str) -> Iterator[tuple[i
         except UnicodeDecodeError as error:
             byte = f"byte 0x{line[error.start]:02x} at position {error.start + 1} is not {encoding}"
             if encoding != "utf-8":
-                advice = "Name the file's encoding, such as --set data.encoding=cp1252, or convert it to UTF-8."
+                other = "latin-1" if encoding.lower() != "latin-1" else "cp1252"
+                advice = (
+                    f"Name the file's encoding, such as --set data.encoding={other}, "
+                    "or convert it to UTF-8."
+                )
             elif foreign or (foreign := _first_foreign(lines)):
                 advice = (
                     f"Row {foreign} has letters that are: the file mixes encodings. "
