@@ -36,7 +36,7 @@ test-lowest: $(READY)  ## the service's tests with the lowest versions declared
 	rm -rf $(LOWEST)
 	$(PYTHON) -m venv $(LOWEST)
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python \
-	  --resolution lowest-direct -e '.[client,parquet,sign,tracing]'
+	  --resolution lowest-direct -e '.[client,parquet,postgres,sign,tracing]'
 	sed -nE 's/^((hypothesis|jsonschema|pytest|pytest-timeout)==[^ ;]+).*/\1/p' requirements.txt > $(LOWEST)/tools.txt
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python 'httpx>=0.27' -r $(LOWEST)/tools.txt
 	LINNET_FIXTURES=$(LOWEST)/fixtures $(BIN)/pytest tests/test_conftest.py

@@ -264,7 +264,7 @@ def test_the_password_is_in_no_message():
 
 def test_without_psycopg_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(MissingExtraError, match=r"linnet\[postgres\]"):
+    with pytest.raises(MissingExtraError, match=r"linnet-text\[postgres\]"):
         Store("postgresql://linnet@host/log")
 
 

@@ -123,7 +123,7 @@ def test_a_choice_of_what_is_not_proven_is_refused(copy):
 def test_a_broken_choice_is_a_sentence(copy, text):
     (copy.path / "host.json").write_text(text)
     with pytest.raises(
-        BundleError, match=r"host\.json (can't be used: .*writes it anew|is of format 2)"
+        BundleError, match=r"host\.json (can't be used: .*writes it again|is of format 2)"
     ):
         choose_plan(copy)
     record(copy, CHOSEN, {"goal": "latency"}, this_host())
