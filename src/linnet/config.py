@@ -38,7 +38,7 @@ AUTO, FIRST_CHOICE = "auto", "distilbert-base-uncased"
 Variant = Literal["bf16", "int8-dynamic", "int8-static"]
 # Of a file that may not be UTF-8. No constraint of pydantic's own: those refuse surrogates.
 FileName = Annotated[str, AfterValidator(file_name)]
-GivenName = Annotated[FileName, AfterValidator(_given)]
+GivenName = Annotated[FileName, AfterValidator(_given), Field(json_schema_extra={"minLength": 1})]
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@*\s\x7f-\U0010ffff]+?)(:\d+)?")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # browsers leave them out of an origin
