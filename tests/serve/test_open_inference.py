@@ -134,7 +134,7 @@ def tensors(answer) -> dict[str, list]:
             size *= dimension
         assert len(output["data"]) == size
         assert all(type(value) is DATATYPES[output["datatype"]] for value in output["data"])
-        width = size // output["shape"][0]
+        width = [*output["shape"], 1][1]
         rows = [output["data"][start : start + width] for start in range(0, size, width)]
         found[output["name"]] = rows if len(output["shape"]) == 2 else [value for (value,) in rows]
     return found
@@ -143,7 +143,11 @@ def tensors(answer) -> dict[str, list]:
 @pytest.mark.parametrize("path", ["/v2", "/v2/"])
 def test_server_metadata(client, path):
     found = hold(client.get(path), "metadata_server_response")
-    assert found == {"name": "linnet", "version": linnet.__version__, "extensions": []}
+    assert found == {
+        "name": "linnet",
+        "version": linnet.__version__,
+        "extensions": ["binary_tensor_data"],
+    }
 
 
 def test_server_health(client, app):
@@ -261,6 +265,8 @@ def test_an_id_that_was_not_sent_is_not_invented(client):
         {"shape": [2], "data": ["good", "bad"]},
         {"shape": [2, 1], "data": ["good", "bad"]},
         {"shape": [2, 1], "data": [["good"], ["bad"]]},
+        {"shape": [-1], "data": ["good", "bad"]},
+        {"shape": [-1, 1], "data": [["good"], ["bad"]]},
         {"parameters": {"content_type": "str"}},
     ],
 )
@@ -270,11 +276,46 @@ def test_data_flat_or_nested(client, changes):
     assert found["label"] == tensors(infer(client, body_of("good", "bad")))["label"]
 
 
-@pytest.mark.parametrize("media_type", [None, "application/json"])
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        None,
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/vnd.example.v2+json",
+        "application/x-www-form-urlencoded",  # of curl -d
+        "application/octet-stream",
+        "text/plain",
+        "/;;=",
+    ],
+)
 def test_a_request_need_not_say_that_it_is_json(client, media_type):
     headers = {"Content-Type": media_type} if media_type else {}
     assert "Content-Type" in headers or "content-type" not in client.headers
     hold(infer(client, body_of("good"), **headers), "inference_response")
+
+
+def test_members_without_a_meaning_here_are_ignored(client):
+    """As KServe's client sends `model_name`, and Triton's `priority` and `timeout`."""
+    request = body_of("good", extra=1, parameters={"content_type": "str"}) | {
+        "model_name": "champion",
+        "model_version": None,
+        "texts": ["bad"],
+        "parameters": {"priority": 1, "timeout": 5_000_000, "sequence_id": 7},
+        "outputs": [{"name": "label", "extra": None}],
+    }
+    plain = tensors(infer(client, body_of("good")))
+    assert tensors(infer(client, request)) == {"label": plain["label"]}
+    assert client.post("/v1/predict", json={"texts": ["good"], "extra": 1}).status_code == 422
+
+
+@pytest.mark.parametrize("body", [{"inputs": []}, body_of(), body_of(shape=[0, 1])])
+def test_no_texts_are_no_rows(client, classifier, body):
+    answer = infer(client, body | {"id": "0"})
+    shapes = [output["shape"] for output in hold(answer, "inference_response")["outputs"]]
+    assert shapes == [[0], [0], [0, 2], [0, 2], [0], [0], [0]]
+    assert not any(tensors(answer).values())
+    assert (answer.json()["id"], answer.json()["model_version"]) == ("0", classifier.digest)
 
 
 def test_outputs_are_given_as_asked(client):
@@ -292,14 +333,17 @@ def test_outputs_are_given_as_asked(client):
 GOOD = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["good"]}
 BAD = {
     "no inputs": {},
-    "an empty list of inputs": {"inputs": []},
     "two inputs": {"inputs": [GOOD, GOOD]},
     "another input": {"inputs": [GOOD | {"name": "input_ids"}]},
     "another type": {"inputs": [GOOD | {"datatype": "INT64", "data": [1]}]},
     "numbers": {"inputs": [GOOD | {"data": [1]}]},
     "no data": {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES"}]},
     "empty data": {"inputs": [GOOD | {"data": []}]},
-    "a shape of nothing": {"inputs": [GOOD | {"shape": [0], "data": []}]},
+    "a shape of nothing": {"inputs": [GOOD | {"shape": [0]}]},
+    "two unknown dimensions": {"inputs": [GOOD | {"shape": [-1, -1]}]},
+    "an unknown width": {"inputs": [GOOD | {"shape": [1, -1]}]},
+    "a negative dimension": {"inputs": [GOOD | {"shape": [-2]}]},
+    "inputs that are null": {"inputs": None},
     "a shape of strings": {"inputs": [GOOD | {"shape": ["1"]}]},
     "no shape": {"inputs": [GOOD | {"shape": []}]},
     "three dimensions": {"inputs": [GOOD | {"shape": [1, 1, 1]}]},
@@ -311,7 +355,20 @@ BAD = {
     "nested twice": {"inputs": [GOOD | {"shape": [1, 1], "data": [[["good"]]]}]},
     "an unknown output": body_of("good") | {"outputs": [{"name": "logits"}]},
     "an id that is a number": body_of("good") | {"id": 42},
-    "an unknown field": body_of("good") | {"texts": ["good"]},
+    "a type other than text": {"inputs": [GOOD | {"datatype": "FP32", "data": [1.5]}]},
+    "classes": body_of("good")
+    | {"outputs": [{"name": "probabilities", "parameters": {"classification": 2}}]},
+    "shared memory": body_of("good")
+    | {"outputs": [{"name": "label", "parameters": {"shared_memory_region": "x"}}]},
+    "no list of outputs": body_of("good") | {"outputs": "label"},
+    "parameters that are none": body_of("good") | {"parameters": "x"},
+    "binary data and none sent": {"inputs": [GOOD | {"parameters": {"binary_data_size": 8}}]},
+    "binary data of a size and no header": {
+        "inputs": [
+            {"name": "text", "shape": [1], "datatype": "BYTES"}
+            | {"parameters": {"binary_data_size": 8}}
+        ]
+    },
     "too many texts": body_of(*["good"] * 9),
     "a list": [],
     "no JSON": b"{",
@@ -359,13 +416,6 @@ def test_the_failures_around_the_routes_have_the_protocols_shape_too(
 ):
     large = infer(client, body_of("x" * config.serve.max_body_bytes))
     assert "at most" in hold(large, "inference_error_response", 413)["error"]
-    binary = infer(client, body_of("good"), **{"Inference-Header-Content-Length": "9"})
-    assert "binary" in hold(binary, "inference_error_response", 415)["error"]
-    hold(
-        infer(client, body_of("good"), **{"Content-Type": "text/csv"}),
-        "inference_error_response",
-        415,
-    )
     hold(
         infer(client, body_of("good"), **{"X-Request-Timeout": "0"}),
         "inference_error_response",

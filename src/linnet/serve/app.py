@@ -20,6 +20,7 @@ from linnet.serve.identity import IdentifyRequests
 from linnet.serve.keys import Keys
 from linnet.serve.limits import LimitBody, RefuseSurplus
 from linnet.serve.methods import Methods, MethodsMiddleware
+from linnet.serve.open_inference_schemas import InferenceRequest
 from linnet.serve.quota import Quotas
 from linnet.serve.routes import DIRECT, router
 from linnet.serve.schemas import ExplainRequest, FeedbackRequest, PredictRequest, SwapRequest
@@ -41,7 +42,7 @@ READ_BY_ROUTES = (
     FeedbackRequest,
     SwapRequest,
     sagemaker.InvocationRequest,
-    open_inference.InferenceRequest,
+    InferenceRequest,
 )  # not by FastAPI, which so doesn't know of them
 
 

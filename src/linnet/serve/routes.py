@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from email.message import Message
 from typing import Annotated, Any, TypeVar
 
@@ -255,12 +255,11 @@ def raise_refusal(request: Request, items: list[Item]) -> None:
         raise refusals[0]
 
 
-def body_schema(schema: type[BaseModel]) -> dict[str, Any]:
-    """What the OpenAPI says of a body that `body_of` reads."""
+def body_schema(schema: type[BaseModel], others: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the OpenAPI says of a body that `read_json` reads, and of its other media types."""
     reference = {"$ref": f"#/components/schemas/{schema.__name__}"}
-    return {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}
-    }
+    content = {"application/json": {"schema": reference}, **(others or {})}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @router.post(
