@@ -93,15 +93,73 @@ def test_one_text_need_be_no_list(client, expected):
 @pytest.mark.parametrize(
     "body",
     [
+        TEXTS,
+        [[text] for text in TEXTS],  # a column of numpy's or pandas'
+        [{"text": text, "id": 7} for text in TEXTS],
+        {"instances": [{"inputs": text} for text in TEXTS]},
+        {"inputs": TEXTS, "parameters": {"top_k": 1, "truncation": True}, "options": None},
+        {"text": TEXTS, "model_name": "champion"},
+    ],
+)
+def test_json_as_other_containers_have_it(client, expected, body):
+    answer = invoke(client, json.dumps(body), JSON)
+    assert answer.status_code == 200, answer.text
+    same(answer.json()["predictions"], expected)
+
+
+def test_one_text_in_other_ways(client, expected):
+    for body in (TEXTS[0], {"inputs": {"text": TEXTS[0]}}, {"text": TEXTS[0]}, [TEXTS[0]]):
+        same(invoke(client, json.dumps(body), JSON).json()["predictions"], expected[:1])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "",
+        "application/json; charset=utf-8",
+        "application/json; charset=latin-1",
+        "application/vnd.example+json",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "/;;=",
+    ],
+)
+def test_another_content_type_is_read_if_it_is_json(client, expected, kind):
+    body = json.dumps({"inputs": TEXTS}, ensure_ascii=False).encode()
+    answer = invoke(client, body, kind)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, JSON)
+    same(answer.json()["predictions"], expected)
+    if not kind.startswith(JSON):
+        answer = invoke(client, "\n".join(map(json.dumps, TEXTS)), kind)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, LINES)
+        same(lines(answer), expected)
+
+
+def test_json_in_another_encoding_says_so_itself(client, expected):
+    """RFC 8259, section 8.1, was not always so strict: .NET and Java send UTF-16."""
+    body = json.dumps(TEXTS, ensure_ascii=False).encode("utf-16")
+    same(invoke(client, body, JSON).json()["predictions"], expected)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         {},
         {"texts": []},
         {"inputs": []},
         {"texts": ["a"], "inputs": "a"},
         {"texts": ["a"], "instances": []},
-        {"instances": [{"text": "a"}]},
+        {"instances": [{"features": [1.5]}]},
+        {"instances": [["a", "b"]]},
         {"inputs": 3},
-        {"inputs": ["a"], "parameters": {"top_k": 2}},
-        ["a"],
+        {"inputs": ["a", 3]},
+        {"parameters": {}},
+        {"texts": ["a"], "arm": 3},
+        [],
+        [3],
+        3,
+        None,
     ],
 )
 def test_json_of_another_shape_is_refused(client, body):
@@ -115,7 +173,7 @@ def test_json_of_another_shape_is_refused(client, body):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("last", [True, False])
 def test_a_line_in_is_a_line_out(client, expected, kind, end, last):
-    shapes = [TEXTS[0], {"text": TEXTS[1], "id": 7}, {"inputs": TEXTS[2]}, TEXTS[3]]
+    shapes = [TEXTS[0], {"text": TEXTS[1], "id": 7}, {"inputs": TEXTS[2]}, [TEXTS[3]]]
     body = end.join(json.dumps(shape, ensure_ascii=False) for shape in shapes) + end * last
     answer = invoke(client, body.encode(), kind)
     assert (answer.status_code, answer.headers["content-type"]) == (200, LINES)
@@ -135,11 +193,12 @@ BAD_LINES = [
     b"good day",
     b"1",
     b"null",
-    b'["a"]',
+    b'["a", "b"]',
+    b"[]",
+    b"[[]]",
     b"{}",
     b'{"text": null}',
     b'{"text": "a", "inputs": "b"}',
-    '"é"'.encode("latin-1"),
     b"[" * 5000,
     b"9" * 5000,
 ]
@@ -156,6 +215,16 @@ def test_a_line_without_a_text_has_its_error_in_its_place(client, bad):
     assert found[2]["error"]["details"] == {"reason": "empty_text", "index": 2}
 
 
+@pytest.mark.parametrize("kind", [LINES, CSV])
+def test_a_line_that_is_not_utf_8_says_so(client, kind):
+    answer = invoke(client, b'"caf\xe9 was lovely"\n"a bad day"\n', kind, LINES)
+    failed, answered = lines(answer)
+    assert failed["error"]["details"] == {"reason": "wrong_encoding", "index": 0}
+    assert "UTF-8" in failed["error"]["message"]
+    assert "label" in answered
+    assert records(invoke(client, answer.request.content, kind, CSV))[0][-1] == "wrong_encoding"
+
+
 def test_nothing_but_bad_lines_is_still_a_line_each(client):
     """A batch transform would give up all its records for one that fails."""
     for body, kind in (
@@ -170,7 +239,7 @@ def test_nothing_but_bad_lines_is_still_a_line_each(client):
 
 def test_csv_is_a_column_without_a_header(client, expected):
     answer = invoke(client, csv_of(*TEXTS), CSV)
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv")
     for record, wanted in zip(records(answer), expected, strict=True):
         assert record[0] == wanted["label"]
         assert float(record[1]) == pytest.approx(wanted["probability"])
@@ -185,6 +254,34 @@ def test_csv_with_a_header_if_its_type_says_so(client):
     assert len(records(invoke(client, csv_of("text", "good day"), "text/csv; header=absent"))) == 2
 
 
+def test_the_header_of_the_answer_is_as_accept_says(client):
+    for kind in (LINES, CSV, "text/csv; header=present"):
+        body = b'"text"\n"good"\n'
+        rows = 1 if "present" in kind else 2
+        for accept in ("text/csv; header=present", 'text/csv;header="present";q=0.5'):
+            found = records(invoke(client, body, kind, accept))
+            assert found[0] == list(CSV_COLUMNS)
+            assert len(found) == 1 + rows
+        assert len(records(invoke(client, body, kind, "text/csv; header=absent"))) == rows
+
+
+def test_a_header_names_the_column_of_the_text(client, expected):
+    body = csv_of("x").replace("x", "id, text ,note") + "".join(
+        f"{row},{csv_of(text)[:-2]},so\r\n" for row, text in enumerate(TEXTS)
+    )
+    answer = invoke(client, body.encode(), "text/csv; header=present", LINES)
+    same(lines(answer), expected)
+    body = b"id,text\n1,good\n2\n3,bad,so\n\n"
+    found = records(invoke(client, body, "text/csv; header=present"))[1:]
+    assert [record[-1] for record in found] == ["", "not_text", "not_text", "empty_text"]
+
+
+@pytest.mark.parametrize("names", ["a,b", "text,inputs", ",", "text,text"])
+def test_a_header_of_several_columns_must_name_the_text(client, names):
+    answer = invoke(client, f"{names}\na,b\n", "text/csv; header=present")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
@@ -192,7 +289,8 @@ def test_csv_with_a_header_if_its_type_says_so(client):
         (b'"a" b', "not_text"),
         (b"", "empty_text"),
         (b"a\0", "nul_byte"),
-        (b"\xff", "lone_surrogate"),
+        (b"\xff", "wrong_encoding"),
+        (b"\xed\xa0\xbd", "wrong_encoding"),
     ],
 )
 def test_a_record_that_can_not_be_used_has_its_reason_in_its_place(client, bad, reason):
@@ -218,12 +316,12 @@ def test_csv_of_several_labels_and_of_none(tone_bundle, config):
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
-        (None, "text/csv; charset=utf-8"),
-        ("*/*", "text/csv; charset=utf-8"),
-        ("", "text/csv; charset=utf-8"),
+        (None, "text/csv"),
+        ("*/*", "text/csv"),
+        ("", "text/csv"),
         (JSON, JSON),
         ("application/x-jsonlines", "application/x-jsonlines"),
-        ("Text/CSV", "text/csv; charset=utf-8"),
+        ("Text/CSV", "text/csv"),
         ("application/*", JSON),
         ("image/png, application/jsonlines;q=0.5, application/json;q=0.2", LINES),
         ("*/*;q=0.1, application/json", JSON),
@@ -248,10 +346,20 @@ BROKEN = ["text/csv; charset*=a; charset*0=b", f"text/csv; charset*{'9' * 5000}=
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "application/x-npy", "text/plain", "text/csv; charset=latin-1", "/;;=", *BROKEN]
+    "kind",
+    [
+        "",
+        "application/x-npy",
+        "text/plain",
+        "text/csv; charset=latin-1",
+        "application/jsonlines; charset=utf-16",
+        "/;;=",
+        *BROKEN,
+    ],
 )
-def test_another_format_is_415(client, kind):
-    answer = invoke(client, b"good", kind)
+@pytest.mark.parametrize("body", [b"good", b"good\nbad", b"", b"3", b"\x93NUMPY\x01", b"[" * 5000])
+def test_another_format_is_415(client, kind, body):
+    answer = invoke(client, body, kind)
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
@@ -371,3 +479,31 @@ def test_no_body_is_a_defect_and_every_text_keeps_its_place(client, texts, raw, 
             CSV: lambda: records(answer),
         }
         assert len(found[accept]()) == len(texts)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["texts", "text", "inputs", "instances", "arm", "parameters"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
+)
+@given(
+    body=st.binary(max_size=40) | anything.map(json.dumps).map(str.encode),
+    kind=st.text(max_size=8)
+    | st.sampled_from([JSON, LINES, CSV, "text/csv; header=present", "text/plain"]),
+    accept=st.text(max_size=8)
+    | st.sampled_from([JSON, LINES, CSV, "text/csv; header=present", "*/*;q=0.5"]),
+)
+def test_no_request_is_a_defect(client, body, kind, accept):
+    headers = {"Content-Type": kind.encode(), "Accept": accept.encode()}
+    answer = client.post("/invocations", content=body, headers=headers)
+    assert answer.status_code in {200, 400, 406, 415, 422}

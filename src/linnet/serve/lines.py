@@ -10,6 +10,8 @@ from typing import Any
 
 from linnet.errors import TextError
 from linnet.score.delimited import Dialect
+from linnet.score.rows import not_decoded
+from linnet.serve.failures import Refusal
 from linnet.serve.routes import item_content
 from linnet.serve.service import Item
 
@@ -21,7 +23,9 @@ Line = str | TextError  # the text, or why the line holds none
 
 
 def read_json_lines(body: bytes, most: int) -> list[Line]:
-    """The text of each line: a JSON string, or an object's `text` or `inputs`; its other fields mean nothing.
+    """The text of each line: a JSON string, or an object's `text` or `inputs`, or a list of one.
+
+    Other members of an object are ignored.
 
     A line ends with LF or CR LF alone, as https://jsonlines.org has it: other ends of lines may stand in a text.
 
@@ -36,49 +40,84 @@ def read_json_lines(body: bytes, most: int) -> list[Line]:
 def _text_of_json(line: bytes, index: int) -> Line:
     try:
         value = json.loads(line)
+    except UnicodeDecodeError:
+        return _wrong_encoding(index)
     except (ValueError, RecursionError):
         return _no_text(index, "Expected a line of JSON in UTF-8; got something else.")
-    if isinstance(value, dict):
-        found = [value[key] for key in TEXT_KEYS if key in value]
-        value = found[0] if len(found) == 1 else None
-    if not isinstance(value, str):
+    text = text_of_value(value)
+    if not isinstance(text, str):
         return _no_text(
             index,
             f"Expected a string, or an object with one of {' and '.join(TEXT_KEYS)}, a string.",
         )
-    return value
+    return text
+
+
+def text_of_value(value: Any) -> Any:
+    """The text that a JSON value holds: itself, an object's, or a list's only one.
+
+    Returns:
+        What holds no text comes back as it is.
+    """
+    if isinstance(value, dict):
+        found = [value[key] for key in TEXT_KEYS if key in value]
+        return found[0] if len(found) == 1 else value
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def read_csv(body: bytes, most: int, header: bool) -> list[Line]:
-    """The text of each record, which has one column; quotes as in RFC 4180, section 2.
+    """The text of each record; quotes as in RFC 4180, section 2.
+
+    Without a header there is one column. With one, the text is in the only column or in the one
+    that `TEXT_KEYS` name.
 
     Args:
         body: In UTF-8; the last record may lack its end.
         most: Records to read; the rest is left.
-        header: Whether the first is none.
+        header: Whether the first record names the columns.
+
+    Raises:
+        Refusal: The header has several columns and doesn't say which is the text.
     """
     dialect = Dialect(",", csv.QUOTE_MINIMAL, "utf-8", "")
     records = dialect.records(io.BytesIO(body.removeprefix(BOM)))
+    names = (next(records, (b"", None))[1] if header else None) or [""]
+    places = [place for place, name in enumerate(names) if name.strip() in TEXT_KEYS]
+    if len(names) > 1 and len(places) != 1:
+        raise Refusal(
+            422,
+            "invalid_request",
+            f"Expected one column, or one that is called {' or '.join(TEXT_KEYS)}; "
+            f"got {names!s:.100}.",
+        )
+    place = places[0] if len(names) > 1 else 0
     return [
-        _text_of_csv(fields, index)
-        for index, (_, fields) in enumerate(islice(records, header, most + header))
+        _text_of_csv(fields, index, len(names), place)
+        for index, (_, fields) in enumerate(islice(records, most))
     ]
 
 
-def _text_of_csv(fields: list[str] | None, index: int) -> Line:
+def _text_of_csv(fields: list[str] | None, index: int, width: int, place: int) -> Line:
     if fields is None:
         return _no_text(
             index, "Its quotes make no record of it. Double each quote within a quoted text."
         )
-    if len(fields) > 1:
+    if len(fields) > width or 0 < len(fields) < width:
+        columns = f"{width} column{'s' if width > 1 else ''}"
         return _no_text(
-            index, f"Expected one column; got {len(fields)}. Quote a text that holds a comma."
+            index, f"Expected {columns}; got {len(fields)}. Quote a text that holds a comma."
         )
-    return "".join(fields)
+    text = fields[place] if fields else ""
+    return _wrong_encoding(index) if not_decoded(text) else text
 
 
 def _no_text(index: int, message: str) -> TextError:
     return TextError("not_text", f"Text {index}: {message}", index)
+
+
+def _wrong_encoding(index: int) -> TextError:
+    message = f"Text {index}: It is not UTF-8. Convert it, such as with iconv -f latin1 -t utf-8."
+    return TextError("wrong_encoding", message, index)
 
 
 def texts_of(lines: Iterable[Line]) -> list[str]:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 
 from linnet.serve.container import MEBIBYTE
 from linnet.serve.direct import Endpoint
@@ -24,6 +24,7 @@ from linnet.serve.lines import (
     Line,
     read_csv,
     read_json_lines,
+    text_of_value,
     texts_of,
     with_own_errors,
     write_csv,
@@ -42,6 +43,7 @@ from linnet.serve.service import Item, Service
 
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 FORMATS = {JSON: JSON, JSON_LINES: JSON_LINES, "application/x-jsonlines": JSON_LINES, CSV: CSV}
+NAMES = ("texts", "text", "instances", "inputs")
 CHARSETS = ("utf-8", "utf8", "us-ascii")
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 SANE_ATTRIBUTES = re.compile(
@@ -51,12 +53,15 @@ QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 MAX_TRANSFORMS = 16
 MAX_TRANSFORM_MEBIBYTES = 100  # of all that a batch transform sends at once
 
-Texts = Annotated[list[str], FailFast()]
+Text = Annotated[
+    str, BeforeValidator(text_of_value, json_schema_input_type=str | dict[str, Any] | list[str])
+]
+Texts = Annotated[list[Text], FailFast()]
 OneOrMore = Annotated[
     Texts,
     BeforeValidator(
-        lambda sent: [sent] if isinstance(sent, str) else sent,
-        json_schema_input_type=str | list[str],
+        lambda sent: [sent] if isinstance(sent, str | dict) else sent,
+        json_schema_input_type=Text | list[Text],
     ),
 ]
 
@@ -64,13 +69,17 @@ router = APIRouter()
 
 
 class InvocationRequest(BaseModel):
-    """Texts to classify, under the name that the caller is used to: one of the three."""
+    """Texts to classify, under the name that the caller is used to.
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"texts": ["what a lovely day"]}]}
-    )
+    A text is a string, an object with `text` or `inputs`, or a list of one string. A list of texts
+    or one text may also be the whole body. Other members, such as the `parameters` of Hugging
+    Face's container, are ignored: the answer always has the probabilities of all labels.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"texts": ["what a lovely day"]}]})
 
     texts: Texts = Field(default=[], description="As of `/v1/predict`.")
+    text: OneOrMore = Field(default=[], description="As in JSON Lines: one, or several.")
     instances: Texts = Field(default=[], description="As TensorFlow Serving's container has it.")
     inputs: OneOrMore = Field(
         default=[], description="As Hugging Face's container has it: one, or several."
@@ -80,17 +89,23 @@ class InvocationRequest(BaseModel):
         default=None, description="As of `/v1/predict`."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, sent: Any) -> Any:
+        return {"inputs": sent} if isinstance(sent, str | list) else sent
+
     def lines(self) -> list[str]:
         """The texts, whatever they are called.
 
         Raises:
             Refusal: There are none, or they go by two names.
         """
-        found = self.texts or self.instances or self.inputs
-        if not found or len(self.model_fields_set & {"texts", "instances", "inputs"}) > 1:
-            message = "Expected one of texts, instances and inputs, and a text at least in it."
+        found = [getattr(self, name) for name in NAMES if name in self.model_fields_set]
+        if len(found) != 1 or not found[0]:
+            message = f"Expected one of {', '.join(NAMES)}, and at least one text in it."
             raise Refusal(422, "invalid_request", message)
-        return found
+        texts: list[str] = found[0]
+        return texts
 
 
 class ExecutionParameters(BaseModel):
@@ -108,12 +123,14 @@ class Sent:
     """What a request holds.
 
     Attributes:
-        header: Whether the first record of CSV names its column.
+        media_type: Its format, of `FORMATS`.
+        header: Whether the first record of CSV names its columns.
         lines: What to answer.
         arm: Who shall answer.
         key: What decides who does.
     """
 
+    media_type: str
     header: bool
     lines: list[Line]
     arm: str | None = None
@@ -173,39 +190,44 @@ async def execution_parameters(
     },
 )
 async def invocations(request: Request) -> Response:
-    """JSON as of `/v1/predict`; JSON Lines, a string or an object with `text` each; CSV, a column without a header.
+    """JSON as of `/v1/predict`; JSON Lines, one text per line; CSV, one column without a header.
 
-    A line or record in, one out, in order. A text that can't be used has its error in its place; the service's own
-    failures fail the whole, so that it is sent again. `text/csv; header=present` (RFC 4180) has a header, in and out.
+    A line or record in, one out, in order. A text that can't be used has its error in its place;
+    the service's own failures fail the whole, so that it is sent again. `text/csv; header=present`
+    (RFC 4180) has a header, as Content-Type in the body and as Accept in the answer. A body of
+    another Content-Type is read if it is JSON or JSON Lines.
     """
     service = service_of(request)
     service.check_started()
-    media_type, header = _content_type(request)
-    answer_type = _answer_type(request.headers.get("accept") or "*/*", media_type)
-    timeout, sent = timeout_of(request), await _read(request, media_type, header)
+    content_type = _content_type(request)
+    accepted = _accepted(request)
+    timeout, sent = timeout_of(request), await _read(request, *content_type)
+    answer_type, header = _answer_type(accepted, sent)
     items = await answer_texts(request, texts_of(sent.lines), sent.arm, sent.key, timeout)
     raise_refusal(request, items)
-    content = _write(request, sent, answer_type, with_own_errors(sent.lines, items))
-    return Response(content, headers=_echoed(request), media_type=answer_type)
+    content = _write(request, answer_type, header, with_own_errors(sent.lines, items))
+    # Set as a header, as Starlette adds a charset to a media type, which pandas' reader refuses.
+    return Response(content, headers={**_echoed(request), "Content-Type": answer_type})
 
 
-async def _read(request: Request, media_type: str, header: bool) -> Sent:
+async def _read(request: Request, media_type: str | None, header: bool) -> Sent:
     body, service = await request.body(), service_of(request)
+    media_type = media_type or _guessed(request, body)
     if media_type == JSON:
         asked = read_json(body, InvocationRequest)
-        return Sent(False, [*asked.lines()], asked.arm, asked.key)
+        return Sent(JSON, False, [*asked.lines()], asked.arm, asked.key)
     most = service.settings.max_texts + 1  # one too many is enough to refuse them all
     lines = read_csv(body, most, header) if media_type == CSV else read_json_lines(body, most)
     if not lines:
-        raise Refusal(422, "invalid_request", "Expected a text a line; got none.")
-    return Sent(header, lines)
+        raise Refusal(422, "invalid_request", "Expected one text per line; got none.")
+    return Sent(media_type, header, lines)
 
 
-def _write(request: Request, sent: Sent, answer_type: str, items: Iterator[Item]) -> bytes:
+def _write(request: Request, answer_type: str, header: bool, items: Iterator[Item]) -> bytes:
     if FORMATS[answer_type] == JSON_LINES:
         return write_json_lines(items)
     if answer_type == CSV:
-        return write_csv(items, service_of(request).config.score.label_separator, sent.header)
+        return write_csv(items, service_of(request).config.score.label_separator, header)
     content = {
         "request_id": request_id(request.scope),
         "predictions": [item_content(item) for item in items],
@@ -213,55 +235,91 @@ def _write(request: Request, sent: Sent, answer_type: str, items: Iterator[Item]
     return json.dumps(content).encode("ascii")
 
 
-def _content_type(request: Request) -> tuple[str, bool]:
+def _content_type(request: Request) -> tuple[str | None, bool]:
     """The format of the body, of `FORMATS`, and whether it has a header (RFC 4180, section 3).
 
+    Returns:
+        No format where the header says none of them, so that the body must.
+
     Raises:
-        Refusal: It is another format, or not in UTF-8.
+        Refusal: It is not in UTF-8.
     """
-    sent = request.headers.get("content-type", "")
     parsed = Message()
-    parsed["content-type"] = sent
+    parsed["content-type"] = request.headers.get("content-type", "")
     media_type = FORMATS.get(parsed.get_content_type())
     try:
         charset, header = parsed.get_content_charset("utf-8"), parsed.get_param("header")
     except (TypeError, ValueError):  # continued parameters (RFC 2231) that can't be put together
         charset, header = "", ""
-    if media_type is None or charset not in CHARSETS:
-        raise Refusal(
-            415,
-            "unsupported_media_type",
-            f"Expected a body of {JSON}, {JSON_LINES} or {CSV} in UTF-8; got {sent[:100]!r}. Send such a Content-Type.",
-        )
+    # JSON says for itself in which encoding it is (RFC 8259, section 8.1).
+    if media_type in (JSON_LINES, CSV) and charset not in CHARSETS:
+        raise _unsupported(request, "Send it in UTF-8.")
     return media_type, media_type == CSV and header == "present"
 
 
-def _answer_type(accept: str, own: str) -> str:
-    """The media type of the answer: what `Accept` (RFC 9110, section 12.5.1) likes best, of equals the request's own.
+def _guessed(request: Request, body: bytes) -> str:
+    """The format of a body whose Content-Type says none that is known.
+
+    Raises:
+        Refusal: It is neither JSON nor JSON Lines.
+    """
+    for media_type, part in ((JSON, body), (JSON_LINES, body.partition(b"\n")[0])):
+        try:
+            found = json.loads(part)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, str | list | dict):
+            return media_type
+    raise _unsupported(request, "Send such a Content-Type.")
+
+
+def _unsupported(request: Request, advice: str) -> Refusal:
+    sent = request.headers.get("content-type", "")[:100]
+    message = f"Expected a body of {JSON}, {JSON_LINES} or {CSV} in UTF-8; got {sent!r}. {advice}"
+    return Refusal(415, "unsupported_media_type", message)
+
+
+def _accepted(request: Request) -> dict[str, tuple[float, str]]:
+    """The media ranges of `Accept` (RFC 9110, section 12.5.1): how liked, and CSV's `header`.
 
     Raises:
         Refusal: It takes none of `FORMATS`.
     """
+    accept = ",".join(request.headers.getlist("accept")) or "*/*"
     ranges = dict(map(_media_range, accept.split(",")))
-
-    def quality(offered: str) -> float:
-        names = (offered, f"{offered.partition('/')[0]}/*", "*/*")  # the most specific counts
-        return next((ranges[name] for name in names if name in ranges), 0.0)
-
-    best = max((own, *FORMATS), key=quality)
-    if not quality(best):
+    if not any(_quality(offered, ranges) for offered in FORMATS):
         raise Refusal(
             406,
             "not_acceptable",
             f"Expected {JSON}, {JSON_LINES} or {CSV} in Accept; got {accept[:100]!r}.",
         )
-    return best
+    return ranges
 
 
-def _media_range(part: str) -> tuple[str, float]:
-    media_range, *parameters = (one.strip() for one in part.lower().split(";"))
-    weight = next((one.removeprefix("q=") for one in parameters if one.startswith("q=")), "1")
-    return media_range, float(weight) if QUALITY.fullmatch(weight) else 0.0
+def _answer_type(accepted: dict[str, tuple[float, str]], sent: Sent) -> tuple[str, bool]:
+    """The media type of the answer that is liked best, of equals the request's own.
+
+    Returns:
+        The media type; and whether CSV has a header: as `Accept` says, else as the request has.
+    """
+    best = max((sent.media_type, *FORMATS), key=lambda offered: _quality(offered, accepted))
+    _, header = accepted.get(best, (0.0, ""))
+    return best, header == "present" if header else sent.header
+
+
+def _quality(offered: str, ranges: dict[str, tuple[float, str]]) -> float:
+    names = (offered, f"{offered.partition('/')[0]}/*", "*/*")  # the most specific counts
+    return next((ranges[name][0] for name in names if name in ranges), 0.0)
+
+
+def _media_range(part: str) -> tuple[str, tuple[float, str]]:
+    media_range, *found = (one.strip() for one in part.lower().split(";"))
+    parameters = {
+        name.strip(): value.strip(' "') for name, _, value in (p.partition("=") for p in found)
+    }
+    weight = parameters.get("q", "1")
+    quality = float(weight) if QUALITY.fullmatch(weight) else 0.0
+    return media_range, (quality, parameters.get("header", ""))
 
 
 def _echoed(request: Request) -> dict[str, str]:
