@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all test-lowest check bench lock upgrade sbom format clean
+.PHONY: help demo test test-all test-lowest clients check bench lock upgrade sbom format clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,14 @@ test-lowest: $(READY)  ## the service's tests with the lowest versions declared
 	LINNET_FIXTURES=$(LOWEST)/fixtures $(BIN)/pytest tests/test_conftest.py
 	LINNET_FIXTURES=$(LOWEST)/fixtures $(LOWEST)/bin/python -m pytest $(LOWEST_TESTS) \
 	  --ignore tests/serve/test_openapi.py --ignore tests/serve/test_page.py
+
+# One environment each, as they ask for other versions of the same packages.
+clients:  ## install the standard clients that slow tests ask the service with
+	for client in 'tritonclient tritonclient[http]' 'kserve kserve' 'mlserver mlserver' \
+	  'sagemaker sagemaker<3'; do \
+	  set -- $$client; \
+	  $(PYTHON) -m venv ".clients/$$1" && ".clients/$$1/bin/pip" install --quiet "$$2" || exit 1; \
+	done
 
 check: $(READY)  ## lint and type-check
 	$(BIN)/ruff format --check .
@@ -81,4 +89,4 @@ sbom: $(READY)  ## list what the image holds with versions and licences, as Cycl
 	rm -rf dist/image
 
 clean:  ## remove what the verbs made; your own runs stay
-	rm -rf .venv .venv-lowest runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .clients runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
