@@ -356,6 +356,7 @@ BAD = {
     "an unknown output": body_of("good") | {"outputs": [{"name": "logits"}]},
     "an id that is a number": body_of("good") | {"id": 42},
     "a type other than text": {"inputs": [GOOD | {"datatype": "FP32", "data": [1.5]}]},
+    "texts in base64": {"inputs": [GOOD | {"parameters": {"content_type": "base64"}}]},
     "classes": body_of("good")
     | {"outputs": [{"name": "probabilities", "parameters": {"classification": 2}}]},
     "shared memory": body_of("good")

@@ -236,10 +236,8 @@ async def _read(request: Request) -> tuple[InferenceRequest, list[str]]:
     asked = read_json(encoded, InferenceRequest)
     if not asked.inputs:
         return asked, []
-    service = service_of(request)
     (tensor,) = asked.inputs
-    service.check_count(tensor.shape[0])  # before binary data of that size is read
-    return asked, texts_of(tensor, binary, service.settings.max_texts)
+    return asked, texts_of(tensor, binary, service_of(request).settings.max_texts)
 
 
 def _outputs(asked: InferenceRequest) -> dict[str, bool]:

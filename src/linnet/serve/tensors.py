@@ -18,6 +18,7 @@ from linnet.serve.workers import Answer
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 LENGTH = struct.Struct("<I")
+BASE64 = "base64"  # MLServer's way to send bytes, which would be read as a text
 MAX_DIGITS = 18  # of a number of bytes; Python refuses to read thousands of them
 
 
@@ -86,10 +87,17 @@ def texts_of(tensor: InputTensor, binary: bytes, most: int) -> list[str]:
         most: Texts to read of binary data, and one more, which is enough to refuse them all.
 
     Raises:
-        Refusal: Shape, sizes and data don't fit.
+        Refusal: Shape, sizes and data don't fit, or texts are encoded.
         TextError: A text in binary data is not UTF-8.
     """
-    size = (tensor.parameters or {}).get("binary_data_size")
+    parameters = tensor.parameters or {}
+    size = parameters.get("binary_data_size")
+    if parameters.get("content_type") == BASE64:
+        raise Refusal(
+            400,
+            "bad_encoding",
+            f"Expected texts as they are; got the content type {BASE64!r}. Send strings (`str`).",
+        )
     if (size is None) == (tensor.data is None):
         raise Refusal(
             400,
