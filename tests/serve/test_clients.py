@@ -36,9 +36,8 @@ def run(*command: str, given: str = "") -> str:
 
 def ask(client: str, address: str, *arguments: str) -> dict:
     script = str(HERE / "clients" / f"ask_{client}.py")
-    return json.loads(
-        run(program(client, "python"), script, address, *arguments, given=json.dumps(TEXTS))
-    )
+    printed = run(program(client, "python"), script, address, *arguments, given=json.dumps(TEXTS))
+    return json.loads(printed.splitlines()[-1])  # SageMaker's SDK logs to the same stream
 
 
 @pytest.fixture(scope="module")
