@@ -14,14 +14,26 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from linnet.serve import Service, create_app
+
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     schemathesis.checks.status_code_conformance,
     schemathesis.checks.content_type_conformance,
     schemathesis.checks.response_schema_conformance,
 ]
+MAX_BODY_BYTES = 2**24  # no description has the answer to a larger one, and some cases are large
 STRING, OBJECT = {"type": "string"}, {"type": "object"}
 GOOD = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["good"]}
+
+
+@pytest.fixture(scope="module")
+def address(bundle, config, listening):
+    """Where a service listens that takes large bodies."""
+    serve = config.serve.model_copy(update={"max_body_bytes": MAX_BODY_BYTES})
+    service = Service(config.model_copy(update={"serve": serve}), str(bundle))
+    with listening(create_app(service)) as address:
+        yield address
 
 
 def listed(items: dict) -> dict:
