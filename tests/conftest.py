@@ -333,6 +333,7 @@ def bundle(request: pytest.FixtureRequest, once: Once) -> Path:
     """The checkpoint as a proven bundle. Tests that change one copy it first."""
     return once("bundle", export_of(request, "checkpoint", "splits", {"run.name": "tiny"}))
 
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A real Chromium, one for all tests of a process."""
