@@ -12,8 +12,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
 FOUNDATION = (
-    "errors printable links files unfinished raw terminal progress lineage mask mini config text "
-    "labels bundle signing"
+    "errors printable links files unfinished terminal progress lineage mask mini config text "
+    "labels tables bundle signing"
 ).split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]
@@ -50,7 +50,7 @@ PACKAGES = {
     "py3langid": "data",
     "optuna": "train",
     "sqlalchemy": "train",
-    "pyarrow": "data score",
+    "pyarrow": "tables data score",
     "ftfy": "data",
     "sklearn": "data evaluate",
     "scipy": "data evaluate",

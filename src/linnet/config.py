@@ -204,7 +204,7 @@ class ScoreConfig(Section):
     """`[score]`: a file to the same rows with predictions."""
 
     text_column: str
-    format: Literal["", "csv", "tsv", "jsonl", "lines", "parquet"]
+    format: Literal["", "csv", "tsv", "jsonl", "json", "lines", "parquet"]
     encoding: str
     probabilities: bool
     prefix: str

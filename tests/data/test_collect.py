@@ -10,8 +10,8 @@ import pytest
 from linnet.config import DataConfig, load_config
 from linnet.data.clean.collect import BLOCK_ROWS, Collected, Collector, chunks_of
 from linnet.data.clean.labels import MAX_LABELS
-from linnet.data.read.table import Table
 from linnet.errors import DataError, LabelError
+from linnet.tables.table import Table
 
 
 def collect(

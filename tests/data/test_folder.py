@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from linnet.data.read.folder import CLASS_FILES, CLASS_FOLDERS, find_folder, folder_rows
-from linnet.data.read.source import Reading
 from linnet.errors import DataError
+from linnet.tables.source import Reading
 
 
 def fill(folder: Path, files: dict[str, bytes]) -> Path:

@@ -7,9 +7,9 @@ import pytest
 
 from linnet.data.read.columns import find_columns
 from linnet.data.read.joined import join_texts
-from linnet.data.read.table import Table
 from linnet.errors import DataError
-from linnet.raw.columns import positions_only
+from linnet.tables.columns import positions_only
+from linnet.tables.table import Table
 
 COLUMNS = ("topic", "title", "body")
 

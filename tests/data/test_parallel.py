@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from linnet.data.read.parallel import find_parallel, parallel_rows
-from linnet.data.read.source import Reading, Source
 from linnet.errors import DataError
+from linnet.tables.source import Reading, Source
 
 
 def rows(text: Path) -> list[tuple[int, tuple[str, ...]]]:

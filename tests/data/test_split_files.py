@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.read.parquet import METADATA
 from linnet.data.split.files import SplitWriter, read_split
 from linnet.errors import DataError, LabelError
+from linnet.tables.parquet import METADATA
 
 NAMES = ("anger", "joy", "fear")
 

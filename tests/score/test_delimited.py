@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linnet.errors import ConfigError, DataError, UsageError
-from linnet.score.delimited import Dialect
+from linnet.score.delimited import check_labels
+from linnet.tables.quoting import Dialect
 
 HEADER = b",predicted_label,probability,truncated,reason"
 
@@ -80,7 +81,6 @@ BAD = {
     b"1,good,day": "too_many_fields",
     b'1,"open': "broken_quotes",
     b'1,"closed" too soon': "broken_quotes",
-    b"1,a\rb": "broken_quotes",
     b"1,caf\xe9": "wrong_encoding",
     b"1,\xed\xa0\xbd": "wrong_encoding",
     b"1,a\x00b": "nul_byte",
@@ -98,6 +98,15 @@ def test_a_bad_row_is_kept_and_told(scored, row: bytes, reason: str) -> None:
         assert kept[:2] == [row.decode(), ""]
     else:
         assert (b"\n" + row + b",,,,") in content
+
+
+def test_a_carriage_return_inside_of_a_row_is_quoted(scored) -> None:
+    content, done = scored("a.csv", b'text,id\na good\rday,1\n"a bad\rday",2\nok,3\n')
+    lines = content.split(b"\n")
+    assert lines[1].startswith(b'"a good\rday",1,positive,0.')
+    assert lines[2].startswith(b'"a bad\rday",2,negative,0.')
+    assert [row[0] for row in read(content)] == ["text", "a good\rday", "a bad\rday", "ok"]
+    assert (done.rows, done.scored) == (3, 3)
 
 
 def test_an_open_quote_takes_no_other_rows_with_it(scored) -> None:
@@ -226,9 +235,9 @@ def test_a_header_alone(scored, name: str, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "settings", "error", "message"),
     [
-        (b"", {}, DataError, "its first line is no header"),
-        (b'"id,text\n1,good\n', {}, DataError, "its first line is no header"),
-        ("id,text\n1,good\n".encode("utf-16-le"), {}, DataError, "its first line is no header"),
+        (b"", {}, DataError, "is empty: it holds no row"),
+        (b'"id,text\n1,good\n', {}, DataError, "row 1: .*A quote may be open"),
+        ("id,text\n1,good\n".encode("utf-16-le"), {}, DataError, "NUL bytes in its first row"),
         ("id,text\n1,good\n".encode("utf-16"), {}, DataError, "UTF-16"),
         (b"id,words\n1,good\n", {}, DataError, "Can't tell which column is the text"),
         (b"id,text\n1,good\n", {"text_column": "words"}, DataError, "There is no column 'words'"),
@@ -259,7 +268,7 @@ def test_several_labels(scored, tone_bundle: Path) -> None:
     assert header[1:] == ["predicted_labels", "probability", "truncated", "reason"]
     assert first[1] == "blame|weather"
     assert (second[1], done.unlabelled) == ("", 1)
-    with pytest.raises(UsageError, match="'a' stands in the label 'praise'"):
+    with pytest.raises(UsageError, match="'a' is in the label 'praise'"):
         scored("a.csv", b"text\ngood\n", bundle=tone_bundle, label_separator="a")
 
 
@@ -273,11 +282,11 @@ def test_the_longest_line_there_may_be(scored, name: str) -> None:
 
 
 def test_quotes_in_labels_of_a_tsv_without_quotes() -> None:
-    dialect = Dialect("\t", csv.QUOTE_NONE, "utf-8", "|")
-    assert dialect.fields(['say "hi"', None, True]) == b'say "hi"\t\ttrue'
+    dialect = Dialect("\t", csv.QUOTE_NONE)
+    assert dialect.fields(['say "hi"', "", "true"]) == b'say "hi"\t\ttrue'
     with pytest.raises(UsageError, match="can't be written into this file"):
-        dialect.check_labels(["a\tb"], [])
+        check_labels(dialect, "|", ["a\tb"], [])
     with pytest.raises(UsageError, match="can't be written into this file"):
-        Dialect(",", csv.QUOTE_MINIMAL, "latin-1", "|").check_labels(["\u03a9"], [])
+        check_labels(Dialect(",", encoding="latin-1"), "|", ["\u03a9"], [])
     with pytest.raises(UsageError, match="can't be written into this file"):
-        Dialect(",", csv.QUOTE_MINIMAL, "utf-8", "|").check_labels(["\ud83d"], [])
+        check_labels(Dialect(","), "|", ["\ud83d"], [])

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from linnet.config import load_config
 from linnet.errors import DataError, UsageError
-from linnet.score.json_lines import JsonLines
+from linnet.tables.json_lines import LosslessObjects
 
 KEYS = ["predicted_label", "probability", "truncated", "reason"]
 
@@ -120,5 +119,5 @@ def test_what_is_refused(scored, content: bytes, error: type, message: str) -> N
 def test_long_rows_are_not_all_read_to_find_the_keys() -> None:
     row = b'{"text": "' + b"x" * 1_000_000 + b'"}\n'
     stream = io.BytesIO(row * 100)
-    JsonLines(stream, Path("a.jsonl"), load_config().score, [])
+    LosslessObjects(stream, Path("a.jsonl"), "jsonl", "utf-8")
     assert stream.tell() < 20_000_000

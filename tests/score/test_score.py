@@ -26,10 +26,12 @@ from linnet.cli.main import main
 from linnet.config import Config, load_config
 from linnet.data import read_split
 from linnet.errors import BundleError, DataError, StorageError, UsageError
-from linnet.score import Scored, rows, score
+from linnet.score import Scored, score
+from linnet.score import parts as parts_module
 from linnet.score.delimited import Delimited
 from linnet.score.parquet import Parquet
-from linnet.score.rows import Row, parts
+from linnet.score.parts import parts
+from linnet.tables.table import RawRow
 
 LINNET = [sys.executable, "-m", "linnet.cli.main"]
 
@@ -287,7 +289,7 @@ def test_a_lost_row_is_a_defect(
 ) -> None:
     line = Delimited.line
 
-    def lose(self: Delimited, row: Row, values: list) -> bytes:
+    def lose(self: Delimited, row: RawRow, values: list) -> bytes:
         return b"" if row.body.endswith(b",7") else line(self, row, values)
 
     monkeypatch.setattr(Delimited, "line", lose)
@@ -428,9 +430,9 @@ def test_a_mistake_leaves_nothing_behind(config: Config, bundle: Path, tmp_path:
 
 
 def test_parts_are_bounded_and_the_same_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "PART_BYTES", 100)
+    monkeypatch.setattr(parts_module, "PART_BYTES", 100)
     lines = [b"x" * (number * 7 % 90) for number in range(200)]
-    every = [Row(line, place + 1) for place, line in enumerate(lines)]
+    every = [RawRow(line, place + 1) for place, line in enumerate(lines)]
     found = list(parts(iter(every), 10))
     assert [row for part in found for row in part.rows] == every
     assert all(len(part.rows) <= 10 for part in found)

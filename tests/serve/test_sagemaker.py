@@ -225,6 +225,13 @@ def test_a_line_that_is_not_utf_8_says_so(client, kind):
     assert records(invoke(client, answer.request.content, kind, CSV))[0][-1] == "wrong_encoding"
 
 
+@pytest.mark.parametrize("bad", ['"é"', '{"text": "é"}'])
+def test_a_line_in_another_encoding(client, bad):
+    found = lines(invoke(client, b'"good"\n' + bad.encode("latin-1") + b'\n"bad"', LINES))
+    assert ["label" in item for item in found] == [True, False, True]
+    assert found[1]["error"]["details"] == {"reason": "wrong_encoding", "index": 1}
+
+
 def test_nothing_but_bad_lines_is_still_a_line_each(client):
     """A batch transform would give up all its records for one that fails."""
     for body, kind in (

@@ -64,7 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def told(done: "Scored") -> list[str]:
     """What was done, in sentences; the last says what was not."""
-    lines = []
+    lines = [f"Note: {note}" for note in done.notes]
     if done.resumed:
         lines.append(f"Went on after {done.resumed:,} rows.")
     parts = {

@@ -12,10 +12,10 @@ from linnet.config import DataConfig
 from linnet.data.audit.plots import plot_drift, plot_tokens, plot_words
 from linnet.data.clean.collect import Collected
 from linnet.data.read import generate, known
-from linnet.data.read.source import Source
 from linnet.files import canonical_json, write_text
 from linnet.lineage import lineage
 from linnet.page import PALETTE, legend_above, plain, plot, render, svg
+from linnet.tables.source import Source
 
 FORMAT = 1
 NAME = "data_card.json"

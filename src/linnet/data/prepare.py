@@ -136,6 +136,7 @@ def _finish(
         audit=examine(folder, config.model, settings.split_by),
         left_out=left_out,
         notes=[
+            *(note for _, each in files for note in each.table.notes),
             *collected.forms.notes(),
             *_left_out_notes(left_out, settings),
             *placement.notes,

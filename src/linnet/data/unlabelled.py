@@ -10,14 +10,15 @@ import numpy as np
 
 from linnet.config import DataConfig
 from linnet.data.clean.collect import chunks_of
-from linnet.data.clean.values import clean_value, misfit
+from linnet.data.clean.values import clean_value
 from linnet.data.group.texts import digests, normalised
 from linnet.data.read import known
 from linnet.data.read.open import Opened, open_table
 from linnet.data.split.files import Split
 from linnet.errors import DataError, TextError
 from linnet.progress import progress
-from linnet.raw.columns import find_column
+from linnet.tables.columns import find_column
+from linnet.tables.table import misfit
 
 TEXTS_AT_ONCE = 16_384
 

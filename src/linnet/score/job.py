@@ -9,18 +9,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
-from linnet.config import Config
-from linnet.errors import DataError, TextError
+from linnet.config import Config, ScoreConfig
+from linnet.errors import DataError, TextError, UsageError
 from linnet.files import disk_errors
 from linnet.predict import Classifier, load
 from linnet.progress import Task, progress
 from linnet.score.columns import Answer, Column, added_columns, values
-from linnet.score.rows import Part
-from linnet.score.source import Source, Target
+from linnet.score.parts import Part
 from linnet.score.table import Table, open_table
+from linnet.score.target import Target
 from linnet.score.unfinished import Unfinished, unfinished
+from linnet.tables.columns import Asked
+from linnet.tables.identify import identify
+from linnet.tables.lines import plain_encoding
+from linnet.tables.source import EXPECTED, LINES, Reading, Source
 from linnet.text import clean
 
+TEXT_LINES = ".txt"
 UNSCORED = "unscored "  # before a reason, among what is counted
 
 
@@ -36,6 +41,7 @@ class Scored:
         unlabelled: Those of them to which a multi-label model gives no label.
         reasons: Why the others have none: reason to number of rows, the commonest first.
         resumed: Rows that an earlier call had done.
+        notes: What the user should know of how the file was read.
     """
 
     rows: int
@@ -45,6 +51,7 @@ class Scored:
     unlabelled: int
     reasons: dict[str, int]
     resumed: int
+    notes: tuple[str, ...] = ()
 
 
 def score(
@@ -52,8 +59,9 @@ def score(
 ) -> Scored:
     """Write a file's rows, all of them and in their order, with predictions behind each.
 
-    A call that was stopped is gone on with by the same call, and what comes of it is the same to the byte. Memory is
-    bounded by `score.part_rows` and by rows.PART_BYTES, whatever the file's size.
+    A call that was stopped is gone on with by the same call, and what comes of it is the same to
+    the byte. Memory is bounded by `score.part_rows` and by rows.PART_BYTES, whatever the file's
+    size.
 
     Args:
         config: The sections `score` and `predict` are used.
@@ -68,14 +76,35 @@ def score(
         StorageError: The disk refused a write; the same call goes on.
         UsageError: Other work lies beside the target, or a name or a setting can't be right.
     """
-    source = Source.find(path, config.score.format)
+    source = _find(path, config.score)
     target = Target.find(out, source)
     classifier = load(bundle, **config.predict.model_dump())
     columns = added_columns(classifier.bundle.manifest, config.score)
-    with source.open() as (stream, beneath):
+    reading = Reading(ahead=False)
+    with reading.open(source) as stream:
         table = open_table(source, stream, target, config.score, columns, classifier.labels)
-        job = _Job(config, classifier, columns, table, source, beneath)
+        job = _Job(config, classifier, columns, table, source, reading)
         return job.stream(sys.stdout.buffer) if target.standard else job.write(target, overwrite)
+
+
+def _find(path: Path, settings: ScoreConfig) -> Source:
+    """The file, with its format.
+
+    Raises:
+        DataError: No such file, or it is not what its name says.
+        UsageError: Neither its name nor its first lines say the format.
+    """
+    source = Source.find(path, settings.format, empty=True)
+    if settings.format:
+        return source
+    encoding = plain_encoding(settings.encoding, "score.encoding")
+    found = identify(source, Asked.of(settings.text_column), encoding)
+    if found.format == LINES and not found.standard and found.suffix != TEXT_LINES:
+        raise UsageError(
+            f"Can't tell the format of {path}. {EXPECTED}; or {TEXT_LINES} for a text on each "
+            "line; or name it with --format."
+        )
+    return found
 
 
 class _Job:
@@ -88,10 +117,14 @@ class _Job:
         columns: Sequence[Column],
         table: Table,
         source: Source,
-        beneath: IO[bytes],
+        reading: Reading,
     ):
-        self._config, self._classifier, self._columns = config, classifier, columns
-        self._table, self._source, self._beneath = table, source, beneath
+        self._config = config
+        self._classifier = classifier
+        self._columns = columns
+        self._table = table
+        self._source = source
+        self._reading = reading
         self._counts: Counter[str] = Counter()
 
     def stream(self, to: IO[bytes]) -> Scored:
@@ -162,7 +195,7 @@ class _Job:
     def _place(self, part: Part) -> int:
         if self._source.standard:
             return self._counts["rows"]
-        return part.end if self._table.rows is not None else self._beneath.tell()
+        return part.end if self._table.rows is not None else self._reading.position()
 
     def _identity(self, target: Target) -> dict[str, Any]:
         return {
@@ -187,7 +220,12 @@ class _Job:
             if name.startswith(UNSCORED)
         }
         named = ("rows", "scored", "truncated", "abstained", "unlabelled")
-        return Scored(**{name: counts[name] for name in named}, reasons=reasons, resumed=resumed)
+        return Scored(
+            **{name: counts[name] for name in named},
+            reasons=reasons,
+            resumed=resumed,
+            notes=self._table.notes,
+        )
 
 
 def _send(to: IO[bytes], data: bytes) -> None:

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 
 from linnet.config import ScoreConfig
 from linnet.errors import DataError
-from linnet.raw.columns import find_text, join
 from linnet.score.columns import Column, check_free
-from linnet.score.rows import PART_BYTES, Part, not_decoded
+from linnet.score.parts import PART_BYTES, Part
+from linnet.tables.columns import column_names, find_text, join
+from linnet.tables.lines import not_decoded
+from linnet.tables.parquet import DAMAGE, cell_values, open_parquet, said
 
-# Arrow tells of damage by its own errors, of bytes that don't unpack by OSError, of letters that aren't by ValueError.
-DAMAGE = (pa.ArrowException, OSError, ValueError)
 TYPES = {str: pa.string(), float: pa.float64(), bool: pa.bool_(), list: pa.list_(pa.string())}
 
 
@@ -37,20 +37,17 @@ class Parquet:
     """
 
     start = 0
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self, stream: IO[bytes], path: Path, settings: ScoreConfig, columns: Sequence[Column]
     ):
-        self._path, self._most = path, settings.part_rows
-        try:
-            self._file = pq.ParquetFile(stream)
-        except DAMAGE as error:
-            raise DataError(
-                f"{path} is not a Parquet file, or it is cut: {_said(error)}. Write it again."
-            ) from error
+        self._path = path
+        self._most = settings.part_rows
+        self._file = open_parquet(stream, path)
         schema = self._file.schema_arrow
         check_free(schema.names, columns, str(path))
-        self._places = find_text(schema.names, settings.text_column)
+        self._places = find_text(column_names(schema.names), settings.text_column)
         self._types = [TYPES[column.kind] for column in columns]
         self._schema = schema
         for column, kind in zip(columns, self._types, strict=True):
@@ -74,7 +71,9 @@ class Parquet:
                 part = batch.slice(start, step)
                 end += len(part)
                 if end > position:
-                    columns = [_values(part.column(place)) for place in self._places]
+                    columns = [
+                        cell_values(part.column(place), lossless=True) for place in self._places
+                    ]
                     texts = [
                         values[0] if len(values) == 1 else join(values)
                         for values in zip(*columns, strict=True)
@@ -86,10 +85,10 @@ class Parquet:
         try:
             yield from self._file.iter_batches(self._most)
         except DAMAGE as error:
-            raise DataError(f"{self._path} is damaged: {_said(error)}. Write it again.") from error
+            raise DataError(f"{self._path} is damaged: {said(error)}. Write it again.") from error
 
     def dump(self, part: Part, values: Sequence[Sequence[Any]]) -> bytes:
-        """A part as bytes that can stand behind others: the rows with values behind each."""
+        """A part as bytes that can follow others: the rows with values behind each."""
         added = [
             pa.array(column, kind)
             for column, kind in zip(zip(*values, strict=True), self._types, strict=True)
@@ -121,17 +120,3 @@ def _step(batch: pa.RecordBatch) -> int:
     """Rows of a batch that are scored at once: fewer where they are long."""
     size: int = batch.nbytes
     return max(1, len(batch) * PART_BYTES // max(size, PART_BYTES))
-
-
-def _values(column: pa.Array) -> list[Any]:
-    """Python values; bytes of a string that are no UTF-8 are kept as `surrogateescape` does."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return list(column.to_pylist())
-    raw = column.cast(pa.large_binary()).to_pylist()
-    return [value if value is None else value.decode("utf-8", "surrogateescape") for value in raw]
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")

@@ -1,19 +1,23 @@
 """A file to score, opened: its rows in parts, and each part as it is written. One face for every format."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from linnet.config import ScoreConfig
 from linnet.errors import MissingExtraError
-from linnet.raw.lines import check_encoding
-from linnet.raw.quoting import MAX_FIELD, Quoting, tab_quoting
 from linnet.score.columns import Column
-from linnet.score.delimited import Delimited, Dialect, PlainLines
+from linnet.score.delimited import Delimited, PlainLines
 from linnet.score.json_lines import JsonLines
-from linnet.score.rows import Part, Row, open_lines, parts
-from linnet.score.source import Source, Target
+from linnet.score.parts import Part, parts
+from linnet.score.target import Target
+from linnet.tables.columns import Asked
+from linnet.tables.delimited import LosslessRows
+from linnet.tables.json_lines import LosslessObjects
+from linnet.tables.lines import Line, numbered_lines, plain_encoding
+from linnet.tables.plain_lines import LosslessLines
+from linnet.tables.source import CSV, JSON, JSON_LINES, LINES, PARQUET, Reading, Source
+from linnet.tables.table import RawRow
 
 
 class Table(Protocol):
@@ -22,9 +26,11 @@ class Table(Protocol):
     Attributes:
         start: Where the first part begins.
         rows: How many there are, where that is known.
+        notes: What the user should know of how the file was read.
     """
 
     start: int
+    notes: tuple[str, ...]
     rows: int | None
 
     def head(self) -> bytes:
@@ -44,20 +50,22 @@ class Table(Protocol):
 
 
 class Layout(Protocol):
-    """How rows stand in a text file.
+    """How rows are written in a text file.
 
     Attributes:
         head: What the written file begins with.
         start: Where the first row begins.
+        notes: What the user should know of how the file was read.
     """
 
     head: bytes
     start: int
+    notes: tuple[str, ...]
 
-    def rows(self, position: int) -> Iterator[Row]:
+    def rows(self, position: int) -> Iterator[RawRow]:
         """Every row from a position on."""
 
-    def line(self, row: Row, values: Sequence[Any]) -> bytes:
+    def line(self, row: RawRow, values: Sequence[Any]) -> bytes:
         """A row as it is written."""
 
     def count(self, stream: IO[bytes]) -> int:
@@ -70,8 +78,11 @@ class TextTable:
     rows: int | None = None
 
     def __init__(self, layout: Layout, target: Target, part_rows: int):
-        self._layout, self._target, self._part_rows = layout, target, part_rows
+        self._layout = layout
+        self._target = target
+        self._part_rows = part_rows
         self.start = layout.start
+        self.notes = layout.notes
 
     def head(self) -> bytes:
         """What the written file begins with."""
@@ -111,7 +122,7 @@ def open_table(
         target: What will be written.
         settings: Say how it is read.
         columns: Those to be added.
-        labels: What may stand in them.
+        labels: What may be in them.
 
     Raises:
         ConfigError: There is no such encoding.
@@ -119,40 +130,40 @@ def open_table(
         MissingExtraError: Parquet, where pyarrow is not installed.
         UsageError: A column to be added is there already, or a label can't be written.
     """
-    if source.format == "parquet":
+    if source.format == PARQUET:
         try:
             from linnet.score.parquet import Parquet  # noqa: PLC0415
         except ModuleNotFoundError:
             raise MissingExtraError("pyarrow", "parquet") from None
         return Parquet(stream, source.path, settings, columns)
-    check_encoding(settings.encoding, "score.encoding")
-    return TextTable(_layout(source, stream, settings, columns, labels), target, settings.part_rows)
+    encoding = plain_encoding(settings.encoding, "score.encoding")
+    layout = _layout(source, stream, settings, encoding, columns, labels)
+    return TextTable(layout, target, settings.part_rows)
 
 
 def _layout(
     source: Source,
     stream: IO[bytes],
     settings: ScoreConfig,
+    encoding: str,
     columns: Sequence[Column],
     labels: Sequence[str],
 ) -> Layout:
-    if source.format == "jsonl":
-        return JsonLines(stream, source.path, settings, columns)
-    separator, quoting = (
-        ("\t", _quoting(source, settings)) if source.format == "tsv" else (",", csv.QUOTE_MINIMAL)
-    )
-    dialect = Dialect(separator, quoting, settings.encoding, settings.label_separator)
-    dialect.check_labels(labels, columns)
-    if source.format == "lines":
-        return PlainLines(stream, source.path, dialect, columns)
-    return Delimited(stream, source.path, dialect, settings, columns)
+    text, between = settings.text_column, settings.label_separator
+    if source.format in (JSON, JSON_LINES):
+        objects = LosslessObjects(stream, source.path, source.format, encoding)
+        return JsonLines(objects, source.path, encoding, text, columns)
+    if source.format == LINES:
+        # Lines that come one by one are answered as they come.
+        lines = LosslessLines(stream, source.path, encoding, labels, ahead=not source.standard)
+        return PlainLines(lines, encoding, columns, between, labels)
+    separator = "," if source.format == CSV else "\t"
+    again = None if source.standard else lambda: _lines_again(source)
+    rows = LosslessRows(stream, source.path, separator, encoding, Asked.of(text), again)
+    return Delimited(rows, source.path, text, columns, between, labels)
 
 
-def _quoting(source: Source, settings: ScoreConfig) -> Quoting:
-    """As `prepare` sees it, which takes reading the whole file; what comes only once has no quotes."""
-    if source.standard:
-        return csv.QUOTE_NONE
-    csv.field_size_limit(MAX_FIELD)
-    with source.open() as (stream, _):
-        _, lines = open_lines(stream, source.path)
-        return tab_quoting(line.decode(settings.encoding, "surrogateescape") for line in lines)
+def _lines_again(source: Source) -> Iterator[Line]:
+    """All lines of a file, for what its first lines can't show."""
+    with Reading().open(source) as stream:
+        yield from numbered_lines(stream, source.path)

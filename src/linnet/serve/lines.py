@@ -9,15 +9,15 @@ from itertools import islice
 from typing import Any
 
 from linnet.errors import TextError
-from linnet.score.delimited import Dialect
-from linnet.score.rows import not_decoded
 from linnet.serve.failures import Refusal
 from linnet.serve.routes import item_content
 from linnet.serve.service import Item
+from linnet.tables.delimited import records
+from linnet.tables.lines import not_decoded, split_mark
+from linnet.tables.quoting import Dialect
 
 TEXT_KEYS = ("text", "inputs")
 CSV_COLUMNS = ("label", "probability", "truncated", "abstained", "error")
-BOM = b"\xef\xbb\xbf"
 
 Line = str | TextError  # the text, or why the line holds none
 
@@ -33,7 +33,7 @@ def read_json_lines(body: bytes, most: int) -> list[Line]:
         body: In UTF-8; the last line may lack its end.
         most: Lines to read; the rest is left.
     """
-    lines = io.BytesIO(body.removeprefix(BOM))
+    lines = io.BytesIO(split_mark(body)[1])
     return [_text_of_json(line, index) for index, line in enumerate(islice(lines, most))]
 
 
@@ -79,9 +79,8 @@ def read_csv(body: bytes, most: int, header: bool) -> list[Line]:
     Raises:
         Refusal: The header has several columns and doesn't say which is the text.
     """
-    dialect = Dialect(",", csv.QUOTE_MINIMAL, "utf-8", "")
-    records = dialect.records(io.BytesIO(body.removeprefix(BOM)))
-    names = (next(records, (b"", None))[1] if header else None) or [""]
+    found = records(io.BytesIO(split_mark(body)[1]), Dialect(","))
+    names = (next(found, (b"", None, False))[1] if header else None) or [""]
     places = [place for place, name in enumerate(names) if name.strip() in TEXT_KEYS]
     if len(names) > 1 and len(places) != 1:
         raise Refusal(
@@ -93,7 +92,7 @@ def read_csv(body: bytes, most: int, header: bool) -> list[Line]:
     place = places[0] if len(names) > 1 else 0
     return [
         _text_of_csv(fields, index, len(names), place)
-        for index, (_, fields) in enumerate(islice(records, most))
+        for index, (_, fields, _) in enumerate(islice(found, most))
     ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from linnet.data.read.parquet import METADATA
+from linnet.tables.parquet import METADATA
 
 LONGEST = (
     20_000  # characters of a text that are looked at; what says something of it is said by then

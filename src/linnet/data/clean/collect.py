@@ -25,10 +25,10 @@ from linnet.data.group.hashing import Hashes, Helper, hash_texts
 from linnet.data.group.near import NearDuplicates
 from linnet.data.group.texts import digests, distinct
 from linnet.data.read.columns import find_columns, split_names
-from linnet.data.read.table import Row, Table
 from linnet.errors import DataError
 from linnet.predict.host import available_cores
-from linnet.raw.columns import find_column
+from linnet.tables.columns import find_column
+from linnet.tables.table import Row, Table
 
 CHUNK_ROWS = 16_384
 CHUNK_CHARACTERS = 8_000_000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from linnet.errors import DataError, TextError
 from linnet.labels import strip_ends
-from linnet.raw.quoting import MAX_FIELD
+from linnet.tables.quoting import MAX_FIELD
 from linnet.text import clean
 
 COLUMNS = {"text", "label"}

@@ -13,8 +13,8 @@ import ftfy
 from linnet.config import DataConfig
 from linnet.data.clean.label_cells import Cell, LabelColumns
 from linnet.data.read.strings import strings
-from linnet.data.read.table import Row
 from linnet.errors import TextError
+from linnet.tables.table import Row, misfit
 from linnet.text import SURROGATE, clean
 
 
@@ -108,13 +108,6 @@ def clean_value(value: Any, mask: Sequence[str], repair: bool) -> tuple[str, boo
         else value
     )
     return clean(mended, mask), mended is not value and mended != value
-
-
-def misfit(values: int, width: int) -> str:
-    """Why a row of so many values is none of a table of this width."""
-    if values > width:
-        return "too_many_fields"
-    return "too_few_fields" if values else "blank_line"
 
 
 def _joined(cells: Sequence[Cell]) -> list[Any]:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from linnet.data.read.table import Table
 from linnet.data.read.yes_no import says_yes_and_no
 from linnet.errors import DataError
-from linnet.raw.columns import LABEL_NAMES, SEPARATOR, find_column, known
+from linnet.tables.columns import LABEL_NAMES, SEPARATOR, find_column, known
+from linnet.tables.table import Table
 
 ROWS = 1000  # that are looked at for a suggestion
 

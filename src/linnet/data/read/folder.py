@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from linnet.data.read.lines import decode, numbered_lines
-from linnet.data.read.source import FORMATS, Reading, Source
-from linnet.data.read.table import Row
 from linnet.errors import DataError
+from linnet.tables.lines import decode, numbered_lines
+from linnet.tables.source import FORMATS, Reading, Source
+from linnet.tables.table import Row
 
 CLASS_FILES, CLASS_FOLDERS = "class files", "class folders"
 COLUMNS = ("text", "label")

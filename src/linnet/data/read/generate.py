@@ -8,7 +8,7 @@ single word gives the label away, and no model gets all of it right.
 import random
 from collections.abc import Iterator
 
-from linnet.data.read.table import Row, Table
+from linnet.tables.table import Row, Table
 
 NAME = "generated"
 ROWS = 6000

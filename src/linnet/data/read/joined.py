@@ -1,11 +1,12 @@
 """A text that stands in several columns, such as a title and a body, as one column more."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from linnet.data.read.columns import find_labels
-from linnet.data.read.table import Row, Table
 from linnet.errors import DataError
-from linnet.raw.columns import SEPARATOR, find_text, join
+from linnet.tables.columns import SEPARATOR, find_text, join
+from linnet.tables.table import Row, Table
 
 
 def join_texts(table: Table, text: str, label: str | None) -> Table:
@@ -33,8 +34,11 @@ def join_texts(table: Table, text: str, label: str | None) -> Table:
             "Choose others with --text-column and --label-column."
         )
     names = [part.strip() for part in text.split(SEPARATOR)]
-    return Table(
-        (*table.columns, text), _joined(table, places), {**table.dialect, "text_of": names}
+    return replace(
+        table,
+        columns=(*table.columns, text),
+        rows=_joined(table, places),
+        dialect={**table.dialect, "text_of": names},
     )
 
 

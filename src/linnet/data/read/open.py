@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from linnet.config import DataConfig
-from linnet.data.read import folder, generate, parallel
+from linnet.data.read import folder, generate, parallel, sentiment140
 from linnet.data.read.columns import check_label
-from linnet.data.read.delimited import read_delimited
 from linnet.data.read.folder import ROTTEN_TOMATOES, find_folder, folder_rows
 from linnet.data.read.joined import join_texts
-from linnet.data.read.json_lines import read_json_lines
-from linnet.data.read.labelled import (
+from linnet.data.read.parallel import PARALLEL, find_parallel, parallel_rows
+from linnet.errors import ConfigError, DataError
+from linnet.progress import progress
+from linnet.tables.columns import Asked
+from linnet.tables.delimited import read_delimited
+from linnet.tables.identify import identify
+from linnet.tables.json_lines import json_rows, read_json
+from linnet.tables.labelled_lines import (
     COLUMNS,
     LABEL_TEXT,
     PLAIN,
@@ -22,17 +27,30 @@ from linnet.data.read.labelled import (
     plain_rows,
     shape_of,
 )
-from linnet.data.read.lines import Line, decode, is_utf8, look_ahead, numbered_lines
-from linnet.data.read.parallel import PARALLEL, find_parallel, parallel_rows
-from linnet.data.read.parquet import read_parquet
-from linnet.data.read.source import EXPECTED, LINES, Reading, Source
-from linnet.data.read.table import Table
-from linnet.errors import ConfigError, DataError
-from linnet.progress import progress
-from linnet.raw.columns import positions_only
-from linnet.raw.lines import check_encoding
+from linnet.tables.lines import (
+    UTF8,
+    Line,
+    check_ends,
+    decode,
+    is_utf8,
+    look_ahead,
+    numbered_lines,
+    plain_encoding,
+)
+from linnet.tables.parquet import read_parquet
+from linnet.tables.source import (
+    CSV,
+    EXPECTED,
+    JSON,
+    JSON_LINES,
+    LINES,
+    PARQUET,
+    Reading,
+    Source,
+)
+from linnet.tables.table import Table
 
-UTF8, LATIN1 = "utf-8", "latin-1"
+LATIN1 = "latin-1"
 ENCODING = "data.encoding"
 LINES_A_STEP = 10_000
 
@@ -69,10 +87,12 @@ def open_table(settings: DataConfig, labelled: bool = True) -> Iterator[Opened]:
     if settings.source == generate.NAME:
         yield Opened(generate.table(settings.seed), None, None, lambda: 0)
         return
-    source = find_source(settings.source)
+    asked = Asked.of(settings.text_column, settings.label_column if labelled else None)
+    encoding = plain_encoding(settings.encoding, ENCODING) if settings.encoding else ""
+    source = identify(find_source(settings.source), asked, encoding or UTF8)
     reading = Reading()
     with ExitStack() as stack:
-        table = _read(source, reading, stack, settings, labelled)
+        table = _read(source, reading, stack, encoding, asked, labelled)
         if labelled:
             check_label(table, settings.text_column, settings.label_column)
         table = join_texts(table, settings.text_column, settings.label_column if labelled else None)
@@ -101,34 +121,46 @@ def find_source(name: str) -> Source:
 
 
 def _read(
-    source: Source, reading: Reading, stack: ExitStack, settings: DataConfig, labelled: bool
+    source: Source,
+    reading: Reading,
+    stack: ExitStack,
+    encoding: str,
+    asked: Asked,
+    labelled: bool,
 ) -> Table:
     if source.parts:
-        return _read_parts(source, reading, settings.encoding)
+        return _read_parts(source, reading, encoding)
     stream = stack.enter_context(reading.open(source))
-    if source.format == "parquet":
+    if source.format == PARQUET:
         return read_parquet(stream, source.path)
-    if source.format == "jsonl":
-        return read_json_lines(stream, source.path, lambda: _lines_again(source))
+    if source.format in (JSON, JSON_LINES):
+        return read_json(
+            stream, source.path, source.format, encoding or UTF8, lambda: _again(source)
+        )
     if source.format == LINES:
-        return _read_lines(source, stream, settings.encoding, labelled)
-    headerless = positions_only(settings.text_column) and (
-        not labelled or positions_only(settings.label_column)
-    )
-    separator = "," if source.format == "csv" else "\t"
+        return _read_lines(source, stream, encoding, labelled)
+    separator = "," if source.format == CSV else "\t"
+    if separator == "," and sentiment140.matches(_first_lines(source)):
+        encoding = encoding or _encoding([source], known=True)
+        return sentiment140.read(stream, source.path, encoding)
     return read_delimited(
-        stream, source.path, separator, settings.encoding, headerless, lambda: _lines_again(source)
+        stream, source.path, separator, encoding or UTF8, asked, lambda: _again(source)
     )
 
 
-def _lines_again(source: Source) -> Iterator[Line]:
-    """All lines of a file, for what its first lines can't tell."""
+def _first_lines(source: Source) -> list[bytes]:
+    with Reading(ahead=False).open(source) as stream:
+        return look_ahead(numbered_lines(stream, source.path))[0].lines
+
+
+def _again(source: Source) -> Iterator[Line]:
+    """All lines of a file, or all objects, for what its first lines can't show."""
     reading, done = Reading(), 0
     with (
         reading.open(source) as stream,
         progress(f"look through {source.name}", source.size, "bytes") as task,
     ):
-        for number, line in numbered_lines(stream, source.path):
+        for number, line in json_rows(stream, source.path, source.format):
             if number % LINES_A_STEP == 0:
                 task.advance(reading.position() - done)
                 done = reading.position()
@@ -136,9 +168,9 @@ def _lines_again(source: Source) -> Iterator[Line]:
 
 
 def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> Table:
-    check_encoding(encoding or UTF8, ENCODING)
     head, lines = look_ahead(numbered_lines(stream, source.path))
-    shape = shape_of([line for _, line in head])
+    check_ends(head, source.path)
+    shape = shape_of(head.lines)
     if not labelled and shape in (
         "",
         LABEL_TEXT,
@@ -157,7 +189,6 @@ def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> T
 
 
 def _read_parts(source: Source, reading: Reading, encoding: str) -> Table:
-    check_encoding(encoding or UTF8, ENCODING)
     names = [
         part.path.relative_to(source.path if source.path.is_dir() else source.path.parent)
         for part in source.parts

@@ -8,10 +8,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import IO
 
-from linnet.data.read.lines import decode, numbered_lines
-from linnet.data.read.source import LINES, Reading, Source
-from linnet.data.read.table import Row
 from linnet.errors import DataError
+from linnet.tables.lines import decode, numbered_lines
+from linnet.tables.source import LINES, Reading, Source
+from linnet.tables.table import Row
 
 PARALLEL = "text and label files"
 COLUMNS = ("text", "label")

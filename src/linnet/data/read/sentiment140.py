@@ -2,6 +2,14 @@
 
 import csv
 from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from linnet.tables.delimited import strict_rows
+from linnet.tables.dialect import Layout
+from linnet.tables.lines import decode, numbered_lines
+from linnet.tables.quoting import MAX_FIELD, Dialect
+from linnet.tables.table import Table
 
 ENCODING = "latin-1"
 COLUMNS = ("target", "ids", "date", "flag", "user", "text")
@@ -15,8 +23,22 @@ def matches(lines: Sequence[bytes]) -> bool:
     lines = [line for line in lines[:100] if line.strip()]
     if not lines or not all(line.startswith((b'"0","', b'"2","', b'"4","')) for line in lines):
         return False
+    csv.field_size_limit(MAX_FIELD)  # the module knows only one limit for all
     rows = csv.reader(line.decode(ENCODING) for line in lines)
     try:
         return all(len(row) == len(COLUMNS) for row in rows)
     except csv.Error:
         return False
+
+
+def read(stream: IO[bytes], path: Path, encoding: str) -> Table:
+    """The rows of a file of this shape.
+
+    Args:
+        stream: Its bytes.
+        path: Its name, for messages.
+        encoding: Its encoding: latin-1, or UTF-8 for a copy that was converted.
+    """
+    layout = Layout(Dialect(",", encoding=encoding), skipped=0, header=False, columns=COLUMNS)
+    rows = strict_rows(decode(numbered_lines(stream, path), path, encoding), layout, path)
+    return Table(COLUMNS, rows, {"encoding": encoding, "header": False, "shape": "sentiment140"})

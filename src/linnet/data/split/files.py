@@ -21,10 +21,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from linnet.data.read.parquet import METADATA
 from linnet.data.split.assign import NAMES
 from linnet.errors import DataError, LabelError, UsageError
 from linnet.links import plain
+from linnet.tables.parquet import METADATA
 
 FORMAT = 2
 ROW_GROUP = 65_536

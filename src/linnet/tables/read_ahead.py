@@ -1,6 +1,7 @@
 """Reading ahead: a thread unpacks the next bytes while the last ones are worked on.
 
-The decompressors of the standard library let go of the interpreter, so that they run on another core.
+The decompressors of the standard library let go of the interpreter, so that they run on another
+core.
 """
 
 import io

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.read.delimited import read_delimited
-from linnet.data.read.json_lines import read_json_lines
-from linnet.data.read.lines import HEAD_ROWS, numbered_lines
 from linnet.errors import ConfigError, DataError
+from linnet.tables.columns import Asked
+from linnet.tables.delimited import read_delimited
+from linnet.tables.json_lines import read_json
+from linnet.tables.lines import HEAD_ROWS, numbered_lines, plain_encoding
 
 PATH = Path("rows")
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=12)
@@ -26,13 +27,19 @@ def read_all(content: bytes, delimiter: str = ",", headerless: bool = False, enc
     def lines():
         return numbered_lines(io.BytesIO(content), PATH)
 
-    return read_delimited(io.BytesIO(content), PATH, delimiter, encoding, headerless, lines)
+    encoding = plain_encoding(encoding or "utf-8", "data.encoding")
+    asked = Asked(("0",), headerless)
+    return read_delimited(io.BytesIO(content), PATH, delimiter, encoding, asked, lines)
 
 
 def json_lines(lines: list[str]):
     content = "\n".join(lines).encode()
-    return read_json_lines(
-        io.BytesIO(content), PATH, lambda: numbered_lines(io.BytesIO(content), PATH)
+    return read_json(
+        io.BytesIO(content),
+        PATH,
+        "jsonl",
+        "utf-8",
+        lambda: numbered_lines(io.BytesIO(content), PATH),
     )
 
 

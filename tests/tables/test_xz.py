@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from linnet.raw.xz import XzFile
+from linnet.tables.xz import XzFile
 
 CONTENT = random.Random(0).randbytes(300_000).hex().encode()
 HALF = len(CONTENT) // 2

@@ -3,6 +3,7 @@
 import gzip
 import io
 import lzma
+import shlex
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from linnet.errors import DataError
-from linnet.raw.xz import XzFile
+from linnet.tables.signature import LOOKED_AT, what_is
+from linnet.tables.xz import XzFile
 
 COMPRESSIONS = (".gz", ".xz", ".zip")
-# A damaged .zip also asks zipfile for places before its beginning (OSError, ValueError) and versions of the future.
+# A damaged .zip also asks zipfile for places before its beginning (OSError, ValueError) and
+# versions of the future.
 DAMAGE = (
     EOFError,
     OSError,
@@ -24,6 +27,7 @@ DAMAGE = (
     lzma.LZMAError,
     zipfile.BadZipFile,
 )
+MAGIC = {".gz": b"\x1f\x8b", ".xz": b"\xfd7zXZ\x00", ".zip": b"PK"}
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 # Texts shrink to a third or a tenth; what goes beyond both limits was made to fill a disk.
 MAX_BYTES = 1 << 30
@@ -44,13 +48,15 @@ def unpacked(path: Path, compression: str, member: str) -> Iterator[tuple[IO[byt
         The plain bytes, and the file beneath them, whose position tells the progress.
 
     Raises:
-        DataError: The compressed file turns out to be cut, damaged, encrypted, or to unpack without end.
+        DataError: The compressed file turns out to be cut, damaged, encrypted, or to unpack without
+            end.
     """
     with ExitStack() as stack:
         beneath = stack.enter_context(_open(path))
         if not compression:
             yield beneath, beneath
             return
+        _check_packed(beneath, compression, path)
         with _damage(path), _open(path) as probe, ExitStack() as probed:
             _probe(_opener(probe, compression, member, probed), probe, path)
         with _damage(path):
@@ -67,9 +73,9 @@ def find_member(path: Path, wanted: str = "") -> str:
     with _damage(path), zipfile.ZipFile(path) as archive:
         members = [entry for entry in archive.infolist() if _is_data(entry)]
     names = ", ".join(repr(entry.filename) for entry in members[:5]) or "none"
-    if wanted and wanted not in {entry.filename for entry in members}:
+    if wanted and wanted not in {_slashed(entry) for entry in members}:
         raise DataError(f"{path}: there is no {wanted!r} inside. The data files are: {names}.")
-    members = [entry for entry in members if wanted in ("", entry.filename)]
+    members = [entry for entry in members if wanted in ("", _slashed(entry))]
     if not members:
         raise DataError(
             f"{path} holds no data file. Expected one; those whose names begin with a dot don't count."
@@ -77,17 +83,15 @@ def find_member(path: Path, wanted: str = "") -> str:
     if len(members) > 1:
         raise DataError(
             f"{path}: expected exactly one data file inside, found {len(members)} ({names}). "
-            f"Name one of several behind the archive: {path}/MEMBER."
+            f"Name one of several behind the archive: {path}/MEMBER. "
+            f"The first is {shlex.quote(f'{path}/{_slashed(members[0])}')}"
         )
     name = members[0].filename
-    if (
-        ".." in PurePosixPath(name).parts
-        or name.startswith(("/", "\\"))
-        or "\\" in name
-        or ":" in name
-    ):
+    plain = _slashed(members[0])
+    if ".." in PurePosixPath(plain).parts or plain.startswith("/") or ":" in plain:
         raise DataError(
-            f"{path}: the file inside has a path that leads out of it: {name!r}. Zip it again by its name."
+            f"{path}: the file inside has a path that leads out of it: {name!r}. "
+            "Zip it again by its name."
         )
     if members[0].flag_bits & 1 or members[0].compress_type not in ZIP_METHODS:
         how = (
@@ -114,12 +118,39 @@ def _damage(path: Path) -> Iterator[None]:
 
 def _is_data(entry: zipfile.ZipInfo) -> bool:
     # macOS adds a shadow of each file, and finders leave dot files.
-    name = PurePosixPath(entry.filename)
+    name = PurePosixPath(_slashed(entry))
     return (
-        not entry.is_dir()
+        not _slashed(entry).endswith("/")
         and "__MACOSX" not in name.parts
-        and (name.name[0] != "." or ".." in entry.filename)
+        and (not name.name.startswith(".") or ".." in name.parts)
     )
+
+
+def _slashed(entry: zipfile.ZipInfo) -> str:
+    """A member's name with slashes; PowerShell 5.1 writes backslashes between folders."""
+    return entry.filename.replace("\\", "/")
+
+
+def _check_packed(beneath: IO[bytes], compression: str, path: Path) -> None:
+    """Refuse a file whose name says that it is packed, and whose first bytes say something else.
+
+    Raises:
+        DataError: Says what it is, as far as that can be seen.
+    """
+    start = cast(io.BufferedReader, beneath).peek(LOOKED_AT)[:LOOKED_AT]
+    if not start or start.startswith(MAGIC[compression]):
+        return
+    what, advice = what_is(start)
+    named = shlex.quote(str(path))
+    bare = shlex.quote(str(path.with_suffix("")))
+    if what:
+        said = advice.format(name=named, stem=bare).rstrip(".")
+        raise DataError(f"{path} is {what} by its first bytes, not {compression}. {said}.")
+    if start.isascii() and b"\0" not in start:
+        raise DataError(
+            f"{path} is plain text, whatever its name says. "
+            f"Name it by what it is: mv {named} {bare}"
+        )
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -155,8 +186,10 @@ def _check(size: int, path: Path) -> None:
     packed = path.stat().st_size
     if size > MAX_RATIO * packed:
         raise DataError(
-            f"{path} has {packed:,} bytes and unpacks to more than {max(MAX_BYTES, MAX_RATIO * packed):,}: a hundred "
-            "times as many, which texts never do. If you trust it, unpack it yourself and name the unpacked file."
+            f"{path} has {packed:,} bytes and unpacks to more than "
+            f"{max(MAX_BYTES, MAX_RATIO * packed):,}: a hundred "
+            "times as many, which texts never do. If you trust it, unpack it yourself and name the "
+            "unpacked file."
         )
 
 

@@ -1,7 +1,7 @@
 """The plain bytes of an .xz file, and an error for any byte in it that is not read.
 
-`lzma.LZMAFile` ends in silence at what it can't read behind a whole stream: damage, and by the format also four zeros
-with another stream of rows behind them (The .xz File Format, 2.2).
+`lzma.LZMAFile` ends in silence at what it can't read behind a whole stream: damage, and by the
+format also four zeros with another stream of rows behind them (The .xz File Format, 2.2).
 """
 
 import io

@@ -19,7 +19,7 @@ import pytest
 from linnet.config import load_config
 from linnet.data.read.open import open_table
 from linnet.errors import DataError
-from linnet.raw.unpack import find_member, unpacked
+from linnet.tables.compression import find_member, unpacked
 
 MEGABYTE = b"text,label\n" + b"good day,1\n" * 95_324
 PACK = {".gz": gzip.compress, ".xz": lzma.compress}
@@ -52,7 +52,7 @@ def read(path: Path) -> int:
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("linnet.raw.unpack.MAX_BYTES", 5 << 20)
+    monkeypatch.setattr("linnet.tables.compression.MAX_BYTES", 5 << 20)
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz", ".zip"])

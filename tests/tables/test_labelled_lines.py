@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from linnet.data.read.labelled import FASTTEXT, LABEL_TEXT, TREC, labelled_rows, shape_of
+from linnet.tables.labelled_lines import FASTTEXT, LABEL_TEXT, TREC, labelled_rows, shape_of
 
 QUESTIONS = [
     f"{word} {rest} the {thing}"

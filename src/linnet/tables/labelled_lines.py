@@ -1,8 +1,8 @@
-"""Lines that begin with their label: `label text`, TREC's `LABEL:fine text`, fastText's `__label__x text`.
+"""Lines that begin with their label: `label text`, TREC's `LABEL:fine text`, fastText's.
 
-Such a file has no name of its own, so its shape is told from its first lines, and refused where it might as well
-be plain text: a first word is only taken for a label where few words stand first, each of them often, and
-they are not the words that the texts are made of.
+Such a file has no name of its own. Its first lines show its shape, and it is refused where it might
+as well be plain text: a first word is only taken for a label where few words come first, each of
+them often, and where the texts are not made of these words.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from linnet.data.read.table import Row
+from linnet.tables.table import Row
 
 LABEL_TEXT, TREC, FASTTEXT = "label text", "trec", "fasttext"
 COLUMNS = {
@@ -25,7 +25,8 @@ PATTERNS = {
     TREC: re.compile(r"((ABBR|DESC|ENTY|HUM|LOC|NUM):[a-z]+)[ \t]+(\S.*)", re.DOTALL),
     LABEL_TEXT: re.compile(r"([^\s,;|\"'<>()\[\]{}]+)[ \t]+(\S.*)", re.DOTALL),
 }
-# Of the first lines: how often a label stands there on average, and the share of labels that may stand there once.
+# Of the first lines: how often a label is there on average, and the share of labels that may be
+# there once.
 LINES_A_LABEL = 5
 SHARE_SEEN_ONCE = 0.2
 # How many of the texts may hold a word that is a label elsewhere.
@@ -34,7 +35,7 @@ SHARE_INSIDE = 0.5
 
 def shape_of(lines: Sequence[bytes]) -> str:
     """The shape of a file by its first lines; empty where they have none of these."""
-    # ASCII is all that the shapes are told by, and a cut or foreign letter is no hindrance.
+    # ASCII is all that shows the shapes, and a cut or foreign letter is no hindrance.
     decoded = [line.decode("latin-1").rstrip() for line in lines if line.strip()]
     if not decoded or any("\0" in line for line in decoded):
         return ""
@@ -56,6 +57,18 @@ def labelled_rows(lines: Iterator[tuple[int, str]], shape: str) -> Iterator[Row]
             yield number, _values(match, shape)
         else:
             yield number, (line,) if line.strip() else ()
+
+
+def text_of(line: str, shape: str) -> str:
+    """The text of a line; the whole of one that isn't of the shape."""
+    match = PATTERNS[shape].fullmatch(line)
+    return match[match.lastindex or 0] if match else line
+
+
+def labels_of(lines: Sequence[str], shape: str) -> set[str]:
+    """The labels of lines of this shape."""
+    found = (PATTERNS[shape].fullmatch(line.rstrip("\r\n")) for line in lines)
+    return {_values(match, shape)[0] for match in found if match}
 
 
 def plain_rows(lines: Iterator[tuple[int, str]]) -> Iterator[Row]:

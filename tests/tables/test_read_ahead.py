@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linnet.data.read.ahead import BLOCK, BLOCKS_AHEAD, read_ahead
+from linnet.tables.read_ahead import BLOCK, BLOCKS_AHEAD, read_ahead
 
 
 @settings(deadline=None, max_examples=30)

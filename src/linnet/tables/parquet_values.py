@@ -36,9 +36,11 @@ def named(value: Any, names: Sequence[str]) -> Any:
 
 
 def decoded(value: Any) -> Any:
-    """Bytes that are UTF-8 as a string, in lists too; other bytes stay bytes."""
-    if isinstance(value, list):
-        return [decoded(one) for one in value]
+    """Bytes that are UTF-8 as a string, also in lists and structs; other bytes stay bytes."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(decoded, value))
+    if isinstance(value, dict):
+        return {key: decoded(one) for key, one in value.items()}
     if not isinstance(value, bytes):
         return value
     try:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from linnet.data.read.dates import parse_dates
-from linnet.data.read.parquet import read_parquet
+from linnet.tables.parquet import read_parquet
 
 NEVER = 10**18
 

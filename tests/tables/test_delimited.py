@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from linnet.data.read.delimited import read_delimited
-from linnet.data.read.lines import HEAD_ROWS, numbered_lines
+from linnet.data.read import sentiment140
 from linnet.errors import DataError
+from linnet.tables.columns import Asked
+from linnet.tables.delimited import read_delimited
+from linnet.tables.lines import HEAD_ROWS, numbered_lines
 
 PATH = Path("rows.csv")
 
@@ -17,7 +19,8 @@ def read_all(content: bytes, separator: str = ",", headerless: bool = False):
     def lines():
         return numbered_lines(io.BytesIO(content), PATH)
 
-    return read_delimited(io.BytesIO(content), PATH, separator, "", headerless, lines)
+    asked = Asked(("0",), headerless)
+    return read_delimited(io.BytesIO(content), PATH, separator, "utf-8", asked, lines)
 
 
 def read(content: str, separator: str = ",", headerless: bool = False):
@@ -76,9 +79,15 @@ def test_too_many_columns() -> None:
     assert len(read("," * 9_999 + "\n")[1]) == 10_000
 
 
-def test_carriage_returns_inside_of_a_row() -> None:
-    with pytest.raises(DataError, match=r"row 2: a carriage return stands inside of it.*tr "):
-        read("text,label\na\rb,1\n")
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n"])
+def test_carriage_returns_inside_of_a_row_are_part_of_a_field(end: str) -> None:
+    rows = ["text,label", "a\rb,1", '"c\rd, e",0', "f,\r1"]
+    assert read(end.join(rows) + end)[2] == [["a\rb", "1"], ["c\rd, e", "0"], ["f", "\r1"]]
+
+
+def test_carriage_returns_as_the_only_ends_of_lines() -> None:
+    with pytest.raises(DataError, match=r"carriage returns alone.*tr '\\r' '\\n' < rows\.csv > "):
+        read("text,label\ra,1\rb,0\r")
 
 
 def test_fields_of_a_megabyte_with_tabs_and_quotes() -> None:
@@ -93,10 +102,12 @@ def test_fields_of_a_megabyte_with_tabs_and_quotes() -> None:
 
 def test_a_field_too_long_in_the_shape_of_sentiment140() -> None:
     line = '"0","1","Mon","NO_QUERY","eve","{}"\n'
+    table = sentiment140.read(io.BytesIO(line.format("x" * 10_000_001).encode()), PATH, "latin-1")
     with pytest.raises(DataError, match="row 1: field larger than field limit"):
-        read(line.format("x" * 10_000_001))
+        list(table.rows)
     content = line.format("x" * 1_000_000).encode()
-    table = read_all(content)
+    assert sentiment140.matches([content])
+    table = sentiment140.read(io.BytesIO(content), PATH, "latin-1")
     assert table.dialect["shape"] == "sentiment140"
     assert len(next(table.rows)[1][5]) == 1_000_000
 

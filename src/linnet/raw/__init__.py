@@ -1,1 +1,0 @@
-"""What raw files are like, for those who read them: packing, lines, quotes, columns. Knows nothing of texts."""
