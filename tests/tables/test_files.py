@@ -347,7 +347,11 @@ def test_labelled_lines(tmp_path: Path) -> None:
         ("a.csv", b" \n \n\n", "is empty: it holds no row"),
         ("a.csv", MARK, "is empty: it holds no row"),
         ("a.json", b'[{"text": "a"}, {"text": "b', "value 2: not JSON"),
-        ("a.json", b'{"data": [{"text": "a"}, {"text": "b"}]}', r"jq -c '\.\[\"data\"\]\[\]'"),
+        (
+            "a.json",
+            b'{"data": [{"text": "a"}, {"text": "b"}]}',
+            r"jq -c '\.\[\"data\"\]\[\]' .*a\.json > a\.jsonl",
+        ),
         (
             "a.json",
             b'{"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}}',

@@ -17,7 +17,7 @@ DEEP = 100  # lists in lists, beyond which a file is no table of any kind
 BETWEEN = " \t\r\n,[]"
 # Python strings of one byte per character, so that places in them are places in the file.
 BYTES = "latin-1"
-LIST_TO_LINES = "jq -c '.[]'"
+LIST_TO_LINES = "jq -c 'arrays[], objects'"
 
 DECODER = json.JSONDecoder()
 
