@@ -199,7 +199,7 @@ def test_other_work_is_refused(
     state = (tmp_path / "out.csv.unfinished" / "state.json").read_bytes()
     with pytest.raises(
         UsageError,
-        match=rf"(?s)not finished, and it is another one:\n  {other}  was .*--overwrite it",
+        match=rf"(?s)not finished, and it is another one:\n  {other}  was .*--overwrite",
     ):
         score(config, bundle, source, stopped)
     assert (tmp_path / "out.csv.unfinished" / "state.json").read_bytes() == state
