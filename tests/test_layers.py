@@ -12,8 +12,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
 FOUNDATION = (
-    "errors printable links files unfinished terminal progress lineage mask mini config text "
-    "labels tables bundle signing"
+    "no_telemetry child errors printable links files unfinished terminal progress lineage mask "
+    "mini config text labels tables bundle signing"
 ).split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]

@@ -5,11 +5,14 @@
     classifier = linnet.load("runs/tweets/bundle")
     classifier.predict(["what a lovely day"])
 
-Importing this does nothing else: the parts are imported when first named.
+Importing this turns the telemetry of other libraries off, and does nothing else: the parts are
+imported when first named.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from linnet.no_telemetry import turn_off
 
 if TYPE_CHECKING:
     from linnet.client import AsyncClient, Client
@@ -44,6 +47,8 @@ _HOMES = {
     "Word": "linnet.predict.explain",
     "load": "linnet.predict.classifier",
 }
+
+turn_off()
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ Nothing else may lie in it. Knows nothing of how a model is made or run.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -287,8 +287,12 @@ class Bundle:
                     found[name] = stat.st_ino, stat.st_size, stat.st_mtime_ns
         return found
 
-    def verify(self) -> "Bundle":
+    def verify(self, check: Callable[[], None] = lambda: None) -> "Bundle":
         """Check every file against the manifest, and the proof; give the bundle back.
+
+        Args:
+            check: Called between pieces of the work, of which there is much in a large bundle;
+                gives it up by what it raises.
 
         Raises:
             BundleError: A file is missing, changed, too many or can't be read, or the manifest's own digest
@@ -303,13 +307,13 @@ class Bundle:
                 f"{self.path / MANIFEST} was changed: its digest does not match its content."
             )
         try:
-            self._verify_files()
+            self._verify_files(check)
         except OSError as error:
             raise BundleError(f"{error.filename} can't be read: {error.strerror}.") from error
         self._verify_proof()
         return self
 
-    def _verify_files(self) -> None:
+    def _verify_files(self, check: Callable[[], None]) -> None:
         listed = self.manifest.files
         cascade = self.manifest.cascade
         fast = {cascade.model, cascade.tokenizer} if cascade else set()
@@ -328,7 +332,7 @@ class Bundle:
                 raise BundleError(f"{file} is not a plain file.")
         for name, entry in listed.items():
             file = present[name]
-            if file.stat().st_size != entry.bytes or digest(file) != entry.sha256:
+            if file.stat().st_size != entry.bytes or digest(file, check) != entry.sha256:
                 raise BundleError(
                     f"{file} was changed since it was written: its SHA-256 is not the manifest's."
                 )

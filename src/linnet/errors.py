@@ -80,7 +80,7 @@ class TextError(DataError):
 
     Args:
         reason: A stable name of the defect, for counting: `nul_byte`, `lone_surrogate`,
-            `nested_entities`, `empty_text`, `not_text`, `wrong_encoding`.
+            `nested_entities`, `empty_text`, `not_text`, `wrong_encoding`, `tokenizer_failed`.
         message: The sentence for people.
         index: Which of several texts it is, from 0; None where there is only one.
     """

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from linnet.errors import StorageError, UsageError
 from linnet.links import followed, plain
 from linnet.printable import escape_surrogates
 
+PIECE_BYTES = 1 << 20  # of a file that is digested, between two looks at whether to go on
 RENAME_EXCHANGE = 2  # linux/fs.h
 RENAME_SWAP = 2  # macOS sys/stdio.h
 AT_FDCWD = -100
@@ -44,10 +45,21 @@ RUST_ERROR = re.compile(
 )  # how safetensors and tokenizers tell of the system's refusals
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def digest(path: Path, check: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits.
+
+    Args:
+        path: The file.
+        check: Called before each piece of `PIECE_BYTES`; gives the work up by what it raises.
+    """
+    found = hashlib.sha256()
+    piece = memoryview(bytearray(PIECE_BYTES))
+    with path.open("rb", buffering=0) as file:
+        check()
+        while count := file.readinto(piece):
+            found.update(piece[:count])
+            check()
+    return found.hexdigest()
 
 
 def canonical_json(value: Any) -> str:

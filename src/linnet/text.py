@@ -151,7 +151,9 @@ class Tokenizer:
     def __init__(self, path: Path, max_length: int):
         try:
             self._tokenizer = tokenizers.Tokenizer.from_buffer(path.read_bytes())
-        except Exception as error:  # the Rust side raises bare Exception
+        except BaseException as error:
+            if not _is_of_rust(error):
+                raise
             raise BundleError(
                 f"Expected a tokenizer in {path}, but it can't be read: {error}."
             ) from error
@@ -159,7 +161,9 @@ class Tokenizer:
         self._tokenizer.enable_truncation(max_length)
         try:
             self._tokenizer.encode(UNASSIGNED)
-        except Exception as error:  # as above
+        except BaseException as error:
+            if not _is_of_rust(error):
+                raise
             raise BundleError(
                 f"{path} can't encode a character that it doesn't know: {error}."
             ) from error
@@ -175,11 +179,32 @@ class Tokenizer:
         return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
-        """Encode clean texts, in order. An empty list gives an empty list."""
-        return [
-            Encoding(encoding.ids, bool(encoding.overflowing))
-            for encoding in self._tokenizer.encode_batch(list(texts))
-        ]
+        """Encode clean texts, in order. An empty list gives an empty list.
+
+        Raises:
+            TextError: The tokenizer fails at a text; the index says at which.
+        """
+        try:
+            encodings = self._tokenizer.encode_batch(list(texts))
+        except BaseException as error:
+            if not _is_of_rust(error):
+                raise
+            raise self._failure(texts) from error
+        return [Encoding(encoding.ids, bool(encoding.overflowing)) for encoding in encodings]
+
+    def _failure(self, texts: Sequence[str]) -> TextError:
+        index = next((index for index, text in enumerate(texts) if self._fails(text)), 0)
+        message = "The model's tokenizer fails at this text. Send another, or serve another model."
+        return TextError("tokenizer_failed", message, index)
+
+    def _fails(self, text: str) -> bool:
+        try:
+            self._tokenizer.encode(text)
+        except BaseException as error:
+            if not _is_of_rust(error):
+                raise
+            return True
+        return False
 
     def trace(self, text: str) -> tuple[Encoding, list[Place | None]]:
         """Encode one clean text, and say where each token stands in it; None for a special token."""
@@ -190,3 +215,8 @@ class Tokenizer:
             for i, word in enumerate(encoding.word_ids)
         ]
         return Encoding(encoding.ids, bool(encoding.overflowing)), places
+
+
+def _is_of_rust(error: BaseException) -> bool:
+    """Whether the tokenizers library failed: by a bare Exception, or by a panic, which is none."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"

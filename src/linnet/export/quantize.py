@@ -7,7 +7,6 @@ everywhere); `linnet optimize` finds out whether they do.
 
 import io
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -67,7 +66,6 @@ def static(source: Path, target: Path, leave_out: Sequence[str], batches: Sequen
     Raises:
         MissingExtraError: NNCF is not installed.
     """
-    os.environ["NNCF_CI"] = "1"  # else it tells Google Analytics of every call
     try:
         import nncf  # noqa: PLC0415 - an extra, and it takes seconds
     except ModuleNotFoundError as error:

@@ -15,6 +15,7 @@ from linnet.predict.codec import Codec, Prediction
 from linnet.predict.explain import Explanation, Group, log_odds, named, weigh, without, words_of
 from linnet.predict.plan import Choice, Plan, choose_plan
 from linnet.predict.stages import Answered, Cascade, Model, Stage
+from linnet.text import Encoding, Tokenizer
 
 TEXTS_AT_ONCE = (
     8192  # bounds the memory that token ids take, while batches of like lengths still fill
@@ -153,16 +154,24 @@ class Classifier:
         parts = [Answered.nothing(len(self.labels))]
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             cleaned = self._clean(texts[start : start + TEXTS_AT_ONCE], start)
-            parts.append(self._ask(cleaned))
+            parts.append(self._ask(cleaned, start))
         return Answered.join(parts)
 
-    def _ask(self, cleaned: Sequence[str]) -> Answered:
+    def _ask(self, cleaned: Sequence[str], first: int) -> Answered:
+        def encode(tokenizer: Tokenizer, places: Sequence[int]) -> list[Encoding]:
+            try:
+                return tokenizer.encode([cleaned[i] for i in places])
+            except TextError as error:
+                assert error.index is not None
+                index = first + places[error.index]
+                raise TextError(error.reason, f"Text {index}: {error}", index) from error
+
+        everything = range(len(cleaned))
         if not isinstance(self.model, Cascade):
-            return self.model(self.codec.encode(cleaned))
+            (tokenizer,) = self.codec.tokenizers
+            return self.model([(encoding,) for encoding in encode(tokenizer, everything)])
         full, fast = self.codec.tokenizers  # the full model's reads only what is left to it
-        return self.model.ask(
-            fast.encode(cleaned), lambda rest: full.encode([cleaned[i] for i in rest])
-        )
+        return self.model.ask(encode(fast, everything), lambda rest: encode(full, rest))
 
     def _clean(self, texts: Sequence[str], first: int) -> list[str]:
         cleaned = []

@@ -248,8 +248,13 @@ def answer(classifier: Classifier, part: Part) -> list[Answer]:
             usable.append(place)
         except TextError as error:
             answers[place] = error.reason
-    for place, prediction in zip(
-        usable, classifier.predict([part.texts[place] for place in usable]), strict=True
-    ):
+    while True:
+        try:
+            predictions = classifier.predict([part.texts[place] for place in usable])
+            break
+        except TextError as error:  # of the tokenizer, which `clean` knows nothing of
+            assert error.index is not None
+            answers[usable.pop(error.index)] = error.reason
+    for place, prediction in zip(usable, predictions, strict=True):
         answers[place] = prediction
     return answers

@@ -1,6 +1,5 @@
 """Which model answers a text: the champion, or a challenger with a share of them; shadows answer for the log alone."""
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from linnet.bundle import Bundle
 from linnet.config import ArmConfig, Config
 from linnet.errors import BundleError, ConfigError, MissingExtraError
 from linnet.predict.plan import choose_plan
+from linnet.serve.background import Check, in_background
 from linnet.serve.failures import Refusal
 from linnet.serve.workers import Pool
 from linnet.serve.workers.pool import Batch
@@ -157,7 +157,7 @@ async def open_arms(
     kept = [arm for arm in known if not arm.pool.changed]
     at_work = {(arm.name, arm.pool.bundle.digest, arm.pool.bundle.path): arm.pool for arm in kept}
     bundles = {
-        name: await asyncio.to_thread(_verified, Path(arm.bundle), config.serve.trusted_keys)
+        name: await in_background(partial(_verified, Path(arm.bundle), config.serve.trusted_keys))
         for name, arm in settings.items()
     }
     check_labels([*(arm.pool.bundle for arm in known), *bundles.values()])
@@ -201,12 +201,12 @@ def _check_signature(bundle: Bundle, trusted_keys: Sequence[str]) -> None:
     check_signature(bundle, trusted_keys)
 
 
-def _verified(path: Path, trusted_keys: Sequence[str]) -> Bundle:
+def _verified(path: Path, trusted_keys: Sequence[str], check: Check) -> Bundle:
     try:
         bundle = Bundle.read(path)
         if trusted_keys:
             _check_signature(bundle, trusted_keys)
-        bundle.verify()
+        bundle.verify(check)
     except OSError as error:
         raise BundleError(
             f"Expected a bundle at {path!s:.200}; it can't be read: {error.strerror}."

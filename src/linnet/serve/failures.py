@@ -3,6 +3,7 @@
 But for the routes of the Open Inference Protocol, which has a shape of its own: {"error": "message"}.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -81,7 +82,10 @@ class Refusal(HTTPException):
 
 
 class CatchDefects:
-    """ASGI middleware: an exception that nothing expected is logged with its traceback and answered with 500."""
+    """ASGI middleware: an exception that nothing expected is logged with its traceback and answered with 500.
+
+    What is cancelled, as the server does when its time to stop is over, is answered with 503.
+    """
 
     def __init__(self, app: ASGIApp):
         self._app = app
@@ -100,6 +104,12 @@ class CatchDefects:
 
         try:
             await self._app(scope, receive, watch)
+        except asyncio.CancelledError:
+            if not started:  # and raised again it would be logged as a defect of the app
+                message = "The service is shutting down. Try again later."
+                retry = {"Retry-After": "1"}
+                answer = _answer(scope, 503, "not_ready", message, headers=retry)
+                await answer(scope, receive, send)
         except Exception:
             logger.exception("request %s: this is a defect of Linnet", request_id(scope))
             if started:

@@ -365,7 +365,7 @@ async def admin_models(service: Annotated[Service, Depends(service_of)]) -> Mode
     "/admin/models",
     summary="Put other models to work",
     response_model=Models,
-    responses=responses(400, 413, 415, 422, 500, 503),
+    responses=responses(400, 413, 415, 422, 500, 503, 504),
     openapi_extra=body_schema(SwapRequest),
 )
 async def swap_models(request: Request) -> Models:

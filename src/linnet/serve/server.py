@@ -45,11 +45,18 @@ class Server(uvicorn.Server):
         config: Uvicorn's settings.
         name: Of what is listened on, for the message where that fails.
         announce: Called once the service listens.
+        stopping: Called once a stop was asked for, before what was accepted is waited for.
     """
 
-    def __init__(self, config: uvicorn.Config, name: str, announce: Callable[[], None]):
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        name: str,
+        announce: Callable[[], None],
+        stopping: Callable[[], None] = lambda: None,
+    ):
         super().__init__(config)
-        self._name, self._announce = name, announce
+        self._name, self._announce, self._stopping = name, announce, stopping
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start the app, then listen, then say so."""
@@ -58,6 +65,11 @@ class Server(uvicorn.Server):
         except OSError as error:
             raise UsageError(f"Can't listen on {self._name}: {error.strerror or error}.") from error
         self._announce()
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Say so, then end."""
+        self._stopping()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -145,7 +157,8 @@ async def _serve(
             gc.freeze()  # what is there now stays, and looking through it again would hold all requests up
             bundle = service.arms.champion.pool.bundle
             line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {listeners.url}"
-            server = Server(settings, listeners.name, lambda: announce(line))
+            announced = partial(announce, line)
+            server = Server(settings, listeners.name, announced, service.give_up_swaps)
             await server.serve(sockets=listeners.sockets)
     except asyncio.CancelledError:
         logger.info("stopped by a signal while it started")

@@ -5,15 +5,18 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from linnet.config import ArmConfig, Config
 from linnet.errors import TextError
 from linnet.monitor import new_id
+from linnet.predict.codec import Codec
 from linnet.predict.stages import Encodings
 from linnet.serve.arms import CHAMPION, Arm, Arms, check_arms, draw, open_arms
 from linnet.serve.failures import Refusal
 from linnet.serve.reader import Reader
+from linnet.serve.swaps import Swaps
 from linnet.serve.workers import Answer, Full, Pool
 from linnet.serve.workers.pool import Batch
 from linnet.serve.workers.process import MODEL_FAILED
@@ -75,7 +78,9 @@ class Service:
             **config.serve.arms,
         }
         self._arms: Arms | None = None
-        self._swapping = asyncio.Lock()
+        self._swaps = Swaps(config.serve.swap_timeout_seconds)
+        self._asked_for = 0  # swaps to other arms, and the latest of them that was made
+        self._made = 0
         self._former_restarts = 0
         self._reader: Reader[_ToRead, _Read] | None = None
         self._aside: set[asyncio.Task[None]] = set()
@@ -116,6 +121,7 @@ class Service:
     async def stop(self) -> None:
         """Take nothing more, answer what waits, and end the workers."""
         self.unready = "The service is shutting down."
+        await self._swaps.stop()
         arms, self._arms = self._arms, None
         aside = list(self._aside)
         stops = [asyncio.create_task(arm.pool.stop(STOP_SECONDS)) for arm in arms or ()]
@@ -137,30 +143,56 @@ class Service:
             await self.stop()
 
     async def swap(self, settings: Mapping[str, ArmConfig] | None = None) -> Arms:
-        """Put other arms to work: these, or those asked for last, read anew. Until they are, the old ones go on.
+        """Put other arms to work: these, or those asked for last, read again. Until then the old ones go on.
+
+        Of two swaps at once the arms of the later one stay, whichever is ready first.
+
+        Returns:
+            The arms now at work.
 
         Raises:
             ConfigError: They can't be served together; the old ones go on.
             BundleError: A bundle can't be used; the old ones go on.
+            Refusal: They were not ready in time, or the service stops.
         """
-        async with self._swapping:
-            asked = self._asked if settings is None else settings
-            check_arms(asked)
-            old = self.arms
-            new = await open_arms(self.config, asked, self._batch, list(old))
-            if self._arms is not old:  # stopped meanwhile
-                await asyncio.gather(
-                    *(arm.pool.stop() for arm in new if arm.pool not in {arm.pool for arm in old})
-                )
-                self.check_started()
-            self._arms, self._asked = new, asked
-            self.on_arms(new)
-            kept = {arm.pool for arm in new}
-            for arm in old:
-                if arm.pool not in kept:
-                    self._former_restarts += arm.pool.restarts
-                    self._go_on(arm.pool.stop(DRAIN_SECONDS))
+        self.check_started()
+        self._asked_for += settings is not None
+        return await self._swaps.run(partial(self._swap, settings, self._asked_for))
+
+    async def _swap(self, settings: Mapping[str, ArmConfig] | None, number: int) -> Arms:
+        opened: set[Pool] = set()  # and not at work yet
+        known: list[Arm] = []
+        try:
+            while True:
+                asked = self._asked if settings is None else settings
+                check_arms(asked)
+                old = self.arms
+                new = await open_arms(self.config, asked, self._batch, [*old, *known])
+                known = [arm for arm in new if arm.pool not in {arm.pool for arm in old}]
+                opened |= {arm.pool for arm in known}
+                if self._arms is old:
+                    break  # else another swap came between, and may have ended what this one keeps
+            if number < self._made:
+                return old
+            self._put_to_work(new, asked, old)
+            self._made = number
+            opened -= {arm.pool for arm in new}
             return new
+        finally:
+            await asyncio.gather(*(pool.stop() for pool in opened))
+
+    def _put_to_work(self, new: Arms, asked: Mapping[str, ArmConfig], old: Arms) -> None:
+        self._arms, self._asked = new, asked
+        self.on_arms(new)
+        kept = {arm.pool for arm in new}
+        for arm in old:
+            if arm.pool not in kept:
+                self._former_restarts += arm.pool.restarts
+                self._go_on(arm.pool.stop(DRAIN_SECONDS))
+
+    def give_up_swaps(self) -> None:
+        """Answer those who wait for a swap that the service stops; call it before their time is over."""
+        self._swaps.give_up()
 
     async def predict(
         self,
@@ -411,9 +443,21 @@ def _read(work: _ToRead) -> _Read:
                 cleaned[index] = codec.clean(texts[index])
             except TextError as error:
                 read[index] = TextError(error.reason, f"Text {index}: {error}", index)
-        for index, encoded in zip(cleaned, codec.encode(list(cleaned.values())), strict=True):
+        for index, encoded in zip(cleaned, _encoded(codec, list(cleaned.values())), strict=True):
+            if isinstance(encoded, TextError):
+                encoded = TextError(encoded.reason, f"Text {index}: {encoded}", index)
             read[index] = encoded
     return [one for one in read if one is not None]
+
+
+def _encoded(codec: Codec, texts: list[str]) -> list[Encodings | TextError]:
+    """The token ids of clean texts, or why there are none."""
+    try:
+        return [*codec.encode(texts)]
+    except TextError as error:
+        if len(texts) == 1:
+            return [error]
+        return [one for text in texts for one in _encoded(codec, [text])]
 
 
 def _item(name: str, arm: Arm, encoded: Encodings, found: Answer | Refusal) -> Item:

@@ -1,6 +1,7 @@
 """All that is told of a text by hashing it, for a whole chunk of texts; beside the reading, in a process of its own."""
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -47,13 +48,14 @@ def hash_texts(texts: Sequence[str], seed: int) -> Hashes:
 class Helper:
     """A process that hashes, for the numbers take as long as the reading and one interpreter does one at a time.
 
-    It is started anew and not forked, as threads may be running, and takes nothing but texts. It ends when this
-    process does, however that ends.
+    It is started anew and not forked, as threads may be running, and takes nothing but texts. It
+    ends with this process, see `linnet.child`.
     """
 
     def __init__(self, seed: int):
         code = (
             f"import sys; sys.path[:0] = {sys.path!r}; "
+            f"from linnet.child import end_with_parent; end_with_parent({os.getpid()}); "
             f"from linnet.data.group.hashing import help_out; help_out({seed})"
         )
         # A session of its own, so that Ctrl-C is told to this process alone.

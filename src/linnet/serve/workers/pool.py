@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,7 @@ from linnet.predict.explain import ASKED
 from linnet.predict.host import available_cores
 from linnet.predict.plan import Choice
 from linnet.predict.stages import Answered, Encodings
+from linnet.serve.background import in_background
 from linnet.serve.failures import Refusal
 from linnet.serve.workers.process import MODEL_FAILED
 from linnet.serve.workers.queue import Answer, Job, Queue
@@ -53,12 +55,14 @@ class Pool:
 
     Attributes:
         bundle: The bundle given.
-        codec: Its texts to token ids, and logits to predictions.
+        codec: Its texts to token ids, and logits to predictions; once it was started.
         choice: As given, its threads and workers counted.
         queue: What waits.
         restarts: How often a worker died and was started again.
         users: How many requests count on it; it goes on until they have their answers.
     """
+
+    codec: Codec
 
     def __init__(
         self,
@@ -72,7 +76,7 @@ class Pool:
         self.choice = replace(
             choice, plan=replace(choice.plan, num_sessions=workers, num_threads=threads)
         )
-        self.bundle, self.codec = bundle, Codec(bundle)
+        self.bundle = bundle
         self.queue = Queue(
             settings.max_queue_tokens, settings.max_wait_seconds, choice.plan.max_batch_tokens
         )
@@ -100,14 +104,14 @@ class Pool:
             Worker(self._order, self._reply_seconds) for _ in range(self.choice.plan.num_sessions)
         ]
         starts = [asyncio.create_task(worker.start()) for worker in workers]
+        reading = asyncio.create_task(in_background(lambda check: Codec(self.bundle)))
         try:
-            await asyncio.gather(*starts)
+            await asyncio.gather(reading, *starts)
         except BaseException as error:
-            for start in starts:
-                start.cancel()
-            for worker, end in zip(
-                workers, await asyncio.gather(*starts, return_exceptions=True), strict=True
-            ):
+            for task in (reading, *starts):
+                task.cancel()
+            ends = await asyncio.gather(*starts, reading, return_exceptions=True)
+            for worker, end in zip(workers, ends[:-1], strict=True):
                 if end is None:
                     worker.kill()
             if isinstance(error, Gone):
@@ -115,6 +119,7 @@ class Pool:
                     f"A worker with {self.bundle.path} ended while it started: {error}."
                 ) from None
             raise
+        self.codec = reading.result()
         self._workers = dict(enumerate(workers))
         self._tasks = [
             asyncio.create_task(self._keep(number, worker)) for number, worker in enumerate(workers)
@@ -139,6 +144,12 @@ class Pool:
                     503, "not_ready", "The service is shutting down.", headers={"Retry-After": "1"}
                 )
             )
+        self._drop_tokenizers()
+
+    def _drop_tokenizers(self) -> None:
+        """Let go of the tokenizers in a thread: freeing a large vocabulary takes long."""
+        if hasattr(self, "codec") and not self.users:
+            threading.Thread(target=self.codec.tokenizers.clear, daemon=True).start()
 
     @property
     def pids(self) -> list[int]:

@@ -4,8 +4,9 @@
     {"texts": [[[ids, truncated], ...]]} -> {"logits", "truncated", "fast", "failed": {index: message}, "seconds"}
     {"explain": text, "label"}          -> {"explanation"} or {"error"}
 
-It ends when the socket is closed, so that none outlives the service, and is deaf to the signals that a terminal or a
-supervisor sends to all processes at once: those are for the service, which drains first.
+It ends with the service, also while it computes or is stopped, see `linnet.child`. It ignores the
+signals that a terminal or a supervisor sends to all processes at once: those are for the service,
+which drains first.
 """
 
 import json
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from linnet.child import end_with_connection
 from linnet.errors import BundleError, LinnetError, OutOfMemoryError
 from linnet.predict import Classifier, load
 from linnet.predict.stages import Answered, Encodings
@@ -35,11 +37,12 @@ logger = logging.getLogger("linnet.serve.worker")
 
 
 def main() -> None:
-    """Serve the socket whose file descriptor is the first argument."""
+    """Serve the socket whose file descriptor is the first argument; the second is the parent's id."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
     with socket.socket(fileno=int(sys.argv[1])) as connection, connection.makefile("rwb") as stream:
+        end_with_connection(connection)
 
         def reply(content: dict[str, Any]) -> None:
             stream.write(json.dumps(content).encode() + b"\n")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -10,7 +11,13 @@ from typing import Any
 from linnet.errors import BundleError
 
 # Not by `-m`: the package imports that module, of which there would be two then, and a warning.
-PROGRAM = [sys.executable, "-c", "from linnet.serve.workers.process import main; main()"]
+# The kernel is asked first, as importing the rest takes a while.
+PROGRAM = [
+    sys.executable,
+    "-c",
+    "import sys; from linnet.child import end_with_parent; end_with_parent(int(sys.argv[2])); "
+    "from linnet.serve.workers.process import main; main()",
+]
 START_SECONDS = 300.0  # after which a worker that starts hangs
 LINE_BYTES = 1 << 28  # of one reply
 
@@ -64,7 +71,7 @@ class Worker(asyncio.Protocol):
         except OSError as error:  # no file descriptors left
             raise Gone(str(error)) from None
         with theirs:
-            command = [*PROGRAM, str(theirs.fileno())]
+            command = [*PROGRAM, str(theirs.fileno()), str(os.getpid())]
             try:
                 self.process = subprocess.Popen(
                     command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
