@@ -242,6 +242,7 @@ class ServeConfig(Section):
     client_timeout_seconds: float = Field(gt=0, le=3600)
     worker_timeout_seconds: float = Field(gt=0, le=3600)
     swap_timeout_seconds: float = Field(gt=0, le=86_400)
+    worker_memory_mb: int = Field(ge=-1)
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig]
     keys: GivenName
     no_auth: bool

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from linnet.lineage import lineage
 from linnet.predict import Classifier, decide, to_probabilities
 from linnet.predict.batching import padding_share
 from linnet.predict.onnx_engine import OnnxEngine
+from linnet.predict.peak import Peak, measure_peak
 from linnet.predict.plan import Choice, Plan
 from linnet.predict.synthetic import WITNESSES, synthetic_rows
 from linnet.progress import progress
@@ -113,6 +115,8 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
             "checks": {"parity": parity, **settled.checks, "latency": speed},
             "variants": made.table,
         }
+        if peak := _peak(folder, trained, config.model.max_length, manifest["cascade"]):
+            proven["memory"] = asdict(peak)
         seen = reference.describe(
             settled.probabilities,
             split.labels,
@@ -230,6 +234,17 @@ def _latency(classifier: Classifier, split: Split, seconds: float, rows: TokenId
     padding = padding_share([len(row) for row in rows], classifier.plan.max_batch_tokens)
     return proof.latency_check(
         latency.describe(alone, len(split), seconds, classifier.plan), padding
+    )
+
+
+def _peak(
+    folder: Path, trained: Checkpoint, max_length: int, cascade: dict[str, Any] | None
+) -> Peak | None:
+    """The memory of a process that answers by the bundle's default plan."""
+    names = [MODEL, *([cascade["model"]] if cascade else [])]
+    plan = Plan(num_threads=1)
+    return measure_peak(
+        [(folder / name, plan) for name in names], max_length, trained.tokenizer.pad_id
     )
 
 

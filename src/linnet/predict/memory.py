@@ -13,7 +13,8 @@ EXHAUSTED = (
 
 def exhausted(error: Exception) -> bool:
     """Whether something failed for want of memory."""
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in EXHAUSTED)
+    kinds = (MemoryError, OutOfMemoryError)
+    return isinstance(error, kinds) or any(words in str(error).lower() for words in EXHAUSTED)
 
 
 def computing(input_ids: NDArray[np.int64]) -> str:

@@ -18,11 +18,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from linnet.bundle import FLOAT32, Bundle
+from linnet.bundle import DEFAULT_ENGINE, FLOAT32, Bundle
 from linnet.errors import BundleError, OutOfMemoryError
 from linnet.predict.batching import padding_share
 from linnet.predict.engine import installed
 from linnet.predict.host import available_cores, this_host
+from linnet.predict.peak import Peak, measure_peak
 from linnet.predict.plan import Plan, record
 from linnet.predict.runner import Runner
 from linnet.predict.synthetic import WITNESSES, synthetic_rows
@@ -76,8 +77,8 @@ def optimize(path: Path, goal: Goal = "throughput", budget: float = 60.0) -> dic
 
     Returns:
         What host.json says of this host: `host`, `measured`, `goal`, `plan`, `speedup` (over float32 in ONNX Runtime
-        with its defaults, in the same rounds), `padding` (share of the tokens), `table` (each plan and its speed), and
-        `left_out` (variant, engine, reason).
+        with its defaults, in the same rounds), `padding` (share of the tokens), `table` (each plan and its speed),
+        `left_out` (variant, engine, reason), and `memory` (of a worker, where that can be measured).
 
     Raises:
         BundleError: The bundle is broken.
@@ -88,7 +89,7 @@ def optimize(path: Path, goal: Goal = "throughput", budget: float = 60.0) -> dic
     with progress("measure", None, "rounds") as task:
         best, default = search.run(task)
     lengths = [len(row) for row in search.rows]
-    found = {
+    found: dict[str, Any] = {
         "goal": goal,
         "speedup": default.median / best.median,
         "padding": padding_share(lengths, best.plan.max_batch_tokens)
@@ -97,6 +98,8 @@ def optimize(path: Path, goal: Goal = "throughput", budget: float = 60.0) -> dic
         "table": [timing.described() for timing in search.timings],
         "left_out": search.left_out,
     }
+    if peak := search.peak(best.plan):
+        found["memory"] = asdict(peak)
     return record(bundle, best.plan, found, this_host())
 
 
@@ -142,6 +145,16 @@ class Search:
             winner = self._fastest(sizes, 0.2, task)[0].plan
         final = self._fastest(list(dict.fromkeys([winner, whole])), 0.1, task)
         return final[0], next(timing for timing in final if timing.plan == whole)
+
+    def peak(self, plan: Plan) -> Peak | None:
+        """The memory that a worker of one session takes under a plan."""
+        manifest = self._bundle.manifest
+        one = replace(plan, num_sessions=1)
+        graphs = [(self._bundle.model_path(plan.variant, plan.engine), one)]
+        if manifest.cascade:
+            fast = replace(one, engine=DEFAULT_ENGINE, variant=FLOAT32)
+            graphs.append((self._bundle.path / manifest.cascade.model, fast))
+        return measure_peak(graphs, manifest.max_length, self._tokenizer.pad_id)
 
     def _synthetic(self, count: int) -> list[list[int]]:
         counts = self._bundle.reference["token_length"]["counts"]

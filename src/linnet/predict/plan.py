@@ -122,6 +122,16 @@ def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dic
     return entry
 
 
+def measured_here(bundle: Bundle) -> dict[str, Any] | None:
+    """What host.json says of this host; None where it says nothing that holds for this bundle."""
+    with suppress(BundleError):
+        known = _read(bundle)
+        if known and known["bundle"] == bundle.digest:
+            entry: dict[str, Any] | None = known["hosts"].get(this_host().key)
+            return entry
+    return None
+
+
 def _measured(bundle: Bundle) -> tuple[Plan | None, str]:
     """The plan that was measured on this host, and why it is, or is not, used."""
     file, known, host = bundle.path / HOST, _read(bundle), this_host()

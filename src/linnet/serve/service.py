@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from linnet.config import ArmConfig, Config
-from linnet.errors import TextError
+from linnet.errors import OutOfMemoryError, TextError
 from linnet.monitor import new_id
 from linnet.predict.codec import Codec
 from linnet.predict.stages import Encodings
@@ -279,7 +279,8 @@ class Service:
                 future.cancel()
         if "error" in reply:
             code = reply["error"]["code"]
-            raise Refusal(503 if code == MODEL_FAILED else 422, code, reply["error"]["message"])
+            failed = code in (MODEL_FAILED, OutOfMemoryError.code)
+            raise Refusal(503 if failed else 422, code, reply["error"]["message"])
         return chosen, reply["explanation"]
 
     def check_started(self) -> None:

@@ -58,9 +58,10 @@ class Swaps:
 
     def give_up(self) -> None:
         """As `stop`, without waiting until it has ended."""
-        self._stopping = True
-        for task in self._tasks:
-            task.cancel()
+        if not self._stopping:  # a second time would break off what cleans up
+            self._stopping = True
+            for task in self._tasks:
+                task.cancel()
 
     async def _in_turn(self, swap: Callable[[], Coroutine[Any, Any, T]]) -> T:
         async with self._room:

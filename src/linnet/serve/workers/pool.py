@@ -13,17 +13,18 @@ import numpy as np
 
 from linnet.bundle import Bundle
 from linnet.config import ServeConfig
-from linnet.errors import BundleError, LinnetError
+from linnet.errors import BundleError, LinnetError, OutOfMemoryError
 from linnet.predict.codec import Codec
 from linnet.predict.explain import ASKED
 from linnet.predict.host import available_cores
+from linnet.predict.peak import limit_bytes
 from linnet.predict.plan import Choice
 from linnet.predict.stages import Answered, Encodings
 from linnet.serve.background import in_background
 from linnet.serve.failures import Refusal
 from linnet.serve.workers.process import MODEL_FAILED
 from linnet.serve.workers.queue import Answer, Job, Queue
-from linnet.serve.workers.worker import Gone, Worker
+from linnet.serve.workers.worker import Gone, NoMemory, Worker
 
 FIRST_PAUSE, LONGEST_PAUSE = (
     0.1,
@@ -87,6 +88,7 @@ class Pool:
             "bundle": os.path.abspath(bundle.path),
             "digest": bundle.digest,
             "plan": plan,
+            "memory_bytes": limit_bytes(bundle, self.choice.plan, settings.worker_memory_mb),
         }
         self._reply_seconds = settings.worker_timeout_seconds
         self._workers: dict[int, Worker] = {}
@@ -281,14 +283,11 @@ class Pool:
             jobs = await self.queue.take(len(self._workers))
             try:
                 await self._compute(worker, jobs)
-            except BaseException:
+            except BaseException as error:
                 self.queue.failed(jobs)
-                message = "The worker that computed the answer died; another is started. Send the request again."
                 for job in jobs:
                     if not job.done.done():
-                        job.done.set_exception(
-                            Refusal(503, "worker_died", message, headers={"Retry-After": "1"})
-                        )
+                        job.done.set_exception(_refusal(error))
                 raise
 
     async def _compute(self, worker: Worker, jobs: list[Job]) -> None:
@@ -310,8 +309,7 @@ class Pool:
             if job.done.done():
                 continue
             if str(index) in failed:
-                message = "The model failed at this text. Send another."
-                job.done.set_exception(Refusal(503, MODEL_FAILED, message))
+                job.done.set_exception(_failure(failed[str(index)]))
             else:
                 job.done.set_result(Answer(prediction, job.entered, taken - job.entered, seconds))
         tokens = [job.tokens for job in jobs]
@@ -340,3 +338,22 @@ class Pool:
         ):
             raise Gone("an answer that is no number")
         return answered, failed, seconds
+
+
+def _failure(code: str) -> Refusal:
+    """What is answered to a text that the model failed at, by the worker's reason."""
+    if code == OutOfMemoryError.code:
+        return Refusal(503, code, "Memory ran out at this text. Send a shorter one.")
+    return Refusal(503, MODEL_FAILED, "The model failed at this text. Send another.")
+
+
+def _refusal(error: BaseException) -> Refusal:
+    """What is answered to those whose worker ended with the error."""
+    code, reason = "worker_died", "The worker that computed the answer died"
+    if isinstance(error, NoMemory):
+        code, reason = (
+            OutOfMemoryError.code,
+            "Memory ran out in the worker that computed the answer",
+        )
+    message = f"{reason}; another is started. Send the request again."
+    return Refusal(503, code, message, headers={"Retry-After": "1"})

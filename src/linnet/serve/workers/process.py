@@ -1,8 +1,10 @@
 """A worker: a process that holds one model and answers lines of JSON with lines of JSON, over a socket, one at a time.
 
-    {"bundle", "digest", "plan"}        -> {"ready": true} or {"error"}
-    {"texts": [[[ids, truncated], ...]]} -> {"logits", "truncated", "fast", "failed": {index: message}, "seconds"}
+    {"bundle", "digest", "plan", "memory_bytes"} -> {"ready": true} or {"error"}
+    {"texts": [[[ids, truncated], ...]]} -> {"logits", "truncated", "fast", "failed": {index: code}, "seconds"}
     {"explain": text, "label"}          -> {"explanation"} or {"error"}
+
+{"ended": reason} comes in place of a reply if memory ran out for good, and then it ends.
 
 It ends with the service, also while it computes or is stopped, see `linnet.child`. It ignores the
 signals that a terminal or a supervisor sends to all processes at once: those are for the service,
@@ -25,6 +27,8 @@ import numpy as np
 from linnet.child import end_with_connection
 from linnet.errors import BundleError, LinnetError, OutOfMemoryError
 from linnet.predict import Classifier, load
+from linnet.predict.memory import exhausted, memory_error
+from linnet.predict.peak import limit_memory
 from linnet.predict.stages import Answered, Encodings
 from linnet.text import Encoding
 
@@ -53,9 +57,17 @@ def main() -> None:
         except LinnetError as error:
             reply({"error": {"code": error.code, "message": str(error)}})
             return
+        except MemoryError:
+            message = str(memory_error("the worker", "loaded the model"))
+            reply({"error": {"code": OutOfMemoryError.code, "message": message}})
+            return
         reply({"ready": True})
         for line in stream:
-            reply(respond(classifier, json.loads(line)))
+            try:
+                reply(respond(classifier, json.loads(line)))
+            except (OutOfMemoryError, MemoryError):
+                reply({"ended": OutOfMemoryError.code})
+                sys.exit(OutOfMemoryError.exit_code)
 
 
 def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
@@ -71,14 +83,10 @@ def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
         except Exception as error:  # whatever the engine raises
             if isinstance(error, LinnetError) and not isinstance(error, OutOfMemoryError):
                 return {"error": {"code": error.code, "message": str(error)}}
-            logger.exception("the model failed at explaining a text")
+            _log(error, "the model failed at explaining a text")
             warm_up(classifier)
-            return {
-                "error": {
-                    "code": MODEL_FAILED,
-                    "message": "The model failed at this text. Send another.",
-                }
-            }
+            reason = "The model failed at this text. Send another."
+            return {"error": {"code": _code(error), "message": reason}}
     started = time.perf_counter()
     texts = [
         tuple(Encoding(ids, truncated) for ids, truncated in encodings)
@@ -111,14 +119,14 @@ def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[Answered, di
             parts = [answer(classifier, [text]) for text in texts]
             failed = {index: reasons[0] for index, (_, reasons) in enumerate(parts) if reasons}
             return Answered.join([part for part, _ in parts]), failed
-        logger.exception("the model failed at a text of %d tokens", len(texts[0][0].ids))
+        _log(error, f"the model failed at a text of {len(texts[0][0].ids)} tokens")
         warm_up(classifier)
         nothing, no = np.zeros((1, len(classifier.labels)), np.float32), np.zeros(1, np.bool_)
-        return Answered(nothing, no, no), {0: f"{type(error).__name__}"}
+        return Answered(nothing, no, no), {0: _code(error)}
     broken = np.flatnonzero(~np.isfinite(answered.logits).all(axis=1)).tolist()
     if broken:
         warm_up(classifier)
-    return answered, dict.fromkeys(broken, "no finite number")
+    return answered, dict.fromkeys(broken, MODEL_FAILED)
 
 
 def warm_up(classifier: Classifier) -> None:
@@ -142,7 +150,21 @@ def warm_up(classifier: Classifier) -> None:
         )
 
 
+def _code(error: Exception) -> str:
+    """What a text is refused with that the model failed at."""
+    return OutOfMemoryError.code if exhausted(error) else MODEL_FAILED
+
+
+def _log(error: Exception, message: str) -> None:
+    if exhausted(error):  # whose traceback says nothing
+        logger.error("%s: memory ran out", message)
+    else:
+        logger.error("%s", message, exc_info=error)
+
+
 def _load(order: dict[str, Any]) -> Classifier:
+    if (limit := order.get("memory_bytes")) is not None:
+        limit_memory(limit)
     classifier = load(order["bundle"], **order["plan"])
     if classifier.digest != order["digest"]:
         raise BundleError(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
-from linnet.errors import BundleError
+from linnet.errors import BundleError, OutOfMemoryError
 
 # Not by `-m`: the package imports that module, of which there would be two then, and a warning.
 # The kernel is asked first, as importing the rest takes a while.
@@ -24,6 +24,10 @@ LINE_BYTES = 1 << 28  # of one reply
 
 class Gone(Exception):
     """A worker's process has ended, or hangs, or talks nonsense."""
+
+
+class NoMemory(Gone):
+    """A worker's process has ended, as its memory ran out."""
 
 
 class Worker(asyncio.Protocol):
@@ -60,7 +64,10 @@ class Worker(asyncio.Protocol):
             await self._loop.create_connection(lambda: self, sock=ours)
             reply = await self.ask(self._order, START_SECONDS)
             if "error" in reply:
-                raise BundleError(reply["error"]["message"])
+                code, message = reply["error"]["code"], reply["error"]["message"]
+                if code == OutOfMemoryError.code:
+                    raise OutOfMemoryError(message + self._limit)
+                raise BundleError(message)
         except BaseException:
             self.kill()
             raise
@@ -106,13 +113,24 @@ class Worker(asyncio.Protocol):
             raise Gone(f"no JSON: {error}") from None
         if not isinstance(reply, dict):
             raise Gone(f"a reply that is no object: {reply!r:.40}")
+        if reply.get("ended") == OutOfMemoryError.code:
+            raise NoMemory(f"its memory ran out.{self._limit}")
         return reply
 
     @property
     def how_it_ended(self) -> str:
         """Why the process is gone."""
         code = self.process.poll()
-        return "it closed its connection" if code is None else f"exit code {code}"
+        if code is None:
+            return "it closed its connection"
+        return f"exit code {code}.{self._limit}" if self._limit else f"exit code {code}"
+
+    @property
+    def _limit(self) -> str:
+        limit = self._order.get("memory_bytes")
+        if limit is None:
+            return ""
+        return f" It may take at most {limit >> 20:,} MiB (serve.worker_memory_mb)"
 
     def kill(self) -> None:
         """End the process at once."""
