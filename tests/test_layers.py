@@ -190,6 +190,17 @@ def test_the_source_keeps_the_walls():
     assert violations(SOURCE) == []
 
 
+def test_telemetry_is_off_before_any_other_package_is_imported():
+    """`linnet/__init__.py` runs before every other module of Linnet."""
+    body = ast.parse((SOURCE / "__init__.py").read_text()).body
+    calls = [ast.unparse(node) for node in body if isinstance(node, ast.Expr)]
+    assert "turn_off()" in calls
+    known = modules(SOURCE)
+    for module in ("linnet", "linnet.no_telemetry"):
+        found = {entry.target.partition(".")[0] for entry in imports(module, known[module], known)}
+        assert found <= sys.stdlib_module_names | {"linnet", "(by name)"}, module
+
+
 def test_the_data_room_keeps_its_own_order():
     known = modules(SOURCE)
     for module, file in known.items():

@@ -193,7 +193,7 @@ def test_a_text_at_which_the_tokenizer_panics_fails_alone(bundle, copy):
         classifier.predict(["good day", PANICS])
     assert caught.value.index == 1
     texts = ["good day", PANICS, "bad day"]
-    answers = answer(classifier, Part([], texts, [None] * 3, 0))
+    answers = answer(classifier, Part([], texts, [""] * 3, 0))
     assert answers[1] == "tokenizer_failed" and answers[0].label and answers[2].label
     with serving(folder) as one:
 
