@@ -143,7 +143,7 @@ def test_each_way_ends_a_child_by_itself(way):
     """One way is enough: the thread that watches the connection, or the kernel."""
     program = {
         "connection": "import socket; from linnet.child import end_with_connection as end; "
-        "end(socket.socket(fileno=0))",
+        "kept = socket.socket(fileno=0); end(kept)",
         "parent": "import os, sys; from linnet.child import end_with_parent as end; "
         "end(int(sys.argv[1]))",
     }[way]
@@ -156,8 +156,9 @@ def test_each_way_ends_a_child_by_itself(way):
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as one:
         child = int(one.stdout.readline())
         time.sleep(1.0)
-        assert alive(child)
+        was_alive = alive(child)
         one.kill()
+    assert was_alive
     end = time.monotonic() + 5
     while alive(child):
         assert time.monotonic() < end
