@@ -1,5 +1,6 @@
 """One JSON shape on every failing route, and never a 500 for what a client sent."""
 
+import asyncio
 import json
 import logging
 from urllib.parse import quote
@@ -11,7 +12,8 @@ from starlette.testclient import TestClient
 
 from linnet.errors import ModelError
 from linnet.serve import service
-from linnet.serve.failures import MAX_COMPLAINTS
+from linnet.serve.failures import MAX_COMPLAINTS, CatchDefects
+from linnet.serve.identity import IdentifyRequests
 
 JSON = {"Content-Type": "application/json"}
 SECRET = "a secret of /srv/models"
@@ -252,3 +254,14 @@ def test_no_path_or_header_is_a_defect(client, method, path, headers):
     assert answer.status_code < 500
     if answer.status_code >= 400:
         error_of(answer)
+
+
+def test_a_request_that_is_cancelled_is_answered_as_any_failure(caplog):
+    async def app(scope, receive, send):
+        raise asyncio.CancelledError
+
+    with TestClient(IdentifyRequests(CatchDefects(app))) as client:
+        reply = client.get("/v1/models")
+    assert reply.status_code == 503 and reply.headers["retry-after"] == "1"
+    assert reply.json()["error"]["code"] == "not_ready"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
