@@ -32,7 +32,8 @@ MEBIBYTE = 1 << 20
 FACTOR = 2
 OTHER_ENGINE = 2  # times as much again where it was measured with another engine
 HEADROOM_BYTES = 1 << 30
-THREAD_BYTES = 16 * MEBIBYTE  # the stack of a thread, and a heap of its own
+# NumPy's products keep threads and buffers for each core, and the measuring host may have had fewer.
+CORE_BYTES = 64 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,8 @@ def limit_bytes(bundle: Bundle, plan: Plan, asked_mb: int) -> int | None:
     rise = _batch_tokens(plan, bundle.manifest.max_length) / peak.batch_tokens
     computing = (peak.peak_bytes - peak.loaded_bytes) * max(1.0, rise)
     factor = FACTOR if peak.engine == plan.engine else FACTOR * OTHER_ENGINE
-    threads = plan.num_threads * THREAD_BYTES
-    return int(factor * (peak.loaded_bytes + computing)) + threads + HEADROOM_BYTES
+    cores = max(plan.num_threads, os.cpu_count() or 1)
+    return int(factor * (peak.loaded_bytes + computing)) + cores * CORE_BYTES + HEADROOM_BYTES
 
 
 def limit_memory(limit: int) -> None:

@@ -210,8 +210,8 @@ def test_a_text_at_which_the_tokenizer_panics_fails_alone(bundle, copy):
 
 
 def test_a_bundle_that_takes_more_memory_than_was_measured_is_refused(server, bundle, copy):
-    assert limit_bytes(Bundle.read(bundle), Plan(), 0) < 3 << 30
-    folder = hungry(copy(), gib=4)
+    assert limit_bytes(Bundle.read(bundle), Plan(), 0) < 64 << 30
+    folder = hungry(copy(), gib=64)
 
     async def run():
         reply = await server.swap(champion=folder)
@@ -222,8 +222,8 @@ def test_a_bundle_that_takes_more_memory_than_was_measured_is_refused(server, bu
 
 
 def test_a_text_beyond_the_memory_fails_alone(bundle, copy):
-    folder = hungry(copy(), gib=4, always=False)
-    with serving(folder, serve__worker_memory_mb=2000) as one:
+    folder = hungry(copy(), gib=64, always=False)
+    with serving(folder, serve__worker_memory_mb=4000) as one:
 
         async def run():
             client = Client(one.port)
