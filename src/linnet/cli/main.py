@@ -116,6 +116,9 @@ def _run(argv: Sequence[str] | None) -> int:
     if arguments.command is None:
         parser.print_help()
         return UsageError.exit_code
+    if not arguments.debug:
+        # A tokenizer that panics is a sentence; a page of Rust's own before it would hide that.
+        os.environ["RUST_BACKTRACE"] = "0"
     try:
         with _fonts_elsewhere() if arguments.command in DRAW else nullcontext():
             COMMANDS[arguments.command].main(arguments)
