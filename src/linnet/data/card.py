@@ -48,6 +48,7 @@ REASONS = {
     "nul_byte": "a NUL byte in the text",
     "rare_class": "its class has fewer rows than data.min_class_rows",
     "removed_by_review": "taken out by the corrections",
+    "tokenizer_failed": "the model's tokenizer fails at the text",
     "too_few_fields": "fewer fields than columns",
     "too_many_fields": "more fields than columns",
     "wrong_encoding": "the text is bytes that are not UTF-8",

@@ -14,7 +14,7 @@ from huggingface_hub.errors import HFValidationError
 from linnet import mini
 from linnet.config import AUTO, FIRST_CHOICE, ModelConfig
 from linnet.data.audit.sample import Sample
-from linnet.errors import BundleError
+from linnet.errors import BundleError, TextError
 from linnet.text import Tokenizer
 
 ROWS = 10_000  # of a split
@@ -50,12 +50,14 @@ def examine_tokens(samples: dict[str, Sample], model: ModelConfig) -> dict[str, 
         return found
     try:
         tokenizer = Tokenizer(path, NO_LIMIT)
-    except BundleError as error:
+        unknown = _unknown_id(path)
+        counted = {
+            name: _count(sample, tokenizer, unknown)
+            for name, sample in samples.items()
+            if len(sample)
+        }
+    except (BundleError, TextError) as error:
         return {**found, "reason": str(error)}
-    unknown = _unknown_id(path)
-    counted = {
-        name: _count(sample, tokenizer, unknown) for name, sample in samples.items() if len(sample)
-    }
     longest = max((np.quantile(lengths, 0.99) for lengths, _, _ in counted.values()), default=1)
     found["width"] = max(1, int(np.ceil((max(longest, 1) + 1) / BINS)))
     for name, (lengths, share, long_words) in counted.items():
