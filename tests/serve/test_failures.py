@@ -260,8 +260,7 @@ def test_a_request_that_is_cancelled_is_answered_as_any_failure(caplog):
     async def app(scope, receive, send):
         raise asyncio.CancelledError
 
-    with TestClient(IdentifyRequests(CatchDefects(app))) as client:
-        reply = client.get("/v1/models")
+    reply = TestClient(IdentifyRequests(CatchDefects(app))).get("/v1/models")
     assert reply.status_code == 503 and reply.headers["retry-after"] == "1"
     assert reply.json()["error"]["code"] == "not_ready"
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
