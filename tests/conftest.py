@@ -334,9 +334,9 @@ def bundle(request: pytest.FixtureRequest, once: Once) -> Path:
     return once("bundle", export_of(request, "checkpoint", "splits", {"run.name": "tiny"}))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real Chromium, one for all tests of a process."""
+    """A real Chromium, one for each file of tests: while it runs, asyncio.run can not be called."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="needs the package playwright (linnet-text[dev])"
     )
