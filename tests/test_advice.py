@@ -398,6 +398,15 @@ def several_labels_of_one_row(job: Job) -> None:
 
 
 @scenario
+def classes_with_one_row(job: Job) -> None:
+    rows = [
+        {"text": text, "label": f"rare{i}" if i < 3 else "pn"[i % 2]} for i, text in enumerate(FEW)
+    ]
+    Path("rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    job.follow(prepare("rows.jsonl"))
+
+
+@scenario
 def no_source(job: Job) -> None:
     code, shown = job.run(["prepare", "--data", ""])
     assert code and "'generated': name it with --data" in shown
@@ -564,6 +573,7 @@ STATIC_ONLY = {
     "of a file without them, the text's position": "only a broken header raises it",
     "such as `linnet sign BUNDLE": "says what is expected",
     "or give a local copy with --data FILE": "needs the network",
+    "Text {index}: It is not UTF-8": "an answer to one line of a request",
 }
 
 

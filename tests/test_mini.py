@@ -86,7 +86,8 @@ def test_damaged_files_are_refused(tmp_path, monkeypatch, damage):
     else:
         (folder / {"missing": "tokenizer.json", "digests": mini.DIGESTS}[damage]).unlink()
     with pytest.raises(
-        ModelError, match=r"The built-in encoder linnet-mini is incomplete .* Install linnet again"
+        ModelError,
+        match=r"The built-in encoder linnet-mini is incomplete .* pip install --force-reinstall",
     ):
         find_encoder(mini.NAME)
 

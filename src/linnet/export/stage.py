@@ -20,6 +20,7 @@ from linnet.bundle import (
     REFERENCE,
     TOKENIZER,
     Bundle,
+    Cascade,
     write_manifest,
 )
 from linnet.config import Config
@@ -238,10 +239,10 @@ def _latency(classifier: Classifier, split: Split, seconds: float, rows: TokenId
 
 
 def _peak(
-    folder: Path, trained: Checkpoint, max_length: int, cascade: dict[str, Any] | None
+    folder: Path, trained: Checkpoint, max_length: int, cascade: Cascade | None
 ) -> Peak | None:
     """The memory of a process that answers by the bundle's default plan."""
-    names = [MODEL, *([cascade["model"]] if cascade else [])]
+    names = [MODEL, *([cascade.model] if cascade else [])]
     plan = Plan(num_threads=1)
     return measure_peak(
         [(folder / name, plan) for name in names], max_length, trained.tokenizer.pad_id

@@ -97,7 +97,7 @@ def main() -> None:
             runner.logits([[token] * length] * rows)
     plan = graphs[0][1]
     tokens = _batch_tokens(plan, length)
-    print(json.dumps(asdict(Peak(plan.engine, tokens, loaded, _bytes_now()))))  # noqa: T201
+    json.dump(asdict(Peak(plan.engine, tokens, loaded, _bytes_now())), sys.stdout)
 
 
 def limit_bytes(bundle: Bundle, plan: Plan, asked_mb: int) -> int | None:

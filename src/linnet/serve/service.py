@@ -113,6 +113,7 @@ class Service:
             ConfigError: The arms can't be served together.
             BundleError: A bundle can't be used.
         """
+        self._swaps = Swaps(self.config.serve.swap_timeout_seconds)
         self._arms = await open_arms(self.config, self._asked, self._batch)
         self._reader = Reader(_read)
         self.on_arms(self._arms)
