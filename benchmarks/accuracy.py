@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from linnet.bundle import Bundle
-from linnet.config import Config, load_config
+from linnet.config import Config, load_config, named
 from linnet.data import prepare, read_split
 from linnet.errors import DataError, LinnetError, UsageError
 from linnet.evaluate import evaluate
@@ -150,7 +150,7 @@ def _results(
         "confidence_level": test["confidence_level"],
         "verdict": test["verdict"],
         "data": {
-            "file": Path(config.data.source).name,
+            "file": Path(named(config.data.source)).name,
             "train_rows": record["rows"]["train"],
             "seed": config.data.seed,
         },

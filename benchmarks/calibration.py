@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from linnet.config import Config, load_config
+from linnet.config import Config, load_config, named
 from linnet.errors import LinnetError, ProofError, UsageError
 from linnet.evaluate import evaluate
 from linnet.export import export
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "accuracy": after["accuracy"],
         "rows": {"validation": proof["calibration"]["rows"], "test": after["rows"]},
         "confidence_level": after["confidence_level"],
-        "data": Path(config.data.source).name,
+        "data": Path(named(config.data.source)).name,
         "encoder": Path(config.model.name_or_path).name,
         "recipe": config.train.model_dump(mode="json"),
         "lineage": after["lineage"],

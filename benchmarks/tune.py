@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 import linnet
-from linnet.config import Config, load_config
+from linnet.config import Config, load_config, named
 from linnet.data import Split, prepare, read_split
 from linnet.errors import LinnetError
 from linnet.evaluate.intervals import Agreement, bootstrap_mean, paired_difference
@@ -141,7 +141,7 @@ def _results(
             for best, default in pairs
         ],
         "confidence_level": level,
-        "data": Path(config.data.source).name,
+        "data": Path(named(config.data.source)).name,
         "encoder": Path(config.model.name_or_path).name,
         "tune": config.tune.model_dump(mode="json"),
         "lineage": lineage(),

@@ -39,9 +39,26 @@ Variant = Literal["bf16", "int8-dynamic", "int8-static"]
 # Of a file that may not be UTF-8. No constraint of pydantic's own: those refuse surrogates.
 FileName = Annotated[str, AfterValidator(file_name)]
 GivenName = Annotated[FileName, AfterValidator(_given), Field(json_schema_extra={"minLength": 1})]
+Files = FileName | tuple[FileName, ...]
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@*\s\x7f-\U0010ffff]+?)(:\d+)?")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # browsers leave them out of an origin
+
+
+def _files(value: Any) -> Any:
+    """A list of one file as that file, and a longer list as a tuple."""
+    files = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not files or not all(isinstance(file, str) for file in files):
+        raise ValueError("expected the name of a file, or a list of names")
+    return files[0] if len(files) == 1 else files
+
+
+def named(files: Files) -> str:
+    """What a setting of files names, in a few words for people."""
+    if isinstance(files, str):
+        return files
+    more = f" and {len(files) - 2:,} more" if len(files) > 2 else ""
+    return ", ".join(files[:2]) + more
 
 
 class Section(BaseModel):
@@ -53,7 +70,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     """`[data]`: raw file to splits."""
 
-    source: FileName
+    source: Files
     encoding: str
     text_column: str
     label_column: str
@@ -65,8 +82,8 @@ class DataConfig(Section):
     test_size: Size
     split_by: str
     group_column: str
-    validation_file: FileName
-    test_file: FileName
+    validation_file: Files
+    test_file: Files
     keep_splits: bool
     duplicates: Literal["drop", "keep"]
     conflicts: Literal["majority", "drop", "keep"]
@@ -75,6 +92,11 @@ class DataConfig(Section):
     noise_sample: Count
     mask: tuple[Personal, ...] = Field(strict=False)
     seed: Seed
+
+    @field_validator("source", "validation_file", "test_file", mode="before")
+    @classmethod
+    def _is_files(cls, value: Any) -> Any:
+        return _files(value)
 
 
 class ModelConfig(Section):
@@ -157,12 +179,17 @@ class TuneConfig(Section):
 class DistilConfig(Section):
     """`[distil]`: bundle and texts to the checkpoint of a smaller model."""
 
-    texts: FileName
+    texts: Files
     sample: Count
     answers: str
     temperature: float = Field(gt=0)
     alpha: Rate
     leave_out: Rate
+
+    @field_validator("texts", mode="before")
+    @classmethod
+    def _is_files(cls, value: Any) -> Any:
+        return _files(value)
 
 
 class ExportConfig(Section):

@@ -118,11 +118,12 @@ print(json.dumps({"last": last == whole[1], "left": leftovers()}))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where a process can be forked")
 @pytest.mark.parametrize("kills", [20, pytest.param(50, marks=pytest.mark.slow)])
 def test_killed_anywhere_the_splits_are_the_old_or_the_new(tmp_path: Path, kills: int) -> None:
-    source = tmp_path / "rows.csv"
+    source = tmp_path / "shards"
+    source.mkdir()
     # With more than thirty classes the card leaves out a plot, which would take half of the time.
-    source.write_text(
-        "text,label\n" + "".join(f"text {number},{number % 31}\n" for number in range(186))
-    )
+    for shard in range(2):
+        rows = [f"text {number},{number % 31}\n" for number in range(93 * shard, 93 * shard + 93)]
+        (source / f"part-{shard}.csv").write_text("text,label\n" + "".join(rows))
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(source), str(kills)]
     done = subprocess.run(

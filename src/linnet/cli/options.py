@@ -15,7 +15,8 @@ FLAGS = {
         "--data",
         str,
         "FILE",
-        "a CSV, TSV, JSONL or Parquet file (.gz .xz .zip too), a known set such as sentiment140, or 'generated'",
+        "a CSV, TSV, JSON or Parquet file (.gz .xz .zip too), several of them, a folder, a quoted pattern, "
+        "a known set such as sentiment140, or 'generated'",
     ),
     "data.text_column": ("--text-column", str, "NAME", "the column of the text"),
     "data.label_column": ("--label-column", str, "NAME", "the column of the label"),
@@ -41,9 +42,14 @@ FLAGS = {
         "--validation-file",
         str,
         "FILE",
-        "a file of its own for the validation split",
+        "a file of its own for the validation split, or several",
     ),
-    "data.test_file": ("--test-file", str, "FILE", "a file of its own for the test split"),
+    "data.test_file": (
+        "--test-file",
+        str,
+        "FILE",
+        "a file of its own for the test split, or several",
+    ),
     "data.corrections": (
         "--corrections",
         str,
@@ -71,7 +77,7 @@ FLAGS = {
         "--texts",
         str,
         "FILE",
-        "texts to learn from beside the train split's: a file, or a text a line",
+        "more texts to learn from: a table, or one text per line; may be repeated",
     ),
     "export.cascade": (
         "--cascade",
@@ -129,6 +135,15 @@ FLAGS = {
 }
 
 
+# Flags that take several files; those of commands with arguments after them take one each time.
+SEVERAL = {
+    "data.source": "+",
+    "data.validation_file": "+",
+    "data.test_file": "+",
+    "distil.texts": None,
+}
+
+
 def add_config_options(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add `--config`, `--set` and the flags of some settings, each named `section.key` as in `FLAGS`."""
     parser.add_argument(
@@ -144,7 +159,17 @@ def add_config_options(parser: argparse.ArgumentParser, *names: str) -> None:
     )
     for name in names:
         flag, kind, metavar, text = FLAGS[name]
-        if kind is bool:
+        if name in SEVERAL:
+            parser.add_argument(
+                flag,
+                nargs=SEVERAL[name],
+                action="extend" if SEVERAL[name] else "append",
+                metavar=metavar,
+                dest=name,
+                default=None,
+                help=text,
+            )
+        elif kind is bool:
             parser.add_argument(
                 flag, action="store_const", const=True, dest=name, default=None, help=text
             )
@@ -171,8 +196,8 @@ def config_from(
     return load_config(arguments.config, [*arguments.set_overrides, *flags], base)
 
 
-def _literal(value: str | float) -> str:
-    if isinstance(value, str | bool):
+def _literal(value: str | float | list[str]) -> str:
+    if isinstance(value, str | bool | list):
         import json
 
         return json.dumps(value, ensure_ascii=False)

@@ -4,6 +4,7 @@ The file may be of any size. A call that was stopped is gone on with by the same
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="CSV, TSV, JSON lines, Parquet or plain lines (.gz .xz .zip too); - for standard input",
     )
+    parser.add_argument("more", type=Path, nargs="*", help=argparse.SUPPRESS)
     parser.add_argument(
         "--out",
         type=Path,
@@ -45,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
+    if arguments.more:
+        files = shlex.join(map(str, (arguments.file, *arguments.more)))
+        raise UsageError(
+            "`linnet score` reads one file at a time. Score several in a loop: "
+            f'for file in {files}; do linnet score {shlex.quote(str(arguments.bundle))} "$file" '
+            '--out "scored-$(basename "$file")"; done'
+        )
     config = config_from(arguments)
     from linnet.score import score
 

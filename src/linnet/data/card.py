@@ -102,7 +102,8 @@ def describe(
         "format": FORMAT,
         "source": _source(settings, source, dialect),
         "apart": {
-            name: {"name": each.name, "sha256": each.digest()} for name, each in apart.items()
+            name: {"name": each.name, "sha256": each.digest(), **_count(each)}
+            for name, each in apart.items()
         },
         "generated": source is None,
         "columns": {
@@ -164,9 +165,13 @@ def _source(settings: DataConfig, source: Source | None, dialect: dict[str, Any]
         "bytes": source.size,
         "format": source.format,
         "compression": source.compression.removeprefix("."),
-        **known.origin(Path(settings.source)),
+        **(known.origin(Path(settings.source)) if isinstance(settings.source, str) else {}),
         **dialect,
     }
+
+
+def _count(source: Source) -> dict[str, int]:
+    return {"files": len(source.parts)} if source.parts else {}
 
 
 def _quantiles(lengths: np.ndarray) -> dict[str, float]:

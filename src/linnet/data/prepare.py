@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linnet.config import Config, DataConfig
+from linnet.config import Config, DataConfig, Files, named
 from linnet.data import card
 from linnet.data.audit import suspects
 from linnet.data.audit.examine import examine
@@ -19,6 +19,7 @@ from linnet.data.group.texts import digests
 from linnet.data.previous import Previous, check_review
 from linnet.data.read import known
 from linnet.data.read.dates import parse_dates
+from linnet.data.read.find import with_parts
 from linnet.data.read.open import Opened, open_table
 from linnet.data.split.assign import NAMES, TEST, VALIDATION
 from linnet.data.split.classes import Classes
@@ -49,16 +50,16 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
         UsageError: The folder holds anything but splits, or a list of suspects that was edited.
     """
     check_review(directory)
-    config = config.model_copy(update={"data": known.resolve(config.data)})
-    settings = config.data
+    settings, parts = with_parts(known.resolve(config.data))
+    config = config.model_copy(update={"data": settings})
     with whole_directory(directory, holds=card.NAME, only=WRITTEN) as folder:
         columns = [column for column in (settings.split_by, settings.group_column) if column]
         collector = Collector(settings, folder / STAGING, columns)
         files = _collect(collector, settings)
-        return _finish(collector, files, config, directory, folder)
+        return _finish(collector, files, config, directory, folder, parts)
 
 
-def _files(settings: DataConfig) -> Iterator[tuple[int, str]]:
+def _files(settings: DataConfig) -> Iterator[tuple[int, Files]]:
     """The files to read, each with the split whose own file it is."""
     yield MAIN, settings.source
     if settings.validation_file:
@@ -72,16 +73,15 @@ def _collect(collector: Collector, settings: DataConfig) -> list[tuple[int, Open
     with ExitStack() as stack:
         files = []
         for split, file in _files(settings):
-            with _named(split, file):
-                opened = stack.enter_context(
-                    open_table(settings.model_copy(update={"source": file}))
-                )
+            with _named(split, file, settings):
+                own = settings.model_copy(update={"source": file})
+                opened = stack.enter_context(open_table(own, split=NAMES[split]))
                 number = collector.expect(opened.table)
             files.append((split, file, opened, number))
         for split, file, opened, number in files:
             with (
-                _named(split, file),
-                progress(f"prepare {Path(file).name}", opened.size, "bytes") as task,
+                _named(split, file, settings),
+                progress(f"prepare {_name(opened, file)}", opened.size, "bytes") as task,
             ):
                 done = 0
                 for _ in collector.collect(number):
@@ -90,16 +90,22 @@ def _collect(collector: Collector, settings: DataConfig) -> list[tuple[int, Open
         return [(split, opened) for split, _, opened, _ in files]
 
 
+def _name(opened: Opened, file: Files) -> str:
+    return opened.source.name if opened.source else named(file)
+
+
 @contextmanager
-def _named(split: int, file: str) -> Iterator[None]:
+def _named(split: int, file: Files, settings: DataConfig) -> Iterator[None]:
     """Have errors say which of the files they are of."""
     try:
         yield
     except DataError as error:
         if split != MAIN:
-            error.args = (
-                f"{NAMES[split].capitalize()} file {file}: {error}",
-            )  # of whatever kind it is
+            name = NAMES[split]
+            message = f"{name.capitalize()} file {named(file)}: {error}"
+            if file == settings.source:
+                message += f" To leave the {name} part out, name the files to train on with --data."
+            error.args = (message,)  # of whatever kind it is
         raise
 
 
@@ -109,6 +115,7 @@ def _finish(
     config: Config,
     directory: Path,
     folder: Path,
+    parts: tuple[str, ...],
 ) -> dict[str, Any]:
     settings, opened = config.data, files[0][1]
     origins = np.array([split for split, _ in files])
@@ -136,6 +143,7 @@ def _finish(
         audit=examine(folder, config.model, settings.split_by),
         left_out=left_out,
         notes=[
+            *parts,
             *(note for _, each in files for note in each.table.notes),
             *collected.forms.notes(),
             *_left_out_notes(left_out, settings),

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from linnet.config import DataConfig
+from linnet.config import DataConfig, named
 from linnet.data.clean.collect import chunks_of
 from linnet.data.clean.values import clean_value
 from linnet.data.group.texts import digests, normalised
@@ -65,7 +64,7 @@ def read_unlabelled(
             f"{reason}: {count:,}" for reason, count in dropped.most_common() if count
         )
         raise DataError(
-            f"{settings.source} holds no text to learn from: of its {rows_in:,} rows none is left "
+            f"{named(settings.source)} holds no text to learn from: of its {rows_in:,} rows none is left "
             f"({reasons or 'it has none'}). Expected texts that the splits do not have."
         )
     if 0 < sample < len(texts):
@@ -75,7 +74,7 @@ def read_unlabelled(
         ]  # a larger one begins with a smaller
         texts = [texts[place] for place in chosen]
     facts: dict[str, Any] = {
-        "name": opened.source.name if opened.source else settings.source,
+        "name": opened.source.name if opened.source else named(settings.source),
         "sha256": opened.source.digest() if opened.source else None,
         "rows_in": rows_in,
         "rows_used": len(texts),
@@ -90,7 +89,8 @@ def _clean_texts(
     """The clean texts of a table, some at a time; why others can't be used is counted."""
     table, done = opened.table, 0
     column, width = find_column(table.columns, settings.text_column, "text"), len(table.columns)
-    with progress(f"read {Path(settings.source).name}", opened.size, "bytes") as task:
+    name = opened.source.name if opened.source else named(settings.source)
+    with progress(f"read {name}", opened.size, "bytes") as task:
         for rows in chunks_of(table.rows):
             texts = []
             for _, values in rows:

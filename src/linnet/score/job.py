@@ -1,9 +1,10 @@
 """A bundle and a file to the same rows with predictions: read a part, answer it, write it, until all is done."""
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -76,6 +77,7 @@ def score(
         StorageError: The disk refused a write; the same call goes on.
         UsageError: Other work lies beside the target, or a name or a setting can't be right.
     """
+    _check_file(path, bundle)
     source = _find(path, config.score)
     target = Target.find(out, source)
     classifier = load(bundle, **config.predict.model_dump())
@@ -85,6 +87,24 @@ def score(
         table = open_table(source, stream, target, config.score, columns, classifier.labels)
         job = _Job(config, classifier, columns, table, source, reading)
         return job.stream(sys.stdout.buffer) if target.standard else job.write(target, overwrite)
+
+
+def _check_file(path: Path, bundle: Path) -> None:
+    """Refuse a folder, as one call writes one file.
+
+    Raises:
+        UsageError: Names the loop that scores its files.
+    """
+    is_folder = False
+    with suppress(OSError):  # of a name that is none, which is said where it is opened
+        is_folder = path.is_dir()
+    if is_folder:
+        folder = shlex.quote(str(path))
+        raise UsageError(
+            f"{path} is a folder, and `linnet score` reads one file at a time. Score its files in a "
+            f"loop: for file in {folder}/*; do linnet score {shlex.quote(str(bundle))} "
+            '"$file" --out "scored-$(basename "$file")"; done'
+        )
 
 
 def _find(path: Path, settings: ScoreConfig) -> Source:

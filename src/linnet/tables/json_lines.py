@@ -43,6 +43,7 @@ def read_json(
     format: str,
     encoding: str,
     again: Callable[[], Iterator[Line]],
+    columns: tuple[str, ...] = (),
 ) -> Table:
     """Read JSON, strictly.
 
@@ -52,6 +53,7 @@ def read_json(
         format: `jsonl` for an object on each line, `json` for a document.
         encoding: Its encoding, as `plain_encoding` gives it.
         again: Gives all its rows once more, as `json_rows`.
+        columns: All its keys, if they are known from an earlier look.
 
     Raises:
         DataError: A row is not a JSON object, or the file is empty.
@@ -61,8 +63,9 @@ def read_json(
     objects = _objects(decode(lines, path, encoding), path)
     first = list(islice(objects, len(head.lines)))
     following = list(islice(objects, 1))
-    everything = _objects(decode(again(), path, encoding), path) if following else first
-    columns = keys_of((row for _, row in everything), path)
+    if not columns:
+        everything = _objects(decode(again(), path, encoding), path) if following else first
+        columns = keys_of((row for _, row in everything), path)
     if not columns:
         raise DataError(f"{path} is empty: it holds no row. Expected a JSON object on each line.")
     if format == JSON:

@@ -47,6 +47,7 @@ class Source:
         compression: `.gz`, `.xz`, `.zip` or an empty string.
         member: The data file inside a .zip, else an empty string.
         parts: The files, where they are several.
+        title: What it is called, if not by its path.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Source:
     compression: str = ""
     member: str = ""
     parts: tuple["Source", ...] = ()
+    title: str = ""
 
     @classmethod
     def find(cls, path: Path, format: str = "", *, empty: bool = False) -> "Source":
@@ -106,8 +108,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
-        return self.path.name or self.path.resolve().name
+        """The last part of its path, or its title."""
+        return self.title or self.path.name or self.path.resolve().name
 
     @property
     def inner(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linnet.config import DataConfig
+from linnet.config import DataConfig, named
 from linnet.data.clean.corrections import Corrections
 from linnet.data.clean.label_cells import LabelColumns
 from linnet.data.clean.label_forms import LabelForms
@@ -141,7 +141,7 @@ class Collector:
         elif sorted(names) != sorted(self._names):
             raise DataError(
                 f"The files have different columns: {', '.join(map(repr, names))} here, "
-                f"{', '.join(map(repr, self._names))} in {self._settings.source}. Give them the same columns."
+                f"{', '.join(map(repr, self._names))} in {named(self._settings.source)}. Give them the same columns."
             )
         self._tables.append(table)
         return len(self._tables) - 1
@@ -212,7 +212,8 @@ class Collector:
                 else "a header but no rows"
             )
             raise DataError(
-                f"{self._settings.source} holds no data: {why}. Expected rows with a text and a label."
+                f"{named(self._settings.source)} holds no data: {why}. "
+                "Expected rows with a text and a label."
             )
         codes = self._arrays.read("code")
         labelling = self._labels.settle(np.bincount(codes, minlength=self._labels.codes))

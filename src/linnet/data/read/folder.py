@@ -44,46 +44,42 @@ SPLITS = {
 }
 EXPECTED = (
     "Expected one file for each class, of one name and with the class as its ending (rt-polarity.neg and "
-    f"rt-polarity.pos), or one folder for each class with a text in each {DOCUMENT} file; or name one file"
+    f"rt-polarity.pos), or one folder for each class with a text in each {DOCUMENT} file"
 )
 
 
-def find_folder(path: Path) -> Source:
+def find_classes(path: Path) -> Source | None:
     """Look at the names in a folder; no data is read. Hidden files and a README are passed over.
 
+    Returns:
+        The files of its classes; None if its names are not those of classes.
+
     Raises:
-        DataError: Its files are not labels; tells what was found.
+        DataError: Some of its files are texts of classes, but not all.
     """
     entries = _entries(path)
-    folders, files = (
-        [entry for entry in entries if entry.is_dir()],
-        [entry for entry in entries if entry.is_file()],
-    )
-    if len(files) > 1 and not folders and len({file.stem for file in files}) == 1:
-        labels = {file.suffix[1:].lower() for file in files}
-        if (
-            all(file.suffix and file.suffix.lower() not in NO_LABELS for file in files)
-            and not labels & SPLITS
-        ):
-            return Source(path, CLASS_FILES, parts=tuple(Source.find(file) for file in files))
-    if len(folders) > 1 and not files and not {folder.name.lower() for folder in folders} & SPLITS:
-        documents = [document for folder in folders for document in _entries(folder)]
-        odd = next(
-            (name for name in documents if name.suffix.lower() != DOCUMENT or not name.is_file()),
-            None,
-        )
-        if odd:
-            raise DataError(f"{path} holds {odd.relative_to(path)}. {EXPECTED}.")
-        if documents:
-            return Source(
-                path, CLASS_FOLDERS, parts=tuple(Source(file, "text") for file in documents)
-            )
-    names = ", ".join(repr(entry.name) for entry in entries[:5]) + (
-        ", ..." if len(entries) > 5 else ""
-    )
-    raise DataError(
-        f"{path} is a folder of {len(folders):,} folders and {len(files):,} files ({names or 'none'}). {EXPECTED}."
-    )
+    folders = [entry for entry in entries if entry.is_dir()]
+    files = [entry for entry in entries if entry.is_file()]
+    if files and not folders:
+        return _class_files(path, files)
+    if files or len(folders) < 2 or {folder.name.lower() for folder in folders} & SPLITS:
+        return None
+    documents = [document for folder in folders for document in _entries(folder)]
+    odd = [name for name in documents if name.suffix.lower() != DOCUMENT or not name.is_file()]
+    if len(odd) == len(documents):
+        return None
+    if odd:
+        raise DataError(f"{path} holds {odd[0].relative_to(path)}. {EXPECTED}.")
+    return Source(path, CLASS_FOLDERS, parts=tuple(Source(file, "text") for file in documents))
+
+
+def _class_files(path: Path, files: list[Path]) -> Source | None:
+    labels = {file.suffix[1:].lower() for file in files}
+    if len(files) < 2 or len({file.stem for file in files}) > 1 or labels & SPLITS:
+        return None
+    if any(not file.suffix or file.suffix.lower() in NO_LABELS for file in files):
+        return None
+    return Source(path, CLASS_FILES, parts=tuple(Source.find(file) for file in files))
 
 
 def folder_rows(source: Source, reading: Reading, encoding: str) -> Iterator[Row]:

@@ -6,7 +6,7 @@ known.toml holds the catalogue. A name becomes a path and settings; what reads t
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from linnet.config import DataConfig
 from linnet.data.read import generate
 from linnet.data.read.fetch import Patience, Remote, fetch, is_there
+from linnet.data.read.listing import is_pattern
 from linnet.errors import DataError, UsageError
 
 CACHE = "LINNET_CACHE"
@@ -72,6 +73,9 @@ def resolve(
         UsageError: The cache or the mirror can't be used.
     """
     known = catalogue() if known is None else known
+    if not isinstance(settings.source, str):
+        _check_files(settings.source, known)
+        return settings
     name = settings.source
     if name not in known:
         _check_exists(name, known)
@@ -144,10 +148,21 @@ def mirrored(remote: Remote) -> Remote:
     return replace(remote, url=mirror.rstrip("/") + urlsplit(remote.url).path)
 
 
+def _check_files(names: Sequence[str], known: Mapping[str, Known]) -> None:
+    name = next((name for name in names if name in known or name == generate.NAME), None)
+    if name is not None:
+        raise DataError(
+            f"{name!r} is a data set by its name, and such a one is read alone. "
+            f"Name it alone; a file that is called so is ./{name}."
+        )
+
+
 def _check_exists(name: str, known: Mapping[str, Known]) -> None:
     # A path that doesn't exist is told by what opens it.
     is_word = name.strip() and len(name) < 64 and Path(name).name == name and not Path(name).suffix
     if not is_word or name == generate.NAME or Path(name).exists():
+        return
+    if is_pattern(name):
         return
     near = difflib.get_close_matches(name, known, n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from linnet.config import DataConfig
 from linnet.data.read import folder, generate, parallel, sentiment140
 from linnet.data.read.columns import check_label
-from linnet.data.read.folder import ROTTEN_TOMATOES, find_folder, folder_rows
+from linnet.data.read.find import FILES, find_source
+from linnet.data.read.folder import ROTTEN_TOMATOES, folder_rows
 from linnet.data.read.joined import join_texts
-from linnet.data.read.parallel import PARALLEL, find_parallel, parallel_rows
-from linnet.errors import ConfigError, DataError
+from linnet.data.read.parallel import PARALLEL, parallel_rows
+from linnet.data.read.shards import read_shards
+from linnet.data.read.split_names import TRAIN
+from linnet.errors import DataError
 from linnet.progress import progress
 from linnet.tables.columns import Asked
 from linnet.tables.delimited import read_delimited
@@ -73,12 +75,13 @@ class Opened:
 
 
 @contextmanager
-def open_table(settings: DataConfig, labelled: bool = True) -> Iterator[Opened]:
+def open_table(settings: DataConfig, labelled: bool = True, split: str = TRAIN) -> Iterator[Opened]:
     """Open what the settings name, for the block.
 
     Args:
         settings: Name the file and its columns.
         labelled: Whether there has to be a label; else lines are each a text, but for those of fastText and of TREC.
+        split: The part to read of a folder that has parts.
 
     Raises:
         ConfigError: The settings name nothing, or an encoding that there isn't.
@@ -89,35 +92,29 @@ def open_table(settings: DataConfig, labelled: bool = True) -> Iterator[Opened]:
         return
     asked = Asked.of(settings.text_column, settings.label_column if labelled else None)
     encoding = plain_encoding(settings.encoding, ENCODING) if settings.encoding else ""
-    source = identify(find_source(settings.source), asked, encoding or UTF8)
+    found = find_source(settings.source, split)
+    source = _identified(found.source, asked, encoding or UTF8)
     reading = Reading()
+
+    def read(
+        part: Source, reading: Reading, stack: ExitStack, columns: tuple[str, ...] = ()
+    ) -> Table:
+        return _read(part, reading, stack, encoding, asked, labelled, columns)
+
     with ExitStack() as stack:
-        table = _read(source, reading, stack, encoding, asked, labelled)
+        several = source.format == FILES
+        table = read_shards(source, reading, read) if several else read(source, reading, stack)
+        table = replace(table, notes=(*found.notes, *table.notes))
         if labelled:
             check_label(table, settings.text_column, settings.label_column)
         table = join_texts(table, settings.text_column, settings.label_column if labelled else None)
         yield Opened(table, source, source.size, reading.position)
 
 
-def find_source(name: str) -> Source:
-    """The file, the pair of files or the folder of that name; no data is read.
-
-    Raises:
-        ConfigError: The name is empty.
-        DataError: There is no such thing, or it can't be read.
-    """
-    if not name.strip():
-        raise ConfigError(f"data.source is empty. {EXPECTED}, or 'generated': name it with --data.")
-    path = Path(name)
-    try:
-        if path.is_dir():
-            return find_folder(path)
-        source = Source.find(path)
-        return find_parallel(source) or source
-    except OSError as error:
-        raise DataError(
-            f"The data file {name:.200} can't be looked at: {error.strerror}. {EXPECTED}."
-        ) from error
+def _identified(source: Source, asked: Asked, encoding: str) -> Source:
+    if source.format != FILES:
+        return identify(source, asked, encoding)
+    return replace(source, parts=tuple(identify(part, asked, encoding) for part in source.parts))
 
 
 def _read(
@@ -127,6 +124,7 @@ def _read(
     encoding: str,
     asked: Asked,
     labelled: bool,
+    columns: tuple[str, ...],
 ) -> Table:
     if source.parts:
         return _read_parts(source, reading, encoding)
@@ -135,7 +133,7 @@ def _read(
         return read_parquet(stream, source.path)
     if source.format in (JSON, JSON_LINES):
         return read_json(
-            stream, source.path, source.format, encoding or UTF8, lambda: _again(source)
+            stream, source.path, source.format, encoding or UTF8, lambda: _again(source), columns
         )
     if source.format == LINES:
         return _read_lines(source, stream, encoding, labelled)
