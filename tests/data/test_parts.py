@@ -128,6 +128,7 @@ def test_several_files_on_the_command_line(here: Path, capsys: pytest.CaptureFix
 
 def test_a_part_that_has_other_columns(here: Path) -> None:
     fill(here / "kaggle", "train.csv", "sample_submission.csv")
+    (here / "kaggle" / "train.csv").write_text(HEADER + lines("train", 60))
     (here / "kaggle" / "test.csv").write_text("id,text\n1,a\n")
     with pytest.raises(DataError, match=r"Test file kaggle: .*label.* leave the test part out"):
         run("kaggle", here / "splits")
@@ -140,7 +141,7 @@ def test_what_is_not_read_is_noted(here: Path) -> None:
     _, notes = with_parts(load_config(None, {"data.source": "hub"}).data)
     assert notes == ("The parts of hub by their names: train (2 files), test (test.csv).",)
     assert find_source("hub").notes == (
-        "2 other files of hub are not read: 'notes.txt', 'sample.csv'.",
+        "2 other files of hub are not read: 'sample.csv', 'notes.txt'.",
         "The train part is in 2 folders ('.', 'de'). To read one of them alone, name that folder.",
     )
 
@@ -198,8 +199,10 @@ def test_texts_to_learn_from(here: Path) -> None:
         assert found.texts == ["one", "two", "three"]
         assert found.facts["dropped"]["duplicate"] == 1
     data = load_config(None, {"data.source": "hub"}).data
-    with pytest.raises(DataError, match="duplicate: 20"):
-        read_unlabelled(data, train, [test])
+    found = read_unlabelled(data, train, [test])
+    assert found.facts["name"] == "hub (train)"
+    assert found.facts["rows_in"] == 20
+    assert found.facts["dropped"]["duplicate"] == len(train)
 
 
 def test_score_reads_one_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

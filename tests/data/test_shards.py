@@ -41,7 +41,10 @@ def read(files: Files, labelled: bool = True, split: str = "train", **data: Any)
     with open_table(load_config(None, overrides).data, labelled, split) as opened:
         rows = [(str(number), tuple(row)) for number, row in opened.table.rows]
         assert opened.source
-        assert opened.position() == opened.size
+        # Parquet is read by its columns, and an archive by one of its members.
+        whole = opened.table.dialect.get("format", opened.source.format) != "parquet"
+        if whole and ".zip" not in str(files):
+            assert opened.position() == opened.size
         return opened.table, rows
 
 
@@ -165,10 +168,18 @@ def test_files_that_do_not_fit(here: Path, files: dict[str, str | bytes], messag
 
 def test_files_without_rows_are_passed_over_and_noted(here: Path) -> None:
     files: dict[str, str | bytes] = {"p-1.csv": "", "p-2.csv": "text,label\n"}
-    files |= {"p-3.csv": "text,label\na,0\n", "p-4.csv.gz": gzip.compress(b"")}
+    files |= {
+        "p-3.csv": "text,label\na,0\n",
+    }
     table, rows = read(str(fill(here / "s", files)))
     assert numbered(rows) == [("2 p-3.csv", "a", "0")]
-    assert table.notes == ("Empty files, 0 bytes: 'p-1.csv'.", "1 packed files hold nothing.")
+    assert table.notes == ("Empty files, 0 bytes: 'p-1.csv'.",)
+    files = {"p-1.csv.gz": gzip.compress(b""), "p-2.csv": "text,label\nb,1\n"}
+    with open_table(
+        load_config(None, {"data.source": str(fill(here / "t", files))}).data
+    ) as opened:
+        assert [tuple(row) for _, row in opened.table.rows] == [("b", "1")]
+        assert opened.table.notes == ("1 packed files hold nothing.",)
 
 
 def test_a_file_named_twice_is_read_once(here: Path) -> None:
@@ -259,6 +270,7 @@ def test_what_may_not_be_read_is_named(here: Path) -> None:
     (here / "s" / "deep").chmod(0o700)
 
 
+@pytest.mark.slow
 def test_ten_thousand_files(here: Path) -> None:
     for number in range(10_000):
         (here / f"p-{number}.csv").write_text(f"text,label\ntext {number},{number % 2}\n")

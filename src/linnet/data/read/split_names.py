@@ -15,6 +15,7 @@ WORDS = {
 }
 SPLIT_OF_WORD = {word: split for split, words in WORDS.items() for word in words}
 WORD = re.compile(rf"(?<![a-z])({'|'.join(sorted(SPLIT_OF_WORD, key=len, reverse=True))})(?![a-z])")
+MAX_SHARDS = 100_000
 SHARD = re.compile(r"(.*?)([0-9]+)-of-([0-9]+)(.*)")
 
 
@@ -45,12 +46,14 @@ def missing_shards(files: Iterable[Path]) -> list[str]:
         if found := SHARD.fullmatch(file.name):
             key = (file.parent, found[1], found[3], found[4])
             numbers.setdefault(key, set()).add(int(found[2]))
-    # Some tools count from 1.
-    return [
-        f"{before}{number:0{len(count)}}-of-{count}{after}"
-        for (_, before, count, after), there in numbers.items()
-        for number in range(int(count))
-        if int(count) < 100_000
-        and number not in there
-        and not (number == 0 and int(count) in there)
-    ]
+    missing = []
+    for (_, before, count, after), there in numbers.items():
+        # Some tools count from 1. A number that no folder can hold is no count.
+        first = 1 if int(count) in there else 0
+        if int(count) <= MAX_SHARDS:
+            missing += [
+                f"{before}{number:0{len(count)}}-of-{count}{after}"
+                for number in range(first, first + int(count))
+                if number not in there
+            ]
+    return missing
