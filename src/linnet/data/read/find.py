@@ -177,8 +177,8 @@ def _some(folder: Path, files: Listing) -> Listing:
     found = _listed(str(path.relative_to(folder)) for path in files.others) or "none"
     raise DataError(
         f"{folder} is a folder of {len(files.others):,} files ({found}), and none is a table by its "
-        f"name. {EXPECTED}. Or {CLASSES[0].lower()}{CLASSES[1:]}. Lines of text in several files are "
-        "named by a pattern, such as --data 'FOLDER/*.txt'."
+        f"name. {EXPECTED}. Or {CLASSES[0].lower()}{CLASSES[1:]}. Files of another ending are named by "
+        f"a pattern in quotes, such as --data {shlex.quote(f'{folder}/*.txt')}"
     )
 
 

@@ -3,10 +3,12 @@
 All files are looked at before the first row is read. No file is held in memory.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from linnet.errors import DataError
@@ -106,8 +108,12 @@ def _check_format(first: Shard, other: Shard) -> None:
         raise DataError(
             f"The files are of different formats: {first.source.path} is {_format(first)}, and "
             f"{other.source.path} is {_format(other)}. Name those of one format, such as by a "
-            "pattern: --data 'FOLDER/*.csv'"
+            f"pattern in quotes: --data {shlex.quote(_pattern(first.source.path))}"
         )
+
+
+def _pattern(path: Path) -> str:
+    return str(path.parent / f"*{''.join(path.suffixes[-2:])}")
 
 
 def _check_columns(first: Shard, other: Shard) -> None:
