@@ -489,6 +489,35 @@ def a_packed_file_that_is_called_something_else(job: Job) -> None:
 
 
 @scenario
+def several_files_to_score(job: Job) -> None:
+    files = [table("two files/a b.csv"), table("two files/c.csv")]
+    for arguments in (["two files"], files):
+        code, shown = job.run(["score", str(job.bundle), *arguments])
+        step = re.search(r"for file in .*; done", shown)
+        assert code and step, shown
+        # The loop itself, in the shell; each command that it gives is run here.
+        loop = f"linnet() {{ printf '%q ' \"$@\"; echo; }}; {step[0]}"
+        done = subprocess.run(["bash", "-ec", loop], check=True, capture_output=True, text=True)
+        commands = [shlex.split(line) for line in done.stdout.splitlines()]
+        assert [command[2] for command in commands] == files
+        for command in commands:
+            assert job.run(command)[0] == 0
+            Path(command[-1]).unlink()
+
+
+@scenario
+def files_without_a_header(job: Job) -> None:
+    for name in ("a.csv", "b.csv"):
+        path = Path(table(f"shards/{name}"))
+        rows = path.read_text(encoding="utf-8").split("\n", 1)[1]
+        path.write_text(f"the first of {name},pos\n{rows}", encoding="utf-8")
+    code, shown = job.run(prepare("shards"))
+    step = re.search(r"--text-column 0 --label-column 1", shown)
+    assert code and step, shown
+    assert job.run(prepare("shards", *step[0].split()))[0] == 0
+
+
+@scenario
 def no_keys(job: Job) -> None:
     for more in ([], ["--keys", "other keys.json"]):
         job.follow(["keys", "list", *more])
