@@ -208,6 +208,51 @@ def test_keys_that_some_files_of_json_lack(here: Path) -> None:
     ]
 
 
+def test_folders_that_add_columns(here: Path) -> None:
+    fill(
+        here / "s",
+        {
+            "label=a%20b/lang=en/p.csv": "id,text\n1,x\n2,y,z,w\n3\n",
+            "label=c/lang=__HIVE_DEFAULT_PARTITION__/p.csv": "text,id\nv,4\n",
+            "label=c/lang=de/_SUCCESS": "",
+        },
+    )
+    table, rows = read("s")
+    assert table.columns == ("id", "text", "label", "lang")
+    assert [row for _, row in rows] == [
+        ("1", "x", "a b", "en"),
+        ("2", "y", "z", "w", "a b", "en"),
+        ("3",),
+        ("4", "v", "c", None),
+    ]
+    assert table.dialect["columns_of_folders"] == ["label", "lang"]
+
+
+def test_a_row_of_one_field_more_is_none_of_a_table_with_an_added_column(here: Path) -> None:
+    fill(here / "s", {"label=a/p.csv": "text\nx,y\n", "label=b/p.csv": "text\nz\n"})
+    table, rows = read("s")
+    assert [len(row) == len(table.columns) for _, row in rows] == [True, True]
+    fill(here / "t", {"label=a/p.csv": "text,id\nx,1,2\n", "label=b/p.csv": "text,id\nz,1\n"})
+    table, rows = read("t")
+    assert [len(row) == len(table.columns) for _, row in rows] == [False, True]
+
+
+def test_files_whose_names_are_not_utf_8(here: Path) -> None:
+    names = ["caf\udce9 1.csv", "caf\udce9 2.csv"]
+    for shard, name in enumerate(names):
+        rows = [f"text {number} of {shard},{number % 2}\n" for number in range(30)]
+        (here / name).write_text("text,label\n" + "".join(rows))
+    config = load_config(None, {"data.source": names})
+    config.save(here / "linnet.toml")
+    assert load_config() == config
+    assert [where for where, _ in read(tuple(names))[1]][::30] == [f"2 of {name}" for name in names]
+    for files in (names, "*.csv"):
+        settings = {"data.source": files, "data.noise_sample": 0}
+        prepare(load_config(None, settings), here / "splits")
+    card = json.loads((here / "splits" / "data_card.json").read_text())
+    assert (card["source"]["files"], card["accounting"]["rows_used"]) == (2, 60)
+
+
 def test_members_of_archives(here: Path) -> None:
     for name in "ab":
         with zipfile.ZipFile(here / f"{name}.zip", "w") as archive:

@@ -1,5 +1,7 @@
 """Several files as one table: the same columns by name, one file after the other.
 
+A folder such as `label=spam` adds a column, as Hive and Spark write it (partition columns).
+
 All files are looked at before the first row is read. No file is held in memory.
 """
 
@@ -10,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from linnet.errors import DataError
 from linnet.progress import progress
@@ -19,6 +22,8 @@ from linnet.tables.table import Row, Table
 WORTH_A_BAR = 100  # files
 SHOWN = 20  # names on the data card
 OBJECTS = (JSON, JSON_LINES)  # a key that a row of JSON lacks is a missing value
+
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 Open = Callable[[Source, Reading, ExitStack, tuple[str, ...]], Table]
 
@@ -43,12 +48,26 @@ class RowInFile(int):
 
 @dataclass(frozen=True)
 class Shard:
-    """One of the files, as it was found before any row was read."""
+    """One of the files, as it was found before any row was read.
+
+    Attributes:
+        source: The file.
+        own: Its columns.
+        partition: Columns that its folders' names add, with their values.
+        dialect: How it is read.
+        notes: What the user should know of that.
+    """
 
     source: Source
-    columns: tuple[str, ...]
+    own: tuple[str, ...]
+    partition: Mapping[str, str | None]
     dialect: Mapping[str, Any]
     notes: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns."""
+        return (*self.own, *self.partition)
 
 
 def read_shards(source: Source, reading: Reading, open_file: Open) -> Table:
@@ -78,7 +97,8 @@ def _look(source: Source, open_file: Open) -> list[Shard]:
                 continue
             with ExitStack() as stack:
                 table = open_file(part, Reading(ahead=False), stack, ())
-                shard = Shard(part, table.columns, table.dialect, table.notes)
+                partition = _partition(part.path.relative_to(source.path), table.columns)
+                shard = Shard(part, table.columns, partition, table.dialect, table.notes)
             if shards:
                 _check_format(shards[0], shard)
                 _check_columns(shards[0], shard)
@@ -88,6 +108,17 @@ def _look(source: Source, open_file: Open) -> list[Shard]:
     if not shards:
         raise DataError(f"{source.path}: all {total:,} files are empty. Expected at least one row.")
     return shards
+
+
+def _partition(place: Path, columns: Sequence[str]) -> dict[str, str | None]:
+    """The columns that the names of folders add to those of a file."""
+    pairs = [step.partition("=") for step in place.parts[:-1]]
+    values = {unquote(name): unquote(value) for name, equals, value in pairs if name and equals}
+    return {
+        name: None if value == NO_VALUE else value
+        for name, value in values.items()
+        if name not in columns
+    }
 
 
 def _unpacks_to_nothing(part: Source) -> bool:
@@ -145,18 +176,22 @@ def _rows(
 ) -> Iterator[Row]:
     for shard in shards:
         with ExitStack() as stack:
-            table = open_file(shard.source, reading, stack, shard.columns)
-            if table.columns != shard.columns:
+            table = open_file(shard.source, reading, stack, shard.own)
+            if table.columns != shard.own:
                 raise DataError(f"{shard.source.path} was changed while it was read. Start again.")
-            yield from _ordered(table, columns, str(shard.source.path))
+            yield from _ordered(table, shard, columns)
 
 
-def _ordered(table: Table, columns: tuple[str, ...], file: str) -> Iterator[Row]:
-    width, same = len(table.columns), table.columns == columns
-    places = {name: place for place, name in enumerate(table.columns)}
+def _ordered(table: Table, shard: Shard, columns: tuple[str, ...]) -> Iterator[Row]:
+    file, width, same = str(shard.source.path), len(shard.own), shard.own == columns
+    places = {name: place for place, name in enumerate(shard.columns)}
     order = [places.get(name) for name in columns]
+    added = tuple(shard.partition.values())
     for number, row in table.rows:
-        if not same and len(row) == width:
+        if not same and len(row) >= width:
+            # A row of too many fields stays one.
+            row = (*row, *added)
+        if not same and len(row) == len(places):
             row = [None if place is None else row[place] for place in order]
         yield RowInFile(number, file), row
 
@@ -174,7 +209,13 @@ def _dialect(shards: Sequence[Shard]) -> dict[str, Any]:
     keys = dict.fromkeys(key for fact in facts for key in fact)
     merged = {key: _merged([fact[key] for fact in facts if key in fact]) for key in keys}
     names = [shard.source.name for shard in shards]
-    return merged | {"files": len(names)} | ({"names": names} if len(names) <= SHOWN else {})
+    partition = list(dict.fromkeys(name for shard in shards for name in shard.partition))
+    return (
+        merged
+        | {"files": len(names)}
+        | ({"names": names} if len(names) <= SHOWN else {})
+        | ({"columns_of_folders": partition} if partition else {})
+    )
 
 
 def _merged(values: Sequence[Any]) -> Any:
