@@ -121,6 +121,19 @@ def test_a_setting_that_no_finished_stage_reads_may_change(tmp_path, monkeypatch
         assert load_config(run / "linnet.toml").score.prefix == "x"
 
 
+def test_a_run_of_several_files_is_known_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "default"
+    load_config(overrides={"data.source": ["a.csv", "b.csv"]}).save(run / "linnet.toml")
+    for folder in ("splits", "checkpoint", "bundle", "report"):
+        (run / folder).mkdir()
+    assert main(["run", "--data", "a.csv", "b.csv"]) == 0
+    assert main(["run", "--data", "a.csv", "--data", "b.csv"]) == 0
+    assert capsys.readouterr().out.count("stands, kept") == 8
+    assert main(["run", "--data", "a.csv"]) == UsageError.exit_code
+    assert "data.source was ('a.csv', 'b.csv'), is 'a.csv'" in capsys.readouterr().err
+
+
 def test_a_run_that_can_not_start_leaves_nothing(job, tmp_path, capsys):
     job[job.index("--data") + 1] = "absent.csv"
     assert main(job) == DataError.exit_code

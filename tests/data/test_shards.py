@@ -151,6 +151,13 @@ def test_a_wrong_label_is_named_with_its_file(here: Path) -> None:
             r"s/b\.csv is a pointer of Git LFS.*git lfs pull",
         ),
         (
+            {
+                "a.parquet": parquet(FIRST),
+                "b.parquet": "version https://git-lfs.github.com/spec/v1\n",
+            },
+            r"s/b\.parquet is a pointer of Git LFS.*git lfs pull",
+        ),
+        (
             {"data-0.arrow": b"x", "state.json": "{}"},
             r"Arrow files, such as data-0\.arrow.*Parquet",
         ),
