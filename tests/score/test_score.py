@@ -398,7 +398,7 @@ def test_no_row_scored_is_an_error(
         ("-", "out.parquet", {"format": "parquet"}, "can't come by standard input"),
         ("rows.dat", "out.csv", {}, "Can't tell the format"),
         ("missing.csv", "out.csv", {}, "does not exist"),
-        ("folder.csv", "out.csv", {}, "is not a file"),
+        ("folder.csv", "out.csv", {}, "is a folder, .*for file in "),
     ],
 )
 def test_names_that_are_refused(
