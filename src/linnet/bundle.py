@@ -5,6 +5,7 @@
       model.onnx.data  its large weights, which an engine maps into memory; so of every graph
       model.*.onnx     the same in other precisions, such as model.int8-dynamic.onnx
       tokenizer.json   text to ids
+      config.json      the architecture and labels as transformers has them, for other programs
       fast.onnx        of a cascade, the graph that is asked first
       fast.json        its tokenizer
       manifest.json    names, labels, lineage, and the digest of every other file
@@ -47,6 +48,7 @@ MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD, HOST = (
 )
 SIGNATURE = "manifest.sig"
 UNLISTED = {MANIFEST, HOST, SIGNATURE}  # the manifest does not list these
+CONFIG = "config.json"  # Linnet does not read it; bundles of before have none
 WEIGHTS = ".data"  # after the name of a graph, the file of its large weights
 FLOAT32 = "fp32"  # the precision that every bundle has
 DEFAULT_ENGINE = "onnxruntime"

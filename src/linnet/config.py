@@ -31,9 +31,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every library takes
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
+AboveZero = Annotated[float, Field(gt=0)]
 Size = Share | Positive
 HEAD_SIZE = 32  # of the attention of an encoder made from nothing
 # What `model.name_or_path` says where no encoder is named, and the one that is then asked of the model hub.
+# Also a learning rate that the encoder decides.
 AUTO, FIRST_CHOICE = "auto", "distilbert-base-uncased"
 Variant = Literal["bf16", "int8-dynamic", "int8-static"]
 # Of a file that may not be UTF-8. No constraint of pydantic's own: those refuse surrogates.
@@ -113,7 +115,7 @@ class TrainConfig(Section):
     """`[train]`: splits to checkpoint; the keys are those of `transformers.TrainingArguments`."""
 
     num_train_epochs: Positive
-    learning_rate: float = Field(gt=0)
+    learning_rate: AboveZero | Literal["auto"]
     weight_decay: float = Field(ge=0)
     per_device_train_batch_size: Positive
     per_device_eval_batch_size: Positive
@@ -142,7 +144,7 @@ class TuneConfig(Section):
     sampler: Literal["tpe", "random"]
     pruner: Literal["median", "none"]
     n_startup_trials: Positive
-    learning_rate: tuple[Annotated[float, Field(gt=0)], ...] = Field(strict=False)
+    learning_rate: Annotated[tuple[AboveZero, ...], Field(strict=False)] | Literal["auto"]
     per_device_train_batch_size: tuple[Positive, ...] = Field(strict=False)
     num_train_epochs: tuple[Positive, ...] = Field(strict=False)
     weight_decay: tuple[Annotated[float, Field(ge=0)], ...] = Field(strict=False)
@@ -161,7 +163,9 @@ class TuneConfig(Section):
         "label_smoothing_factor",
     )
     @classmethod
-    def _is_range(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+    def _is_range(cls, values: tuple[float, ...] | str) -> tuple[float, ...] | str:
+        if values == AUTO:
+            return values
         if values and (len(values) != 2 or values[0] > values[1]):
             raise ValueError("expected [low, high], or [] to leave it out of the search")
         return values

@@ -116,10 +116,12 @@ class Encoding:
     Attributes:
         ids: Token ids, special tokens included, at most `max_length` of them.
         truncated: Whether tokens were cut off to fit.
+        unknown_share: Share of the ids that are the unknown token, special tokens aside, 0 to 1.
     """
 
     ids: list[int]
     truncated: bool
+    unknown_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,8 @@ class Tokenizer:
                 f"{path} can't encode a character that it doesn't know: {error}."
             ) from error
         self.max_length = max_length
+        self._unknown_id = _unknown_id(self._tokenizer)
+        self._added = self._tokenizer.num_special_tokens_to_add(False)
         padding = self._tokenizer.token_to_id("[PAD]")
         self.pad_id: int = (
             padding if padding is not None else self._tokenizer.token_to_id("<pad>") or 0
@@ -177,6 +181,10 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """Rows that a table of embeddings needs: one more than the largest id, added tokens included."""
         return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+
+    def has(self, token: str) -> bool:
+        """Whether the vocabulary holds a token."""
+        return self._tokenizer.token_to_id(token) is not None
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
         """Encode clean texts, in order. An empty list gives an empty list.
@@ -190,7 +198,7 @@ class Tokenizer:
             if not _is_of_rust(error):
                 raise
             raise self._failure(texts) from error
-        return [Encoding(encoding.ids, bool(encoding.overflowing)) for encoding in encodings]
+        return [self._encoding(encoding) for encoding in encodings]
 
     def _failure(self, texts: Sequence[str]) -> TextError:
         index = next((index for index, text in enumerate(texts) if self._fails(text)), 0)
@@ -214,7 +222,24 @@ class Tokenizer:
             None if special[i] or word is None else Place(*encoding.offsets[i], word)
             for i, word in enumerate(encoding.word_ids)
         ]
-        return Encoding(encoding.ids, bool(encoding.overflowing)), places
+        return self._encoding(encoding), places
+
+    def _encoding(self, encoding: tokenizers.Encoding) -> Encoding:
+        ids = encoding.ids
+        unknown = 0 if self._unknown_id is None else ids.count(self._unknown_id)
+        share = unknown / max(len(ids) - self._added, 1)
+        return Encoding(ids, bool(encoding.overflowing), min(share, 1.0))
+
+
+def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:
+    """The id of the unknown token; None of a vocabulary of bytes, to which nothing is unknown."""
+    if isinstance(tokenizer.model, tokenizers.models.Unigram):
+        # Python is not told its id. A model that falls back to bytes never gives it.
+        names = ("<unk>", "[UNK]")
+    else:
+        names = (getattr(tokenizer.model, "unk_token", None),)
+    found = (tokenizer.token_to_id(name) for name in names if name)
+    return next((token for token in found if token is not None), None)
 
 
 def _is_of_rust(error: BaseException) -> bool:

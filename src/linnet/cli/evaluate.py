@@ -55,7 +55,10 @@ def show(report: dict[str, Any], directory: Path) -> None:
             table, name, f"{100 * estimate['value']:.2f} %", interval, f"{100 * macro_f1:.2f} %"
         )
     print_table(table)
-    for line in [report["verdict"], *report["notes"]]:
+    print_line(report["verdict"])
+    if report["diagnosis"]:
+        print_line("Why, and what to change:")
+    for line in [*(f"- {item['sentence']}" for item in report["diagnosis"]), *report["notes"]]:
         print_line(line)
     print_line(
         f"One text takes {report['latency']['median_ms']:.1f} ms, a list {report['latency']['texts_per_second']:,.0f} "

@@ -39,7 +39,8 @@ def main(arguments: argparse.Namespace) -> None:
     from linnet.export import export
 
     show(export(config_from(arguments), arguments.checkpoint, arguments.splits, arguments.out))
-    print_line(f"Serve it with: linnet serve {shlex.quote(str(arguments.out))}")
+    words = ["linnet", "evaluate", str(arguments.out), "--splits", str(arguments.splits)]
+    print_line(f"Judge it with: {shlex.join(words)}")
 
 
 def show(bundle: "Bundle") -> None:

@@ -6,6 +6,7 @@ that a finished stage reads has changed.
 """
 
 import argparse
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -69,8 +70,17 @@ def main(arguments: argparse.Namespace) -> None:
         if name == "prepare":  # not before: a file that can't be read leaves no run behind
             config.save(directory / SETTINGS)
     bundle = directory / "bundle"
-    print_line(f"\nServe it with: linnet serve {shlex.quote(str(bundle))}")
-    print_line(f"Read how good it is in: {directory / 'report' / 'report.html'}")
+    page = directory / "report" / "report.html"
+    if _beats_baseline(directory / "report" / "report.json"):
+        print_line(f"\nServe it with: linnet serve {shlex.quote(str(bundle))}")
+    else:
+        print_line("\nIt is not shown to beat its baseline, so do not serve it yet.")
+        print_line(f"The reasons and what to change are in {page}")
+    print_line(f"Read how good it is in: {page}")
+
+
+def _beats_baseline(report: Path) -> bool:
+    return json.loads(report.read_text(encoding="utf-8")).get("beats_baseline") is True
 
 
 def _check_alone() -> None:

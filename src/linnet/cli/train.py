@@ -50,14 +50,14 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def tell_encoder(config: "Config") -> None:
-    """Print why the encoder is not the first choice, where it isn't; before other work is done that would need it.
+    """Print what there is to say of the encoder, before other work is done that would need it.
 
     Raises:
         ModelError: It can't be had.
     """
     from linnet.train import check_encoder, speaks
 
-    note = check_encoder(config.model)
+    note = check_encoder(config)
     if note and speaks():
         print_line(note)
 

@@ -23,6 +23,8 @@ class Answer:
         labels: The labels that apply, the most probable first.
         abstained: Whether the model is not sure enough of the most probable label to give it.
         fast: Whether the smaller model of a cascade answered, which was sure.
+        unknown_share: Share of the text's tokens that the model does not know, 0 to 1; 0 from a
+            service that does not tell it.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Answer:
     labels: tuple[str, ...]
     abstained: bool
     fast: bool
+    unknown_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

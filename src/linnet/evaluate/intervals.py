@@ -4,7 +4,7 @@ Knows counts and numbers alone. The bootstrap is the percentile method of Efron 
 An Introduction to the Bootstrap, chapter 13.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,11 @@ class Agreement:
 def proportion(successes: int, n: int, confidence_level: float) -> Estimate:
     """A share with its Wilson interval; a share of nothing is 0."""
     return Estimate(successes / n if n else 0.0, *wilson_interval(successes, n, confidence_level))
+
+
+def share_or_none(successes: int, n: int, confidence_level: float) -> dict[str, float] | None:
+    """A share with its Wilson interval, as a report has it; a share of nothing is None."""
+    return asdict(proportion(successes, n, confidence_level)) if n else None
 
 
 def bootstrap_mean(

@@ -6,7 +6,8 @@ report.json holds the following, and never a text:
     model                 name, digest, labels, temperature, thresholds if it has any
     split, rows           what was judged: `rows` of `rows_in_split`, `split_sha256` of its file, `notes` in words
     accuracy, macro_f1, log_loss      value, low, high: the ends of the interval at `confidence_level`
-    per_class             for each label precision, recall, f1 (each value, low, high) and support
+    per_class             for each label precision, recall, f1 (each value, low, high), support and predicted (rows);
+                          precision is null of a label that is never predicted, recall of one without rows
     confusion_matrix      rows are labels, columns are predictions; `most_confused` names its largest mistakes
     calibration           expected_calibration_error, which has no interval (see `calibrated_limit`, what chance alone
                           would show, for why), and the reliability bins
@@ -16,6 +17,9 @@ report.json holds the following, and never a text:
     truncated             rows whose text was longer than the model reads
     latency               of one text, and of a list, on the host named
     baselines             each with accuracy, macro_f1, and the paired difference of the model to it
+    diagnosis             why the model is not shown to beat the baseline: `reason` and `sentence`; else empty
+    train_rows            rows of each label in the train split
+    unknown               share of the judged texts' tokens that the model does not know; rows with more than half
     history, settings, lineage
 
 Where a text has any number of labels, `linnet.evaluate.several` says what stands in place of some of these.
@@ -33,7 +37,7 @@ from numpy.typing import NDArray
 from linnet.bundle import Manifest
 from linnet.config import Config, EvaluateConfig
 from linnet.data import Split, read_split
-from linnet.evaluate import latency, metrics, plots, selective, several
+from linnet.evaluate import diagnosis, latency, metrics, plots, selective, several
 from linnet.evaluate.baselines import Baseline, majority_class, tfidf_logistic_regression
 from linnet.evaluate.calibration import ReliabilityBin, calibrated_limit, reliability_bins
 from linnet.evaluate.intervals import (
@@ -43,6 +47,7 @@ from linnet.evaluate.intervals import (
     mcnemar_p,
     paired_difference,
     proportion,
+    share_or_none,
 )
 from linnet.evaluate.rows import choose_rows
 from linnet.evaluate.verdict import Judgement, verdict
@@ -56,12 +61,14 @@ FORMAT = 1
 REPORT = "report.json"
 TEXTS_A_STEP = 2048
 MOST_CONFUSED = 10
+MOSTLY_UNKNOWN = 0.5  # share of a text's tokens
 
 
 @dataclass(frozen=True)
 class _Answers:
     probabilities: NDArray[np.float64]
     truncated: int
+    unknown_shares: NDArray[np.float64]
     seconds: float
 
     @property
@@ -114,11 +121,17 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         else judged.notes,
         "confidence_level": settings.confidence_level,
         "truncated": {"rows": answers.truncated, "share": answers.truncated / len(split)},
+        "unknown": {
+            "share": float(answers.unknown_shares.mean()),
+            "rows": int((answers.unknown_shares > MOSTLY_UNKNOWN).sum()),
+        },
         "latency": asdict(latency.describe(alone, len(split), answers.seconds, classifier.plan)),
         "history": manifest.lineage.get("history"),
         "settings": config.model_dump(mode="json"),
         "lineage": lineage(),
     }
+    facts = diagnosis.Facts(report, manifest.lineage, manifest.max_length)
+    report["diagnosis"] = diagnosis.diagnose(facts)
     _write(report, judgement, directory)
     return report
 
@@ -166,7 +179,12 @@ def _answer(classifier: Classifier, texts: Sequence[str]) -> _Answers:
     probabilities = np.array(
         [list(prediction.probabilities.values()) for prediction in predictions]
     )
-    return _Answers(probabilities, sum(prediction.truncated for prediction in predictions), seconds)
+    return _Answers(
+        probabilities,
+        sum(prediction.truncated for prediction in predictions),
+        np.array([prediction.unknown_share for prediction in predictions]),
+        seconds,
+    )
 
 
 def _judge(answers: _Answers, split: Split, splits: Path, settings: EvaluateConfig) -> Judgement:
@@ -185,6 +203,7 @@ def _judge(answers: _Answers, split: Split, splits: Path, settings: EvaluateConf
         **_measures(answers, split, settings),
         "calibration": _calibration(answers, split, reliability, settings),
         "baselines": compared,
+        "train_rows": train.label_counts,
     }
     drawings = {
         "comparison": plots.comparison(
@@ -212,10 +231,11 @@ def _measures(answers: _Answers, split: Split, settings: EvaluateConfig) -> dict
         "per_class": [
             {
                 "label": label,
-                "precision": asdict(proportion(int(right[k]), int(predicted[k]), level)),
-                "recall": asdict(proportion(int(right[k]), int(present[k]), level)),
+                "precision": share_or_none(int(right[k]), int(predicted[k]), level),
+                "recall": share_or_none(int(right[k]), int(present[k]), level),
                 "f1": asdict(f1[k]),
                 "support": int(present[k]),
+                "predicted": int(predicted[k]),
             }
             for k, label in enumerate(split.label_names)
         ],

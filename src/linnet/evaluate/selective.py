@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from linnet.config import EvaluateConfig
-from linnet.evaluate.intervals import Estimate, percentile, proportion
+from linnet.evaluate.intervals import Estimate, percentile, proportion, share_or_none
 from linnet.evaluate.multilabel import resampled_sums
 from linnet.predict import decide
 
@@ -155,22 +155,23 @@ def describe(
         settings: Of the intervals.
 
     Returns:
-        `coverage`, `precision`, and `per_class` with `label`, `threshold`, `answered` (rows) and `precision`.
+        `coverage`, `precision`, and `per_class` with `label`, `threshold`, `answered` (rows) and `precision`. A
+        precision of no answers is None.
     """
     level = settings.confidence_level
     answered, right = predictions.sum(axis=0).tolist(), (labels & predictions).sum(axis=0).tolist()
-    precision = proportion(sum(right), sum(answered), level)
+    precision = share_or_none(sum(right), sum(answered), level)
     if multi_label and sum(answered):
-        precision = _resampled_precision(labels, predictions, settings)
+        precision = asdict(_resampled_precision(labels, predictions, settings))
     return {
         "coverage": asdict(proportion(int(predictions.any(axis=1).sum()), len(labels), level)),
-        "precision": asdict(precision),
+        "precision": precision,
         "per_class": [
             {
                 "label": name,
                 "threshold": thresholds[k],
                 "answered": answered[k],
-                "precision": asdict(proportion(right[k], answered[k], level)),
+                "precision": share_or_none(right[k], answered[k], level),
             }
             for k, name in enumerate(label_names)
         ],
@@ -180,6 +181,8 @@ def describe(
 def sentence(found: Mapping[str, Any], multi_label: bool) -> str:
     """What `describe` found, for people, without a subject."""
     coverage, precision = found["coverage"]["value"], found["precision"]
+    if precision is None:
+        return "gives no label to any text" if multi_label else "answers no text"
     interval = f"({precision['low']:.2%} to {precision['high']:.2%})"
     if multi_label:
         given = f"of the labels given, {precision['value']:.2%} {interval} are right"
@@ -199,7 +202,7 @@ def notes(found: Mapping[str, Any], multi_label: bool) -> list[str]:
     below = [
         item["label"]
         for item in found["per_class"]
-        if item["precision"]["high"] < found["min_precision"]
+        if item["precision"] and item["precision"]["high"] < found["min_precision"]
     ]
     if below:
         lines.append(

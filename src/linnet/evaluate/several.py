@@ -27,7 +27,7 @@ from linnet.data import Split, read_split
 from linnet.evaluate import multilabel, plots
 from linnet.evaluate.baselines import Baseline, best_constant, one_vs_rest_logistic_regression
 from linnet.evaluate.calibration import one_vs_rest_error, one_vs_rest_limit, reliability_bins
-from linnet.evaluate.intervals import Estimate, bootstrap_mean, proportion
+from linnet.evaluate.intervals import Estimate, bootstrap_mean, proportion, share_or_none
 from linnet.evaluate.verdict import Judgement, verdict
 from linnet.predict import Classifier
 
@@ -92,6 +92,7 @@ def judge(
             "bins": [asdict(item) for item in bins],
         },
         "baselines": compared,
+        "train_rows": train.label_counts,
     }
     models = [
         ("this model", figures["micro_f1"]),
@@ -141,8 +142,8 @@ def _by_label(
             {
                 "label": label,
                 "threshold": thresholds[k],
-                "precision": asdict(proportion(right[k], predicted[k], level)),
-                "recall": asdict(proportion(right[k], present[k], level)),
+                "precision": share_or_none(right[k], predicted[k], level),
+                "recall": share_or_none(right[k], present[k], level),
                 "f1": asdict(f1s[k]),
                 "average_precision": precisions[k],
                 "support": present[k],

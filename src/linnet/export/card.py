@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from linnet.export.checkpoint import MULTI_LABEL
+from linnet.train.hub_card import front_matter
 
 ENTRIES_SHOWN = 20
 MASKED = {
@@ -28,7 +29,7 @@ def write(
     models: Mapping[str, str] | None = None,
     engines: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """The model card as Markdown.
+    """The model card as Markdown, with the metadata that the hub reads.
 
     Args:
         name: The model's name.
@@ -54,7 +55,8 @@ def write(
     ]
     variants = _variants(proof, models or {}, engines or {})
     details = "\n".join(f"- {name}: {line}" for name, line in lines)
-    return f"""# {name}
+    return f"""{_metadata(name, lineage, proof)}
+# {name}
 
 A text classifier: it gives a text {number} of {len(labels)} labels ({_listed(labels)}), with a probability for each.
 Made with Linnet {lineage["export"]["packages"].get("linnet-text", "")} on {lineage["export"]["created"]}.
@@ -91,8 +93,23 @@ so the accuracy flatters the model a little; `linnet evaluate` judges it on rows
 """
 
 
+def _metadata(name: str, lineage: Mapping[str, Any], proof: Mapping[str, Any]) -> str:
+    source, accuracy = lineage["data"]["source"], proof["checks"]["accuracy"]
+    # The hub calls every F1 "f1".
+    metric = "f1" if accuracy.get("metric") == "micro_f1" else "accuracy"
+    return front_matter(
+        name,
+        "linnet",
+        ["linnet", "onnx"],
+        lineage["encoder"],
+        source["name"] if source else "not recorded",
+        "validation",
+        {metric: accuracy["value"]} if "value" in accuracy else {},
+    )
+
+
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:ENTRIES_SHOWN])
+    shown = ", ".join(" ".join(name.split()) for name in names[:ENTRIES_SHOWN])
     left = len(names) - ENTRIES_SHOWN
     return f"{shown} and {left} more" if left > 0 else shown
 

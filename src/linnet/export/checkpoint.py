@@ -20,6 +20,7 @@ from linnet.labels import clean_names
 from linnet.links import plain
 from linnet.text import Tokenizer
 from linnet.train.encoder import quiet
+from linnet.train.tokenizer_files import TOKENIZER, conversion
 
 INPUTS = ("input_ids", "attention_mask")
 RECORD = "training.json"
@@ -52,6 +53,15 @@ class Checkpoint:
         """Path of tokenizer.json."""
         return self.path / "tokenizer.json"
 
+    def public_config(self) -> dict[str, Any]:
+        """config.json without what is private or runs code: the path it was loaded from, and own classes."""
+        config: dict[str, Any] = self.model.config.to_dict()
+        for name in ("_name_or_path", "auto_map"):
+            config.pop(name, None)
+        # As save_pretrained has it: JSON has no numbers for keys.
+        config["id2label"] = {str(i): label for i, label in enumerate(self.labels)}
+        return config | {"architectures": [type(self.model).__name__]}
+
 
 def load_checkpoint(path: Path, max_length: int) -> Checkpoint:
     """Load and check a checkpoint.
@@ -64,9 +74,12 @@ def load_checkpoint(path: Path, max_length: int) -> Checkpoint:
         ModelError: The folder is no checkpoint, its head was never trained, its tokenizer is not its own, or
             it can't read `max_length` tokens.
     """
-    for name in ("config.json", "tokenizer.json"):
+    for name in ("config.json", TOKENIZER):
         if not (path / name).is_file():
-            raise ModelError(f"{path} is not a checkpoint: it holds no {name}. {EXPECTED}.")
+            advice = ""
+            if name == TOKENIZER and (path / "config.json").is_file():
+                advice = f" If it has a vocabulary, make one: {conversion(str(path))}"
+            raise ModelError(f"{path} is not a checkpoint: it holds no {name}. {EXPECTED}.{advice}")
     if not any(path.glob("*.safetensors")):
         raise ModelError(
             f"{path} holds no *.safetensors file. Linnet loads no pickled weights. {EXPECTED}."

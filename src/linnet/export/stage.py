@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from linnet.bundle import (
     CARD,
+    CONFIG,
     DEFAULT_ENGINE,
     FLOAT32,
     MANIFEST,
@@ -86,6 +87,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     }
     with whole_directory(directory, holds=MANIFEST) as folder:
         shutil.copyfile(trained.tokenizer_path, folder / TOKENIZER)
+        write_text(folder / CONFIG, canonical_json(trained.public_config()))
         with progress("write the ONNX graph", None, "steps"):
             write_graph(trained.model, folder / MODEL, config.export.opset)
         parity = _parity(config, trained, split, folder / MODEL)

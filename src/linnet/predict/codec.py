@@ -27,6 +27,8 @@ class Prediction:
         abstained: Whether the model is not sure enough of the most probable label to give it. Only a model that was
             exported with `export.min_precision` abstains, and a multi-label one just gives fewer labels.
         fast: Whether the smaller model of a cascade answered, which was sure.
+        unknown_share: Share of the text's tokens that the model does not know, 0 to 1. An answer to
+            a text of unknown tokens alone says nothing of it.
     """
 
     label: str | None
@@ -36,6 +38,7 @@ class Prediction:
     labels: tuple[str, ...]
     abstained: bool = False
     fast: bool = False
+    unknown_share: float = 0.0
 
 
 class Codec:
@@ -89,11 +92,17 @@ class Codec:
             self.decide(rows),
             answered.truncated.tolist(),
             answered.fast.tolist(),
+            answered.unknown_share.tolist(),
         )
         return [self._prediction(*row) for row in zip(*facts, strict=True)]
 
     def _prediction(
-        self, row: list[float], applies: NDArray[np.bool_], truncated: bool, fast: bool
+        self,
+        row: list[float],
+        applies: NDArray[np.bool_],
+        truncated: bool,
+        fast: bool,
+        unknown_share: float,
     ) -> Prediction:
         manifest = self.bundle.manifest
         chosen = sorted(np.flatnonzero(applies).tolist(), key=lambda k: -row[k])
@@ -102,5 +111,12 @@ class Codec:
         by_name = dict(zip(manifest.labels, row, strict=True))
         abstained = not chosen and not manifest.multi_label
         return Prediction(
-            names[0] if names else None, probability, by_name, truncated, names, abstained, fast
+            label=names[0] if names else None,
+            probability=probability,
+            probabilities=by_name,
+            truncated=truncated,
+            labels=names,
+            abstained=abstained,
+            fast=fast,
+            unknown_share=unknown_share,
         )

@@ -26,16 +26,23 @@ class Answered:
         logits: float32 (n, labels).
         truncated: Whether the model that answered read the text in part only, bool (n,).
         fast: Whether it was the smaller one of two, bool (n,).
+        unknown_share: Share of the tokens that the model that answered does not know, float64 (n,).
     """
 
     logits: NDArray[np.float32]
     truncated: NDArray[np.bool_]
     fast: NDArray[np.bool_]
+    unknown_share: NDArray[np.float64]
 
     @classmethod
     def nothing(cls, labels: int) -> "Answered":
         """The answers to no text."""
-        return cls(np.empty((0, labels), np.float32), np.empty(0, np.bool_), np.empty(0, np.bool_))
+        return cls(
+            np.empty((0, labels), np.float32),
+            np.empty(0, np.bool_),
+            np.empty(0, np.bool_),
+            np.empty(0, np.float64),
+        )
 
     @classmethod
     def join(cls, parts: Sequence["Answered"]) -> "Answered":
@@ -85,7 +92,8 @@ class Stage:
         """Answer encoded texts, by the first of each one's encodings."""
         logits = self.logits([encodings[0].ids for encodings in texts])
         truncated = np.array([encodings[0].truncated for encodings in texts], np.bool_)
-        return Answered(logits, truncated, np.zeros(len(texts), np.bool_))
+        unknown = np.array([encodings[0].unknown_share for encodings in texts], np.float64)
+        return Answered(logits, truncated, np.zeros(len(texts), np.bool_), unknown)
 
     def logits(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Logits (n, labels) of token ids."""
@@ -152,12 +160,14 @@ class Cascade:
         """
         found = self._fast([(encoding,) for encoding in fast])
         logits, truncated = found.logits * np.float32(self._settings.scale), found.truncated
+        unknown = found.unknown_share
         sure = sureness(found.logits, self._settings.temperature) >= self._settings.threshold
         rest = np.flatnonzero(~sure).tolist()
         if rest:
             others = self._full([(encoding,) for encoding in full(rest)])
             logits[rest], truncated[rest] = others.logits, others.truncated
-        return Answered(logits, truncated, sure)
+            unknown[rest] = others.unknown_share
+        return Answered(logits, truncated, sure, unknown)
 
     def answering(self, encodings: Encodings) -> tuple[Stage, NDArray[np.float32]]:
         """The model that answers an encoded text, and its own logits (1, labels)."""

@@ -29,6 +29,7 @@ SHED = {"overloaded", "too_many_connections"}  # codes of what is refused as the
 NO_LABEL = "(none)"
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+MOSTLY_UNKNOWN = 0.5  # share of a text's tokens
 TEXTS = tuple(2**power for power in range(9))
 TOKENS = tuple(2**power for power in range(4, 15))
 PADDING = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75)
@@ -154,6 +155,12 @@ class Metrics:
             "Texts longer than the model reads, whose end was cut off.",
             "arm",
         )
+        self._unknown = _counter(
+            registry,
+            "linnet_unknown_texts",
+            "Texts of which the model does not know more than half of the tokens.",
+            "arm",
+        )
         self._batch_texts = _histogram(
             registry, "linnet_batch_texts", "Texts in a batch.", "arm", TEXTS
         )
@@ -214,12 +221,13 @@ class Metrics:
         self._request_seconds[route, outcome].observe(seconds)
 
     def observe_answer(self, arm: str, answer: Prediction) -> None:
-        """Count a text that an arm answered, with its labels, its confidence and whether it was truncated."""
+        """Count a text that an arm answered, with its labels, its confidence and how it was read."""
         self._texts[arm, "abstained" if answer.abstained else "answered"].inc()
         for label in answer.labels or (NO_LABEL,):
             self._labels[arm, label].inc()
         self._confidence[(arm,)].observe(answer.probability)
         self._truncated[(arm,)].inc(answer.truncated)
+        self._unknown[(arm,)].inc(answer.unknown_share > MOSTLY_UNKNOWN)
 
     def observe_failed_text(self, arm: str, code: str) -> None:
         """Count a text that an arm did not answer, by the code of its failure."""

@@ -228,6 +228,7 @@ def item_content(item: Item) -> dict[str, Any]:
         "labels": prediction.labels,
         "abstained": prediction.abstained,
         "fast": prediction.fast,
+        "unknown_share": prediction.unknown_share,
     }
 
 

@@ -102,6 +102,14 @@ class TextPrediction(BaseModel):
         description="Whether the smaller model of a cascade answered, which was sure; the full one answers the rest.",
         examples=[False],
     )
+    unknown_share: float = Field(
+        ge=0,
+        le=1,
+        default=0.0,
+        description="Share of the text's tokens that the model does not know. An answer to a text of "
+        "unknown tokens alone says nothing of it.",
+        examples=[0.0],
+    )
 
 
 class TextFailure(BaseModel):

@@ -4,29 +4,32 @@ checkpoint/
   config.json             the architecture, with the label names and the problem type
   model.safetensors       the weights of the best epoch
   tokenizer.json          the encoder's own, as it was
-  tokenizer_config.json   so that `transformers` finds it
+  tokenizer_config.json   so that `transformers` encodes as Linnet does
+  README.md               the model card
   training.json           history, settings, time, operations, lineage, and what was masked in the texts
   training.html           its losses and accuracies, drawn
   tensorboard/            the same as event files, if they were asked for
 """
 
-import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from linnet.errors import ModelError
 from linnet.evaluate import plots
 from linnet.files import canonical_json, write_text
 from linnet.page import render
 from linnet.train.curve import LIMIT
 from linnet.train.encoder import FILES, WEIGHTS, Encoder
+from linnet.train.hub_card import front_matter
+from linnet.train.tokenizer_config import tokenizer_config
 from linnet.train.unfinished import EVENTS
 
-RECORD, PAGE = "training.json", "training.html"
+RECORD, PAGE, CARD = "training.json", "training.html", "README.md"
 WRITTEN = {
     RECORD,
     PAGE,
+    CARD,
     EVENTS,
     *FILES,
     *WEIGHTS,
@@ -36,7 +39,12 @@ WRITTEN = {
 
 
 def write_checkpoint(
-    folder: Path, model: Path, encoder: Encoder, max_length: int, record: dict[str, Any]
+    folder: Path,
+    model: Path,
+    encoder: Encoder,
+    max_length: int,
+    record: dict[str, Any],
+    source: str,
 ) -> None:
     """Fill an empty folder.
 
@@ -46,15 +54,16 @@ def write_checkpoint(
         encoder: Where the tokenizer is from.
         max_length: Tokens a text may have.
         record: training.json.
+        source: Where the data are from, for the model card.
     """
     for file in model.iterdir():
         shutil.copyfile(
             file, folder / file.name
         )  # not its mode: safetensors' 0600 would lock other users out
-    shutil.copyfile(encoder.folder / "tokenizer.json", folder / "tokenizer.json")
-    write_text(
-        folder / "tokenizer_config.json", canonical_json(_tokenizer_config(encoder, max_length))
-    )
+    shutil.copyfile(encoder.tokenizer_path, folder / "tokenizer.json")
+    settings = tokenizer_config(encoder.folder, encoder.tokenizer(max_length))
+    write_text(folder / "tokenizer_config.json", canonical_json(settings))
+    write_text(folder / CARD, checkpoint_card(record, source))
     write_text(folder / RECORD, canonical_json(record))
     write_text(folder / PAGE, training_page(record))
 
@@ -73,13 +82,43 @@ def training_page(record: dict[str, Any]) -> str:
     )
 
 
-def _tokenizer_config(encoder: Encoder, max_length: int) -> dict[str, Any]:
-    """The encoder's own, but for the length, to which `transformers` then truncates as Linnet does."""
-    file = encoder.folder / "tokenizer_config.json"
-    settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
-    if file.is_file():
-        try:
-            settings = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ModelError(f"{file} can't be read as JSON: {error}.") from error
-    return settings | {"model_max_length": max_length}
+def checkpoint_card(record: Mapping[str, Any], source: str) -> str:
+    """The model card as Markdown, with the metadata that the hub reads.
+
+    Args:
+        record: training.json.
+        source: Where the data are from.
+    """
+    encoder, best = record["encoder"], record["history"][record["best_epoch"] - 1]
+    several = record["problem_type"] == "multi_label_classification"
+    measured = {"accuracy": best["eval_accuracy"], "f1": best["eval_f1"]}
+    metadata = front_matter(
+        f"{encoder['name']} fine-tuned",
+        "transformers",
+        ["linnet"],
+        encoder,
+        source,
+        "validation",
+        measured,
+    )
+    number = "any number" if several else "one"
+    function = "sigmoid" if several else "softmax"
+    return f"""{metadata}
+# {" ".join(encoder["name"].split())}, fine-tuned
+
+A text classifier: it gives a text {number} of {len(record["labels"])} labels.
+Trained with Linnet on {record["rows"]["train"]:,} rows. On {record["rows"]["validation"]:,} validation
+rows its accuracy is {best["eval_accuracy"]:.2%}. Those rows also chose the epoch that was kept.
+
+## Use
+
+```python
+from transformers import pipeline
+
+classify = pipeline("text-classification", "this folder", truncation=True)
+classify("a text", top_k=None)
+```
+
+Texts should be cleaned first as in training: `linnet.text.clean`. The probabilities are the {function}
+of the logits. `linnet export` also fits a temperature, divides the logits by it, and proves the result.
+"""

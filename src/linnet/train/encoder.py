@@ -17,9 +17,11 @@ from linnet.errors import BundleError, ModelError, UnreachableError
 from linnet.files import digest
 from linnet.links import plain
 from linnet.text import Tokenizer
+from linnet.train.architecture import check_architecture
 from linnet.train.hub import fetch
+from linnet.train.tokenizer_files import TOKENIZER, tokenizer_json
 
-FILES = ("config.json", "tokenizer.json")  # beside the weights
+FILES = ("config.json", TOKENIZER)  # beside the weights
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # These number positions from the padding id on, so that many of their positions can't be used.
 OFFSET_POSITIONS = {
@@ -32,7 +34,6 @@ OFFSET_POSITIONS = {
 }
 # What BERT lays between its first token and the head. Many files lack its weights; it is then learnt like the head.
 POOLER = "pooler"
-MINI_RATE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,12 @@ class Encoder:
 
     Attributes:
         name: What was asked for.
-        folder: Holds config.json, tokenizer.json and the safetensors.
+        folder: Holds config.json, the safetensors and, if it is not elsewhere, tokenizer.json.
         source: Where it came from.
         revision: Commit on the model hub; None elsewhere.
-        note: Why it is not the first choice, as sentences; empty where it is.
+        note: Why it is not the first choice and how its tokenizer was made, as sentences; empty if
+            there is nothing to say.
+        converted: A tokenizer.json made of an older tokenizer's files; None if `folder` holds one.
     """
 
     name: str
@@ -52,10 +55,17 @@ class Encoder:
     source: Literal["folder", "hub", "built-in", "scratch"]
     revision: str | None = None
     note: str = ""
+    converted: Path | None = None
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """Its tokenizer.json."""
+        return self.converted or self.folder / TOKENIZER
 
     def identity(self) -> dict[str, Any]:
         """Name, source, revision and the SHA-256 of each file that a run depends on."""
-        files = [self.folder / name for name in FILES] + sorted(self.folder.glob("*.safetensors"))
+        files = [self.folder / "config.json", self.tokenizer_path]
+        files += sorted(self.folder.glob("*.safetensors"))
         digests = {file.name: digest(file) for file in files}
         return {
             "name": self.name,
@@ -71,7 +81,7 @@ class Encoder:
             ModelError: The file is no tokenizer.
         """
         try:
-            return Tokenizer(self.folder / "tokenizer.json", max_length)
+            return Tokenizer(self.tokenizer_path, max_length)
         except BundleError as error:
             raise ModelError(str(error)) from error
 
@@ -97,7 +107,11 @@ def find_encoder(name: str) -> Encoder:
         folder = fetch(name)
         encoder = Encoder(name, folder, "hub", folder.name)
     _check_files(encoder)
-    return encoder
+    path = tokenizer_json(encoder.name, encoder.folder)
+    if path.parent == encoder.folder:
+        return encoder
+    note = f"The encoder {name} holds no {TOKENIZER}: transformers made one of its vocabulary."
+    return replace(encoder, note=note, converted=path)
 
 
 def _folder(name: str) -> Path | None:
@@ -119,18 +133,18 @@ def _first_choice() -> Encoder:
         cause = str(error.cause).rstrip(".")
         note = (
             f"No encoder was named, and {FIRST_CHOICE} could not be had: {cause}. So the built-in {mini.NAME} is "
-            f"taken, which is smaller: it learns best at a train.learning_rate of about {MINI_RATE:g}."
+            "taken, which is smaller."
         )
         return replace(find_encoder(mini.NAME), note=note)
 
 
 def _check_files(encoder: Encoder) -> None:
-    for file in FILES:
-        if not (encoder.folder / file).is_file():
-            raise ModelError(
-                f"The encoder {encoder.name} holds no {file}. Expected an encoder in Hugging Face layout: config.json, "
-                "tokenizer.json and model.safetensors."
-            )
+    if not (encoder.folder / "config.json").is_file():
+        raise ModelError(
+            f"The encoder {encoder.name} holds no config.json. Expected an encoder in Hugging Face "
+            "layout: config.json, tokenizer.json and model.safetensors."
+        )
+    check_architecture(encoder.name, encoder.folder)
     if not any((encoder.folder / file).is_file() for file in WEIGHTS):
         raise ModelError(
             f"The encoder {encoder.name} holds no model.safetensors, and weights in other formats are not read: "

@@ -46,7 +46,7 @@ def fetch(name: str) -> Path:
     ) as error:  # the errors of the hub and those of its transport share no other base
         return _cached(name, error)
     try:
-        return Path(snapshot_download(name, allow_patterns=FILES))
+        return _with_tokenizer(name, Path(snapshot_download(name, allow_patterns=FILES)))
     except GatedRepoError as error:
         raise ModelError(
             f"The encoder {name!r} is on the model hub, but only for those whom its owner lets in. "
@@ -57,6 +57,14 @@ def fetch(name: str) -> Path:
             f"The encoder {name!r} could not be got from the model hub: {_first_line(error)} Run the same command "
             "again: what has arrived is kept."
         ) from error
+
+
+def _with_tokenizer(name: str, folder: Path) -> Path:
+    """Of an encoder without a tokenizer.json, get the files that one can be made of, too."""
+    if (folder / TOKENIZER).is_file():
+        return folder
+    patterns = [*FILES, *SETTINGS, *VOCABULARIES]
+    return Path(snapshot_download(name, allow_patterns=patterns))
 
 
 def _cached(name: str, reason: Exception) -> Path:

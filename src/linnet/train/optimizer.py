@@ -67,7 +67,9 @@ class AdamW:
 
 def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
     """The learning rate of a step, counted from 0: up from 0 in `warmup_ratio` of all, then linearly down to 0."""
+    highest = settings.learning_rate
+    assert isinstance(highest, float), "a run begins with a number"
     warmup = math.ceil(steps * settings.warmup_ratio)
     if step < warmup:
-        return settings.learning_rate * step / warmup
-    return settings.learning_rate * (steps - step) / max(steps - warmup, 1)
+        return highest * step / warmup
+    return highest * (steps - step) / max(steps - warmup, 1)

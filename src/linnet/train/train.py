@@ -1,6 +1,7 @@
 """The stage itself: splits become a checkpoint, with the record of how."""
 
 import dataclasses
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from linnet.train.loop import Loop
 from linnet.train.network import Padded, make_network
 from linnet.train.precision import Precision, choose_precision
 from linnet.train.processes import Group, device, process_group
+from linnet.train.rate import learning_rate_note, with_learning_rate
 from linnet.train.runner import memory_errors, run, stop_signals
 from linnet.train.unfinished import EVENTS, Unfinished
 
@@ -138,18 +140,22 @@ def fit(
     overwrite: bool,
 ) -> dict[str, Any]:
     """Train and write the checkpoint, as `train` does; gives the record, and raises what it raises."""
+    note = learning_rate_note(config, material.encoder)
+    config = with_learning_rate(config, material.encoder)
     with (
         _another_run_advised(),
         fitted(config, material, directory, stopped, _keep_best, group, overwrite) as done,
     ):
-        record = _record(config, material, done)
+        record = _record(config, material, done) | {"learning_rate_note": note}
         if group.first:
             best = done.unfinished.best(done.loop)
             if material.lesson:
                 judged = _classifier_of(best, config, done.encoder, material.validation)
                 record["distil"] = material.lesson.record(judged, config.evaluate.confidence_level)
             with whole_directory(directory, holds=RECORD, only=WRITTEN) as folder:
-                write_checkpoint(folder, best, done.encoder, config.model.max_length, record)
+                length = config.model.max_length
+                source = _source(material.splits)
+                write_checkpoint(folder, best, done.encoder, length, record, source)
                 if done.unfinished.events.is_dir():
                     shutil.copytree(done.unfinished.events, folder / EVENTS)
             done.unfinished.remove()
@@ -173,8 +179,12 @@ def _another_run_advised() -> Iterator[None]:
 def read_material(settings: ModelConfig, splits: Path) -> Material:
     """Read what runs learn from; raises what `train` does."""
     learn, validate = _read(Path(splits))
-    encoder = None if settings.name_or_path == scratch.NAME else find_encoder(settings.name_or_path)
-    return Material(Path(splits), learn, validate, encoder)
+    return Material(Path(splits), learn, validate, _find(settings))
+
+
+def _find(settings: ModelConfig) -> Encoder | None:
+    """The encoder that is named; None if it is to be made of the training texts."""
+    return None if settings.name_or_path == scratch.NAME else find_encoder(settings.name_or_path)
 
 
 @contextmanager
@@ -253,16 +263,19 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def check_encoder(settings: ModelConfig) -> str:
+def check_encoder(config: Config) -> str:
     """See that the encoder can be had, before other work is done that would need it.
 
     Returns:
-        Why it is not the first choice, as sentences; empty where it is.
+        Sentences about the encoder: why it is not the first choice, how its tokenizer was made, and
+        which learning rate it brings. Empty if there is nothing to say.
 
     Raises:
         ModelError: There is no such encoder, or it can't be reached.
     """
-    return "" if settings.name_or_path == scratch.NAME else find_encoder(settings.name_or_path).note
+    encoder = _find(config.model)
+    notes = (encoder.note if encoder else "", learning_rate_note(config, encoder))
+    return " ".join(filter(None, notes))
 
 
 def make_loop(
@@ -345,6 +358,18 @@ def _identity(
         "precision": precision.name,
     }
     return identity | ({"distil": material.lesson.identity} if material.lesson else {})
+
+
+def _source(splits: Path) -> str:
+    """The name of the data, as the data card has it."""
+    card = splits / "data_card.json"
+    if not card.is_file():
+        return "not recorded"
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+        return str(content["source"]["name"])
+    except (ValueError, KeyError, TypeError):
+        return "not recorded"
 
 
 def split_digests(splits: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The files between `prepare` and whatever trains or judges: one Parquet file a split.
 
-Its schema's metadata holds, under the key `linnet`, a JSON object:
+Its schema's metadata holds, under the key `huggingface`, the features as the library `datasets`
+writes them, so that it gives labels by name; and under the key `linnet` a JSON object:
 
     format        2; a file of format 1 has neither `multi_label` nor `mask`, and reads as false and []
     labels        label names by id
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +30,7 @@ from linnet.tables.parquet import METADATA
 
 FORMAT = 2
 ROW_GROUP = 65_536
+HUGGING_FACE = b"huggingface"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,15 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def label_counts(self) -> dict[str, int]:
+        """Rows of each label, by name in the order of the ids."""
+        if self.multi_label:
+            counts = self.labels.sum(axis=0)
+        else:
+            counts = np.bincount(self.labels, minlength=len(self.label_names))
+        return dict(zip(self.label_names, counts.tolist(), strict=True))
 
 
 def read_split(directory: Path, name: str) -> Split:
@@ -142,9 +154,12 @@ class SplitWriter:
             (column, _label_type(multi_label) if column == "label" else pa.string())
             for column in columns
         ]
-        self._schema = pa.schema(
-            fields, metadata={METADATA: json.dumps(content, ensure_ascii=False).encode()}
-        )
+        features = _features(columns, labels, multi_label)
+        metadata = {
+            METADATA: json.dumps(content, ensure_ascii=False).encode(),
+            HUGGING_FACE: json.dumps({"info": {"features": features}}).encode(),
+        }
+        self._schema = pa.schema(fields, metadata=metadata)
         self._writer = pq.ParquetWriter(_path(directory, name), self._schema, compression="zstd")
         self._waiting: list[pa.Table] = []
 
@@ -178,6 +193,17 @@ class SplitWriter:
 
 def _label_type(multi_label: bool) -> pa.DataType:
     return pa.list_(pa.int64()) if multi_label else pa.int64()
+
+
+def _features(
+    columns: Sequence[str], labels: Sequence[str], multi_label: bool
+) -> dict[str, dict[str, Any]]:
+    """The columns' types as `datasets` names them."""
+    label: dict[str, Any] = {"names": list(labels), "_type": "ClassLabel"}
+    if multi_label:
+        label = {"feature": label, "_type": "List"}
+    text = {"dtype": "string", "_type": "Value"}
+    return {column: label if column == "label" else text for column in columns}
 
 
 def _path(directory: Path, name: str) -> Path:

@@ -300,7 +300,9 @@ class Pool:
                 jobs[0].done.set_result(reply)
             self.queue.computed(jobs, time.monotonic() - taken, len(self._workers))
             return
-        texts = [[(encoding.ids, encoding.truncated) for encoding in job.encodings] for job in jobs]
+        texts = [
+            [(one.ids, one.truncated, one.unknown_share) for one in job.encodings] for job in jobs
+        ]
         reply = await worker.ask({"texts": texts})
         answered, failed, seconds = self._content(reply, len(jobs))
         for index, (job, prediction) in enumerate(
@@ -324,14 +326,14 @@ class Pool:
         """
         try:
             logits = np.array(reply["logits"], np.float32)
-            answered = Answered(
-                logits, *(np.array(reply[name], np.bool_) for name in ("truncated", "fast"))
-            )
+            flags = (np.array(reply[name], np.bool_) for name in ("truncated", "fast"))
+            answered = Answered(logits, *flags, np.array(reply["unknown_share"], np.float64))
             failed, seconds = dict(reply["failed"]), float(reply["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise Gone(f"a reply that is no answer: {type(error).__name__} {error}") from None
-        shapes = logits.shape, answered.truncated.shape, answered.fast.shape
-        if shapes != ((texts, len(self.bundle.manifest.labels)), (texts,), (texts,)):
+        arrays = logits, answered.truncated, answered.fast, answered.unknown_share
+        shapes = tuple(array.shape for array in arrays)
+        if shapes != ((texts, len(self.bundle.manifest.labels)), *3 * [(texts,)]):
             raise Gone(f"{texts} texts were answered with arrays of the shapes {shapes}")
         if any(
             str(index) not in failed for index in np.flatnonzero(~np.isfinite(logits).all(axis=1))

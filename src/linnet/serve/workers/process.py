@@ -1,7 +1,9 @@
 """A worker: a process that holds one model and answers lines of JSON with lines of JSON, over a socket, one at a time.
 
     {"bundle", "digest", "plan", "memory_bytes"} -> {"ready": true} or {"error"}
-    {"texts": [[[ids, truncated], ...]]} -> {"logits", "truncated", "fast", "failed": {index: code}, "seconds"}
+    {"texts": [[[ids, truncated, unknown_share], ...]]}
+                                        -> {"logits", "truncated", "fast", "unknown_share",
+                                            "failed": {index: code}, "seconds"}
     {"explain": text, "label"}          -> {"explanation"} or {"error"}
 
 {"ended": reason} comes in place of a reply if memory ran out for good, and then it ends.
@@ -88,15 +90,13 @@ def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
             reason = "The model failed at this text. Send another."
             return {"error": {"code": _code(error), "message": reason}}
     started = time.perf_counter()
-    texts = [
-        tuple(Encoding(ids, truncated) for ids, truncated in encodings)
-        for encodings in message["texts"]
-    ]
+    texts = [tuple(Encoding(*encoding) for encoding in encodings) for encodings in message["texts"]]
     answered, failed = answer(classifier, texts)
     return {
         "logits": answered.logits.tolist(),
         "truncated": answered.truncated.tolist(),
         "fast": answered.fast.tolist(),
+        "unknown_share": answered.unknown_share.tolist(),
         "failed": failed,
         "seconds": time.perf_counter() - started,
     }
@@ -122,7 +122,7 @@ def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[Answered, di
         _log(error, f"the model failed at a text of {len(texts[0][0].ids)} tokens")
         warm_up(classifier)
         nothing, no = np.zeros((1, len(classifier.labels)), np.float32), np.zeros(1, np.bool_)
-        return Answered(nothing, no, no), {0: _code(error)}
+        return Answered(nothing, no, no, np.zeros(1)), {0: _code(error)}
     broken = np.flatnonzero(~np.isfinite(answered.logits).all(axis=1)).tolist()
     if broken:
         warm_up(classifier)

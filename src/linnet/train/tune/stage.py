@@ -17,6 +17,7 @@ from linnet.train.encoder import own_dropouts, read_config
 from linnet.train.loop import Loop
 from linnet.train.precision import choose_precision
 from linnet.train.processes import device, started
+from linnet.train.rate import with_learning_rate
 from linnet.train.runner import stop_signals
 from linnet.train.train import NOT_IN_RESULT, Material, fitted, read_material, seeded, split_digests
 from linnet.train.tune.results import Results
@@ -67,6 +68,7 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     began, directory = time.monotonic(), Path(directory)
     material = read_material(config.model, splits)
+    config = with_learning_rate(config, material.encoder)
     with closing(_open(config, material, directory)) as study, stop_signals() as stopped:
         # A damaged state costs a trial time and no more, so one of them on disk is enough. Event files would go with
         # each trial's state.
