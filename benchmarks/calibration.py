@@ -169,7 +169,9 @@ def _show_asked(asked: Sequence[dict[str, Any]]) -> None:
             print(f"{100 * item['min_precision']:g} % was refused: {item['refused']}")
 
 
-def _right(estimate: dict[str, float]) -> tuple[str, str]:
+def _right(estimate: dict[str, float] | None) -> tuple[str, str]:
+    if estimate is None:  # of no answers
+        return "–", "–"
     return (
         f"{100 * estimate['value']:.2f} %",
         f"{100 * estimate['low']:.2f} to {100 * estimate['high']:.2f}",

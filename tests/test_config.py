@@ -39,7 +39,7 @@ def test_the_defaults_are_valid_and_complete():
 
 def test_the_reference_recipe_is_the_default():
     train = load_config().train
-    assert (train.num_train_epochs, train.learning_rate, train.weight_decay) == (3, 2e-5, 0.01)
+    assert (train.num_train_epochs, train.learning_rate, train.weight_decay) == (3, "auto", 0.01)
     assert (train.per_device_train_batch_size, train.early_stopping_patience) == (16, 1)
     assert train.metric_for_best_model == "eval_accuracy"
 

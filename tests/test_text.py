@@ -9,6 +9,8 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer as Base
+from tokenizers import models, pre_tokenizers
 
 from linnet.errors import BundleError, TextError
 from linnet.text import MARKS, MAX_MARKS, Tokenizer, clean
@@ -223,6 +225,42 @@ def test_no_text_is_longer_than_allowed_or_padded(tokenizer, texts):
 @given(st.lists(st.text("gd bo!", max_size=30), min_size=1, max_size=6))
 def test_a_text_has_the_same_ids_in_any_company(tokenizer, texts):
     assert tokenizer.encode(texts) == [tokenizer.encode([text])[0] for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("good day", 0.0),
+        ("日 本", 1.0),
+        ("good 日", 0.5),
+        ("good day 日 本 love", 0.4),
+        ("good " * 100 + "日", 0.0),  # what is cut off does not count
+        ("日 " * 100, 1.0),
+        ("", 0.0),
+    ],
+)
+def test_the_share_of_unknown_tokens(tokenizer, text, share):
+    (encoding,) = tokenizer.encode([text])
+    assert encoding.unknown_share == share
+    assert tokenizer.trace(text)[0] == encoding
+
+
+def test_nothing_is_unknown_to_a_vocabulary_of_bytes(tmp_path):
+    tokens = {letter: i for i, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    model = Base(models.BPE(tokens, [], unk_token=None))
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    model.save(str(tmp_path / "tokenizer.json"))
+    encodings = Tokenizer(tmp_path / "tokenizer.json", 32).encode(["日本", "good"])
+    assert [encoding.unknown_share for encoding in encodings] == [0.0, 0.0]
+
+
+def test_what_a_unigram_model_does_not_know(tmp_path):
+    vocabulary = [("<s>", 0.0), ("<unk>", 0.0), ("a", -1.0), ("b", -1.0)]
+    model = Base(models.Unigram(vocabulary, unk_id=1))
+    model.pre_tokenizer = pre_tokenizers.Whitespace()
+    model.save(str(tmp_path / "tokenizer.json"))
+    encodings = Tokenizer(tmp_path / "tokenizer.json", 32).encode(["a b", "a x", "x"])
+    assert [encoding.unknown_share for encoding in encodings] == [0.0, 0.5, 1.0]
 
 
 def test_a_megabyte_word_is_one_unknown_token(tokenizer):

@@ -164,7 +164,7 @@ class TuneConfig(Section):
     )
     @classmethod
     def _is_range(cls, values: tuple[float, ...] | str) -> tuple[float, ...] | str:
-        if values == AUTO:
+        if isinstance(values, str):  # "auto"
             return values
         if values and (len(values) != 2 or values[0] > values[1]):
             raise ValueError("expected [low, high], or [] to leave it out of the search")

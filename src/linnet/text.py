@@ -233,11 +233,10 @@ class Tokenizer:
 
 def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:
     """The id of the unknown token; None of a vocabulary of bytes, to which nothing is unknown."""
+    names = [getattr(tokenizer.model, "unk_token", None)]
     if isinstance(tokenizer.model, tokenizers.models.Unigram):
         # Python is not told its id. A model that falls back to bytes never gives it.
-        names = ("<unk>", "[UNK]")
-    else:
-        names = (getattr(tokenizer.model, "unk_token", None),)
+        names = ["<unk>", "[UNK]"]
     found = (tokenizer.token_to_id(name) for name in names if name)
     return next((token for token in found if token is not None), None)
 

@@ -41,12 +41,14 @@ def test_run_leaves_the_folders_of_every_stage(job, tmp_path, capsys):
     assert all(
         word in shown for word in ("Epoch", "Training Loss", "Validation Loss", "Accuracy", "FLOPs")
     )
-    assert f"linnet serve {run.relative_to(tmp_path) / 'bundle'}" in shown
-
     resolved = load_config(run / "linnet.toml")
     assert (resolved.train.learning_rate, resolved.run.name) == (5e-3, "small")
     report = json.loads((run / "report" / "report.json").read_text())
     assert report["split"] == "test"
+    # Only a model that beats its baseline is one to serve; of another it is said why it does not.
+    assert ("Serve it with: linnet serve" in shown) is report["beats_baseline"]
+    assert ("Why, and what to change:" in shown) is not report["beats_baseline"]
+    assert bool(report["diagnosis"]) is not report["beats_baseline"]
     assert report["accuracy"]["value"] > 0.7
     assert (
         report["selective"]["min_precision"]

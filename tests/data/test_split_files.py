@@ -60,6 +60,28 @@ def test_every_set_of_labels_survives(
     assert [set(np.flatnonzero(row)) for row in read_split(directory, "train").labels] == sets
 
 
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_library_datasets_finds_the_labels_by_name(tmp_path: Path, multi_label: bool) -> None:
+    """As its own `Dataset.to_parquet` writes a schema."""
+    columns = ["text", "label", "user"]
+    with SplitWriter(tmp_path, "train", columns, ["a", '日本 "b"'], multi_label) as writer:
+        labels = pa.array([[0, 1]], pa.list_(pa.int64())) if multi_label else [1]
+        writer.write(pa.table({"text": ["x"], "label": labels, "user": ["y"]}))
+    class_label = {"names": ["a", '日本 "b"'], "_type": "ClassLabel"}
+    text = {"dtype": "string", "_type": "Value"}
+    found = json.loads(pq.read_schema(tmp_path / "train.parquet").metadata[b"huggingface"])
+    label = {"feature": class_label, "_type": "List"} if multi_label else class_label
+    assert found == {"info": {"features": {"text": text, "label": label, "user": text}}}
+
+
+def test_rows_of_each_label(tmp_path: Path) -> None:
+    write(tmp_path, [2, 0, 2], multi_label=False)
+    counts = read_split(tmp_path, "train").label_counts
+    assert counts == dict(zip(NAMES, [1, 0, 2], strict=True))
+    write(tmp_path, [[0, 2], [], [2]])
+    assert read_split(tmp_path, "train").label_counts == counts
+
+
 def test_pieces_make_one_split(tmp_path: Path) -> None:
     with SplitWriter(tmp_path, "train", ["text", "label"], NAMES, multi_label=True) as writer:
         for ids in ([0], [1, 2]):

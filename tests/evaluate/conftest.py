@@ -47,6 +47,7 @@ def write_bundle(
     labels=("negative", "positive"),
     strength: float = 1.0,
     lineage=None,
+    bias: tuple[float, ...] = (),
     **changes,
 ) -> Bundle:
     directory.mkdir()
@@ -55,6 +56,9 @@ def write_bundle(
     weights = np.zeros((vocabulary.get_vocab_size(), len(labels)))
     for word, weight in WEIGHTS.items():
         weights[vocabulary.token_to_id(word), :2] = [-strength * weight / 2, strength * weight / 2]
+    # Every text has one first and one last token.
+    for k, value in enumerate(bias):
+        weights[vocabulary.token_to_id("[CLS]"), k] = value
     write_word_model(directory / "model.onnx", weights)
     checks = {
         name: {"passed": True, "detail": "laid out by hand"} for name in ("parity", "accuracy")

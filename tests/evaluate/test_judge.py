@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from linnet.bundle import Bundle, write_manifest
 from linnet.cli import evaluate as command
 from linnet.config import load_config
 from linnet.data import read_split
+from linnet.data.read.parquet import METADATA
 from linnet.errors import BundleError, DataError
 from linnet.evaluate import evaluate
 
@@ -73,6 +75,8 @@ def test_figures_are_those_of_the_bundles_own_answers(report, bundle, splits):
         "temperature": 1.0,
     }
     assert report["selective"] is None
+    assert report["unknown"] == {"share": 0.0, "rows": 0}
+    assert report["train_rows"] == read_split(splits, "train").label_counts
 
 
 def test_every_interval_holds_its_figure(report):
@@ -160,6 +164,43 @@ def test_a_model_that_loses_to_the_baseline_is_said_to(tmp_path, config, make_bu
     assert "WORSE" in report["verdict"]
     page = (tmp_path / "report" / "report.html").read_text()
     assert report["verdict"] in page.replace("&#39;", "'").replace("\u00a0", " ")
+
+
+def test_why_it_loses_is_said_in_the_report_the_terminal_and_on_the_page(
+    tmp_path, config, make_bundle, splits, capsys
+):
+    epochs = [{"epoch": 1, "eval_loss": 0.6, "eval_accuracy": 0.7, "train_loss": 0.6}]
+    settings = {"train": {"num_train_epochs": 1, "learning_rate": 2e-5}}
+    lineage = {"history": epochs, "settings": settings, "encoder": {"source": "built-in"}}
+    bundle = make_bundle(strength=-1.0, temperature=0.5, lineage=lineage)
+    report = evaluate(config, bundle, splits, tmp_path / "report")
+    found = [item["reason"] for item in report["diagnosis"]]
+    assert found == ["low_learning_rate", "still_improving", "underconfident"]
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == report
+    command.show(report, tmp_path / "report")
+    printed = capsys.readouterr().out.replace("\n", " ")
+    page = unescape((tmp_path / "report" / "report.html").read_text())
+    for item in report["diagnosis"]:
+        assert item["sentence"] in printed and item["sentence"] in page
+
+
+def test_what_is_undefined_is_a_dash(tmp_path, config, make_bundle, splits):
+    """A third label that is never predicted, and that no row has."""
+    three = Path(shutil.copytree(splits, tmp_path / "three"))
+    for file in three.glob("*.parquet"):
+        table = pq.read_table(file)
+        content = json.loads(table.schema.metadata[METADATA])
+        content["labels"].append("absent")
+        metadata = table.schema.metadata | {METADATA: json.dumps(content).encode()}
+        pq.write_table(table.replace_schema_metadata(metadata), file)
+    labels = ("negative", "positive", "absent")
+    bundle = make_bundle(labels=labels, bias=(0, 0, -50))
+    report = evaluate(config, bundle, three, tmp_path / "report")
+    absent = report["per_class"][2]
+    assert (absent["precision"], absent["recall"], absent["predicted"]) == (None, None, 0)
+    page = (tmp_path / "report" / "report.html").read_text()
+    row = page[page.index("<tr><td>absent</td>") :].partition("</tr>")[0]
+    assert row.count("–") == 2 and "nan" not in row.lower()
 
 
 def test_overconfidence_passes_the_limit_of_chance(tmp_path, config, make_bundle, splits):

@@ -3,13 +3,18 @@
 from typing import Any
 
 import pytest
+from huggingface_hub import ModelCard
 
 from linnet.export import card
 from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL
 
 PROOF = {
     "checks": {
-        "accuracy": {"passed": True, "detail": "accuracy 91.00% on 200 validation rows"},
+        "accuracy": {
+            "passed": True,
+            "value": 0.91,
+            "detail": "accuracy 91.00% on 200 validation rows",
+        },
         "parity": {"passed": True, "detail": "largest logit difference to torch 1e-06"},
     }
 }
@@ -34,7 +39,30 @@ def write(**changes: Any) -> str:
 
 def test_every_fact_is_told():
     text = write()
-    assert text.startswith("# mails\n")
+    metadata, _, rest = text.partition("\n---\n")
+    assert metadata.startswith("---\n") and rest.strip().startswith("# mails\n")
+    assert ModelCard(text).data.to_dict() == {
+        "library_name": "linnet",
+        "pipeline_tag": "text-classification",
+        "tags": ["text-classification", "linnet", "onnx"],
+        "base_model": "an/encoder",
+        "model-index": [
+            {
+                "name": "mails",
+                "results": [
+                    {
+                        "task": {"type": "text-classification"},
+                        "dataset": {
+                            "name": "mails.csv",
+                            "type": "mails.csv",
+                            "split": "validation",
+                        },
+                        "metrics": [{"type": "accuracy", "value": 0.91}],
+                    }
+                ],
+            }
+        ],
+    }
     assert "one of 2 labels (ham, spam)" in text
     assert "Made with Linnet 9.8.7 on 2026-01-02T03:04:05+00:00." in text
     assert "- accuracy: accuracy 91.00% on 200 validation rows.\n" in text
@@ -46,6 +74,15 @@ def test_every_fact_is_told():
     assert "reads the first 64 tokens" in text
     assert "1.5% of the validation rows were cut" in text
     assert "fine-tuned from `an/encoder`" in text
+
+
+@pytest.mark.parametrize(
+    "label", ["x\n---\nlicense: mit\n---\n", "---\nlicense: mit", "a: b", "\r\n# Heading", "{{x}}"]
+)
+def test_no_label_forges_the_metadata_or_a_section(label):
+    text = card.write("mails", ["ham", label], SINGLE_LABEL, 64, LINEAGE, PROOF, REFERENCE)
+    assert ModelCard(text).data.to_dict() == ModelCard(write()).data.to_dict()
+    assert "\n# Heading" not in text and text.count("\n---\n") == 1
 
 
 def test_every_section_is_there_and_filled():

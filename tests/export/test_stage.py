@@ -9,7 +9,9 @@ import numpy as np
 import onnx
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import ModelCard
 from onnx import numpy_helper
+from transformers import AutoConfig
 
 import linnet
 from linnet.bundle import Bundle
@@ -31,8 +33,30 @@ def settings(**overrides: Any) -> Config:
 def test_the_bundle_is_whole_and_verified(bundle):
     graph = {"model.onnx", "model.onnx.data"}
     names = graph | {"tokenizer.json", "manifest.json", "proof.json", "reference.json", "README.md"}
+    names |= {"config.json"}
     assert {file.name for file in bundle.iterdir()} == names
     assert Bundle.read(bundle).verify().manifest.models["fp32"] == "model.onnx"
+
+
+def test_other_programs_find_a_config_without_what_is_private(bundle, checkpoint):
+    config = json.loads((bundle / "config.json").read_text())
+    own = json.loads((checkpoint / "config.json").read_text())
+    same = ("model_type", "id2label", "label2id", "architectures", "dim", "vocab_size")
+    assert {key: config[key] for key in same} == {key: own[key] for key in same}
+    assert not {"_name_or_path", "auto_map"} & config.keys()
+    assert str(checkpoint) not in (bundle / "config.json").read_text()
+    loaded = AutoConfig.from_pretrained(bundle)
+    assert (loaded.model_type, loaded.id2label) == ("distilbert", {0: "negative", 1: "positive"})
+    assert "config.json" in Bundle.read(bundle).manifest.files
+
+
+def test_the_model_card_has_metadata_that_the_hub_reads(bundle):
+    data = ModelCard.load(bundle / "README.md").data
+    (result,) = data.eval_results
+    proof = Bundle.read(bundle).proof["checks"]["accuracy"]
+    assert (data.library_name, data.pipeline_tag) == ("linnet", "text-classification")
+    assert (result.metric_type, result.dataset_split) == ("accuracy", "validation")
+    assert result.metric_value == round(proof["value"], 4)
 
 
 def test_the_manifest_says_where_it_came_from(bundle, splits):

@@ -23,6 +23,7 @@ def test_the_answers_are_the_classifiers(client, classifier):
         assert (item["arm"], item["digest"]) == ("champion", classifier.digest)
         assert (item["label"], item["truncated"]) == (expected.label, expected.truncated)
         assert (item["abstained"], item["fast"]) == (False, False)
+        assert item["unknown_share"] == 0.0
         assert item["labels"] == list(expected.labels) == [item["label"]]
         assert item["probability"] == max(item["probabilities"].values())
         assert math.isclose(sum(item["probabilities"].values()), 1)

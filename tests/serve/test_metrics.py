@@ -39,13 +39,31 @@ def metrics() -> Metrics:
 
 
 def answer(
-    *labels: str, probability: float = 0.9, truncated: bool = False, abstained: bool = False
+    *labels: str,
+    probability: float = 0.9,
+    truncated: bool = False,
+    abstained: bool = False,
+    unknown_share: float = 0.0,
 ) -> Prediction:
-    return Prediction(labels[0] if labels else None, probability, {}, truncated, labels, abstained)
+    return Prediction(
+        labels[0] if labels else None,
+        probability,
+        {},
+        truncated,
+        labels,
+        abstained,
+        unknown_share=unknown_share,
+    )
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
+
+
+def test_texts_that_are_mostly_unknown_are_counted(metrics):
+    for share in (0.0, 0.5, 0.51, 1.0):
+        metrics.observe_answer("champion", answer("positive", unknown_share=share))
+    assert value(metrics, "linnet_unknown_texts_total", arm="champion") == 2
 
 
 def test_two_services_share_nothing(metrics):

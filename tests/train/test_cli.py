@@ -231,6 +231,28 @@ def test_an_encoder_that_was_named_is_not_replaced(splits, tmp_path, capsys):
     assert not out.exists()
 
 
-def test_the_built_in_encoder_that_was_named_needs_no_note(tmp_path, capsys):
-    assert main(["train", "--splits", str(tmp_path / "none"), "--model", "linnet-mini"]) == 3
+@pytest.mark.parametrize("model", ["linnet-mini", "scratch"])
+def test_a_small_encoder_says_which_learning_rate_it_brings(tmp_path, capsys, model):
+    command = ["train", "--splits", str(tmp_path / "none"), "--model", model]
+    assert main(command) == 3
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.startswith(f"No train.learning_rate was set: {model} trains at its own, ")
+    assert main([*command, "--set", "train.learning_rate=5e-5"]) == 3
     assert capsys.readouterr().out == ""
+
+
+def test_the_learning_rate_of_a_small_encoder_is_recorded(splits, tmp_path, capsys):
+    shape = ["model.num_hidden_layers=1", "model.hidden_size=32", "model.vocab_size=4096"]
+    overrides = ["train.num_train_epochs=1", "train.per_device_train_batch_size=64", *shape]
+    settings = [part for override in overrides for part in ("--set", override)]
+    command = ["train", "--splits", str(splits), "--model", "scratch", *settings]
+    for name, more, rate in (
+        ("own", [], 5e-4),
+        ("mine", ["--set", "train.learning_rate=1e-4"], 1e-4),
+    ):
+        assert main([*command, "--out", str(tmp_path / name), *more]) == 0
+        record = json.loads((tmp_path / name / "training.json").read_text())
+        assert record["settings"]["train"]["learning_rate"] == rate
+        assert record["log_history"][0]["learning_rate"] == rate
+        note = record["learning_rate_note"]
+        assert bool(note) is (name == "own") and note in capsys.readouterr().out

@@ -27,6 +27,7 @@ FILES = {
     "model.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
+    "README.md",
     "training.json",
     "training.html",
 }

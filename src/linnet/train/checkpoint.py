@@ -90,10 +90,12 @@ def checkpoint_card(record: Mapping[str, Any], source: str) -> str:
         source: Where the data are from.
     """
     encoder, best = record["encoder"], record["history"][record["best_epoch"] - 1]
+    # The last part alone: the path of a folder is nobody else's business.
+    name = " ".join(encoder["name"].rstrip("/").rpartition("/")[2].split())
     several = record["problem_type"] == "multi_label_classification"
     measured = {"accuracy": best["eval_accuracy"], "f1": best["eval_f1"]}
     metadata = front_matter(
-        f"{encoder['name']} fine-tuned",
+        f"{name} fine-tuned",
         "transformers",
         ["linnet"],
         encoder,
@@ -104,7 +106,7 @@ def checkpoint_card(record: Mapping[str, Any], source: str) -> str:
     number = "any number" if several else "one"
     function = "sigmoid" if several else "softmax"
     return f"""{metadata}
-# {" ".join(encoder["name"].split())}, fine-tuned
+# {name}, fine-tuned
 
 A text classifier: it gives a text {number} of {len(record["labels"])} labels.
 Trained with Linnet on {record["rows"]["train"]:,} rows. On {record["rows"]["validation"]:,} validation

@@ -3,12 +3,12 @@
 A small encoder learns too little from the rate that suits a large one. The figures are in docs/log.md.
 """
 
-from linnet.config import AUTO, Config
+from linnet.config import AUTO, Config, TrainConfig, TuneConfig
 from linnet.train import scratch
 from linnet.train.encoder import Encoder
 
 DEFAULT_RATE = 2e-5  # of an encoder with the shape of BERT, as its paper has it
-RATES = {"built-in": 2e-4, "scratch": 1e-3}  # by `Encoder.source`
+RATES = {"built-in": 1e-4, "scratch": 5e-4}  # by `Encoder.source`
 SPREAD = 5.0  # a search goes from the rate divided by this to the rate times this
 DEFAULT_RANGE = (1e-5, 3e-4)
 
@@ -20,12 +20,16 @@ def with_learning_rate(config: Config, encoder: Encoder | None) -> Config:
         config: The settings.
         encoder: What training starts from; None where it is made of the training texts.
     """
-    rate = RATES.get(_source(encoder))
-    changed = {}
-    if config.train.learning_rate == AUTO:
-        changed["train"] = config.train.model_copy(update={"learning_rate": rate or DEFAULT_RATE})
+    own = RATES.get(_source(encoder))
+    rate = config.train.learning_rate
+    changed: dict[str, TrainConfig | TuneConfig] = {}
+    if isinstance(rate, str):
+        rate = own or DEFAULT_RATE
+        changed["train"] = config.train.model_copy(update={"learning_rate": rate})
     if config.tune.learning_rate == AUTO:
-        searched = (rate / SPREAD, rate * SPREAD) if rate else DEFAULT_RANGE
+        low, high = (own / SPREAD, own * SPREAD) if own else DEFAULT_RANGE
+        # The study begins with the rate of [train], so its range must hold it.
+        searched = (min(low, rate), max(high, rate))
         changed["tune"] = config.tune.model_copy(update={"learning_rate": searched})
     return config.model_copy(update=changed)
 

@@ -326,8 +326,9 @@ class Pool:
         """
         try:
             logits = np.array(reply["logits"], np.float32)
-            flags = (np.array(reply[name], np.bool_) for name in ("truncated", "fast"))
-            answered = Answered(logits, *flags, np.array(reply["unknown_share"], np.float64))
+            truncated, fast = (np.array(reply[name], np.bool_) for name in ("truncated", "fast"))
+            unknown_share = np.array(reply["unknown_share"], np.float64)
+            answered = Answered(logits, truncated, fast, unknown_share)
             failed, seconds = dict(reply["failed"]), float(reply["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise Gone(f"a reply that is no answer: {type(error).__name__} {error}") from None
