@@ -147,7 +147,10 @@ with socket.socket(fileno=int(sys.argv[1])) as connection, connection.makefile("
         stream.write(NONSENSE)
         stream.flush()
 """
-RIGHT = b'{"logits": [[1, 2], [2, 1]], "truncated": [0, 0], "fast": [0, 0], "unknown_share": [0, 0], "failed": {}, "seconds": 0.1}\n'
+RIGHT = (
+    b'{"logits": [[1, 2], [2, 1]], "truncated": [0, 0], "fast": [0, 0], "unknown_share": [0, 0], '
+    b'"failed": {}, "seconds": 0.1}\n'
+)
 
 
 @pytest.mark.parametrize(
