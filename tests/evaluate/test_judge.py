@@ -15,9 +15,9 @@ from linnet.bundle import Bundle, write_manifest
 from linnet.cli import evaluate as command
 from linnet.config import load_config
 from linnet.data import read_split
-from linnet.data.read.parquet import METADATA
 from linnet.errors import BundleError, DataError
 from linnet.evaluate import evaluate
+from linnet.tables.parquet import METADATA
 
 HISTORY = [
     {"epoch": 1, "train_loss": 0.6, "eval_loss": 0.5, "eval_accuracy": 0.8},
