@@ -297,6 +297,17 @@ def test_counted_by_hand():
     )
 
 
+def test_the_precision_of_no_answers_is_undefined():
+    labels, nothing = np.array([[1, 0], [0, 1]], bool), np.zeros((2, 2), bool)
+    for multi_label, said in ((False, "answers no text"), (True, "gives no label to any text")):
+        found = describe(labels, nothing, ["ham", "spam"], [None, None], multi_label, SETTINGS)
+        assert found["precision"] is None and found["coverage"]["value"] == 0.0
+        assert [item["precision"] for item in found["per_class"]] == [None, None]
+        assert sentence(found, multi_label) == said
+        said_of = notes(found | {"min_precision": 0.9}, multi_label)
+        assert not any("LESS" in note or "nan" in note for note in said_of)
+
+
 def test_the_interval_of_several_labels_is_by_texts():
     """Texts whose labels are right or wrong together tell less than as many labels of their own."""
     draw = np.random.default_rng(2)
