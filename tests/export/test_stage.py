@@ -233,7 +233,7 @@ def test_the_reference_is_what_the_rows_look_like(bundle, splits):
 def test_the_card_tells_it(bundle):
     card = (bundle / "README.md").read_text()
     proof = Bundle.read(bundle).proof["checks"]
-    assert card.startswith("# tiny\n")
+    assert card.startswith("---\n") and "\n---\n\n# tiny\n" in card
     assert "one of 2 labels (negative, positive)" in card
     for check in proof.values():
         assert check["detail"] in card
