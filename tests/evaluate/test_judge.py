@@ -175,7 +175,8 @@ def test_why_it_loses_is_said_in_the_report_the_terminal_and_on_the_page(
     bundle = make_bundle(strength=-1.0, temperature=0.5, lineage=lineage)
     report = evaluate(config, bundle, splits, tmp_path / "report")
     found = [item["reason"] for item in report["diagnosis"]]
-    assert found == ["low_learning_rate", "still_improving", "underconfident"]
+    expected = ["low_learning_rate", "still_improving", "underconfident", "truncated"]
+    assert found == expected
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == report
     command.show(report, tmp_path / "report")
     printed = capsys.readouterr().out.replace("\n", " ")

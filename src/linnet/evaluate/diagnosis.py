@@ -71,7 +71,7 @@ def diagnose(facts: Facts) -> list[dict[str, str]]:
 
 
 UNKNOWN = (
-    "None of the usual reasons was found. Try another encoder (--model), search for a better recipe "
+    "No usual reason was found. Try another encoder (--model), search for a better recipe "
     "(linnet tune), or add labelled rows."
 )
 
