@@ -23,13 +23,15 @@ def test_the_answers_are_the_classifiers(client, classifier):
         assert (item["arm"], item["digest"]) == ("champion", classifier.digest)
         assert (item["label"], item["truncated"]) == (expected.label, expected.truncated)
         assert (item["abstained"], item["fast"]) == (False, False)
-        assert item["unknown_share"] == 0.0
+        assert item["unknown_share"] == expected.unknown_share
         assert item["labels"] == list(expected.labels) == [item["label"]]
         assert item["probability"] == max(item["probabilities"].values())
         assert math.isclose(sum(item["probabilities"].values()), 1)
         assert item["probabilities"] == pytest.approx(expected.probabilities)
         assert tuple(item["probabilities"]) == classifier.labels
     assert [item["truncated"] for item in body["predictions"]] == [False, False, True]
+    # The tiny vocabulary has no "&".
+    assert [item["unknown_share"] for item in body["predictions"]] == [0.0, 1 / 7, 0.0]
     ids = [item["id"] for item in body["predictions"]]
     assert all(re.fullmatch(rf"[0-9a-f]{{32}}-{index}", one) for index, one in enumerate(ids))
     assert body["request_id"] == answer.headers["x-request-id"]
