@@ -153,7 +153,7 @@ def _few_rows(facts: Facts) -> str:
     more = f" and {len(rare) - RARE_SHOWN} more" if len(rare) > RARE_SHOWN else ""
     return (
         f"{len(rare)} of {len(rows)} labels have fewer than {FEW_ROWS} rows to train on "
-        f"({shown}{more}). Label more rows of them."
+        f"({shown}{more}). Label more rows of them, or leave them out: data.min_class_rows."
     )
 
 
