@@ -584,6 +584,7 @@ def test_advice_that_is_followed_helps(name, job):
 STATIC_ONLY = {
     "Expected a folder that `linnet": "says what was expected; the command is the stage's own",
     "what `linnet prepare` wrote": "help of a flag",
+    "A text classifier: it gives a text": "the model card of a checkpoint",
     "Or serve it: `linnet serve FOLDER`": "the model card; tests/serve starts the service",
     "Serve it with: linnet serve": "tests/serve starts the service on a bundle",
     "until `linnet optimize` has measured": "tells what is served, raises nothing",

@@ -18,6 +18,7 @@ EXTRAS = {
     "monitor": "postgres",
     "predict": "openvino",
     "score": "parquet",
+    "tables": "parquet",
     "serve": "tracing",
     "signing.py": "sign",
     **dict.fromkeys(["data", "evaluate", "export", "page.py", "train"], "train"),

@@ -28,7 +28,7 @@ PACKAGES = {
     "numpy": "predict score monitor serve data evaluate train export cluster",
     "cryptography": "signing",
     "tokenizers": "text train",
-    "rich": "terminal progress",
+    "rich": "progress cli",
     "fastapi": "serve",
     "starlette": "serve",
     "uvicorn": "serve",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,7 +17,9 @@ from rich.progress import (
 )
 
 from linnet.printable import printable_cell
-from linnet.terminal import print_line, stderr
+from linnet.terminal import print_line
+
+stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -38,7 +38,7 @@ def test_it_prints_the_proof_and_the_digest(command, tmp_path, monkeypatch, caps
         assert f"{entry['variant']} " in printed and entry["reason"][:40] in printed
     assert f"Bundle: {tmp_path / 'bundle'}" in printed
     assert f"Digest: {classifier.digest}" in printed
-    assert f"linnet serve {tmp_path / 'bundle'}" in printed
+    assert f"linnet evaluate {tmp_path / 'bundle'}" in printed
 
 
 def test_it_prints_calibration_before_and_after_and_what_is_held_back(

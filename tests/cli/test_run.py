@@ -109,6 +109,7 @@ def test_a_setting_that_no_finished_stage_reads_may_change(tmp_path, monkeypatch
         ("report", "evaluate.split=validation", "serve.port=1"),
     ):
         (run / folder).mkdir()
+        (run / folder / "report.json").write_text('{"beats_baseline": true}')
         job = ["run", "--model", "linnet-mini"]
         load_config(overrides=["model.name_or_path=linnet-mini"]).save(run / "linnet.toml")
         assert main([*job, "--set", reads]) == UsageError.exit_code
@@ -129,6 +130,7 @@ def test_a_run_of_several_files_is_known_again(tmp_path, monkeypatch, capsys):
     load_config(overrides={"data.source": ["a.csv", "b.csv"]}).save(run / "linnet.toml")
     for folder in ("splits", "checkpoint", "bundle", "report"):
         (run / folder).mkdir()
+        (run / folder / "report.json").write_text('{"beats_baseline": true}')
     assert main(["run", "--data", "a.csv", "b.csv"]) == 0
     assert main(["run", "--data", "a.csv", "--data", "b.csv"]) == 0
     assert capsys.readouterr().out.count("stands, kept") == 8

@@ -257,13 +257,10 @@ def test_thresholds_are_bounded_and_what_they_leave_was_seen_to_be_right(
         <= found["coverage"]["high"]
         <= 1
     )
-    assert (
-        0
-        <= found["precision"]["low"]
-        <= found["precision"]["value"]
-        <= found["precision"]["high"]
-        <= 1
-    )
+    precision = found["precision"]
+    assert (precision is None) == (not given_to.any())
+    if precision:
+        assert 0 <= precision["low"] <= precision["value"] <= precision["high"] <= 1
     assert sum(item["answered"] for item in found["per_class"]) == given_to.sum()
 
 

@@ -180,7 +180,7 @@ def test_openvino_that_does_not_work_here(
 @pytest.mark.usefixtures("forgetful")
 def test_openvino_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'linnet\[openvino\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'linnet-text\[openvino\]'"):
         OpenVinoEngine(model)
 
 

@@ -8,7 +8,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linnet.terminal import add_row, new_table, print_line, print_styled, print_table
+from linnet.cli.tables import add_row, new_table, print_styled, print_table
+from linnet.terminal import print_line
 
 if TYPE_CHECKING:
     from linnet.predict import Explanation

@@ -8,7 +8,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from linnet.terminal import add_row, new_table, print_line, print_table
+from linnet.cli.tables import add_row, new_table, print_table
+from linnet.terminal import print_line
 
 SUMMARY = "the fastest proven way to run a bundle on this host"
 

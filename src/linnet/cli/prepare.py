@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.cli.options import add_config_options, config_from
+from linnet.cli.tables import add_row, new_table, print_table
 from linnet.errors import UsageError
-from linnet.terminal import add_row, new_table, print_line, print_table
+from linnet.terminal import print_line
 
 if TYPE_CHECKING:
     from linnet.data.compare import Section

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.cli.options import add_config_options, config_from
-from linnet.terminal import add_row, new_table, print_line, print_table
+from linnet.cli.tables import add_row, new_table, print_table
+from linnet.terminal import print_line
 
 if TYPE_CHECKING:
     from linnet.config import Config

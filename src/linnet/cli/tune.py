@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from linnet.cli.options import add_config_options, config_from
+from linnet.cli.tables import add_row, new_table, print_table
 from linnet.cli.train import tell_encoder
-from linnet.terminal import add_row, new_table, print_line, print_table
+from linnet.terminal import print_line
 
 SUMMARY = "splits to a better recipe"
 

@@ -71,7 +71,7 @@ def diagnose(facts: Facts) -> list[dict[str, str]]:
 
 
 UNKNOWN = (
-    "No usual reason was found. Try another encoder (--model), search for a better recipe "
+    "No usual reason was found. Try another encoder (model.name_or_path), search for a better recipe "
     "(linnet tune), or add labelled rows."
 )
 
@@ -163,8 +163,8 @@ def _unknown_tokens(facts: Facts) -> str:
         return ""
     return (
         f"{share:.1%} of the texts' tokens are unknown to the encoder, so it can't read them. Take an "
-        "encoder for this language or script (--model), or --model scratch, which learns a vocabulary "
-        "from the training texts."
+        'encoder for this language or script (model.name_or_path), or "scratch", which learns a '
+        "vocabulary from the training texts."
     )
 
 
