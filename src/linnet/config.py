@@ -33,6 +33,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 AboveZero = Annotated[float, Field(gt=0)]
 Size = Share | Positive
+MAX_ARMS = 32  # each has processes of its own
 HEAD_SIZE = 32  # of the attention of an encoder made from nothing
 # What `model.name_or_path` says where no encoder is named, and the one that is then asked of the model hub.
 # Also a learning rate that the encoder decides.
@@ -274,7 +275,9 @@ class ServeConfig(Section):
     worker_timeout_seconds: float = Field(gt=0, le=3600)
     swap_timeout_seconds: float = Field(gt=0, le=86_400)
     worker_memory_mb: int = Field(ge=-1)
-    arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig]
+    arms: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig
+    ] = Field(max_length=MAX_ARMS)
     keys: GivenName
     no_auth: bool
     trusted_keys: list[Annotated[str, Field(min_length=1)]]

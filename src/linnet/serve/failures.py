@@ -21,6 +21,7 @@ from linnet.serve.schemas import ErrorResponse, ProtocolError
 
 MAX_COMPLAINTS = 10
 MAX_FIELD_LENGTH = 80
+MAX_MESSAGE_LENGTH = 2_000  # as it may quote what was sent
 
 # What the framework refuses by status alone.
 KNOWN = {
@@ -175,6 +176,8 @@ def _answer(
 ) -> Response:
     scope["state"]["code"] = code  # for the log and the metrics
     error: dict[str, Any] | str
+    if len(message) > MAX_MESSAGE_LENGTH:
+        message = f"{message[:MAX_MESSAGE_LENGTH]}…"
     if scope["path"] == PROTOCOL or scope["path"].startswith(f"{PROTOCOL}/"):
         # inference_rest.md, "Inference Response JSON Error Object": the status is "typically 400".
         error, status = message, 400 if status == 422 else status

@@ -10,6 +10,7 @@ from typing import Any
 
 from linnet.errors import TextError
 from linnet.serve.failures import Refusal
+from linnet.serve.json_bodies import DECODER, SMALL, count_values, max_values, too_many_values
 from linnet.serve.routes import item_content
 from linnet.serve.service import Item
 from linnet.tables.delimited import records
@@ -32,14 +33,22 @@ def read_json_lines(body: bytes, most: int) -> list[Line]:
     Args:
         body: In UTF-8; the last line may lack its end.
         most: Lines to read; the rest is left.
+
+    Raises:
+        Refusal: They hold too many values.
     """
-    lines = io.BytesIO(split_mark(body)[1])
-    return [_text_of_json(line, index) for index, line in enumerate(islice(lines, most))]
+    lines, found, left = io.BytesIO(split_mark(body)[1]), list[Line](), max_values(most)
+    for index, line in enumerate(islice(lines, most)):
+        left -= count_values(line, left) if len(body) > SMALL else 0
+        if left < 0:
+            raise too_many_values(most)
+        found.append(_text_of_json(line, index))
+    return found
 
 
 def _text_of_json(line: bytes, index: int) -> Line:
     try:
-        value = json.loads(line)
+        value = DECODER.decode(line.decode(json.detect_encoding(line), "surrogatepass"))
     except UnicodeDecodeError:
         return _wrong_encoding(index)
     except (ValueError, RecursionError):

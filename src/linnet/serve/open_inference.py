@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from linnet import __version__
 from linnet.serve.arms import Arm
 from linnet.serve.failures import Refusal, protocol_responses
+from linnet.serve.json_bodies import read_json
 from linnet.serve.open_inference_schemas import (
     PLATFORM,
     InferenceRequest,
@@ -28,7 +29,6 @@ from linnet.serve.routes import (
     answer_texts,
     body_schema,
     raise_refusal,
-    read_json,
     service_of,
     timeout_of,
 )
@@ -233,11 +233,12 @@ async def _read(request: Request) -> tuple[InferenceRequest, list[str]]:
         encoded, binary = split_body(body, header_length)
         if not encoded:  # Triton's "raw binary request"
             return InferenceRequest(inputs=[]), [whole_text(binary)]
-    asked = read_json(encoded, InferenceRequest)
+    most = service_of(request).settings.max_texts
+    asked = read_json(encoded, InferenceRequest, most)
     if not asked.inputs:
         return asked, []
     (tensor,) = asked.inputs
-    return asked, texts_of(tensor, binary, service_of(request).settings.max_texts)
+    return asked, texts_of(tensor, binary, most)
 
 
 def _outputs(asked: InferenceRequest) -> dict[str, bool]:

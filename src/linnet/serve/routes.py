@@ -9,15 +9,15 @@ from email.message import Message
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from linnet.errors import LinnetError, TextError
 from linnet.serve.access import give_back_texts, take_texts
 from linnet.serve.arms import Arm, Arms
-from linnet.serve.failures import CLIENT_LEFT, KNOWN, Refusal, responses
+from linnet.serve.failures import CLIENT_LEFT, Refusal, responses
 from linnet.serve.identity import request_id
+from linnet.serve.json_bodies import read_json
 from linnet.serve.pages import read_page
 from linnet.serve.schemas import (
     ArmInfo,
@@ -72,34 +72,11 @@ def require_json(request: Request) -> None:
 async def body_of(request: Request, schema: type[B]) -> B:
     """The body of a request, without FastAPI's way, which costs as much as a small model's answer.
 
-    Not read by pydantic either, to which half a surrogate pair in one text makes the whole no JSON.
+    Raises:
+        Refusal, RequestValidationError: As of `read_json`.
     """
     require_json(request)
-    return read_json(await request.body(), schema)
-
-
-def read_json(body: bytes, schema: type[B]) -> B:
-    """JSON held against a schema, for `body_of`.
-
-    Raises:
-        Refusal: It is no JSON.
-        RequestValidationError: It is not as the schema has it.
-    """
-    try:
-        return schema.model_validate(json.loads(body))
-    except ValidationError as error:
-        raise RequestValidationError(
-            [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
-        ) from None
-    except json.JSONDecodeError as error:
-        raise Refusal(
-            400, "bad_json", f"Expected a body of JSON; got: {error.msg} at position {error.pos}."
-        ) from None
-    except (
-        ValueError,
-        RecursionError,
-    ):  # no UTF-8, numbers of thousands of digits, lists in lists without end
-        raise Refusal(400, *KNOWN[400]) from None
+    return read_json(await request.body(), schema, service_of(request).settings.max_texts)
 
 
 def timeout_of(request: Request) -> float | None:

@@ -20,6 +20,7 @@ from linnet.serve.container import MEBIBYTE
 from linnet.serve.direct import Endpoint
 from linnet.serve.failures import Refusal, responses
 from linnet.serve.identity import request_id
+from linnet.serve.json_bodies import parse_json, read_json
 from linnet.serve.lines import (
     Line,
     read_csv,
@@ -34,7 +35,6 @@ from linnet.serve.routes import (
     answer_texts,
     item_content,
     raise_refusal,
-    read_json,
     service_of,
     timeout_of,
 )
@@ -212,11 +212,12 @@ async def invocations(request: Request) -> Response:
 
 async def _read(request: Request, media_type: str | None, header: bool) -> Sent:
     body, service = await request.body(), service_of(request)
-    media_type = media_type or _guessed(request, body)
+    media_type = media_type or _guessed(request, body, service.settings.max_texts)
+    max_texts = service.settings.max_texts
     if media_type == JSON:
-        asked = read_json(body, InvocationRequest)
+        asked = read_json(body, InvocationRequest, max_texts, any_encoding=True)
         return Sent(JSON, False, [*asked.lines()], asked.arm, asked.key)
-    most = service.settings.max_texts + 1  # one too many is enough to refuse them all
+    most = max_texts + 1  # one too many is enough to refuse them all
     lines = read_csv(body, most, header) if media_type == CSV else read_json_lines(body, most)
     if not lines:
         raise Refusal(422, "invalid_request", "Expected one text per line; got none.")
@@ -257,17 +258,19 @@ def _content_type(request: Request) -> tuple[str | None, bool]:
     return media_type, media_type == CSV and header == "present"
 
 
-def _guessed(request: Request, body: bytes) -> str:
+def _guessed(request: Request, body: bytes, max_texts: int) -> str:
     """The format of a body whose Content-Type says none that is known.
 
     Raises:
-        Refusal: It is neither JSON nor JSON Lines.
+        Refusal: It is neither JSON nor JSON Lines, or it has too many values.
     """
     for media_type, part in ((JSON, body), (JSON_LINES, body.partition(b"\n")[0])):
         try:
-            found = json.loads(part)
-        except (ValueError, RecursionError):
-            continue
+            found = parse_json(part, max_texts, any_encoding=True)
+        except Refusal as refusal:
+            if refusal.status_code == 400:
+                continue
+            raise
         if isinstance(found, str | list | dict):
             return media_type
     raise _unsupported(request, "Send such a Content-Type.")

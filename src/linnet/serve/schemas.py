@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
-from linnet.config import ArmConfig
+from linnet.config import MAX_ARMS, ArmConfig
 
 EXAMPLE_ID = "4f0c1b6c9a7e4d2f8b3a5c6d7e8f9012"
 EXAMPLE_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -226,6 +226,13 @@ class Models(BaseModel):
     arms: list[ArmInfo]
 
 
+def _few_arms(sent: Any) -> Any:
+    """Refuse too many before each of them is validated."""
+    if isinstance(sent, dict) and len(sent) > MAX_ARMS:
+        raise ValueError(f"expected at most {MAX_ARMS} arms; got {len(sent):,}")
+    return sent
+
+
 class SwapRequest(BaseModel):
     """The models that shall be at work; null: those that are, their folders read anew."""
 
@@ -234,8 +241,9 @@ class SwapRequest(BaseModel):
         json_schema_extra={"examples": [{"arms": {"champion": {"bundle": "runs/new/bundle"}}}]},
     )
 
-    arms: dict[ArmName, ArmConfig] | None = Field(
+    arms: Annotated[dict[ArmName, ArmConfig] | None, BeforeValidator(_few_arms)] = Field(
         default=None,
+        max_length=MAX_ARMS,
         description="Arm to its settings, as in `serve.arms`, the `champion` among them. What is not named is ended.",
     )
 
