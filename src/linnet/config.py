@@ -45,6 +45,7 @@ GivenName = Annotated[FileName, AfterValidator(_given), Field(json_schema_extra=
 Files = FileName | tuple[FileName, ...]
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@*\s\x7f-\U0010ffff]+?)(:\d+)?")
+HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # browsers leave them out of an origin
 
 
@@ -271,6 +272,8 @@ class ServeConfig(Section):
     max_wait_seconds: float = Field(gt=0, allow_inf_nan=False)
     timeout_seconds: float = Field(gt=0, le=3600)
     max_connections: Positive
+    max_connections_per_address: Count
+    probe_port: int = Field(ge=0, le=65535)
     client_timeout_seconds: float = Field(gt=0, le=3600)
     worker_timeout_seconds: float = Field(gt=0, le=3600)
     swap_timeout_seconds: float = Field(gt=0, le=86_400)
@@ -280,6 +283,8 @@ class ServeConfig(Section):
     ] = Field(max_length=MAX_ARMS)
     keys: GivenName
     no_auth: bool
+    admin_without_keys: bool
+    hosts: tuple[str, ...] = Field(strict=False)
     trusted_keys: list[Annotated[str, Field(min_length=1)]]
     cors_origins: tuple[str, ...] = Field(strict=False)
     log_format: Literal["text", "json"]
@@ -290,6 +295,11 @@ class ServeConfig(Section):
         if "\0" in value:
             raise ValueError("expected the path of a file")
         return value
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_host, value))
 
     @field_validator("cors_origins")
     @classmethod
@@ -343,6 +353,17 @@ class Config(Section):
     def save(self, path: Path) -> None:
         """Write the whole as TOML."""
         write_text(path, self.dumps())
+
+
+def _host(value: str) -> str:
+    """A host as a request names it, without a port, or "*"."""
+    name = value.lower().removeprefix("[").removesuffix("]").removesuffix(".")
+    if value != "*" and not HOST.fullmatch(name):
+        raise ValueError(
+            'expected "*", or names or addresses without a port such as "linnet.example"; '
+            f"got {value!r}"
+        )
+    return name
 
 
 def _origin(value: str) -> str:

@@ -16,6 +16,7 @@ import uvicorn
 from linnet.config import load_config
 from linnet.serve import Service, create_app
 from linnet.serve.connection import Connection
+from linnet.serve.connections import Connections
 
 SECONDS = 0.02  # of the loop's own CPU time, which a busy machine does not lengthen
 SIZE = 1_000_000  # `serve.max_body_bytes`
@@ -94,7 +95,7 @@ def served(bundle) -> Iterator[tuple[int, TimedLoop]]:
     settings = {"predict.num_threads": 1, "log.url": ""}
     app = create_app(Service(load_config(overrides=settings), str(bundle)))
     observe = app.state.watch.metrics.observe_request
-    connection = partial(Connection, seconds=20.0, most=20, observe=observe)
+    connection = partial(Connection, seconds=20.0, open_connections=Connections(20), observe=observe)
     server = uvicorn.Server(uvicorn.Config(app, http=connection, ws="none", log_config=None))
     loop = TimedLoop()
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 from linnet.config import load_config
 from linnet.serve import Service, create_app
 from linnet.serve.connection import Connection
+from linnet.serve.connections import Connections
 from linnet.serve.keys import Keys, add_key
 
 READ = ["/healthz", "/", "/docs", "/openapi.json", "/metrics", "/v1/models", "/readyz", "/ping",
@@ -77,7 +78,7 @@ def test_the_log_and_the_metrics_name_the_route_of_head(client, caplog):
 def test_on_the_wire_no_body_follows_and_the_connection_goes_on(wired):
     from .test_wire import partial, send
 
-    connection = partial(Connection, seconds=20.0, most=20, observe=lambda *_: None)
+    connection = partial(Connection, seconds=20.0, open_connections=Connections(20), observe=lambda *_: None)
     with wired(make_app(), connection) as port:
         asked = b"".join(
             b"HEAD %s HTTP/1.1\r\nHost: a\r\n\r\n" % path

@@ -11,6 +11,7 @@ import pytest
 from linnet.errors import UsageError
 from linnet.serve import connection
 from linnet.serve.connection import MAX_HEAD_BYTES, Connection, check_hooks
+from linnet.serve.connections import Connections
 
 H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
 WEBSOCKET = (
@@ -42,7 +43,7 @@ async def echo(scope: dict[str, Any], receive: Callable[[], Any], send: Callable
 def port(wired) -> Iterator[int]:
     """Where the echo listens."""
     observe = lambda _, status, __, code: refusals.append((status, code))  # noqa: E731
-    with wired(echo, partial(Connection, seconds=20.0, most=20, observe=observe)) as port:
+    with wired(echo, partial(Connection, seconds=20.0, open_connections=Connections(20), observe=observe)) as port:
         yield port
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,8 @@ NEEDED: dict[str, KeyScope] = {
 }
 NEEDED_BELOW: dict[str, KeyScope] = {"/v2/": "predict", "/admin/": "admin"}
 
+DETAILS = "details"  # in the state of a request for /readyz whose key opens them
+OPENS_DETAILS = {"admin", "metrics"}
 KEY_HEADERS = ("Authorization", "X-API-Key")
 BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
@@ -78,6 +81,10 @@ class Access:
     def _admit(self, scope: Scope) -> None:
         path = scope["path"]
         if path in FREE:
+            if path == "/readyz":
+                with suppress(Refusal):  # a wrong key is as good as none
+                    if OPENS_DETAILS.intersection(self._key(Headers(scope=scope)).scopes):
+                        scope["state"][DETAILS] = True
             return
         if path in NEEDED:
             scope["state"]["route"] = path  # refused here, it would never match one

@@ -20,6 +20,7 @@ from linnet.serve.identity import IdentifyRequests
 from linnet.serve.keys import Keys
 from linnet.serve.limits import LimitBody, RefuseSurplus
 from linnet.serve.methods import Methods, MethodsMiddleware
+from linnet.serve.no_keys import NoKeysMiddleware, OpenTo
 from linnet.serve.open_inference_schemas import InferenceRequest
 from linnet.serve.quota import Quotas
 from linnet.serve.routes import DIRECT, router
@@ -51,6 +52,7 @@ def create_app(
     keys: Keys | None = None,
     quotas: Quotas | None = None,
     spans: "Spans | None" = None,
+    open_to: OpenTo | None = None,
 ) -> FastAPI:
     """The HTTP service, as an ASGI application.
 
@@ -61,6 +63,7 @@ def create_app(
         keys: Who may ask; None: everybody.
         quotas: What the keys have used up; None: it is counted from 0.
         spans: Where traces go; None: there are none.
+        open_to: Who may ask if there are no keys; None: whatever reaches the application.
     """
     quotas, watch = quotas or Quotas(), Watch(service, keys)
 
@@ -76,6 +79,8 @@ def create_app(
         app = LimitBody(app, service.settings.max_body_bytes)
         if keys:
             app = Access(app, keys, quotas)
+        elif open_to:
+            app = NoKeysMiddleware(app, open_to)
         app = CatchDefects(RefuseSurplus(app))
         if service.settings.cors_origins:  # around the failures, for pages are to read those too
             app = CrossOriginMiddleware(app, service.settings.cors_origins)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -11,22 +12,34 @@ from uvicorn import __version__ as uvicorn_version
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from linnet.errors import UsageError
+from linnet.serve.connections import Connections
 from linnet.serve.identity import HEADER, NO_ROUTE, Observe, new_id
-from linnet.serve.limits import SURPLUS
+from linnet.serve.limits import PROBES_ONLY, SURPLUS
 
 MAX_HEAD_BYTES = 65_536
 # Chunk sizes, chunk extensions and trailers may take MAX_HEAD_BYTES and so many times the body's bytes: chunks of one
 # byte take 5.
 MAX_FRAMING = 8
-SPARE = 64  # connections too many that are still listened to, for probes and so that the others are told
+MAX_HEADERS = 200  # of a request; each is looked at several times
+HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 3986, 3.2.2, and a port
 # Methods of uvicorn's that are not public, and that `Connection` overrides or calls.
 HOOKS = ("_start_asgi_task", "_unset_keepalive_if_required")
 
 logger = logging.getLogger("linnet.serve")
 
 
-class HeadTooLarge(Exception):
-    """Raised out of the parser: the head has come whole, and is too large."""
+class HeadRefused(Exception):
+    """Raised out of the parser: the head has come whole, and the request is refused for it.
+
+    Args:
+        status: The HTTP status.
+        code: A stable name for programs.
+        message: What was expected, what came, what to do next.
+    """
+
+    def __init__(self, status: int, code: str, message: str):
+        super().__init__(status, code, message)
+        self.status, self.code, self.message = status, code, message
 
 
 class Connection(HttpToolsProtocol):
@@ -34,18 +47,29 @@ class Connection(HttpToolsProtocol):
 
     A request must have come whole, body included, so many seconds after the connection was made or its first byte came;
     an answer must be taken within as many. There is one timer, for that costs a request nothing. Requests on a
-    connection too many are marked so, for `RefuseSurplus`, and it is closed after the first; many more are cut off.
+    connection too many are marked so, for `RefuseSurplus`, and it is closed after the first.
 
     Args:
         seconds: The time a client has.
-        most: Connections there may be at once.
+        open_connections: All of the same listener.
         observe: Is told of each request that is refused here; see `IdentifyRequests`.
+        probes_only: Whether only probes and metrics are answered; see `RefuseSurplus`.
         options: Uvicorn's own.
     """
 
-    def __init__(self, *, seconds: float, most: int, observe: Observe, **options: Any):
+    def __init__(
+        self,
+        *,
+        seconds: float,
+        open_connections: Connections,
+        observe: Observe,
+        probes_only: bool = False,
+        **options: Any,
+    ):
         super().__init__(**options)
-        self._seconds, self._most, self._observe = seconds, most, observe
+        self._seconds, self._observe, self._probes_only = seconds, observe, probes_only
+        self._open_connections = open_connections
+        self._waiting = True  # for the first byte of a request, and nothing else is under way
         self._timer: asyncio.TimerHandle | None = None
         self._reading_since: float | None = (
             None  # a request is under way, or its first byte is waited for
@@ -55,7 +79,7 @@ class Connection(HttpToolsProtocol):
         self._read = 0  # bytes of the latest read
         self._framing = 0  # bytes of this request that are not its body; see MAX_FRAMING
         self._offered = False  # to speak another protocol: the parser stopped after the head
-        self._surplus = False
+        self._surplus: str | None = None  # the limit that leaves no room for this connection
         self._answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -63,15 +87,17 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._reading_since = self.loop.time()
         self._look_after(self._seconds)
-        too_many = len(self.connections) - self._most
-        self._surplus = too_many > 0
-        if too_many > SPARE:
-            self.transport.abort()
+        self._surplus = self._open_connections.add(self, self.client[0] if self.client else "")
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
         if self._timer:
             self._timer.cancel()
+        self._open_connections.remove(self)
         self._mark_left()
         super().connection_lost(exc)
 
@@ -79,13 +105,17 @@ class Connection(HttpToolsProtocol):
         """Called by the loop."""
         if self._reading_since is None:
             self._reading_since = self.loop.time()
+        if self._waiting:
+            self._waiting = False
+            self._open_connections.set_busy(self)
         self._unset_keepalive_if_required()
         self._read = len(data)
         try:
             self._parse(data)
         except HttpParserError as error:
-            if isinstance(error.__context__, HeadTooLarge):
-                self._refuse_head()
+            refused = error.__context__
+            if isinstance(refused, HeadRefused):
+                self._refuse(refused.status, refused.code, refused.message)
             else:
                 self.send_400_response("Invalid HTTP request received.")
             return
@@ -93,7 +123,8 @@ class Connection(HttpToolsProtocol):
         too_much = self._framing > MAX_HEAD_BYTES and self._reading_since is not None
         if too_much and not self.transport.is_closing():
             if self._in_head:
-                self._refuse_head()
+                refused = _head_too_large()
+                self._refuse(refused.status, refused.code, refused.message)
             else:
                 message = (
                     "Expected a body with short chunk extensions and trailers; got longer ones."
@@ -143,14 +174,52 @@ class Connection(HttpToolsProtocol):
             self._framing + self._read > MAX_HEAD_BYTES
             and _size(self.url, self.headers) > MAX_HEAD_BYTES
         ):
-            raise HeadTooLarge
+            raise _head_too_large()
+        self._check_head()
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._offered = True
             return
         if not self.url.startswith(b"/"):
-            self.url = _with_path(self.url)
+            self._take_origin_form()
         super().on_headers_complete()
         self.headers = []  # trailers come into it, which are no part of the head (RFC 9110, 6.5.1)
+
+    def _check_head(self) -> None:
+        """Pass if it is a head of HTTP/1.1 or 1.0 (RFC 9112, 2.3, 3.2 and 6.1).
+
+        Raises:
+            HeadRefused: It is not.
+        """
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            message = f"Expected a request of HTTP/1.1 or HTTP/1.0; got HTTP/{version}."
+            raise HeadRefused(505, "http_version_not_supported", message)
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) != 1 and (hosts or version == "1.1"):
+            raise HeadRefused(
+                400, "bad_host", f"Expected one header Host; got {len(hosts) or 'none'}. Send one."
+            )
+        if hosts and not HOST.fullmatch(hosts[0]):
+            message = "Expected a host name or an address in the header Host; got something else."
+            raise HeadRefused(400, "bad_host", message)
+        if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self.headers):
+            message = "Expected no Transfer-Encoding in HTTP/1.0; got one. Send a Content-Length."
+            raise HeadRefused(400, "bad_request", message)
+        if len(self.headers) > MAX_HEADERS:
+            message = f"Expected at most {MAX_HEADERS} headers; got more."
+            raise HeadRefused(431, "head_too_large", message)
+
+    def _take_origin_form(self) -> None:
+        """Take path and host from a target that holds both (RFC 9112, 3.2.2)."""
+        parsed: Any = parse_url(self.url)  # its types promise a path
+        if parsed.path is None:
+            self.url = b"/" if parsed.query is None else b"/?" + parsed.query
+        if parsed.host is not None:
+            host = b"[%b]" % parsed.host if b":" in parsed.host else parsed.host
+            host += b":%d" % parsed.port if parsed.port else b""
+            self.headers[:] = [
+                (name, host if name == b"host" else value) for name, value in self.headers
+            ]
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
@@ -163,6 +232,13 @@ class Connection(HttpToolsProtocol):
             return
         self._reading_since = None
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Called when an answer was written."""
+        super().on_response_complete()
+        if self._reading_since is None and self.cycle.response_complete:
+            self._waiting = True
+            self._open_connections.set_idle(self)
 
     def send_400_response(self, msg: str) -> None:
         """Called where the parser can't read what has come."""
@@ -182,8 +258,10 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
         if self._surplus:
-            cycle.scope["state"][SURPLUS] = self._most
+            cycle.scope["state"][SURPLUS] = self._surplus
             cycle.keep_alive = False
+        if self._probes_only:
+            cycle.scope["state"][PROBES_ONLY] = True
         super()._start_asgi_task(cycle, app)
 
     def _mark_left(self) -> None:
@@ -218,10 +296,6 @@ class Connection(HttpToolsProtocol):
         else:
             message = f"Expected a whole request within {self._seconds:g} s; it did not come. Send it faster."
             self._refuse(408, "request_too_slow", message)
-
-    def _refuse_head(self) -> None:
-        message = f"Expected a head of at most {MAX_HEAD_BYTES:,} bytes; got more."
-        self._refuse(431, "head_too_large", message)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer a request that is not whole, and so never came to the app, and end the connection."""
@@ -259,9 +333,6 @@ def _size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
     return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-def _with_path(url: bytes) -> bytes:
-    """A target with its path, which is "/" where the whole address of a host is asked for (RFC 9112, 3.2.2)."""
-    parsed: Any = parse_url(url)  # its types promise a path
-    if parsed.path is not None:
-        return url
-    return b"/" if parsed.query is None else b"/?" + parsed.query
+def _head_too_large() -> HeadRefused:
+    message = f"Expected a head of at most {MAX_HEAD_BYTES:,} bytes; got more."
+    return HeadRefused(431, "head_too_large", message)

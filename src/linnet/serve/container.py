@@ -55,6 +55,7 @@ def stand_ins(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             "host": "0.0.0.0",  # noqa: S104  # the contract; without keys only where SageMaker guards it
             "port": _number(environment, "SAGEMAKER_BIND_TO_PORT", PORT),
             "no_auth": inside(environment),
+            "hosts": ["*"] if inside(environment) else [],  # no browser gets there
             "max_body_bytes": (payload or MAX_PAYLOAD_MEBIBYTES)
             * MEBIBYTE,  # 0 asks for no bound at all
         }

@@ -127,9 +127,9 @@ class Keys:
         same = hmac.compare_digest(_sha256(match[2]), key.sha256 if key else NOBODY)
         return key if same else None
 
-    def in_force(self, now: datetime) -> bool:
-        """Whether any key still opens something."""
-        return any(key.refusal(now) is None for key in self._keys.values())
+    def in_force(self, now: datetime) -> int:
+        """How many keys still open something."""
+        return sum(key.refusal(now) is None for key in self._keys.values())
 
     def look(self) -> None:
         """Read the file again if it has changed since it was last looked at, a second ago or longer."""

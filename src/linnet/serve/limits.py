@@ -5,12 +5,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from linnet.serve.access import PROBES
 from linnet.serve.failures import CLIENT_LEFT, Refusal, refused
 
-SURPLUS = "surplus"  # in the state of a request on a connection too many: how many there may be
+# In the state of a request: of one on a connection too many, the limit in words; of one on
+# `serve.probe_port`, True.
+SURPLUS, PROBES_ONLY = "surplus", "probes_only"
 WATCHED_BY = {*PROBES, "/metrics"}
 
 
 class RefuseSurplus:
     """ASGI middleware: refuses requests on connections too many with 429, but for those by which a service is watched.
+
+    On `serve.probe_port` these are all that there is.
 
     The body is read first and thrown away: where a connection is closed before, its client may not see the answer.
 
@@ -23,13 +27,18 @@ class RefuseSurplus:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        most = scope["state"].get(SURPLUS) if scope["type"] == "http" else None
-        if most is None or scope["path"] in WATCHED_BY:
+        state = scope["state"] if scope["type"] == "http" else {}
+        refused_for = PROBES_ONLY in state or SURPLUS in state
+        if not refused_for or scope["path"] in WATCHED_BY:
             await self._app(scope, receive, send)
+            return
+        if PROBES_ONLY in state:
+            message = "This port answers probes and /metrics alone. Ask the service's own port."
+            await refused(scope, Refusal(404, "not_found", message))(scope, receive, send)
             return
         while (await receive()).get("more_body", False):
             pass
-        message = f"Expected at most {most:,} connections at once; there are more. Share them, or try again."
+        message = f"Expected at most {state[SURPLUS]} at once; there are more. Share them, or try again."
         headers = {"Retry-After": "1", "Connection": "close"}
         refusal = Refusal(429, "too_many_connections", message, headers=headers)
         await refused(scope, refusal)(scope, receive, send)

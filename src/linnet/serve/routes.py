@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 
 from linnet.errors import LinnetError, TextError
-from linnet.serve.access import give_back_texts, take_texts
+from linnet.serve.access import DETAILS, give_back_texts, take_texts
 from linnet.serve.arms import Arm, Arms
 from linnet.serve.failures import CLIENT_LEFT, Refusal, responses
 from linnet.serve.identity import request_id
@@ -326,11 +326,22 @@ async def healthz() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", summary="Can the service answer?", responses=responses(500, 503))
-async def readyz(service: Annotated[Service, Depends(service_of)]) -> Readiness:
-    """200 when every model is verified, loaded and warm, and every worker up; else 503 with the reason."""
-    service.check_ready()
-    return Readiness(status="ready", arms=arm_infos(service.arms))
+@router.get(
+    "/readyz",
+    summary="Can the service answer?",
+    response_model_exclude_unset=True,
+    responses=responses(500, 503),
+)
+async def readyz(request: Request) -> Readiness:
+    """200 when every model is verified, loaded and warm, and every worker up; else 503.
+
+    The models, or the reason, are given to a key of the scope `admin` or `metrics`.
+    """
+    service, details = service_of(request), DETAILS in request.scope["state"]
+    service.check_ready(details)
+    if details:
+        return Readiness(status="ready", arms=arm_infos(service.arms))
+    return Readiness(status="ready")
 
 
 @router.get("/admin/models", summary="Which models are at work?", responses=responses(500, 503))

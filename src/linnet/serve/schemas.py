@@ -255,10 +255,12 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """The service is ready, with these models."""
+    """The service is ready."""
 
     status: str = Field(examples=["ready"])
-    arms: list[ArmInfo]
+    arms: list[ArmInfo] | None = Field(
+        default=None, description="The models; left out without a key of `admin` or `metrics`."
+    )
 
 
 class ErrorInfo(BaseModel):

@@ -6,8 +6,9 @@ import logging
 import logging.config
 import resource
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -19,10 +20,14 @@ from linnet.config import Config, ServeConfig
 from linnet.errors import LinnetError, UsageError
 from linnet.serve.access import keys_for
 from linnet.serve.app import create_app
-from linnet.serve.connection import SPARE, Connection, check_hooks
+from linnet.serve.connection import Connection, check_hooks
+from linnet.serve.connections import SPARE, Connections
 from linnet.serve.failures import Refusal
-from linnet.serve.listen import Listeners, listening
+from linnet.serve.identity import Observe
+from linnet.serve.keys import Keys
+from linnet.serve.listen import BACKLOG, Listeners, listening
 from linnet.serve.logs import logging_config
+from linnet.serve.no_keys import open_to
 from linnet.serve.quota import Quotas
 from linnet.serve.service import Service
 from linnet.serve.tracing import start_tracing
@@ -30,9 +35,10 @@ from linnet.serve.tracing import start_tracing
 # Orchestrators kill after 30, of which the workers and the prediction log get 8.
 GRACE_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that it is they who close
-OTHER_FILES = (
-    64 + SPARE
-)  # than connections, that the process has open: workers, the prediction log, libraries
+PROBE_CONNECTIONS = 32
+PROBE_SECONDS = 5.0  # a probe has
+# The process has other files open than connections: workers, the prediction log, libraries.
+OTHER_FILES = 64 + SPARE
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 logger = logging.getLogger("linnet.serve")
 say = partial(print, flush=True)  # a script that reads the line through a pipe waits for it
@@ -82,6 +88,71 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+class ProbeServer(uvicorn.Server):
+    """Uvicorn's server for `serve.probe_port`, which another server's end ends.
+
+    Args:
+        config: Uvicorn's settings.
+        listeners: What it listens on.
+    """
+
+    def __init__(self, config: uvicorn.Config, listeners: Listeners):
+        super().__init__(config)
+        self._listeners = listeners
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the other server."""
+        yield
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Answer while the block runs."""
+        logger.info("answers probes on %s", self._listeners.url)
+        task = asyncio.create_task(self.serve(sockets=self._listeners.sockets))
+        try:
+            yield
+        finally:
+            self.should_exit = True
+            await task
+
+
+@contextmanager
+def _probing(
+    settings: ServeConfig, main: uvicorn.Config, observe: Observe
+) -> Iterator[ProbeServer | None]:
+    """What answers on `serve.probe_port`; None: there is no such port.
+
+    Raises:
+        UsageError: It can't be listened on.
+    """
+    if not settings.probe_port:
+        yield None
+        return
+    connection = partial(
+        Connection,
+        seconds=min(PROBE_SECONDS, settings.client_timeout_seconds),
+        open_connections=Connections(PROBE_CONNECTIONS),
+        observe=observe,
+        probes_only=True,
+    )
+    config = uvicorn.Config(
+        main.app,
+        log_config=main.log_config,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        http=connection,  # type: ignore[arg-type]
+        ws="none",
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=1,
+    )
+    ports = settings.model_copy(update={"port": settings.probe_port, "uds": ""})
+    with listening(ports) as listeners:
+        yield ProbeServer(config, listeners)
+
+
 def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -> None:
     """Verify and load a bundle, then answer over HTTP until SIGTERM or SIGINT; what was accepted is finished first.
 
@@ -103,12 +174,16 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
         log_config = logging_config(config.serve.log_format)
         logging.config.dictConfig(log_config)
         spans, service = start_tracing(), Service(config, str(bundle))
-        app = create_app(service, keys, quotas, spans)
+        app = create_app(
+            service, keys, quotas, spans, None if keys else open_to(config.serve, listeners.local)
+        )
+        observe = app.state.watch.metrics.observe_request
+        most = _connections(config.serve.max_connections)
         connection = partial(
             Connection,
             seconds=config.serve.client_timeout_seconds,
-            most=_connections(config.serve.max_connections),
-            observe=app.state.watch.metrics.observe_request,
+            open_connections=Connections(most, config.serve.max_connections_per_address),
+            observe=observe,
         )
         settings = uvicorn.Config(
             app,
@@ -122,10 +197,12 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        if not keys:
-            _warn_of_no_keys(config.serve, listeners)
-        with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
-            runner.run(_serve(app, service, settings, listeners, announce))
+        _say_who_may_ask(config.serve, listeners, keys)
+        with (
+            _probing(config.serve, settings, observe) as probes,
+            asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner,
+        ):
+            runner.run(_serve(app, service, settings, listeners, probes, announce))
         if spans:
             spans.close()
 
@@ -135,6 +212,7 @@ async def _serve(
     service: Service,
     settings: uvicorn.Config,
     listeners: Listeners,
+    probes: "ProbeServer | None",
     announce: Callable[[str], None],
 ) -> None:
     loop, starting = asyncio.get_running_loop(), asyncio.current_task()
@@ -159,7 +237,8 @@ async def _serve(
             line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {listeners.url}"
             announced = partial(announce, line)
             server = Server(settings, listeners.name, announced, service.give_up_swaps)
-            await server.serve(sockets=listeners.sockets)
+            async with probes.running() if probes else nullcontext():
+                await server.serve(sockets=listeners.sockets)
     except asyncio.CancelledError:
         logger.info("stopped by a signal while it started")
     finally:
@@ -188,8 +267,9 @@ def _connections(asked: int) -> int:
     needed, (limit, highest) = asked + OTHER_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return asked
-    if limit < needed:
-        limit = needed if highest == resource.RLIM_INFINITY else min(needed, highest)
+    wanted = needed + BACKLOG  # as many may come at once before the first is closed
+    if limit < wanted:
+        limit = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, highest))
     if limit <= OTHER_FILES:
         raise UsageError(
@@ -207,7 +287,18 @@ def _connections(asked: int) -> int:
     return min(asked, limit - OTHER_FILES)
 
 
-def _warn_of_no_keys(settings: ServeConfig, listeners: Listeners) -> None:
+def _say_who_may_ask(settings: ServeConfig, listeners: Listeners, keys: Keys | None) -> None:
+    if keys:
+        count = keys.in_force(datetime.now(UTC))
+        logger.info("asks for the keys of %s (%d in force)", keys.path.absolute(), count)
+        return
+    admin = "open too" if settings.admin_without_keys else "closed (serve.admin_without_keys)"
+    logger.info("asks for no key; the routes below /admin are %s", admin)
+    if settings.no_auth and Path(settings.keys).is_file():
+        logger.warning(
+            "serve.no_auth lets everybody in, although there are keys in %s",
+            Path(settings.keys).absolute(),
+        )
     if not listeners.local:
         logger.warning(
             "%s is open to other machines and asks for no key: whoever reaches it may use it",

@@ -295,16 +295,20 @@ class Service:
                 503, "not_ready", f"{self.unready} Try again later.", headers={"Retry-After": "1"}
             )
 
-    def check_ready(self) -> None:
+    def check_ready(self, details: bool = False) -> None:
         """Pass if all is well: started, and every worker up of the models whose answers are returned.
 
+        Args:
+            details: Whether the message may say which model isn't, and why.
+
         Raises:
-            Refusal: It isn't; the message says why.
+            Refusal: It isn't.
         """
         self.check_started()
         for arm in self.arms:
             if arm.role != "shadow" and arm.pool.unready:
-                raise Refusal(503, "not_ready", arm.pool.unready, headers={"Retry-After": "1"})
+                reason = arm.pool.unready if details else "A model is not ready. Try again later."
+                raise Refusal(503, "not_ready", reason, headers={"Retry-After": "1"})
 
     def check_room(self) -> None:
         """Pass if there is room for a text of some model whose answers are returned.

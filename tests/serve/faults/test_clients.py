@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from linnet.errors import UsageError
-from linnet.serve.connection import SPARE
+from linnet.serve.connections import SPARE
 from linnet.serve.server import OTHER_FILES
 from linnet.serve.server import _connections as connections_of
 
