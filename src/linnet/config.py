@@ -45,7 +45,7 @@ GivenName = Annotated[FileName, AfterValidator(_given), Field(json_schema_extra=
 Files = FileName | tuple[FileName, ...]
 Dropout = Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"]
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@*\s\x7f-\U0010ffff]+?)(:\d+)?")
-HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
+HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f.]*:[0-9a-f:.]*")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # browsers leave them out of an origin
 
 
@@ -278,9 +278,9 @@ class ServeConfig(Section):
     worker_timeout_seconds: float = Field(gt=0, le=3600)
     swap_timeout_seconds: float = Field(gt=0, le=86_400)
     worker_memory_mb: int = Field(ge=-1)
-    arms: dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig
-    ] = Field(max_length=MAX_ARMS)
+    arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ArmConfig] = (
+        Field(max_length=MAX_ARMS)
+    )
     keys: GivenName
     no_auth: bool
     admin_without_keys: bool

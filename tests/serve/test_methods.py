@@ -78,7 +78,9 @@ def test_the_log_and_the_metrics_name_the_route_of_head(client, caplog):
 def test_on_the_wire_no_body_follows_and_the_connection_goes_on(wired):
     from .test_wire import partial, send
 
-    connection = partial(Connection, seconds=20.0, open_connections=Connections(20), observe=lambda *_: None)
+    connection = partial(
+        Connection, seconds=20.0, open_connections=Connections(20), observe=lambda *_: None
+    )
     with wired(make_app(), connection) as port:
         asked = b"".join(
             b"HEAD %s HTTP/1.1\r\nHost: a\r\n\r\n" % path

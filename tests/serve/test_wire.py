@@ -43,7 +43,9 @@ async def echo(scope: dict[str, Any], receive: Callable[[], Any], send: Callable
 def port(wired) -> Iterator[int]:
     """Where the echo listens."""
     observe = lambda _, status, __, code: refusals.append((status, code))  # noqa: E731
-    with wired(echo, partial(Connection, seconds=20.0, open_connections=Connections(20), observe=observe)) as port:
+    with wired(
+        echo, partial(Connection, seconds=20.0, open_connections=Connections(20), observe=observe)
+    ) as port:
         yield port
 
 

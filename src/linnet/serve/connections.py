@@ -4,7 +4,7 @@ import ipaddress
 from collections import Counter
 from typing import Protocol
 
-SPARE = 64  # connections too many that are still listened to, so that their clients get an answer
+SPARE = 32  # connections too many that are still listened to, so that their clients get an answer
 SPARE_PER_ADDRESS = 8  # the same of one address
 
 

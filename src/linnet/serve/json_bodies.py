@@ -44,7 +44,9 @@ def read_json(body: bytes, schema: type[B], max_texts: int, any_encoding: bool =
         unknown = list(islice((key for key in value if key not in known), MAX_COMPLAINTS))
         if len(unknown) == MAX_COMPLAINTS:
             message = "Extra inputs are not permitted"
-            raise RequestValidationError([{"loc": ("body", key), "msg": message} for key in unknown])
+            raise RequestValidationError(
+                [{"loc": ("body", key), "msg": message} for key in unknown]
+            )
     try:
         return schema.model_validate(value)
     except ValidationError as error:

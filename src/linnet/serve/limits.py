@@ -38,7 +38,9 @@ class RefuseSurplus:
             return
         while (await receive()).get("more_body", False):
             pass
-        message = f"Expected at most {state[SURPLUS]} at once; there are more. Share them, or try again."
+        message = (
+            f"Expected at most {state[SURPLUS]} at once; there are more. Share them, or try again."
+        )
         headers = {"Retry-After": "1", "Connection": "close"}
         refusal = Refusal(429, "too_many_connections", message, headers=headers)
         await refused(scope, refusal)(scope, receive, send)

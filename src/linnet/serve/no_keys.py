@@ -149,9 +149,11 @@ class NoKeysMiddleware:
 
 def host_name(host: str) -> str:
     """The name in a header Host or a setting: without a port, brackets and a last dot."""
-    name, colon, port = host.strip().lower().rpartition(":")
-    if not colon or "]" in port or (":" in name and "]" not in name):
-        name = host.strip().lower()
+    whole = host.strip().lower()
+    name, colon, port = whole.rpartition(":")
+    bare = ":" in name and not name.endswith("]")  # an address of IPv6
+    if not colon or bare or (port and not port.isdecimal()):
+        name = whole
     return name.removeprefix("[").removesuffix("]").removesuffix(".")
 
 

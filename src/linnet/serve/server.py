@@ -38,7 +38,7 @@ KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that 
 PROBE_CONNECTIONS = 32
 PROBE_SECONDS = 5.0  # a probe has
 # The process has other files open than connections: workers, the prediction log, libraries.
-OTHER_FILES = 64 + SPARE
+OTHER_FILES = 64 + SPARE + PROBE_CONNECTIONS
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 logger = logging.getLogger("linnet.serve")
 say = partial(print, flush=True)  # a script that reads the line through a pipe waits for it
@@ -197,12 +197,16 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        _say_who_may_ask(config.serve, listeners, keys)
+
+        def say_all(line: str) -> None:
+            _say_who_may_ask(config.serve, listeners, keys)
+            announce(line)
+
         with (
             _probing(config.serve, settings, observe) as probes,
             asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner,
         ):
-            runner.run(_serve(app, service, settings, listeners, probes, announce))
+            runner.run(_serve(app, service, settings, listeners, probes, say_all))
         if spans:
             spans.close()
 

@@ -47,7 +47,7 @@ class Client:
             One of LOST: The connection was.
         """
         body = b"" if content is None else json.dumps(content).encode()
-        head = [f"{method} {path} HTTP/1.1", "Host: service", f"Content-Length: {len(body)}"]
+        head = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
         head += [
             "Content-Type: application/json",
             *(f"{name}: {value}" for name, value in headers.items()),

@@ -20,7 +20,7 @@ from .load import LOST, Client, Load, read_reply, until
 
 BODY = json.dumps({"texts": ["good day"] * 3}).encode()
 HEAD = (
-    b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     % len(BODY)
 )
 A_WHILE = 0.05
@@ -84,11 +84,14 @@ def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(bundle,
     async def run(server):
         load = Load(server.port, expected)
         held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+        for _, writer in held:
+            writer.write(b"POST")  # an idle one would make room
         async with asyncio.timeout(20):
             for size in (0, 100, 64_000, 900_000) * 5:
                 reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
                 writer.write(
-                    b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size
+                    b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+                    % size
                     + b"x" * size
                 )
                 reply = await read_reply(reader)
@@ -107,7 +110,7 @@ def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(bundle,
                 watching = Client(server.port)
             assert 'outcome="shed",route="(no route)",status="429"} 20.0' in reply.body.decode()
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert (await read_reply(reader)).status == 200
             assert await reader.read() == b""  # not kept for another request
             writer.close()
@@ -238,7 +241,7 @@ def test_a_client_that_takes_no_answer_is_cut_off(server):
         with socket.create_connection(("127.0.0.1", server.port)) as greedy:
             greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             greedy.setblocking(False)
-            request = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
+            request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
             loop = asyncio.get_running_loop()
             with pytest.raises(ConnectionError):
                 async with asyncio.timeout(60):

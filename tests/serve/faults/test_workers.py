@@ -72,7 +72,7 @@ def test_a_worker_that_dies_while_nobody_asks_is_seen(pair):
 
         async def unready():
             reply = await pair.get("/readyz")
-            return reply.status == 503 and "1 of 2 workers" in reply.json()["error"]["message"]
+            return reply.status == 503 and reply.json()["error"]["code"] == "not_ready"
 
         await until(unready, 5)
         await until(pair.ready)
