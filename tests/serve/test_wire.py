@@ -10,7 +10,7 @@ import pytest
 
 from linnet.errors import UsageError
 from linnet.serve import connection
-from linnet.serve.connection import MAX_HEAD_BYTES, Connection, check_hooks
+from linnet.serve.connection import MAX_HEAD_BYTES, MAX_HEADERS, Connection, check_hooks
 from linnet.serve.connections import Connections
 
 H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
@@ -32,6 +32,7 @@ async def echo(scope: dict[str, Any], receive: Callable[[], Any], send: Callable
         "query": scope["query_string"].decode(),
         "body": body.decode(),
         "headers": [name.decode() for name, _ in scope["headers"]],
+        "host": dict(scope["headers"]).get(b"host", b"").decode(),
     }
     answer = json.dumps(seen).encode()
     head = {"type": "http.response.start", "status": 200}
@@ -154,6 +155,49 @@ def test_what_is_no_request_has_the_one_shape_and_is_counted(port, garbage):
     assert (one["status"], one["error"]["code"]) == (400, "bad_request")
     assert one["error"]["request_id"] == one["answered"]["x-request-id"]
     assert refusals == [(400, "bad_request")]
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        ("GET /a HTTP/1.1\r\n", 400, "bad_host"),
+        ("GET /a HTTP/1.1\r\nHost: a\r\nHost: a\r\n", 400, "bad_host"),
+        ("GET /a HTTP/1.0\r\nHost: a\r\nHost: b\r\n", 400, "bad_host"),
+        ("GET /a HTTP/1.1\r\nHost: a b\r\n", 400, "bad_host"),
+        ("GET /a HTTP/1.1\r\nHost: a/b\r\n", 400, "bad_host"),
+        ("GET /a HTTP/2.0\r\nHost: a\r\n", 505, "http_version_not_supported"),
+        ("GET /a HTTP/0.9\r\nHost: a\r\n", 505, "http_version_not_supported"),
+        ("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 400, "bad_request"),
+        ("GET /a HTTP/1.1\r\nHost: a\r\n" + "a:b\r\n" * MAX_HEADERS, 431, "head_too_large"),
+    ],
+)
+def test_heads_that_are_refused_have_the_one_shape_and_are_counted(port, head, status, code):
+    refusals.clear()
+    (one,) = answers(send(port, f"{head}\r\n".encode()))
+    assert (one["status"], one["error"]["code"]) == (status, code)
+    assert one["error"]["request_id"] == one["answered"]["x-request-id"]
+    assert one["error"]["message"].endswith(".")
+    assert refusals == [(status, code)]
+
+
+def test_heads_that_are_unusual_and_right(port):
+    empty = "GET /a HTTP/1.1\r\nHost:\r\nConnection: close\r\n"
+    for head in ("GET /a HTTP/1.0\r\n", "GET /a HTTP/1.0\r\nHost: [::1]:8\r\n", empty):
+        (one,) = answers(send(port, f"{head}\r\n".encode()))
+        assert one["status"] == 200
+    many = "a:b\r\n" * (MAX_HEADERS - 3)
+    (one,) = answers(send(port, request(headers=f"{many}Connection: close\r\n")))
+    assert one["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [("http://b:80/x", "b:80"), ("http://b", "b"), ("http://[::1]:8/", "[::1]:8"), ("/x", "a")],
+)
+def test_the_host_of_a_whole_target_counts(port, target, host):
+    """RFC 9112, 3.2.2: a name in the target takes the place of the header's."""
+    (one,) = answers(send(port, request("GET", target, "Connection: close\r\n", "")))
+    assert one["host"] == host
 
 
 def test_pipelined_requests_are_answered_in_order(port):

@@ -12,6 +12,7 @@ import pytest
 
 from linnet.errors import UsageError
 from linnet.serve.connections import SPARE
+from linnet.serve.listen import BACKLOG
 from linnet.serve.server import OTHER_FILES
 from linnet.serve.server import _connections as connections_of
 
@@ -155,20 +156,19 @@ def answers(port):
 
 
 def test_the_limit_of_open_files_is_raised_for_connections_or_leaves_fewer(monkeypatch, caplog):
-    limits = 200, 1000
+    limits = 200, 1000  # fewer than may come at once before the first is closed
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits)
     raised = []
     monkeypatch.setattr(resource, "setrlimit", lambda which, pair: raised.append(pair))
-    assert connections_of(30) == 30 and not raised
-    assert (
-        connections_of(500) == 500 and raised == [(500 + OTHER_FILES, 1000)] and not caplog.records
-    )
+    assert connections_of(500) == 500 and raised == [(1000, 1000)] and not caplog.records
     assert connections_of(5000) == 1000 - OTHER_FILES and raised[1:] == [(1000, 1000)]
     assert f"at most {1000 - OTHER_FILES} connections" in caplog.text
     limits = 100, resource.RLIM_INFINITY
     assert connections_of(5000) == 5000 and raised[2:] == [
-        (5000 + OTHER_FILES, resource.RLIM_INFINITY)
+        (5000 + OTHER_FILES + BACKLOG, resource.RLIM_INFINITY)
     ]
+    limits = 3000, 4000
+    assert connections_of(30) == 30 and len(raised) == 3
     limits = 60, 60
     with pytest.raises(UsageError, match="lets a process open 60 files"):
         connections_of(5000)
