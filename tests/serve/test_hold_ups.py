@@ -165,7 +165,7 @@ def test_no_packing_holds_the_loop_up(served, path):
         loop.longest = 0.0
         packed = gzip.compress(BODIES[name])
         assert post(port, path, packed, kind, "Content-Encoding: gzip")[9:10] in b"24"
-        assert post(port, path, BODIES[name][:300_000], kind, chunk=40)[9:10] in b"24"
+        assert post(port, path, BODIES[name][:200_000], kind, chunk=1)[9:10] in b"24"
         assert loop.longest < SECONDS, name
     bomb = gzip.compress(bytes(100_000_000), 9)
     loop.longest = 0.0
@@ -175,7 +175,7 @@ def test_no_packing_holds_the_loop_up(served, path):
 
 def test_the_most_that_a_good_body_may_hold_is_answered(served):
     port, loop = served
-    texts = ['a, [b] {c} "d" \\' * 240] * 256
+    texts = ['a, [b] {c} "d" \\' * 200] * 256
     body = json.dumps({"texts": texts}).encode()
     assert 900_000 < len(body) < SIZE
     loop.longest = 0.0

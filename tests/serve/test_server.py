@@ -13,13 +13,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 import linnet
 from linnet.errors import BundleError, ProofError, UsageError
+from linnet.serve.keys import add_key
 
 LINNET = [sys.executable, "-m", "linnet.cli.main", "serve"]
 LINE = re.compile(r"Serving (\S+) \(([0-9a-f]{12})\) on (http://\S+:(\d+))\n")
@@ -183,6 +184,74 @@ def test_an_open_address_is_warned_of(bundle):
     assert (
         "WARNING linnet.serve 0.0.0.0 port 0 is open to other machines and asks for no key" in err
     )
+
+
+def status(address: str, path: str, host: str = "localhost", **headers: str) -> int:
+    """The status of a GET under a name."""
+    sent = {"Host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
+    with closing(http.client.HTTPConnection(address.removeprefix("http://"), timeout=30)) as client:
+        client.request("GET", path, headers=sent)
+        return client.getresponse().status
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def test_without_keys_it_says_so_and_is_closed_to_pages_and_to_operators(bundle):
+    with running(bundle) as (process, address, _):
+        assert status(address, "/v1/models") == 200
+        assert status(address, "/v1/models", "rebound.example") == 421
+        assert status(address, "/v1/models", Origin="http://other.example") == 403
+        assert status(address, "/admin/models") == 403
+        assert status(address, "/readyz", "10.0.0.1") == 200
+        _, _, err = end(process)
+    assert "asks for no key; the routes below /admin are closed" in err
+
+
+def test_with_keys_it_says_which_and_no_auth_is_warned_of(bundle, tmp_path):
+    path = tmp_path / "keys.json"
+    _, key = add_key(path, "a", ["metrics"])
+    add_key(path, "b", ["predict"])
+    with running(bundle, "--keys", str(path)) as (process, address, _):
+        assert status(address, "/readyz", "rebound.example") == 200
+        assert status(address, "/v1/models", "rebound.example") == 401
+        ready = urllib.request.Request(f"{address}/readyz", headers={"X-API-Key": key})
+        with urllib.request.urlopen(ready, timeout=30) as answer:
+            assert json.load(answer)["arms"][0]["arm"] == "champion"
+        with urllib.request.urlopen(f"{address}/readyz", timeout=30) as answer:
+            assert json.load(answer) == {"status": "ready"}
+        _, _, err = end(process)
+    assert f"asks for the keys of {path} (2 in force)" in err
+    open_flags = ("--keys", str(path), "--no-auth", "--set", "serve.admin_without_keys=true")
+    with running(bundle, *open_flags) as (process, address, _):
+        assert status(address, "/admin/models") == 200
+        _, _, err = end(process)
+    assert f"although there are keys in {path}" in err
+    assert "asks for no key; the routes below /admin are open too" in err
+
+
+def test_probes_have_a_port_of_their_own_that_no_flood_takes(bundle):
+    """Connections that say nothing, and more requests half sent than there may be connections."""
+    port = free_port()
+    flags = ("--set", f"serve.probe_port={port}", "--set", "serve.max_connections=50")
+    probes = f"http://127.0.0.1:{port}"
+    with running(bundle, *flags) as (process, address, main), ExitStack() as held:
+        for count in range(400):
+            one = held.enter_context(socket.create_connection(("127.0.0.1", main), 30))
+            if count >= 200:
+                one.sendall(b"GET / HTTP/1.1\r\n")
+            if count % 20 == 0:
+                for path in ("/healthz", "/readyz", "/metrics"):
+                    assert status(probes, path) == 200
+        for _ in range(100):
+            held.enter_context(socket.create_connection(("127.0.0.1", port), 30))
+        assert status(probes, "/healthz") == 200
+        assert status(probes, "/v1/models") == 404
+        code, _, err = end(process)
+    assert code == 0 and f"answers probes on {probes}" in err and "Traceback" not in err
 
 
 def test_a_socket_at_a_path_is_announced_asked_and_removed(bundle, tmp_path):

@@ -108,6 +108,8 @@ class ProbeServer(uvicorn.Server):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answer while the block runs."""
+        for listener in self._listeners.sockets:
+            listener.listen(BACKLOG)  # before the service is announced
         logger.info("answers probes on %s", self._listeners.url)
         task = asyncio.create_task(self.serve(sockets=self._listeners.sockets))
         try:
