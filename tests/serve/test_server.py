@@ -238,7 +238,7 @@ def test_probes_have_a_port_of_their_own_that_no_flood_takes(bundle):
     port = free_port()
     flags = ("--set", f"serve.probe_port={port}", "--set", "serve.max_connections=50")
     probes = f"http://127.0.0.1:{port}"
-    with running(bundle, *flags) as (process, address, main), ExitStack() as held:
+    with running(bundle, *flags) as (process, _, main), ExitStack() as held:
         for count in range(400):
             one = held.enter_context(socket.create_connection(("127.0.0.1", main), 30))
             if count >= 200:
