@@ -219,7 +219,7 @@ def test_weights_that_are_written_to_while_they_are_served_are_told(bundle, conf
             with pytest.raises(
                 Refusal, match=r"The weights of .*here were written to while they are served"
             ) as caught:
-                service.check_ready()
+                service.check_ready(details=True)
             assert (caught.value.status_code, caught.value.code) == (503, "not_ready")
             await service.swap()
             assert service.arms.champion.pool is not first
