@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
 FOUNDATION = (
     "no_telemetry child errors printable links files unfinished terminal progress lineage mask "
-    "mini config text labels tables bundle signing"
+    "mini config seams text labels tables bundle signing"
 ).split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [*FOUNDATION, *"page predict linnet data evaluate train export track cluster".split()]
@@ -27,7 +27,7 @@ PACKAGES = {
     "pydantic": "config bundle client serve",
     "numpy": "predict score monitor serve data evaluate train export cluster",
     "cryptography": "signing",
-    "tokenizers": "text train",
+    "tokenizers": "seams text train",
     "rich": "progress cli",
     "fastapi": "serve",
     "starlette": "serve",

@@ -16,6 +16,7 @@ import tokenizers
 
 from linnet.errors import BundleError, TextError
 from linnet.mask import mask as mask_personal
+from linnet.seams import find_long_words, find_seams
 
 # Tab, line feed and the like are white space, which `str.split` folds; these carry nothing at all.
 CONTROL = re.compile(r"[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]+")
@@ -36,6 +37,10 @@ UNASSIGNED = "\U000e1fff"  # which no vocabulary has
 # of UAX #15 would break it. The pattern finds more than marks (emoji, say); `_cut_marks` tells them apart.
 MAX_MARKS = 30
 MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_MARKS + 1},}}")
+# Characters per token that a long text is read to at first, about twice as many as a token of
+# English has. If they are too few, it is read again to so many times as many.
+CHARACTERS = 8
+GROWTH = 4
 
 
 def clean(raw: str, mask: Sequence[str] = ()) -> str:
@@ -142,6 +147,8 @@ class Place:
 class Tokenizer:
     """Clean texts to token ids, the same in training and in service.
 
+    A long text is read only as far as its tokens count, if `linnet.seams` knows where it can be cut.
+
     Args:
         path: A `tokenizer.json`.
         max_length: Tokens a text may have, special tokens included; the rest is cut and said to be.
@@ -161,6 +168,8 @@ class Tokenizer:
             ) from error
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
+        self._seams = find_seams(self._tokenizer)
+        self._long_words = find_long_words(self._tokenizer)
         try:
             self._tokenizer.encode(UNASSIGNED)
         except BaseException as error:
@@ -192,18 +201,73 @@ class Tokenizer:
         Raises:
             TextError: The tokenizer fails at a text; the index says at which.
         """
+        return [self._encoding(encoding) for encoding in self._read(texts)]
+
+    def encode_whole(self, texts: Sequence[str]) -> list[Encoding]:
+        """As `encode`, but each text is read to its end: to compare with, as the ids are the same.
+
+        Raises:
+            TextError: As of `encode`.
+        """
+        return [self._encoding(encoding) for encoding in self._encodings(texts, range(len(texts)))]
+
+    def _read(self, texts: Sequence[str]) -> list[tokenizers.Encoding]:
+        parts = [self._start(text, self._first) for text in texts]
+        ready = [self._shorten(part, len(text)) for part, text in zip(parts, texts, strict=True)]
+        found = self._encodings(ready, range(len(parts)))
+        unsure = [i for i, part in enumerate(parts) if len(part) < len(texts[i])]
+        # What was truncated has the ids of the whole: more text adds tokens behind the cut alone.
+        while unsure := [i for i in unsure if not found[i].overflowing]:
+            for i in unsure:
+                parts[i] = self._start(texts[i], GROWTH * len(parts[i]))
+            ready = [self._shorten(parts[i], len(texts[i])) for i in unsure]
+            longer = self._encodings(ready, unsure)
+            for i, encoding in zip(unsure, longer, strict=True):
+                found[i] = encoding
+            unsure = [i for i in unsure if len(parts[i]) < len(texts[i])]
+        return found
+
+    @property
+    def _first(self) -> int:
+        return CHARACTERS * self.max_length
+
+    def _shorten(self, part: str, length: int) -> str:
+        """The start of a text of some length, without the middle of words that are too long to count."""
+        if length <= self._first or self._long_words is None:
+            return part
+        return self._long_words.sub(r"\1\2", part)
+
+    def _gaps(self, text: str) -> list[tuple[int, int]]:
+        """Where `_shorten` takes something away: the place in what is left, and how much."""
+        if len(text) <= self._first or self._long_words is None:
+            return []
+        found, taken = [], 0
+        for match in self._long_words.finditer(text):
+            length = match.start(2) - match.end(1)
+            found.append((match.end(1) - taken, length))
+            taken += length
+        return found
+
+    def _start(self, text: str, length: int) -> str:
+        """A text up to the first seam from a length on; the whole if that is hardly longer."""
+        if len(text) <= 2 * length or self._seams is None:
+            return text
+        seam = self._seams.search(text, length)
+        return text[: seam.start()] if seam else text
+
+    def _encodings(self, texts: Sequence[str], places: Sequence[int]) -> list[tokenizers.Encoding]:
+        """What the library makes of texts, whose places are those in an error."""
         try:
-            encodings = self._tokenizer.encode_batch(list(texts))
+            return self._tokenizer.encode_batch(list(texts))
         except BaseException as error:
             if not _is_of_rust(error):
                 raise
-            raise self._failure(texts) from error
-        return [self._encoding(encoding) for encoding in encodings]
+            raise self._failure(texts, places) from error
 
-    def _failure(self, texts: Sequence[str]) -> TextError:
+    def _failure(self, texts: Sequence[str], places: Sequence[int]) -> TextError:
         index = next((index for index, text in enumerate(texts) if self._fails(text)), 0)
         message = "The model's tokenizer fails at this text. Send another, or serve another model."
-        return TextError("tokenizer_failed", message, index)
+        return TextError("tokenizer_failed", message, places[index])
 
     def _fails(self, text: str) -> bool:
         try:
@@ -216,12 +280,17 @@ class Tokenizer:
 
     def trace(self, text: str) -> tuple[Encoding, list[Place | None]]:
         """Encode one clean text, and say where each token stands in it; None for a special token."""
-        encoding = self._tokenizer.encode(text)
-        special = encoding.special_tokens_mask
-        places = [
-            None if special[i] or word is None else Place(*encoding.offsets[i], word)
-            for i, word in enumerate(encoding.word_ids)
-        ]
+        (encoding,) = self._read([text])
+        special, words = encoding.special_tokens_mask, encoding.word_ids
+        gaps = self._gaps(text)
+
+        def shifted(place: int) -> int:
+            return place + sum(length for gap, length in gaps if gap < place)
+
+        places: list[Place | None] = []
+        for i, (start, end) in enumerate(encoding.offsets):
+            word = None if special[i] else words[i]
+            places.append(None if word is None else Place(shifted(start), shifted(end), word))
         return self._encoding(encoding), places
 
     def _encoding(self, encoding: tokenizers.Encoding) -> Encoding:

@@ -220,6 +220,33 @@ def test_old_records_are_deleted(tmp_path, open_log, make_record, monkeypatch):
     assert len(stored(path)) == 3
 
 
+def test_a_clock_that_jumps_ahead_deletes_no_log(tmp_path, open_log, make_record, monkeypatch):
+    path, now = tmp_path / "log.db", time.time()
+    records = [make_record(number, time=now - 60 + number) for number in range(10)]
+    with Store(str(path)) as store:
+        store.add(records)
+    monkeypatch.setattr("linnet.monitor.clock.time.time", lambda: now + 1000 * module.DAY)
+    log = open_log(path, retention_days=2)
+    wait_until(lambda: log._next_sweep > time.monotonic() + 100)
+    log.close()
+    assert stored(path) == records
+
+
+def test_feedback_counts_though_the_clock_went_back_by_a_little(
+    tmp_path, open_log, make_record, monkeypatch
+):
+    path, now = tmp_path / "log.db", time.time()
+    log = open_log(path)
+    record = make_record(0)
+    log.record([record])
+    for label, moment in (("first", now), ("second", now - 5)):
+        monkeypatch.setattr(module.time, "time", lambda moment=moment: moment)
+        assert log.feedback(record.id, label).result(60)
+    log.close()
+    with Store(str(path)) as store:
+        assert [entry.truth for entry in store.read()] == [("second",)]
+
+
 def test_an_idle_log_does_not_spin(tmp_path, open_log):
     log = open_log(tmp_path / "log.db", retention_days=1)
     wait_until(lambda: log._next_sweep > time.monotonic() + 100)

@@ -96,6 +96,15 @@ def test_of_several_pieces_of_feedback_the_latest_counts(url, make_record):
         assert [entry.truth for entry in store.read()] == [("c", "d")]
 
 
+def test_feedback_counts_that_is_given_after_the_clock_was_put_back(url, make_record):
+    record = make_record(0)
+    with Store(url) as store:
+        store.add([record])
+        store.judge([Feedback(record.id, ("in 2030",), NOW + 10**8)])
+        store.judge([Feedback(record.id, ("now",), NOW)])
+        assert [entry.truth for entry in store.read()] == [("now",)]
+
+
 def test_feedback_on_nothing_known_is_not_stored(url, make_record):
     with Store(url) as store:
         store.add([make_record(0)])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from linnet.cli.main import main
 from linnet.errors import ConfigError, StorageError, UsageError
+from linnet.serve import keys as module
 from linnet.serve.keys import SHAPE, Keys, add_key, read_keys, revoke_key
 
 COMMAND = [sys.executable, "-m", "linnet.cli.main", "keys"]
@@ -281,3 +282,19 @@ def test_a_mistake_is_one_sentence(path, call, capsys):
     assert main(["keys", *call, "--keys", str(path)]) == 2
     told = capsys.readouterr()
     assert told.out == "" and told.err.startswith("linnet: ") and len(told.err.splitlines()) == 1
+
+
+def test_secrets_are_compared_in_constant_time_also_for_an_unknown_id(path, monkeypatch):
+    """Nothing else may compare them: how long that takes would tell how much of a guess is right."""
+    key, sent = add_key(path, "a", ["predict"])
+    keys, compared = Keys(path), []
+
+    def compare(one, other):
+        compared.append((one, other))
+        return False
+
+    monkeypatch.setattr(module.hmac, "compare_digest", compare)
+    assert keys.find(sent) is None  # though it is right: nothing but that function decides
+    assert keys.find(sent.replace(key.id, "0" * 8)) is None
+    digest = module._sha256(sent.rpartition("_")[2])
+    assert compared == [(digest, digest), (digest, module.NOBODY)]

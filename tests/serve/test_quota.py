@@ -159,6 +159,40 @@ def test_a_clock_that_is_put_back_gives_no_second_day(time):
     assert refused(quotas.take, key, 1).headers == {"Retry-After": str(36 * 3600)}
 
 
+def test_one_glitch_of_the_clock_locks_no_key_and_gives_no_day(time):
+    quotas, key = time.quotas(), key_of(texts_per_day=1)
+    time.moment = NOON + timedelta(days=1500)
+    quotas.take(key, 1)
+    time.moment = NOON
+    assert refused(quotas.take, key, 1).headers == {"Retry-After": str(12 * 3600)}
+    time.moment = NOON + timedelta(hours=12)
+    quotas.take(key, 1)
+
+
+@given(st.lists(st.integers(-2000, 2000), max_size=20))
+def test_no_key_is_locked_for_two_days(jumps):
+    """Whatever the clock does, within two days of a right clock there is a new day."""
+    time = Time()
+    quotas, key = time.quotas(), key_of(texts_per_day=1)
+    for days in jumps:
+        time.moment = NOON + timedelta(days=days)
+        try:
+            quotas.take(key, 1)
+        except Refusal as refusal:
+            assert int(refusal.headers["Retry-After"]) <= 2 * 24 * 3600
+    time.moment = NOON
+    quotas.give_back(key, 0)
+    time.moment = NOON + timedelta(days=2)
+    quotas.take(key, 1)
+
+
+def test_giving_back_less_than_nothing_changes_nothing(time):
+    quotas, key = time.quotas(), key_of(texts_per_day=2)
+    quotas.take(key, 1)
+    quotas.give_back(key, -1)
+    quotas.take(key, 1)
+
+
 def test_a_quota_that_was_lowered_leaves_none(time):
     quotas = time.quotas()
     quotas.take(key_of(texts_per_day=10), 10)

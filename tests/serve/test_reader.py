@@ -36,12 +36,12 @@ def test_what_fails_leaves_the_others_theirs():
 def test_the_age_is_that_of_the_oldest():
     async def run():
         reader = Reader(read)
-        assert reader.age == 0
+        assert reader.age() == 0
         asked = [reader(0.2), reader(0.0)]
         await asyncio.sleep(0.1)
-        assert 0.1 <= reader.age < 60
+        assert 0.1 <= reader.age() < 60
         await asyncio.gather(*asked)
-        assert reader.age == 0
+        assert reader.age() == 0
         reader.close()
 
     asyncio.run(run())

@@ -157,6 +157,7 @@ def test_a_full_service_refuses_before_it_reads_the_body(bundle, config):
                     "path": path,
                     "raw_path": path.encode(),
                     "headers": [],
+                    "client": ("127.0.0.1", 1),
                 }
                 await app(scope, receive, send)
                 assert sent[0]["status"] == 429
@@ -184,7 +185,7 @@ def test_there_is_room_while_one_model_that_answers_has_some(bundle, config, res
         async with service.running():
 
             def full(name):
-                def check():
+                def check(share):
                     raise Full(3.0)
 
                 service.arms.named(name).pool.check = check
@@ -278,10 +279,10 @@ def test_a_request_that_is_being_read_while_its_model_is_swapped_is_answered_by_
             digest = service.arms.champion.pool.bundle.digest
             reading, read_on, read = anyio.Event(), anyio.Event(), service._read
 
-            async def slowly(texts, arms):
+            async def slowly(*work):
                 reading.set()
                 await read_on.wait()
-                return await read(texts, arms)
+                return await read(*work)
 
             service._read = slowly
             found = []

@@ -31,6 +31,7 @@ from linnet.evaluate import latency, thresholds
 from linnet.export import card, proof, reference
 from linnet.export.cascade import Front
 from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL, Checkpoint, load_checkpoint
+from linnet.export.cuts import check_cuts
 from linnet.export.gate import Answers, Gate
 from linnet.export.graph import write_graph
 from linnet.export.parity import compare
@@ -71,6 +72,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     check_replaceable(directory, MANIFEST)
     trained = load_checkpoint(checkpoint, config.model.max_length)
     split = _read(splits, trained)
+    check_cuts(trained.tokenizer, split.texts)
     front = Front(config, split) if config.export.cascade else None
     facts: dict[str, Any] = {
         "name": config.run.name,

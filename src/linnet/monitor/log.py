@@ -11,8 +11,9 @@ from itertools import islice
 
 from linnet.config import LogConfig
 from linnet.errors import LinnetError, StorageError
+from linnet.monitor.clock import DAY, SteadyClock
 from linnet.monitor.record import Record, storable
-from linnet.monitor.store import Feedback, Store
+from linnet.monitor.store import REORDERED_SECONDS, Feedback, Store
 
 BATCH = 500
 FLUSH_SECONDS = 0.5  # how long a record waits for others
@@ -23,7 +24,6 @@ BACK_OFF_SECONDS = 0.1, 2.0  # after the first failure, doubled up to the second
 STALL_SECONDS = 10.0  # a store that takes longer over one batch doesn't work
 SWEEP_SECONDS, SWEEP_ROWS = 600.0, 1000  # how often, and how much at once, old rows are deleted
 TELL_SECONDS = 60.0  # losses are told of at most so often
-DAY = 86_400.0
 # Feedback, what its giver waits for, and until when.
 Asked = tuple[Feedback, Future[bool], float]
 
@@ -81,6 +81,8 @@ class PredictionLog:
         self._delay = 0.0
         self._next_sweep = time.monotonic() if settings.retention_days else None
         self._told, self._next_tell = dict(self._lost), 0.0
+        self._clock: SteadyClock | None = None  # once the store was asked for its newest record
+        self._feedback_time = 0.0
         self._store: Store | None = None
         try:
             self._store = Store(settings.url)
@@ -126,9 +128,10 @@ class PredictionLog:
             TypeError: The id or a label is no string.
         """
         labels = tuple(map(storable, [label] if isinstance(label, str) else label))
-        said = Feedback(storable(id), labels, time.time())
+        name = storable(id)
         future: Future[bool] = Future()
         with self._changed:
+            said = Feedback(name, labels, self._now())
             refusal = None
             if self._end is not None:
                 refusal = "The prediction log is closed. Send the feedback again later."
@@ -142,6 +145,13 @@ class PredictionLog:
         if refusal:
             future.set_exception(StorageError(refusal))
         return future
+
+    def _now(self) -> float:
+        """The time of feedback, which a small step back of the clock does not make older than the one before."""
+        now = time.time()
+        if not 0 < self._feedback_time - now <= REORDERED_SECONDS:
+            self._feedback_time = now
+        return self._feedback_time
 
     def facts(self) -> Facts:
         """How the log stands now."""
@@ -262,7 +272,9 @@ class PredictionLog:
                 future.set_result(found)
 
     def _sweep(self, store: Store) -> None:
-        forgotten = store.forget(time.time() - self._settings.retention_days * DAY, SWEEP_ROWS)
+        self._clock = self._clock or SteadyClock(store.newest())
+        before = self._clock.now() - self._settings.retention_days * DAY
+        forgotten = store.forget(before, SWEEP_ROWS)
         pause = SWEEP_SECONDS if forgotten < SWEEP_ROWS else BACK_OFF_SECONDS[0]
         self._next_sweep = time.monotonic() + pause
 

@@ -41,9 +41,12 @@ CREATE = [
 INSERT = f"""INSERT INTO predictions ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))})
     ON CONFLICT (id, arm) DO NOTHING"""  # noqa: S608 - our own names
 KNOWN = "SELECT 1 FROM predictions WHERE id = ? LIMIT 1"
-JUDGE = """INSERT INTO feedback (id, labels, time) VALUES (?, ?, ?)
+# Feedback that arrives in another order than it was given is at most so much older. If it is older
+# than that, the clock was put back, and it is the latest all the same.
+REORDERED_SECONDS = 60
+JUDGE = f"""INSERT INTO feedback (id, labels, time) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET labels = excluded.labels, time = excluded.time
-    WHERE excluded.time >= feedback.time"""
+    WHERE excluded.time >= feedback.time OR excluded.time < feedback.time - {REORDERED_SECONDS}"""  # noqa: S608
 NEWEST = "SELECT max(time) FROM predictions"
 READ = f"""SELECT p.number, {", ".join(f"p.{column}" for column in COLUMNS)}, f.labels, f.time
     FROM predictions p LEFT JOIN feedback f ON f.id = p.id
@@ -160,7 +163,7 @@ class Store:
         Raises:
             StorageError: The database can't be read.
         """
-        newest = self._database.rows(NEWEST)[0][0]
+        newest = self.newest()
         if newest is None:
             return
         until = min(until, math.nextafter(newest, math.inf))
@@ -173,6 +176,15 @@ class Store:
                 entry = to_entry(row)
                 place = [entry.record.time, number]
                 yield entry
+
+    def newest(self) -> float | None:
+        """When the latest record was answered, in seconds since 1970; None if there are none.
+
+        Raises:
+            StorageError: The database can't be read.
+        """
+        found: float | None = self._database.rows(NEWEST)[0][0]
+        return found
 
     def forget(self, before: float, limit: int) -> int:
         """Delete the oldest records, with their feedback.

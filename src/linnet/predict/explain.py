@@ -78,9 +78,11 @@ def words_of(text: str, places: Sequence[Place | None]) -> list[list[int]]:
         text: A clean text.
         places: Where its tokens stand.
     """
-    run = np.cumsum(
-        [character == " " for character in text]
-    )  # which run of visible characters each is in
+    end = max(
+        (place.end for place in places if place), default=0
+    )  # a long text is not read to its own
+    # Which run of visible characters each is in.
+    run = np.cumsum([character == " " for character in text[:end]])
     words: list[list[int]] = []
     former: Place | None = None
     for index, place in enumerate(places):

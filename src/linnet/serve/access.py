@@ -140,6 +140,15 @@ def _unknown(code: str, message: str, challenge: str = 'Bearer error="invalid_to
     return Refusal(401, code, message, headers={"WWW-Authenticate": challenge})
 
 
+def share_of(scope: Scope) -> str:
+    """Whose share of the service a request uses: its key's; without keys its client's address."""
+    caller: Caller | None = scope["state"].get("caller")
+    if caller:
+        return caller.key.id
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
 def take_texts(scope: Scope, texts: int) -> None:
     """Count the texts of a request against its key's day. A service without keys counts none.
 
@@ -152,7 +161,7 @@ def take_texts(scope: Scope, texts: int) -> None:
 
 
 def give_back_texts(scope: Scope, texts: int) -> None:
-    """Count texts of a request no longer, as they were not answered."""
+    """Count texts of a request no longer, as no worker began them."""
     caller: Caller | None = scope["state"].get("caller")
     if caller:
         caller.quotas.give_back(caller.key, texts)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from linnet import __version__
 from linnet.serve import open_inference, sagemaker
-from linnet.serve.access import Access
+from linnet.serve.access import Access, share_of
 from linnet.serve.cors import CrossOriginMiddleware
 from linnet.serve.direct import Direct
 from linnet.serve.failures import CatchDefects, handle_failures
@@ -74,7 +74,8 @@ def create_app(
 
     def around(app: ASGIApp) -> ASGIApp:
         app = MethodsMiddleware(app, _methods())
-        app = Direct(app, DIRECT | sagemaker.DIRECT, service.check_room)
+        endpoints = DIRECT | sagemaker.DIRECT
+        app = Direct(app, endpoints, lambda scope: service.check_room(share_of(scope)))
         app = UnpackMiddleware(app, service.settings.max_body_bytes)
         app = LimitBody(app, service.settings.max_body_bytes)
         if keys:

@@ -19,7 +19,9 @@ class Direct:
         check: Raises a refusal where no endpoint could do more than refuse, which spares reading the request.
     """
 
-    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint], check: Callable[[], None]):
+    def __init__(
+        self, app: ASGIApp, endpoints: Mapping[str, Endpoint], check: Callable[[Scope], None]
+    ):
         self._app, self._endpoints, self._check = app, endpoints, check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,7 +33,7 @@ class Direct:
         scope["state"]["route"] = scope["path"]
         request = Request(scope, receive, send)
         try:
-            self._check()
+            self._check(scope)
             response = await endpoint(request)
         except Exception as error:
             response = await answer_failure(request, error)

@@ -274,7 +274,7 @@ async def _answers(
     if not texts:
         return arm, []
     items = await answer_texts(request, texts, arm.name, timeout=timeout)
-    raise_refusal(request, items)
+    raise_refusal(items)
     answers = []
     for item in items:
         if item.answer is None:

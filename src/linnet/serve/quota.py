@@ -83,7 +83,8 @@ class Quotas:
             raise Refusal(
                 422,
                 "too_many_texts",
-                f"This key may send {key.texts_per_day:,} texts a day; got {texts:,} in one request. Send fewer.",
+                f"This key may send {key.texts_per_day:,} texts a day, and this request counts as {texts:,}. "
+                "Send fewer texts, or ask the service's operator for a larger quota.",
                 details={"max_texts": key.texts_per_day},
             )
         now = self._turn_day()
@@ -100,9 +101,9 @@ class Quotas:
         self._texts[key.id] = self._texts.get(key.id, 0) + texts
 
     def give_back(self, key: Key, texts: int) -> None:
-        """Count texts no longer, as they were not answered."""
+        """Count texts no longer, as no worker began them."""
         self._turn_day()
-        if key.id in self._texts:
+        if texts > 0 and key.id in self._texts:
             self._texts[key.id] = max(0, self._texts[key.id] - texts)
 
     @asynccontextmanager
@@ -184,9 +185,13 @@ class Quotas:
 
     def _turn_day(self) -> datetime:
         now = self._now()
-        if now.date() > self._day:  # never back, whatever is done to the clock
-            self._day, self._texts = now.date(), {}
-        return now
+        today = now.date()
+        if today > self._day:
+            self._day, self._texts = today, {}
+        elif today < self._day - timedelta(days=1):
+            # The clock was far ahead, or is far behind. The counts stay, for today is not a new day.
+            self._day = today
+        return now  # a clock put back by less gives no second day
 
 
 def _seconds_to(day: date, now: datetime) -> int:

@@ -13,9 +13,11 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 
 from linnet.errors import LinnetError, TextError
-from linnet.serve.access import DETAILS, give_back_texts, take_texts
+from linnet.predict.explain import ASKED
+from linnet.serve.access import DETAILS, give_back_texts, share_of, take_texts
 from linnet.serve.arms import Arm, Arms
 from linnet.serve.failures import CLIENT_LEFT, Refusal, responses
+from linnet.serve.fair import Client
 from linnet.serve.identity import request_id
 from linnet.serve.json_bodies import read_json
 from linnet.serve.pages import read_page
@@ -133,14 +135,16 @@ async def answer_texts(
         Refusal: As of `Service.predict`, or the key has used up its texts.
     """
     service: Service = request.app.state.service
+    client = Client(share_of(request.scope))
     take_texts(request.scope, len(texts))
     came = time.monotonic()
     try:
-        items = await while_connected(request, service.predict(texts, arm, key, timeout))
+        items = await while_connected(request, service.predict(texts, arm, key, timeout, client))
     except Refusal:
-        give_back_texts(request.scope, len(texts))
+        give_back_texts(request.scope, len(texts) - client.begun)
         raise
-    give_back_texts(request.scope, sum(isinstance(item.error, Refusal) for item in items))
+    unusable = sum(isinstance(item.error, TextError) for item in items)
+    give_back_texts(request.scope, len(texts) - unusable - client.begun)
     first = next((item.answer for item in items if item.answer), None)
     if first:
         taken = first.entered + first.waited
@@ -221,15 +225,14 @@ def raise_if_none(items: list[Item]) -> None:
         raise next((error for error in errors if isinstance(error, Refusal)), errors[0])
 
 
-def raise_refusal(request: Request, items: list[Item]) -> None:
-    """Pass if no text failed by the service's own doing; else the texts that were answered are not counted either.
+def raise_refusal(items: list[Item]) -> None:
+    """Pass if no text failed by the service's own doing.
 
     Raises:
         Refusal: The first of such failures: the client may send the request again.
     """
     refusals = [item.error for item in items if isinstance(item.error, Refusal)]
     if refusals:
-        give_back_texts(request.scope, len(items) - len(refusals))
         raise refusals[0]
 
 
@@ -274,17 +277,21 @@ async def predict(request: Request) -> Response:
     openapi_extra=body_schema(ExplainRequest),
 )
 async def explain(request: Request) -> Response:
-    """The weight of each word: by how much the label's log odds are less without it. Costs about 20 answers."""
+    """The weight of each word: by how much the label's log odds are less without it.
+
+    It costs about 20 answers, and counts as 20 texts of a key's day.
+    """
     service: Service = request.app.state.service
     service.check_started()
     body, timeout = await body_of(request, ExplainRequest), timeout_of(request)
-    take_texts(request.scope, 1)
+    client = Client(share_of(request.scope))
+    take_texts(request.scope, ASKED)
     try:
         arm, found = await while_connected(
-            request, service.explain(body.text, body.label, body.arm, timeout)
+            request, service.explain(body.text, body.label, body.arm, timeout, client)
         )
-    except Refusal:
-        give_back_texts(request.scope, 1)
+    except (Refusal, TextError):
+        give_back_texts(request.scope, ASKED - client.begun)
         raise
     content = {
         "request_id": request_id(request.scope),

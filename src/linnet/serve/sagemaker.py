@@ -204,7 +204,7 @@ async def invocations(request: Request) -> Response:
     timeout, sent = timeout_of(request), await _read(request, *content_type)
     answer_type, header = _answer_type(accepted, sent)
     items = await answer_texts(request, texts_of(sent.lines), sent.arm, sent.key, timeout)
-    raise_refusal(request, items)
+    raise_refusal(items)
     content = _write(request, answer_type, header, with_own_errors(sent.lines, items))
     # Set as a header, as Starlette adds a charset to a media type, which pandas' reader refuses.
     return Response(content, headers={**_echoed(request), "Content-Type": answer_type})

@@ -15,6 +15,7 @@ from linnet.predict.codec import Codec
 from linnet.predict.stages import Encodings
 from linnet.serve.arms import CHAMPION, Arm, Arms, check_arms, draw, open_arms
 from linnet.serve.failures import Refusal
+from linnet.serve.fair import Client
 from linnet.serve.reader import Reader
 from linnet.serve.swaps import Swaps
 from linnet.serve.workers import Answer, Full, Pool
@@ -25,6 +26,8 @@ DRAIN_SECONDS = 20.0  # that models which are no longer asked have for what they
 STOP_SECONDS = (
     3.0  # the same where the service stops: no client waits then, only what is asked for the log
 )
+
+TEXT_COST = 200  # characters that cost about as much to read as a text does by itself
 
 T = TypeVar("T")
 _ToRead = tuple[Sequence[str], Sequence[Arm]]  # texts, and whose each is
@@ -201,6 +204,7 @@ class Service:
         arm: str | None = None,
         key: str | None = None,
         timeout: float | None = None,
+        client: Client | None = None,
     ) -> list[Item]:
         """Classify the texts of one request.
 
@@ -209,6 +213,7 @@ class Service:
             arm: Who is asked; None: as the shares say.
             key: What decides the arm in place of the text, such as a user's id.
             timeout: Seconds to answer in.
+            client: Who asks; the texts that are begun are counted in it, also where a refusal follows.
 
         Returns:
             What became of each text, in order; an error at most of those that can't be answered.
@@ -217,20 +222,21 @@ class Service:
             Refusal: The service is not ready, has no room, or these are too many texts; or the time is over.
         """
         self.check_count(len(texts))
+        client = client or Client()
         arms = self.arms
         chosen = [
             arms.named(arm) if arm is not None else arms.choose(key if key is not None else t)
             for t in texts
         ]
         for one in set(chosen):
-            self._check_room(one)
+            self._check_room(one, client.share)
         end = self._seconds(timeout)
         waiting: dict[int, asyncio.Future[Answer]] = {}
         try:
             with _in_use(set(chosen)):
                 async with asyncio.timeout(end):
-                    read = await self._read(texts, chosen)
-                    self._put(read, chosen, waiting)
+                    read = await self._read(texts, chosen, client.share)
+                    self._put(read, chosen, waiting, client)
                     answers = {index: await _settled(future) for index, future in waiting.items()}
         except TimeoutError:
             message = f"No answer within {end:g} s. Try again later, or ask for more time with X-Request-Timeout."
@@ -248,11 +254,16 @@ class Service:
                 item = _item(name, one, encoded, answers[index])
             items.append(item)
             self.on_item(item, text, False)
-        self._ask_shadows(arms, texts, identity)
+        self._ask_shadows(arms, texts, identity, client.share)
         return items
 
     async def explain(
-        self, text: str, label: str | None, arm: str | None, timeout: float | None = None
+        self,
+        text: str,
+        label: str | None,
+        arm: str | None,
+        timeout: float | None = None,
+        client: Client | None = None,
     ) -> tuple[Arm, dict[str, Any]]:
         """What moved the answer to a text, and whose it is.
 
@@ -260,16 +271,19 @@ class Service:
             Refusal: As of `predict`; or the label is unknown.
             TextError: The text can't be used.
         """
+        client = client or Client()
         chosen = self.arms.named(arm) if arm is not None else self.arms.choose(text)
-        self._check_room(chosen)
+        self._check_room(chosen, client.share)
         end, future = self._seconds(timeout), None
         try:
             with _in_use({chosen}):
                 async with asyncio.timeout(end):
-                    (encodings,) = await self._read([text], [chosen])
+                    (encodings,) = await self._read([text], [chosen], client.share)
                     if isinstance(encodings, TextError):
                         raise encodings
-                    future = self._with_room(lambda: chosen.pool.explain(text, encodings, label))
+                    future = self._with_room(
+                        lambda: chosen.pool.explain(text, encodings, label, client)
+                    )
                     reply = await future
         except TimeoutError:
             raise Refusal(
@@ -310,8 +324,11 @@ class Service:
                 reason = arm.pool.unready if details else "A model is not ready. Try again later."
                 raise Refusal(503, "not_ready", reason, headers={"Retry-After": "1"})
 
-    def check_room(self) -> None:
+    def check_room(self, share: str = "") -> None:
         """Pass if there is room for a text of some model whose answers are returned.
+
+        Args:
+            share: Whose text it is.
 
         Raises:
             Refusal: The service has not started, or there is none.
@@ -320,7 +337,7 @@ class Service:
         for arm in self.arms:
             if arm.role != "shadow":
                 try:
-                    return self._check_room(arm)
+                    return self._check_room(arm, share)
                 except Refusal as refusal:
                     refusals.append(refusal)
         raise refusals[0]
@@ -340,16 +357,19 @@ class Service:
         longest = self.settings.timeout_seconds
         return longest if asked is None else min(asked, longest)
 
-    def _check_room(self, arm: Arm) -> None:
+    def _check_room(self, arm: Arm, share: str) -> None:
         """Pass if there is room for a text, also where texts are read before they wait for a model."""
         assert self._reader is not None
-        if self._reader.age > self.settings.max_wait_seconds:
-            raise _full(self._reader.age)
-        self._with_room(arm.pool.check)
+        age = self._reader.age(share)
+        if age > self.settings.max_wait_seconds:
+            raise _full(age)
+        self._with_room(lambda: arm.pool.check(share))
 
-    def _read(self, texts: Sequence[str], arms: Sequence[Arm]) -> "asyncio.Future[_Read]":
+    def _read(
+        self, texts: Sequence[str], arms: Sequence[Arm], share: str
+    ) -> "asyncio.Future[_Read]":
         assert self._reader is not None
-        return self._reader((texts, arms))
+        return self._reader((texts, arms), share, sum(map(len, texts)) + TEXT_COST * len(texts))
 
     @staticmethod
     def _with_room(put: Callable[[], T]) -> T:
@@ -359,7 +379,11 @@ class Service:
             raise _full(full.retry_after) from None
 
     def _put(
-        self, read: _Read, chosen: list[Arm], waiting: "dict[int, asyncio.Future[Answer]]"
+        self,
+        read: _Read,
+        chosen: list[Arm],
+        waiting: "dict[int, asyncio.Future[Answer]]",
+        client: Client,
     ) -> None:
         """Let the texts that can be used wait for their arms, each in `waiting` under its index."""
         for arm in dict.fromkeys(chosen):
@@ -370,10 +394,10 @@ class Service:
             ]
             if mine:
                 texts: list[Encodings] = [read[i] for i in mine]  # type: ignore[misc]
-                futures = self._with_room(lambda arm=arm, texts=texts: arm.pool.classify(texts))  # type: ignore[misc]
+                futures = self._with_room(partial(arm.pool.classify, texts, client))
                 waiting.update(zip(mine, futures, strict=True))
 
-    def _ask_shadows(self, arms: Arms, texts: Sequence[str], identity: str) -> None:
+    def _ask_shadows(self, arms: Arms, texts: Sequence[str], identity: str, share: str) -> None:
         for arm in arms.shadows:
             mine = [
                 (index, text)
@@ -381,30 +405,33 @@ class Service:
                 if draw(f"{arm.name} {text}") < arm.share
             ]
             if mine:
-                self._go_on(self._ask_shadow(arm, mine, identity))
+                self._go_on(self._ask_shadow(arm, mine, identity, share))
 
-    async def _ask_shadow(self, arm: Arm, texts: list[tuple[int, str]], identity: str) -> None:
+    async def _ask_shadow(
+        self, arm: Arm, texts: list[tuple[int, str]], identity: str, share: str
+    ) -> None:
         """Ask a shadow; where it has no room, or no answer, only the log and the metrics know."""
         try:
-            self._check_room(arm)
+            self._check_room(arm, share)
         except Refusal as refusal:  # before its texts cost the others the time to read them
             for index, text in texts:
                 self.on_item(Item(f"{identity}-{index}", arm, 0, error=refusal), text, True)
             return
         with _in_use({arm}):
-            await self._ask_shadow_with_room(arm, texts, identity)
+            await self._ask_shadow_with_room(arm, texts, identity, share)
 
     async def _ask_shadow_with_room(
-        self, arm: Arm, texts: list[tuple[int, str]], identity: str
+        self, arm: Arm, texts: list[tuple[int, str]], identity: str, share: str
     ) -> None:
-        read = await self._read([text for _, text in texts], [arm] * len(texts))
+        client = Client(share)
+        read = await self._read([text for _, text in texts], [arm] * len(texts), share)
         for (index, text), encoded in zip(texts, read, strict=True):
             name = f"{identity}-{index}"
             if isinstance(encoded, TextError):
                 continue  # as the other arm has said
             found: Answer | Refusal
             try:
-                (future,) = self._with_room(lambda encoded=encoded: arm.pool.classify([encoded]))  # type: ignore[misc]
+                (future,) = self._with_room(partial(arm.pool.classify, [encoded], client))
                 found = await _settled(future)
             except Refusal as refusal:
                 found = refusal

@@ -22,6 +22,7 @@ from linnet.predict.plan import Choice
 from linnet.predict.stages import Answered, Encodings
 from linnet.serve.background import in_background
 from linnet.serve.failures import Refusal
+from linnet.serve.fair import Client
 from linnet.serve.workers.process import MODEL_FAILED
 from linnet.serve.workers.queue import Answer, Job, Queue
 from linnet.serve.workers.worker import Gone, NoMemory, Worker
@@ -181,46 +182,55 @@ class Pool:
         name = self.bundle.manifest.name
         return f"{len(self._down)} of {total} workers of {name} are being started again ({reason})."
 
-    def classify(self, texts: Sequence[Encodings]) -> "list[asyncio.Future[Answer]]":
-        """Let texts wait for an answer, all or none.
+    def classify(
+        self, texts: Sequence[Encodings], client: Client | None = None
+    ) -> "list[asyncio.Future[Answer]]":
+        """Let texts of a client wait for an answer, all or none.
 
         Raises:
             Full: There is no room.
             Refusal: No worker is up.
         """
-        jobs = [Job(max(len(encodings[0].ids), 1), encodings) for encodings in texts]
+        client = client or Client()
+        jobs = [
+            Job(max(len(encodings[0].ids), 1), client, encodings=encodings) for encodings in texts
+        ]
         self._put(jobs)
         return [job.done for job in jobs]
 
     def explain(
-        self, text: str, encodings: Encodings, label: str | None
+        self, text: str, encodings: Encodings, label: str | None, client: Client | None = None
     ) -> "asyncio.Future[dict[str, Any]]":
-        """Let a text wait for what moved the answer; resolves to the worker's reply.
+        """Let a client's text wait for what moved the answer; resolves to the worker's reply.
 
         Raises:
             Full: There is no room.
             Refusal: No worker is up.
         """
-        job = Job(ASKED * len(encodings[0].ids), message={"explain": text, "label": label})
+        tokens, message = ASKED * max(len(encodings[0].ids), 1), {"explain": text, "label": label}
+        job = Job(tokens, client or Client(), ASKED, message=message)
         self._put([job])
         return job.done
 
-    def check(self) -> None:
-        """Pass if there is room and someone to answer.
+    def check(self, share: str = "") -> None:
+        """Pass if there is room for a share's text and someone to answer.
 
         Raises:
             Full: There is no room.
             Refusal: No worker is up.
         """
+        self._check_up()
+        self.queue.check(share=share)
+
+    def _check_up(self) -> None:
         if not self._workers:
             reason = self.unready or "This model is no longer at work."
             raise Refusal(
                 503, "not_ready", f"{reason} Try again later.", headers={"Retry-After": "1"}
             )
-        self.queue.check()
 
     def _put(self, jobs: list[Job]) -> None:
-        self.check()
+        self._check_up()
         self.queue.put(jobs)
 
     async def _keep(self, number: int, worker: Worker) -> None:

@@ -1,4 +1,4 @@
-"""What waits for a worker: bounded by tokens and by time, taken oldest first together with what is about as long."""
+"""What waits for a worker: bounded by tokens and by time, taken in fair turns together with what is about as long."""
 
 import asyncio
 import time
@@ -10,6 +10,7 @@ from typing import Any
 from linnet.predict import Prediction
 from linnet.predict.batching import BATCH_COST, FEW, token_budget_batches
 from linnet.predict.stages import Encodings
+from linnet.serve.fair import Client, Turns
 
 SMOOTHING = 0.1  # the weight of the latest batch in the speed that waits are estimated by
 # Times the wait that is estimated the oldest may really have waited. At 1, a queue that was filled at once would let
@@ -18,6 +19,8 @@ LATE = 2
 FEWEST = (
     3 * BATCH_COST
 )  # tokens that a batch may have in any case: fewer cost mostly what a batch costs by itself
+# Times as many tokens as one share may have waiting, that all shares together may.
+ROOM_FOR_OTHERS = 2
 TELLING = 4  # times what a batch costs by itself its tokens must be, to tell how fast batches are
 
 
@@ -44,16 +47,22 @@ class Job:
 
     Attributes:
         tokens: How much work it is.
+        client: Who asks.
+        texts: How many texts are computed for it.
         encodings: Of a text to classify; several such jobs make one message.
         message: Of a job that goes alone, the message itself; None for a text to classify.
         entered: When it came, by the queue's clock.
+        taken: Whether a worker has begun it.
         done: Resolves to an `Answer`, or to the reply where it went alone. Cancelled, it is not computed any more.
     """
 
     tokens: int
+    client: Client = field(default_factory=Client)
+    texts: int = 1
     encodings: Encodings = ()
     message: dict[str, Any] | None = None
     entered: float = 0.0
+    taken: bool = False
     done: "asyncio.Future[Any]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -72,10 +81,13 @@ class Full(Exception):
 
 
 class Queue:
-    """Jobs in their order of arrival. Of one event loop alone.
+    """Jobs in their order of arrival, and whose turn it is. Of one event loop alone.
+
+    A share that has filled the queue leaves room for the others: up to as much again may be put by
+    shares that have nothing in it, or little.
 
     Args:
-        max_tokens: Of all jobs together.
+        max_tokens: Of all jobs of a share together.
         max_wait: Seconds after which a job that comes now must be likely to have begun.
         max_batch_tokens: Of one batch, padding included; a longer text goes alone.
         clock: Seconds that never go back.
@@ -98,6 +110,11 @@ class Queue:
             max_batch_tokens,
         )
         self._clock, self._jobs = clock, deque[Job]()
+        self._lines: dict[
+            str, deque[Job]
+        ] = {}  # the same by share; what is over leaves at the front
+        self._held: dict[str, int] = {}  # tokens by share
+        self._turns = Turns()
         self._filled, self._speed = asyncio.Event(), 0.0
         self.computing = self.tokens = 0
 
@@ -114,35 +131,66 @@ class Queue:
         """Seconds that a job which comes now is likely to wait, by how fast the latest batches were; 0 if unknown."""
         return self.tokens / self._speed if self._speed else 0.0
 
-    def check(self, tokens: int = 1) -> None:
+    def check(self, tokens: int = 1, share: str = "") -> None:
         """Pass if there is room. An empty queue has room for anything, else a long list could never be answered.
+
+        Args:
+            tokens: Of what shall wait.
+            share: Whose it is.
 
         Raises:
             Full: There is none.
         """
         self._forget()
-        wait = max(self.wait, self.age / LATE)
-        if self._jobs and (self.tokens + tokens > self._max_tokens or wait > self._max_wait):
+        if not self._jobs:
+            return
+        wait = self._wait_of(share)
+        if wait > self._max_wait or not self._has_room(tokens, share):
             raise Full(wait)
 
+    def _wait_of(self, share: str) -> float:
+        ahead = own = self._held.get(share, 0)
+        if own != self.tokens:
+            # Before it is a share's turn again, no other has had a batch more than it.
+            most = own + self._max_batch_tokens
+            ahead += sum(min(held, most) for one, held in self._held.items() if one != share)
+        line = self._line(share)
+        age = self._clock() - line[0].entered if line else 0.0
+        return max(ahead / self._speed if self._speed else 0.0, age / LATE)
+
+    def _has_room(self, tokens: int, share: str) -> bool:
+        after = self.tokens + tokens
+        if after <= self._max_tokens:
+            return True
+        own = self._held.get(share, 0)
+        shares = len(self._held.keys() | {share})
+        little = own == 0 or own + tokens <= self._max_tokens / (ROOM_FOR_OTHERS * shares)
+        return little and shares > 1 and after <= ROOM_FOR_OTHERS * self._max_tokens
+
     def put(self, jobs: Sequence[Job]) -> None:
-        """Let jobs wait, all or none of them.
+        """Let jobs of one client wait, all or none of them.
 
         Raises:
             Full: There is no room.
         """
+        if not jobs:
+            return
         tokens = sum(job.tokens for job in jobs)
-        self.check(tokens)
+        share = jobs[0].client.share
+        self.check(tokens, share)
         now = self._clock()
         for job in jobs:
             job.entered = now
         self._jobs.extend(jobs)
+        self._lines.setdefault(share, deque()).extend(jobs)
+        self._held[share] = self._held.get(share, 0) + tokens
         self.tokens += tokens
         self._filled.set()
 
     async def take(self, workers: int = 1) -> list[Job]:
-        """The next batch, once there is one: the oldest job and what is most like it in length, in the order of age.
+        """The next batch, once there is one: a job and what is most like it in length, in the order of age.
 
+        The job is the oldest of the share whose turn it is.
         It leaves the others of so many workers their share of what waits. Whoever takes it says `computed` when it is.
         """
         while True:
@@ -172,33 +220,89 @@ class Queue:
             if not job.done.done():
                 job.done.set_exception(error)
         self._jobs.clear()
+        self._lines.clear()
+        self._held.clear()
+        self._turns.clear()
         self.tokens = 0
 
     def _forget(self) -> None:
         """Drop, from the front, jobs that nobody waits for any more."""
         while self._jobs and self._jobs[0].done.done():
-            self.tokens -= self._jobs.popleft().tokens
+            job = self._jobs.popleft()
+            self._leave(job.client.share, job.tokens)
+        if not self._jobs:
+            self._lines.clear()
+            self._held.clear()
+            self._turns.clear()
+
+    def _leave(self, share: str, tokens: int) -> None:
+        self.tokens -= tokens
+        left = self._held.get(share, 0) - tokens
+        if left > 0:
+            self._held[share] = left
+        else:
+            self._held.pop(share, None)
+
+    def _line(self, share: str) -> deque[Job] | None:
+        """The jobs of a share, the first of which still waits; None if it has none."""
+        line = self._lines.get(share)
+        while line and (line[0].taken or line[0].done.done()):
+            line.popleft()
+        if not line:
+            self._lines.pop(share, None)
+            return None
+        return line
+
+    def _lead(self) -> Job:
+        if len(self._lines) == 1:
+            (share,) = self._lines
+            line = self._line(share)
+            assert line
+            return line[0]
+        lines = {share: line for share in list(self._lines) if (line := self._line(share))}
+        return lines[self._turns.next(lines)][0]
 
     def _batch(self, workers: int) -> list[Job]:
-        oldest = self._jobs[0]
+        lead = self._lead()
         waiting = [job for job in self._jobs if not job.done.done()]
-        chosen = (
-            {oldest} if oldest.message is not None else set(self._like(oldest, waiting, workers))
-        )
+        chosen = {lead} if lead.message is not None else set(self._like(lead, waiting, workers))
+        gone = [] if len(waiting) == len(self._jobs) else [j for j in self._jobs if j.done.done()]
+        for job in gone:
+            self._leave(job.client.share, job.tokens)
         self._jobs = deque(job for job in waiting if job not in chosen)
-        self.tokens = sum(job.tokens for job in self._jobs)
+        begun: dict[str, int] = {}  # tokens by share
+        for job in chosen:
+            job.taken = True
+            client = job.client
+            client.begun += job.texts
+            begun[client.share] = begun.get(client.share, 0) + job.tokens
+        for share, tokens in begun.items():
+            self._leave(share, tokens)
+            self._turns.charge(share, tokens)
         return [job for job in waiting if job in chosen]
 
-    def _like(self, oldest: Job, waiting: Sequence[Job], workers: int) -> list[Job]:
+    def _like(self, lead: Job, waiting: Sequence[Job], workers: int) -> list[Job]:
         """The batch that a job is in where what waits is split at the least cost; of many the nearest in length."""
         texts = [job for job in waiting if job.message is None]
-        share = max(sum(job.tokens for job in texts) // workers, FEWEST)
+        least = max(sum(job.tokens for job in texts) // workers, FEWEST)
+        budget = min(least, self._max_batch_tokens)
+        if len(self._held) > 1:
+            texts = self._own_first(lead, texts, budget)
         if len(texts) > FEW:
-            texts = sorted(texts, key=lambda job: abs(job.tokens - oldest.tokens))[
-                :FEW
-            ]  # stable: it is the first
-        place = texts.index(oldest)
-        batches = token_budget_batches(
-            [job.tokens for job in texts], min(share, self._max_batch_tokens)
-        )
+            # Stable, so that the job itself is the first, or among the first of its share.
+            texts = sorted(texts, key=lambda job: abs(job.tokens - lead.tokens))[:FEW]
+        place = texts.index(lead)
+        batches = token_budget_batches([job.tokens for job in texts], budget)
         return next([texts[i] for i in batch] for batch in batches if place in batch)
+
+    @staticmethod
+    def _own_first(lead: Job, texts: Sequence[Job], budget: int) -> list[Job]:
+        """What a job's batch is made of: its share's texts, and if they fill none, others that ride along."""
+        share = lead.client.share
+        own = [job for job in texts if job.client.share == share]
+        own.sort(key=lambda job: abs(job.tokens - lead.tokens))
+        if len(own) >= FEW or sum(job.tokens for job in own) >= budget:
+            return own
+        others = [job for job in texts if job.client.share != share]
+        others.sort(key=lambda job: abs(job.tokens - lead.tokens))
+        return [*own, *others[: FEW - len(own)]]
