@@ -393,7 +393,7 @@ def test_no_such_file(here: Path) -> None:
         run(here / "none.csv", here / "splits")
     with pytest.raises(
         DataError,
-        match=r"is a folder of 0 folders and 0 files \(none\)\. Expected one file for each class",
+        match=r"is a folder of 0 files \(none\), and none is a table by its name",
     ):
         run(here, here / "splits")
 

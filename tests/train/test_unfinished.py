@@ -182,7 +182,8 @@ def test_another_run_is_refused_and_says_what_differs(splits, settings, stop, tm
     with pytest.raises(StoppedError):
         train(settings(), splits, tmp_path / "checkpoint")
     with pytest.raises(
-        UsageError, match=r"(?s)another one:\n  train\.learning_rate  was 0\.02, is now 0\.1\nGo on"
+        UsageError,
+        match=r"(?s)another one:\n  train\.learning_rate  was 0\.02, is now 0\.1\nResume it",
     ):
         train(settings(learning_rate=0.1), splits, tmp_path / "checkpoint")
     shutil.copytree(tmp_path / "checkpoint.unfinished", tmp_path / "other.unfinished")

@@ -41,7 +41,10 @@ def test_memory_stays_flat(bundle, other, expected, tmp_path, capsys):
                 else:
                     for _ in range(50):
                         _, writer = await asyncio.open_connection("127.0.0.1", one.port)
-                        writer.write(b"POST /v1/predict HTTP/1.1\r\nContent-Length: 9\r\n\r\n")
+                        writer.write(
+                            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
+                            b"Content-Length: 9\r\n\r\n"
+                        )
                         writer.transport.abort()
 
                 async def settled():

@@ -95,7 +95,8 @@ def test_neither_hanging_workers_nor_slow_clients_nor_a_swap_hold_up_the_end(bun
             asked = asyncio.create_task(waiter.ask("POST", "/v1/predict", {"texts": ["rain"]}))
             slow = socket.create_connection(("127.0.0.1", one.port))
             slow.sendall(
-                b"POST /v1/predict HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"
+                b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n"
             )
             await asyncio.sleep(0.2)
             one.process.send_signal(signal.SIGHUP)
