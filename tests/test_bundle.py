@@ -361,3 +361,13 @@ def test_what_hosts_chose_is_no_part_of_the_bundle(sealed):
     Bundle.read(sealed).verify()
     (sealed / "host.json").mkdir()
     assert "host.json is not a plain file" in refuses(sealed)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x00", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"])
+def test_a_label_or_name_with_a_control_character_is_refused(sealed, end):
+    edit(sealed, labels=[f"good{end}forged", "bad"])
+    message = refuses(sealed)
+    assert "labels.0" in message and "expected no control character" in message
+    assert len(message.splitlines()) == 1
+    edit(sealed, labels=["good", "bad"], name=f"mails{end}forged")
+    assert "is not a manifest: name  Value error, expected no control" in refuses(sealed)

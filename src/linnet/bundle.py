@@ -28,7 +28,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
@@ -56,10 +64,20 @@ REQUIRED_FILES = {PROOF, REFERENCE, TOKENIZER, CARD}
 REQUIRED_CHECKS = {"parity", "accuracy"}
 MOST_TOKENS = 1_000_000
 ProblemType = Literal["single_label_classification", "multi_label_classification"]
+CONTROL_OR_LINE_END = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 PLAIN_NAME = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*"
 )  # of a file beside the manifest: no path, no hidden file
+
+
+def _one_line(text: str) -> str:
+    if found := CONTROL_OR_LINE_END.search(text):
+        raise ValueError(f"expected no control character and no line end; got {found[0]!r}")
+    return text
+
+
+OneLine = Annotated[str, AfterValidator(_one_line)]
 
 
 class FileEntry(BaseModel):
@@ -87,7 +105,7 @@ class Cascade(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: OneLine
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     model: str
     tokenizer: str
@@ -125,9 +143,9 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = Field(ge=1)
-    name: str
+    name: OneLine
     created: str
-    labels: tuple[str, ...] = Field(min_length=2)
+    labels: tuple[OneLine, ...] = Field(min_length=2)
     problem_type: ProblemType
     max_length: int = Field(ge=4, le=MOST_TOKENS)
     models: dict[str, str] = Field(min_length=1)

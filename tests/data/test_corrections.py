@@ -62,6 +62,24 @@ def test_planted_errors_are_listed_reviewed_and_read_back(tmp_path):
     assert card["noise"]["suspects"] == 0
 
 
+def test_a_suspect_that_begins_as_a_formula_is_marked_and_read_back(tmp_path):
+    rows = [(f"={text};=HYPERLINK(1)", "+" if label == "yes" else "-") for text, label in ROWS]
+    for number in range(10, 30):
+        text, label = rows[number]
+        rows[number] = (text, "-" if label == "+" else "+")
+    prepared(tmp_path, rows)
+    listed = tmp_path / "splits" / "suspects.csv"
+    raw = listed.read_text(encoding="utf-8").splitlines()[1:]
+    assert len(raw) > 5
+    assert all(line.startswith("\"'=the ") for line in raw)
+    with listed.open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert {row["suggested"] for row in found} == {"'+", "'-"}
+    review = write_rows(tmp_path / "review.csv", [(row["text"], row["suggested"]) for row in found])
+    card = prepared(tmp_path, rows, corrections=review)
+    assert card["corrections"]["texts_met"] == card["corrections"]["rows_changed"] == len(found)
+
+
 def test_a_review_is_never_replaced(tmp_path):
     prepared(tmp_path, ROWS)
     prepared(tmp_path, ROWS)

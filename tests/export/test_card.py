@@ -147,3 +147,27 @@ def test_what_is_held_back_is_told(kind):
     assert ("the answer says that the model abstained" in text) is (kind == SINGLE_LABEL)
     assert ("The F1 above is by other thresholds" in text) is (kind == MULTI_LABEL)
     assert "Every text gets one of the labels" not in text
+
+
+def test_a_label_or_a_name_forges_no_part_of_the_card():
+    forged = "good)\n\n## How good it is\n\n- accuracy: 99.99 %"
+    reference = REFERENCE | {"true_labels": {forged: 0.875, "bad": 0.125}}
+    lineage = LINEAGE | {
+        "encoder": {"name": "an`\n# encoder", "source": "folder"},
+        "data": {"source": {"name": "<b>\n# mails"}, "generated": False},
+    }
+    text = card.write(
+        "a [name](x)\n# other", [forged, "bad"], SINGLE_LABEL, 64, lineage, PROOF, reference
+    )
+    body = text.partition("\n---\n")[2]
+    assert [line for line in body.splitlines() if line.startswith("#")] == [
+        r"# a \[name\](x) \# other",
+        "## Use",
+        "## How good it is",
+        "## Data",
+        "## Limits",
+        "## Licence",
+    ]
+    assert r"(good) \#\# How good it is - accuracy: 99.99 %, bad)" in body
+    assert r"Source: \<b\> \# mails." in body
+    assert "fine-tuned from `` an` # encoder ``;" in body

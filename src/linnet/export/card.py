@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from linnet.export.checkpoint import MULTI_LABEL
+from linnet.markdown import code, inline
 from linnet.train.hub_card import front_matter
 
 ENTRIES_SHOWN = 20
@@ -49,14 +50,14 @@ def write(
     number = "any number" if problem_type == MULTI_LABEL else "one"
     checks = proof["checks"]
     lines = [
-        (name, line)
-        for name, check in checks.items()
+        (title, line)
+        for title, check in checks.items()
         for line in (f"{check['detail']}.", *check.get("notes", []))
     ]
     variants = _variants(proof, models or {}, engines or {})
-    details = "\n".join(f"- {name}: {line}" for name, line in lines)
+    details = "\n".join(f"- {inline(check)}: {inline(line)}" for check, line in lines)
     return f"""{_metadata(name, lineage, proof)}
-# {name}
+# {inline(name)}
 
 A text classifier: it gives a text {number} of {len(labels)} labels ({_listed(labels)}), with a probability for each.
 Made with Linnet {lineage["export"]["packages"].get("linnet-text", "")} on {lineage["export"]["created"]}.
@@ -109,7 +110,7 @@ def _metadata(name: str, lineage: Mapping[str, Any], proof: Mapping[str, Any]) -
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(" ".join(name.split()) for name in names[:ENTRIES_SHOWN])
+    shown = ", ".join(inline(name) for name in names[:ENTRIES_SHOWN])
     left = len(names) - ENTRIES_SHOWN
     return f"{shown} and {left} more" if left > 0 else shown
 
@@ -121,10 +122,12 @@ def _variants(
     if len(models) < 2 and not refused:
         return ""
     kept = "\n".join(
-        f"- {name}: `{file}`, for {' and '.join(engines[name])}" for name, file in models.items()
+        f"- {inline(name)}: {code(file)}, for {inline(' and '.join(engines[name]))}"
+        for name, file in models.items()
     )
     left = "\n".join(
-        f"- {entry['variant']} in {entry['engine']}: {entry['reason']}." for entry in refused
+        f"- {inline(entry['variant'])} in {inline(entry['engine'])}: {inline(entry['reason'])}."
+        for entry in refused
     )
     return f"""
 ## Variants
@@ -141,7 +144,7 @@ def _data(data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     source = data["source"]["name"] if data["source"] else "not recorded"
     shares = [f"{label} {share:.1%}" for label, share in reference["true_labels"].items()]
     return (
-        f"Source: {source}. Validated on {reference['rows']:,} rows ({_listed(shares)}), half of them of up to "
+        f"Source: {inline(source)}. Validated on {reference['rows']:,} rows ({_listed(shares)}), half of them of up to "
         f"{reference['token_length']['quantiles']['0.5']:.0f} tokens."
     )
 
@@ -151,7 +154,7 @@ def _taught(distil: Mapping[str, Any] | None) -> str:
         return ""
     agreement, rows = distil["agreement"], distil["rows"]
     named = zip(distil["teachers"], distil["teacher_digests"], strict=True)
-    teachers = ", ".join(f"`{teacher['name']}` ({digest})" for teacher, digest in named)
+    teachers = ", ".join(f"{code(teacher['name'])} ({inline(digest)})" for teacher, digest in named)
     less = distil["left_out"]
     without = (
         f" ({less['words']:,} telling words left out of {less['texts']:,} of them)" if less else ""
@@ -242,5 +245,5 @@ def _licence(lineage: Mapping[str, Any]) -> str:
     encoder = lineage["encoder"] or {}
     if encoder.get("source") == "scratch":
         return "The encoder was trained from nothing; what binds is the licence of the data."
-    name = f"`{encoder['name']}`" if encoder else "an encoder that was not recorded"
+    name = code(encoder["name"]) if encoder else "an encoder that was not recorded"
     return f"The model was fine-tuned from {name}; the licences of that encoder and of the data bind this model too."

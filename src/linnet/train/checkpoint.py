@@ -18,6 +18,7 @@ from typing import Any
 
 from linnet.evaluate import plots
 from linnet.files import canonical_json, write_text
+from linnet.markdown import inline
 from linnet.page import render
 from linnet.train.curve import LIMIT
 from linnet.train.encoder import FILES, WEIGHTS, Encoder
@@ -106,7 +107,7 @@ def checkpoint_card(record: Mapping[str, Any], source: str) -> str:
     number = "any number" if several else "one"
     function = "sigmoid" if several else "softmax"
     return f"""{metadata}
-# {name}, fine-tuned
+# {inline(name)}, fine-tuned
 
 A text classifier: it gives a text {number} of {len(record["labels"])} labels.
 Trained with Linnet on {record["rows"]["train"]:,} rows. On {record["rows"]["validation"]:,} validation

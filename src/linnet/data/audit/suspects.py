@@ -1,4 +1,7 @@
-"""suspects.csv: train rows whose label is likely wrong, the likeliest first, for a person to review."""
+"""suspects.csv: train rows whose label is likely wrong, the likeliest first, for a person to review.
+
+Every cell is quoted, and a cell that a spreadsheet would run as a formula begins with an apostrophe.
+"""
 
 import csv
 from pathlib import Path
@@ -12,6 +15,7 @@ from linnet.data.audit.sample import read_sample
 from linnet.data.group.texts import digests, normalised
 from linnet.files import digest
 from linnet.progress import progress
+from linnet.tables.formulas import defused
 
 NAME = "suspects.csv"
 LONGEST = (
@@ -45,16 +49,17 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
         task.advance()
     names = train.label_names
     with (directory / NAME).open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
+        # Quoted, so that a spreadsheet that splits at semicolons finds no cells inside of a text.
+        rows = csv.writer(file, quoting=csv.QUOTE_ALL)
         rows.writerow(["text", "label", "suggested", "label_probability", "suggested_probability"])
         for index, suggested, given, probability in zip(
             found.index, found.suggested, found.given, found.probability, strict=True
         ):
             rows.writerow(
                 [
-                    texts[index],
-                    names[labels[index]],
-                    names[suggested],
+                    defused(texts[index]),
+                    defused(names[labels[index]]),
+                    defused(names[suggested]),
                     f"{given:.4f}",
                     f"{probability:.4f}",
                 ]

@@ -1,7 +1,8 @@
 """A reviewer's verdicts: texts whose label is another than the raw file says, or that are to go.
 
 The file is a CSV with the columns `text` and `label`, such as suspects.csv after review; other columns are
-passed over. An empty label takes the text out; `[]` says that none of several labels applies.
+passed over. An empty label takes the text out; `[]` says that none of several labels applies. The
+apostrophe that suspects.csv puts before the first character of a formula is taken off.
 """
 
 import csv
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from linnet.errors import DataError, TextError
 from linnet.labels import strip_ends
+from linnet.tables.formulas import undefused
 from linnet.tables.quoting import MAX_FIELD
 from linnet.text import clean
 
@@ -48,7 +50,8 @@ class Corrections:
                         f"{path} has no column {' and no column '.join(sorted(missing))}."
                     )
                 for row in rows:
-                    text, label = clean(row["text"], mask), strip_ends(row["label"] or "")
+                    text = clean(undefused(row["text"]), mask)
+                    label = undefused(strip_ends(row["label"] or ""))
                     if labels.setdefault(text, label) != label:
                         raise DataError(
                             f"{path}, line {rows.line_num}: this text was given the label {labels[text]!r} before, now "
