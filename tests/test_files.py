@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linnet import unfinished
 from linnet.errors import StorageError, UsageError
 from linnet.files import canonical_json, digest, install, locked, whole_directory, write_text
 
@@ -127,7 +128,6 @@ def test_a_folder_appears_when_the_block_ends(tmp_path):
         (folder / "sub" / "file").write_text("content")
         assert not target.exists()
     assert (target / "sub" / "file").read_text() == "content"
-    assert stat.S_IMODE(target.stat().st_mode) == 0o755
     assert names(target.parent) == ["bundle"]
 
 
@@ -369,3 +369,100 @@ def test_a_lock_is_held_by_one_and_ends_with_its_process(tmp_path):
     assert subprocess.run([sys.executable, "-c", script, path]).returncode == -9
     with locked(path, wait=False) as held:
         assert held
+
+
+WRITERS = {
+    "write_text": 'from linnet.files import write_text; write_text(path, "x", private=True)',
+    "a folder": """
+from linnet.files import whole_directory
+with whole_directory(path) as folder: (folder / "x").write_text("x")
+""",
+    "keys": 'from linnet.serve.keys import add_key; add_key(path, "a", ["predict"])',
+    "a prediction log": "from linnet.monitor import Store; Store(str(path)).close()",
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_links_at_names_that_can_be_guessed_are_not_followed(tmp_path, writer):
+    code = f"""
+import os, sys
+from pathlib import Path
+path, precious = Path(sys.argv[1]), sys.argv[2]
+for name in (f".{{path.name}}.{{os.getpid()}}.tmp", f".{{path.name}}.tmp", f"{{path.name}}.tmp",
+             f"{{path.name}}-wal", f"{{path.name}}-shm", f"{{path.name}}-journal"):
+    os.symlink(precious, path.with_name(name))
+{WRITERS[writer]}
+"""
+    precious, shared = tmp_path / "precious", tmp_path / "shared"
+    precious.write_text("precious\n")
+    shared.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, shared / "target", precious], capture_output=True, text=True
+    )
+    assert precious.read_text() == "precious\n", done.stderr
+    if writer != "a prediction log":  # SQLite refuses such a link, which is as well
+        assert done.returncode == 0, done.stderr
+        assert not (shared / "target").is_symlink()
+
+
+@pytest.mark.parametrize("plant", ["a link", "a pipe", "a folder"])
+def test_a_lock_is_a_plain_file(tmp_path, plant):
+    lock, precious = tmp_path / ".keys.json.lock", tmp_path / "precious"
+    if plant == "a link":
+        lock.symlink_to(precious)
+    elif plant == "a pipe":
+        os.mkfifo(lock)
+    else:
+        lock.mkdir()
+    with pytest.raises(UsageError, match="symbolic link or no plain file"), locked(lock):
+        pass
+    assert not precious.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_unfinished_work_of_somebody_else_in_a_shared_folder_is_refused(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    work = shared / "out.csv.unfinished"
+    work.mkdir()
+    os.chown(work, 65534, 65534)
+    with (
+        pytest.raises(UsageError, match="belongs to another user"),
+        unfinished.locked(work, "is scoring into"),
+    ):
+        pass
+    shared.chmod(0o755)  # who may write here is root alone, who put it here
+    with unfinished.locked(work, "is scoring into"):
+        assert (work / ".lock").is_file()
+
+
+@pytest.mark.parametrize(
+    ("umask", "mode"), [(0o022, 0o755), (0o077, 0o700), (0o027, 0o750), (0o002, 0o775)]
+)
+def test_a_folder_is_as_open_as_the_umask_says(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with whole_directory(tmp_path / "deep" / "bundle") as folder:
+            assert stat.S_IMODE(folder.stat().st_mode) == mode
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "deep" / "bundle").stat().st_mode) == mode
+    assert stat.S_IMODE((tmp_path / "deep").stat().st_mode) == mode
+
+
+def test_a_private_file_is_private_from_its_first_moment(tmp_path, monkeypatch):
+    modes = []
+    fsync = os.fsync
+
+    def look(descriptor: int) -> None:
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    before = os.umask(0)
+    try:
+        write_text(tmp_path / "keys.json", "{}", private=True)
+    finally:
+        os.umask(before)
+    assert modes[0] == 0o600

@@ -16,7 +16,10 @@ FOUNDATION = (
     "mini config seams text labels tables bundle signing"
 ).split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
-BUILD_SIDE = [*FOUNDATION, *"markdown page predict linnet data evaluate train export track cluster".split()]
+BUILD_SIDE = [
+    *FOUNDATION,
+    *"markdown page predict linnet data evaluate train export track cluster".split(),
+]
 EDGE = ["cloud", "cli"]
 # The data room is large enough for an order of its own.
 DATA = "read group clean split audit card compare previous prepare unlabelled".split()

@@ -13,12 +13,12 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
-import tempfile
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from linnet.errors import StorageError, UsageError
 from linnet.links import followed, plain
@@ -40,6 +40,7 @@ DISK_ERRORS = {
 }
 DISK_ERRORS |= {errno.ENAMETOOLONG}
 DISK_ERRORS |= {errno.EBUSY, errno.EXDEV}  # a mount point, and what lies behind it
+NOT_PLAIN = {errno.ELOOP, errno.ENXIO, errno.EISDIR}  # a link, a pipe without a reader, a folder
 RUST_ERROR = re.compile(
     r"\(os error ([0-9]{1,4})\)"
 )  # how safetensors and tokenizers tell of the system's refusals
@@ -138,12 +139,36 @@ def install(temporary: Path, target: Path) -> None:
 def _moved_next_to(target: Path, file: Path) -> Path:
     near = temporary_file(target)
     try:
-        shutil.copyfile(file, near)
+        with file.open("rb") as source, near.open("xb") as copy:
+            shutil.copyfileobj(source, copy)
     except BaseException:
         near.unlink(missing_ok=True)
         raise
     file.unlink()
     return near
+
+
+def open_own(path: Path) -> BinaryIO:
+    """Open a file of a known name to append to it: made if it is missing, no link followed, no pipe waited for.
+
+    Raises:
+        UsageError: The path is a symbolic link or no plain file.
+        OSError: The file can't be opened.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        file = os.fdopen(os.open(path, flags, 0o666), "ab")
+    except OSError as error:
+        if error.errno not in NOT_PLAIN:
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+    raise UsageError(
+        f"{path} is a symbolic link or no plain file, and Linnet writes a file of its own there. "
+        "Remove it, or choose another place."
+    )
 
 
 @contextmanager
@@ -158,10 +183,11 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
         Whether it is held; always if waited for.
 
     Raises:
+        UsageError: The path is a symbolic link or no plain file.
         StorageError: The file can't be made.
     """
     with disk_errors(path):
-        file = path.open("ab")
+        file = open_own(path)
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -201,14 +227,10 @@ def whole_directory(
                 f"No folder can be made at {asked}: {error.strerror}. Choose another."
             ) from None
         _remove_leftovers(target)
-        temporary = Path(
-            tempfile.mkdtemp(
-                prefix=f".{target.name}.{os.getpid()}.", suffix=".tmp", dir=target.parent
-            )
-        )
+        temporary = temporary_file(target)
+        temporary.mkdir()
     try:
         with disk_errors(asked, inside=temporary):
-            temporary.chmod(0o755)  # mkdtemp's 0700 would lock other users out of a bundle
             yield plain(temporary)
             _sync_tree(temporary)
             if os.path.lexists(target):

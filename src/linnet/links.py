@@ -40,18 +40,18 @@ def _check(link: Path) -> None:
             f"{link} is a symbolic link to {real}, and the folder {real.parent} does not exist. "
             "Create or mount it, or choose another place."
         )
-    if _planted(link):
+    if planted(link):
         raise UsageError(
             f"{link} is a symbolic link of another user in a folder that others may write to. "
             "Remove it, or choose another place."
         )
 
 
-def _planted(link: Path) -> bool:
-    """Whether somebody else put a link into a shared folder, as fs.protected_symlinks of Linux asks."""
-    folder = link.parent.stat()
+def planted(path: Path) -> bool:
+    """Whether somebody else put a link or a folder into a shared folder, as fs.protected_symlinks of Linux asks."""
+    folder = path.parent.stat()
     shared = folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return bool(shared) and link.lstat().st_uid not in (os.geteuid(), folder.st_uid)
+    return bool(shared) and path.lstat().st_uid not in (os.geteuid(), folder.st_uid)
 
 
 def plain(path: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 from linnet import files
 from linnet.errors import UsageError
 from linnet.files import disk_errors
-from linnet.links import followed
+from linnet.links import followed, planted
 
 LOCK = ".lock"
 SHOWN = 8
@@ -48,6 +48,11 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
                 f"No folder can be made at {folder}: {error.strerror}. "
                 "Choose another folder: --out, or --name of a run."
             ) from None
+        if planted(followed(folder)):
+            raise UsageError(
+                f"{folder} belongs to another user, in a folder that others may write to. "
+                "Remove it, or choose another folder: --out, or --name of a run."
+            )
     with files.locked(folder / LOCK, wait=False) as held:
         if not held:
             raise UsageError(

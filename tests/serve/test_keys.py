@@ -1,6 +1,7 @@
 """Keys in their file: made without losing another's, found by their secret alone, read again when the file changes."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -164,6 +165,41 @@ def test_a_broken_file_is_one_sentence_and_opens_nothing(path, name, caplog):
     assert keys.find("lk_00000000_" + "0" * 64) is None
     assert "stay in force" in caplog.text and keys.stale
     assert whole[-64:] not in caplog.text
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602, 0o777])
+def test_a_file_that_others_may_write_is_refused_with_the_command(path, mode, caplog):
+    clock = Clock()
+    _, whole = add_key(path, "a", ["predict"])
+    keys = Keys(path, clock)
+    path.chmod(mode)
+    with pytest.raises(ConfigError, match=rf"its mode is {mode:04o}.* Run `chmod go-w {path}`"):
+        Keys(path)
+    with pytest.raises(ConfigError, match="may be written by other users"):
+        add_key(path, "b", ["predict"])
+    clock.seconds += 1
+    assert keys.find(whole) is not None
+    assert "may be written by other users" in keys.stale and "stay in force" in caplog.text
+    path.chmod(mode & ~0o022)
+    clock.seconds += 1
+    assert keys.find(whole) is not None and keys.stale is None
+
+
+def test_a_pipe_or_a_device_in_the_place_of_keys_is_refused_at_once(path):
+    clock = Clock()
+    _, whole = add_key(path, "a", ["predict"])
+    keys = Keys(path, clock)
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    with pytest.raises(ConfigError, match=r"a pipe, a device or a socket\. Expected a plain file"):
+        read_keys(path)
+    clock.seconds += 1
+    assert keys.find(whole) is not None
+    assert "plain file" in keys.stale
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="Expected a plain file"):
+        read_keys(path)
 
 
 def test_a_change_is_seen_a_second_later_and_not_before(path):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from linnet.errors import UsageError
-from linnet.files import canonical_json, disk_errors, install, write_text
+from linnet.files import canonical_json, disk_errors, install, open_own, write_text
 from linnet.unfinished import beside, check_same, locked
 
 STATE, ROWS, WHOLE = "state.json", "rows", "whole"
@@ -56,7 +56,7 @@ class Unfinished:
         """
         with disk_errors(self.rows):
             if self._file is None:
-                self._file = self.rows.open("ab")
+                self._file = open_own(self.rows)
                 self._file.truncate(self._size)
             self._file.write(data)
             self._file.flush()

@@ -7,9 +7,11 @@ make it dear to guess a password, which has few bits. These nobody can guess, an
 import hashlib
 import hmac
 import logging
+import os
 import re
 import secrets
 import shlex
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -157,10 +159,10 @@ def read_keys(path: Path) -> dict[str, Key]:
     """The keys of a file by their ids.
 
     Raises:
-        ConfigError: The file is missing, can't be read, or holds something else.
+        ConfigError: The file is missing, can't be read, may be written by others, or holds something else.
     """
     try:
-        return {key.id: key for key in KeyFile.model_validate_json(path.read_bytes()).keys}
+        return {key.id: key for key in KeyFile.model_validate_json(_read(path)).keys}
     except FileNotFoundError:
         raise ConfigError(
             f"There is no file of keys at {path}. Make one with `{command('add NAME', path)}`."
@@ -171,6 +173,28 @@ def read_keys(path: Path) -> dict[str, Key]:
         mistake = error.errors()[0]
         place = ".".join(str(part) for part in mistake["loc"]) or "the whole"
         raise ConfigError(f"{path} is not a file of keys: {place}: {mistake['msg']}.") from None
+
+
+def _read(path: Path) -> bytes:
+    """The content of a plain file that its owner alone may write. Never waits, as a pipe would make it.
+
+    Raises:
+        OSError: The file is missing or can't be read.
+        ConfigError: It is something else, or others may write it.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(
+                f"The keys in {path} can't be read: it is a pipe, a device or a socket. "
+                "Expected a plain file."
+            )
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise ConfigError(
+                f"{path} may be written by other users (its mode is {stat.S_IMODE(status.st_mode):04o}), "
+                f"who could add keys of their own. Run `chmod go-w {shlex.quote(str(path))}`."
+            )
+        return file.read()
 
 
 def add_key(

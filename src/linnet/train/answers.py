@@ -87,6 +87,6 @@ def _read(file: Path, rows: int) -> NDArray[np.float32] | None:
 
 def _write(file: Path, logits: NDArray[np.float32]) -> None:
     temporary = temporary_file(file)
-    with disk_errors(file), temporary.open("wb") as stream:
+    with disk_errors(file), temporary.open("xb") as stream:
         np.savez(stream, logits=logits)
     install(temporary, file)

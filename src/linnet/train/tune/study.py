@@ -35,7 +35,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from linnet.config import TuneConfig
 from linnet.errors import StorageError, UsageError
-from linnet.files import disk_errors, install, locked
+from linnet.files import disk_errors, install, locked, temporary_file
 from linnet.unfinished import differences
 
 Direction = Literal["minimize", "maximize"]
@@ -96,11 +96,10 @@ class Study:
         self.bf16: bool = self._study.user_attrs[BF16]
 
     def _begin(self, identity: dict[str, Any], first: dict[str, Any], bf16: bool) -> None:
-        temporary = self.directory / f".{DATABASE}.tmp"
-        for leftover in self.directory.glob(
-            f"{temporary.name}*"
-        ):  # of a process that was killed: this one has the lock
+        # Of a process that was killed: this one has the lock.
+        for leftover in self.directory.glob(f".{DATABASE}.*tmp*"):
             leftover.unlink()
+        temporary = temporary_file(self.directory / DATABASE)
         storage = _storage(temporary)
         study = optuna.create_study(study_name=NAME, storage=storage, direction=self.direction)
         study.set_user_attr(IDENTITY, identity)
