@@ -102,7 +102,7 @@ def scopes() -> str:
 
 def metrics() -> str:
     """One row a metric of the service's own."""
-    seen = Metrics(lambda: Facts(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, False))
+    seen = Metrics(lambda: Facts(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, True, False))
     seen.observe_request("/", 200, 0.0)
     seen.observe_answer("", Prediction("", 1.0, {}, False, ("",)))
     seen.observe_batch("", 1, 1, 1, 0.0)

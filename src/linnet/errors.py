@@ -3,6 +3,7 @@
     LinnetError                 exit 1   HTTP 500
     ├── UsageError              exit 2   HTTP 400   the call itself is off
     │   ├── ConfigError         exit 2   HTTP 400   a setting is unknown or out of range
+    │   ├── UnusableLogError    exit 2   HTTP 400   the prediction log is damaged or not Linnet's
     │   └── MissingExtraError   exit 2   HTTP 501   an optional part is not installed
     ├── DataError               exit 3   HTTP 422   a file or a row can't be used
     │   ├── TextError           exit 3   HTTP 422   one text can't be used
@@ -52,6 +53,12 @@ class ConfigError(UsageError):
     """A setting is unknown, of the wrong type or out of range."""
 
     code = "bad_config"
+
+
+class UnusableLogError(UsageError):
+    """The prediction log is damaged, of a newer format or another program's; only a person can help."""
+
+    code = "unusable_log"
 
 
 class MissingExtraError(UsageError):

@@ -9,10 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from linnet.errors import ConfigError, StorageError, UsageError
+from linnet.errors import ConfigError, StorageError
 from linnet.monitor import PredictionLog, Record, Store
 from linnet.monitor import log as module
-from linnet.monitor.store import VERSION
 
 from .conftest import wait_until
 
@@ -255,15 +254,7 @@ def test_an_idle_log_does_not_spin(tmp_path, open_log):
     assert time.process_time() - before < 0.25
 
 
-def test_what_can_never_work_is_refused_at_the_start(tmp_path, open_log):
-    path = tmp_path / "log.db"
-    with Store(str(path)):
-        connection = sqlite3.connect(path)
-        connection.execute(f"UPDATE linnet_log SET version = {VERSION + 1}")
-        connection.commit()
-        connection.close()
-    with pytest.raises(UsageError, match="A newer Linnet"):
-        open_log(path)
+def test_a_url_of_no_log_is_refused_at_the_start(open_log):
     with pytest.raises(ConfigError, match="log"):
         open_log("mysql://somewhere")
 

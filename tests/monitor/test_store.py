@@ -202,6 +202,12 @@ def test_tables_of_somebody_else_are_left_alone(url):
     execute(url, "CREATE TABLE predictions (id TEXT)")
     with pytest.raises(UsageError, match="has a table 'predictions' that is not Linnet's"):
         Store(url)
+    if url.startswith("sqlite"):
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        connection.close()
+        assert found == [("predictions",)]
+        return
     database = connect(url, create=True)
     assert not database.has_table("linnet_log") and not database.has_table("feedback")
     database.close()
@@ -286,7 +292,7 @@ def test_what_is_no_database_is_refused(tmp_path):
         Store(str(strange))
     with pytest.raises(UsageError, match="can't be opened"):
         Store(str(strange / "log.db"))
-    with pytest.raises(UsageError, match="unable to open"):
+    with pytest.raises(UsageError, match=r"but a folder is there\. Name a file with log\.url"):
         Store(str(tmp_path))
 
 

@@ -35,7 +35,7 @@ TARGET = {"instance", "job"}
 @pytest.fixture(scope="module")
 def samples() -> dict[str, set[str]]:
     """The name of every sample that is exposed, and its labels."""
-    metrics = Metrics(lambda: Facts(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, False))
+    metrics = Metrics(lambda: Facts(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, True, False))
     metrics.observe_request("/v1/predict", 200, 0.1)
     metrics.observe_answer("a", Prediction("b", 0.9, {"b": 0.9}, False, ("b",)))
     metrics.observe_batch("a", 1, 2, 3, 0.1)

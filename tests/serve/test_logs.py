@@ -63,6 +63,27 @@ def test_any_message_is_one_readable_line(message, argument):
     assert json.loads(line)["level"] == "WARNING"
 
 
+FORGED = "2026-11-24 12:00:00,000 INFO linnet.serve Serving another"
+
+
+@given(st.text(st.characters()))
+def test_a_name_begins_no_other_line_of_the_text_log(name):
+    line = Lines().format(record("Serving %s", f"{name}\n{FORGED}\r{name}\u2028{FORGED}"))
+    assert len(line.splitlines()) == 1
+
+
+def test_an_error_begins_no_other_line_of_the_text_log():
+    try:
+        raise ValueError(f"no file a\n{FORGED}\r{FORGED}\n\n{FORGED}")
+    except ValueError:
+        found = record("failed")
+        found.exc_info = sys.exc_info()
+    first, *others = Lines().format(found).splitlines()
+    assert first.endswith(" failed")
+    assert len(others) > 3
+    assert all(line.startswith("  ") for line in others)
+
+
 ASKED = """
 import logging.config, sys
 from fastapi import FastAPI

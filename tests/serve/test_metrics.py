@@ -28,6 +28,7 @@ FACTS = Facts(
     log_written=100,
     log_lost=2,
     log_pending=5,
+    log_works=True,
     keys_stale=False,
 )
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
@@ -152,6 +153,7 @@ def test_the_facts_are_read_at_each_scrape():
         "linnet_ready 1.0", "linnet_queue_texts 3.0", "linnet_queue_tokens 60.0", "linnet_queue_oldest_seconds 0.25",
         "linnet_workers_expected 2.0", "linnet_workers_up 1.0", "linnet_worker_restarts_total 1.0",
         "linnet_log_written_total 100.0", "linnet_log_lost_total 2.0", "linnet_log_pending 5.0",
+        "linnet_log_up 1.0",
         "linnet_keys_stale 0.0",
     ):  # fmt: skip
         assert f"\n{line}\n" in body

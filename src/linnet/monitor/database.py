@@ -1,7 +1,9 @@
 """SQLite or PostgreSQL by URL, behind one face. All that differs between the two is here."""
 
 import os
+import shlex
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from linnet.errors import ConfigError, LinnetError, MissingExtraError, StorageError, UsageError
+from linnet.errors import (
+    ConfigError,
+    LinnetError,
+    MissingExtraError,
+    StorageError,
+    UnusableLogError,
+    UsageError,
+)
+from linnet.links import followed
 
 BUSY_SECONDS = 5.0  # how long SQLite waits for another process that writes
 # What connecting and one statement may take, so that a dead network is noticed. A URL may say otherwise.
@@ -20,6 +30,9 @@ POSTGRES: dict[str, Any] = {
     "client_encoding": "UTF8",
 }
 STATEMENT_MS = 10_000
+TABLES = (
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+)
 # Trying again helps with none of these: no such folder, no right to it, no database.
 HOPELESS = {
     sqlite3.SQLITE_CANTOPEN,
@@ -130,6 +143,7 @@ def connect(url: str, create: bool) -> Database:
     Raises:
         ConfigError: The URL is neither.
         MissingExtraError: psycopg is not installed.
+        UnusableLogError: The file is damaged or another program's.
         UsageError: The file can't be opened, or the database is not of UTF-8; trying again would not help.
         StorageError: The database can't be reached now.
     """
@@ -151,6 +165,8 @@ def _sqlite(path: Path, create: bool) -> Database:
     try:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _make_private(followed(path))
+        _check_plain(path)
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode={'rwc' if create else 'rw'}",
             uri=True,
@@ -158,15 +174,18 @@ def _sqlite(path: Path, create: bool) -> Database:
             isolation_level=None,
             check_same_thread=False,
         )
+        _check_own(path, connection)
         if create:
             _write_ahead(connection)
-        else:
-            connection.execute("SELECT 1 FROM sqlite_master")
         opened = path.stat()
     except (sqlite3.Error, OSError) as error:
         if connection:
             connection.close()
         raise _unusable(str(path), error, "opened") from error
+    except UnusableLogError:
+        if connection:
+            connection.close()
+        raise
     return Database(
         name=str(path),
         connection=connection,
@@ -179,6 +198,32 @@ def _sqlite(path: Path, create: bool) -> Database:
         failures=(sqlite3.Error,),
         refusals=(TypeError, ValueError, OverflowError, sqlite3.IntegrityError, sqlite3.DataError),
     )
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file for its owner alone where there is none; SQLite gives -wal and -shm the same rights."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse what SQLite could wait for, or not tell apart from a database that can't be opened."""
+    mode = followed(path).stat().st_mode if path.exists() else stat.S_IFREG
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
+        raise UnusableLogError(
+            f"Expected a prediction log at {path}, but {kind} is there. Name a file with log.url."
+        )
+
+
+def _check_own(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse another program's database before anything is written into it."""
+    tables = [name for (name,) in connection.execute(TABLES)]
+    if tables and "linnet_log" not in tables:
+        raise UnusableLogError(
+            f"{path} has a table {tables[0]!r} that is not Linnet's: it is another program's database. "
+            "Give the prediction log a file of its own (log.url)."
+        )
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -249,11 +294,24 @@ def _unusable(name: str, error: Exception, done: str) -> LinnetError:
     reason = str(error).strip().partition("\n")[0]
     # The low byte is the error, the rest which of its kind.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_CORRUPT:
+        return UnusableLogError(
+            f"The prediction log {name} is damaged: {reason}. Nothing was deleted. "
+            f"Move it aside with `{aside(Path(name))}`."
+        )
     if code in HOPELESS or isinstance(
         error, PermissionError | NotADirectoryError | FileExistsError
     ):
-        return UsageError(
+        damaged = code == sqlite3.SQLITE_NOTADB
+        kind: type[UsageError] = UnusableLogError if damaged else UsageError
+        return kind(
             f"Expected a prediction log that can be read and written at {name}, but it can't be {done}: {reason}. "
-            "Mend that, or name another with log.url."
+            "Correct that, or name another with log.url."
         )
     return StorageError(f"The prediction log {name} can't be {done}: {reason}.")
+
+
+def aside(path: Path) -> str:
+    """The command that moves an SQLite file out of the way with its -wal and -shm, which are part of it."""
+    folder = shlex.quote(f"{path.parent / 'damaged'}")
+    return f"mkdir -p {folder} && mv {shlex.quote(str(path))}* {folder}/"

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from itertools import islice
 
 from linnet.config import LogConfig
-from linnet.errors import LinnetError, StorageError
+from linnet.errors import (
+    ConfigError,
+    LinnetError,
+    MissingExtraError,
+    StorageError,
+    UnusableLogError,
+    UsageError,
+)
 from linnet.monitor.clock import DAY, SteadyClock
 from linnet.monitor.record import Record, storable
 from linnet.monitor.store import REORDERED_SECONDS, Feedback, Store
@@ -21,6 +28,7 @@ MAX_CHARACTERS = 20_000_000  # of all texts that wait
 MAX_FEEDBACK = 1000  # that wait
 FEEDBACK_SECONDS = 5.0  # how long feedback waits for a store that fails
 BACK_OFF_SECONDS = 0.1, 2.0  # after the first failure, doubled up to the second
+UNUSABLE_SECONDS = 60.0  # between two looks at a store that only a person can help
 STALL_SECONDS = 10.0  # a store that takes longer over one batch doesn't work
 SWEEP_SECONDS, SWEEP_ROWS = 600.0, 1000  # how often, and how much at once, old rows are deleted
 TELL_SECONDS = 60.0  # losses are told of at most so often
@@ -55,7 +63,8 @@ class Facts:
 class PredictionLog:
     """The prediction log of one process. Any thread may call it.
 
-    A store that can't be reached is no reason not to start: it is logged, and tried again.
+    A store that can't be reached or used is no reason not to start: it is logged, and tried again;
+    one that only a person can help is looked at once a minute.
 
     Args:
         settings: The section `[log]`; its `url` is not empty.
@@ -63,7 +72,6 @@ class PredictionLog:
     Raises:
         ConfigError: The URL is neither SQLite's nor PostgreSQL's.
         MissingExtraError: psycopg is not installed.
-        UsageError: What is there is no log that this version can use.
     """
 
     def __init__(self, settings: LogConfig):
@@ -83,10 +91,13 @@ class PredictionLog:
         self._told, self._next_tell = dict(self._lost), 0.0
         self._clock: SteadyClock | None = None  # once the store was asked for its newest record
         self._feedback_time = 0.0
+        self._failure: type[Exception] | None = None  # of what the log says now
         self._store: Store | None = None
         try:
             self._store = Store(settings.url)
-        except StorageError as error:
+        except (ConfigError, MissingExtraError):
+            raise
+        except (StorageError, UsageError) as error:
             self._stumble(error)
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -135,6 +146,8 @@ class PredictionLog:
             refusal = None
             if self._end is not None:
                 refusal = "The prediction log is closed. Send the feedback again later."
+            elif self._failing_since is not None and self._delay > FEEDBACK_SECONDS:
+                refusal = "The prediction log can't be used, so the feedback was not stored."
             elif len(self._asked) >= MAX_FEEDBACK:
                 refusal = (
                     f"{MAX_FEEDBACK} pieces of feedback wait to be stored. Send it again later."
@@ -285,6 +298,8 @@ class PredictionLog:
             self._store.close()
             self._store = None
         self._delay = BACK_OFF_SECONDS[0] if first else min(self._delay * 2, BACK_OFF_SECONDS[1])
+        if isinstance(error, UnusableLogError):
+            self._delay = UNUSABLE_SECONDS
         with self._changed:
             self._failing_since = now if first else self._failing_since
             late = [one for one in self._asked if one[2] <= now + self._delay]
@@ -294,7 +309,8 @@ class PredictionLog:
             late,
             "The prediction log can't be written now, so the feedback was not stored. Send it again later.",
         )
-        if first:
+        if first or type(error) is not self._failure:
+            self._failure = type(error)
             logger.error(
                 "%s Predictions are kept, %d at most, until it works",
                 error,

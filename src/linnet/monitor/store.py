@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
-from linnet.errors import UsageError
+from linnet.errors import UnusableLogError, UsageError
 from linnet.monitor.database import connect
 from linnet.monitor.record import Entry, Record, storable, to_entry, to_row
 
@@ -81,7 +81,8 @@ class Store:
     Raises:
         ConfigError: The URL is neither.
         MissingExtraError: psycopg is not installed.
-        UsageError: There is no log, or what is there is no log that this version can use.
+        UnusableLogError: What is there is no log that this version can use.
+        UsageError: There is no log, or this user can't open it.
         StorageError: The database can't be reached.
     """
 
@@ -218,9 +219,17 @@ class Store:
                     f"Expected a prediction log in {database.name}, but there is none. Check log.url."
                 )
             self._create()
-        version = database.rows("SELECT version FROM linnet_log")[0][0]
+        missing = [name for name in ("predictions", "feedback") if not database.has_table(name)]
+        versions = [version for (version,) in database.rows("SELECT version FROM linnet_log")]
+        if missing or len(versions) != 1 or type(versions[0]) is not int or versions[0] < 1:
+            wrong = f"it has no table {missing[0]!r}" if missing else "linnet_log holds no version"
+            raise UnusableLogError(
+                f"The prediction log {database.name} is damaged: {wrong}. Nothing was deleted. "
+                "Restore a copy, move it aside, or name another log with log.url."
+            )
+        version = versions[0]
         if version > VERSION:
-            raise UsageError(
+            raise UnusableLogError(
                 f"Expected a prediction log of format {VERSION} or older in {database.name}; "
                 f"it is of format {version}. A newer Linnet made it: update this one, or name another log with log.url."
             )
@@ -233,7 +242,7 @@ class Store:
                 return
             for table in ("predictions", "feedback"):
                 if database.has_table(table):
-                    raise UsageError(
+                    raise UnusableLogError(
                         f"{database.name} has a table {table!r} that is not Linnet's. "
                         "Give the prediction log a database or a schema of its own (log.url)."
                     )

@@ -7,9 +7,10 @@ import json
 import logging
 import re
 from datetime import UTC, datetime
+from textwrap import indent
 from typing import Any, Literal
 
-from linnet.printable import printable_cell
+from linnet.printable import printable, printable_cell
 
 FIELDS = ("request_id", "method", "route", "status", "ms", "code", "key_id", "trace_id")
 KEY = re.compile(r"lk_([0-9a-f]{8})_[0-9A-Za-z_-]*")
@@ -25,6 +26,10 @@ class Lines(logging.Formatter):
         """The line without a traceback: a line end in a label or a path begins no other line."""
         record.message = printable_cell(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        """The traceback, indented: a line of an error's message can't be taken for a line of the log."""
+        return indent(printable(super().formatException(ei)), "  ", lambda line: True)
 
     def format(self, record: logging.LogRecord) -> str:
         """The line; a traceback follows in lines of its own."""

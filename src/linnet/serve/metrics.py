@@ -54,6 +54,7 @@ class Facts:
         log_written: Records that the prediction log has stored.
         log_lost: Records it had to drop.
         log_pending: Records that wait to be stored.
+        log_works: Whether the prediction log can be written; True where there is to be none.
         keys_stale: Whether the file of keys that is there now could not be read, or is gone.
     """
 
@@ -67,6 +68,7 @@ class Facts:
     log_written: int
     log_lost: int
     log_pending: int
+    log_works: bool
     keys_stale: bool
 
 
@@ -321,6 +323,11 @@ class Standing:
         )
         yield gauge(
             "linnet_log_pending", "Records that wait to be stored.", value=facts.log_pending
+        )
+        yield gauge(
+            "linnet_log_up",
+            "Whether the prediction log can be written, or is off: 1 or 0.",
+            value=facts.log_works,
         )
         yield gauge(
             "linnet_keys_stale",

@@ -44,7 +44,7 @@ class Watch:
         """Have the prediction log open while the block runs, if there is to be one.
 
         Raises:
-            ConfigError, MissingExtraError, UsageError: There can't be such a log.
+            ConfigError, MissingExtraError: There can't be such a log.
         """
         settings = self._service.config.log
         self._log = await asyncio.to_thread(PredictionLog, settings) if settings.url else None
@@ -141,6 +141,7 @@ class Watch:
             log_written=log.written if log else 0,
             log_lost=sum(log.lost.values()) if log else 0,
             log_pending=log.pending if log else 0,
+            log_works=log.healthy if log else True,
             keys_stale=bool(self._keys and self._keys.stale),
         )
 
