@@ -5,12 +5,14 @@ import shlex
 import sqlite3
 import stat
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from linnet.errors import StorageError, UnusableLogError, UsageError
+from linnet.errors import StorageError, UnusableLogError
 from linnet.monitor import Store, database, log
 from linnet.monitor.store import VERSION
 
@@ -150,15 +152,69 @@ def test_a_log_that_others_hold_is_no_reason_not_to_start(tmp_path, open_log, mo
     wait_until(lambda: opened.facts().healthy)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
-@pytest.mark.parametrize("mode", [0o000, 0o400])
-def test_a_file_that_may_not_be_written_is_one_sentence(tmp_path, mode, open_log):
+FULL = """
+import resource, sys
+from linnet.config import LogConfig
+from linnet.monitor import PredictionLog
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+log = PredictionLog(LogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
+print(log.facts().healthy)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+while not log.facts().healthy: pass
+log.close()
+print(log.facts().healthy)
+"""
+
+
+def test_a_full_disk_is_no_reason_not_to_start(tmp_path):
     path = tmp_path / "log.db"
-    Store(str(path)).close()
-    path.chmod(mode)
-    with pytest.raises(UsageError, match="can't be opened"):
-        Store(str(path))
-    assert not open_log(path).facts().healthy
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, path], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines() == ["False", "False"], (
+        done.stderr
+    )  # a closed one is not healthy
+    assert len(done.stderr.splitlines()) == 2  # that it failed, that it works again
+    assert "can't be" in done.stderr and "works again" in done.stderr
+    Store(str(path), create=False).close()
+
+
+NO_RIGHT = """
+import os, sys
+from linnet.config import LogConfig
+from linnet.errors import UsageError
+from linnet.monitor import PredictionLog, Store
+if os.geteuid() == 0:  # who may read and write everything
+    os.setuid(65534)
+try:
+    Store(sys.argv[1])
+except UsageError as error:
+    print(error)
+log = PredictionLog(LogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
+print(log.facts().healthy)
+log.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "sentence"), [(0o000, "unable to open database file"), (0o400, "readonly database")]
+)
+def test_a_file_that_may_not_be_written_is_no_reason_not_to_start(mode, sentence):
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own no other user may enter
+        path = Path(folder, "log.db")
+        Store(str(path)).close()
+        path.chmod(mode)
+        if os.geteuid() == 0:
+            os.chown(folder, 65534, 65534)
+            os.chown(path, 65534, 65534)
+        done = subprocess.run(
+            [sys.executable, "-c", NO_RIGHT, path], capture_output=True, text=True, timeout=60
+        )
+    message, healthy = done.stdout.splitlines()
+    assert sentence in message and "can't be opened" in message, done.stderr
+    assert healthy == "False"
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
