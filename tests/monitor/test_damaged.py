@@ -197,10 +197,8 @@ log.close()
 """
 
 
-@pytest.mark.parametrize(
-    ("mode", "sentence"), [(0o000, "unable to open database file"), (0o400, "readonly database")]
-)
-def test_a_file_that_may_not_be_written_is_no_reason_not_to_start(mode, sentence):
+@pytest.mark.parametrize("mode", [0o000, 0o400])
+def test_a_file_that_may_not_be_written_is_no_reason_not_to_start(mode):
     with tempfile.TemporaryDirectory() as folder:  # pytest's own no other user may enter
         path = Path(folder, "log.db")
         Store(str(path)).close()
@@ -212,7 +210,7 @@ def test_a_file_that_may_not_be_written_is_no_reason_not_to_start(mode, sentence
             [sys.executable, "-c", NO_RIGHT, path], capture_output=True, text=True, timeout=60
         )
     message, healthy = done.stdout.splitlines()
-    assert sentence in message and "can't be opened" in message, done.stderr
+    assert "can't be opened: this user may not write it, or its disk is read-only." in message
     assert healthy == "False"
     assert len(done.stderr.splitlines()) == 1
 

@@ -167,6 +167,8 @@ def _sqlite(path: Path, create: bool) -> Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             _make_private(followed(path))
         _check_plain(path)
+        if create and not os.access(path, os.W_OK):  # SQLite would say it at the first record
+            raise PermissionError("this user may not write it, or its disk is read-only")
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode={'rwc' if create else 'rw'}",
             uri=True,
