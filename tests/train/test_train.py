@@ -119,7 +119,8 @@ def test_the_record_accounts_for_the_run(trained, splits, encoder):
     assert record["encoder"]["sha256"] == {file: digest(encoder / file) for file in files}
     assert record["data_card_sha256"] == digest(splits / "data_card.json")
     assert record["settings"]["train"]["learning_rate"] == 2e-2
-    assert record["lineage"]["packages"]["torch"] == torch.__version__
+    recorded = record["lineage"]["packages"]["torch"]
+    assert recorded.partition("+")[0] == torch.__version__.partition("+")[0]
     assert [entry["epoch"] for entry in record["history"]] == list(range(1, epochs + 1))
 
 
