@@ -37,7 +37,7 @@ test-all: $(READY)  ## the slow ones and those on real data too (LINNET_DATA, LI
 # Old versions warn of newer ones of what they need, so deprecations do not count here.
 LOWEST := .venv-lowest
 LOWEST_TESTS := tests/serve tests/client tests/monitor tests/score tests/test_bundle.py \
-  tests/test_config.py tests/test_files.py tests/test_public_api.py tests/test_terminal.py tests/test_text.py
+  tests/test_config.py tests/test_files.py tests/test_public_api.py tests/test_text.py
 
 test-lowest: $(READY)  ## the service's tests with the lowest versions declared
 	rm -rf $(LOWEST)
@@ -49,7 +49,7 @@ test-lowest: $(READY)  ## the service's tests with the lowest versions declared
 	LINNET_FIXTURES=$(LOWEST)/fixtures $(BIN)/pytest tests/test_conftest.py
 	LINNET_FIXTURES=$(LOWEST)/fixtures $(LOWEST)/bin/python -m pytest $(LOWEST_TESTS) \
 	  -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning \
-	  --ignore tests/serve/test_openapi.py --ignore tests/serve/test_page.py --ignore tests/score/test_score.py
+	  --ignore tests/serve/test_openapi.py --ignore tests/serve/test_page.py --ignore tests/score/test_score.py --ignore tests/score/test_kill.py
 
 # One environment each, as they ask for other versions of the same packages.
 clients:  ## install the standard clients that slow tests ask the service with
