@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from linnet.config import LogConfig
+from linnet.config import PredictionLogConfig
 from linnet.monitor import PredictionLog, Record, Store, new_id
 
 
@@ -29,7 +29,9 @@ def make_record() -> Record:
 
 def measure(url: str, count: int) -> dict[str, float]:
     """Record so many, and read them."""
-    log = PredictionLog(LogConfig(url=url, texts=False, max_pending=count, retention_days=0))
+    log = PredictionLog(
+        PredictionLogConfig(url=url, texts=False, max_pending=count, retention_days=0)
+    )
     records = [make_record() for _ in range(count)]
     paced = count // 5
     durations = []

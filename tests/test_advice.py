@@ -63,7 +63,7 @@ RAISED_BY = {
     "predict/": ["serve", "score", "evaluate"],
     "tables/": ["prepare", "run", "score"],
     "signing": ["sign"],
-    "unfinished": ["train", "distil", "score", "run"],
+    "resume": ["train", "distil", "score", "run"],
 }
 # Flags of other programs, or of a command that the message itself names.
 FOREIGN_FLAGS = {"--force-reinstall", "--no-deps"}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from linnet.config import Config, defaults, load_config
+from linnet.config import RENAMED, Config, defaults, load_config
 from linnet.errors import ConfigError
 
 DEFAULTS_TEXT = files("linnet").joinpath("defaults.toml").read_text(encoding="utf-8")
@@ -127,6 +127,8 @@ def test_the_last_override_wins():
             "Expected section.key=value, such as train.learning_rate=3e-5; got 'train.seed'",
         ),
         (["train.sed=1"], "train.sed  is not a setting"),
+        (["log.url=x"], "1 invalid setting:\n  log  was renamed to prediction_log"),
+        (["score.part_rows=9"], "score.part_rows  was renamed to score.chunk_size"),
         (["trian.seed=1"], "trian  is not a setting"),
         (["train.seed.deep=1"], "train.seed.deep  is not a setting"),
         (["train.seed=x"], "train.seed  Input should be a valid integer (got 'x')"),
@@ -162,7 +164,7 @@ def test_all_mistakes_are_told_at_once():
             overrides=["train.seed=-1", "train.sed=1", "data.validation_size=x", "extra.key=1"]
         )
     lines = str(caught.value).splitlines()
-    assert lines[0] == "The settings hold 4 mistake(s):"
+    assert lines[0] == "4 invalid settings:"
     assert sorted(line.split()[0] for line in lines[1:]) == [
         "data.validation_size",
         "extra",
@@ -234,3 +236,12 @@ def test_a_range_to_search_has_two_ends(setting, value, complaint):
     with pytest.raises(ConfigError, match=rf"tune\.{setting}  .*{complaint}"):
         load_config(overrides={f"tune.{setting}": value})
     assert load_config(overrides={f"tune.{setting}": []}).tune.model_dump()[setting] == ()
+
+
+def test_a_renamed_setting_has_a_new_name_that_exists():
+    for old, new in RENAMED.items():
+        section, _, key = new.partition(".")
+        assert section in defaults()
+        assert not key or key in defaults()[section]
+        section, _, key = old.partition(".")
+        assert section not in defaults() or key not in defaults()[section]

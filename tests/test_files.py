@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet import unfinished
+from linnet import resume
 from linnet.errors import StorageError, UsageError
 from linnet.files import canonical_json, digest, install, locked, whole_directory, write_text
 
@@ -429,11 +429,11 @@ def test_unfinished_work_of_somebody_else_in_a_shared_folder_is_refused(tmp_path
     os.chown(work, 65534, 65534)
     with (
         pytest.raises(UsageError, match="belongs to another user"),
-        unfinished.locked(work, "is scoring into"),
+        resume.locked(work, "is scoring into"),
     ):
         pass
     shared.chmod(0o755)  # who may write here is root alone, who put it here
-    with unfinished.locked(work, "is scoring into"):
+    with resume.locked(work, "is scoring into"):
         assert (work / ".lock").is_file()
 
 

@@ -12,13 +12,13 @@ SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
 FOUNDATION = (
-    "no_telemetry child errors printable links files unfinished terminal progress lineage mask "
+    "no_telemetry child errors printable links files resume terminal progress lineage pii "
     "mini config seams text labels tables bundle signing"
 ).split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [
     *FOUNDATION,
-    *"markdown page predict linnet data evaluate train export track cluster".split(),
+    *"markdown html predict linnet data evaluate train export track cluster".split(),
 ]
 EDGE = ["cloud", "cli"]
 # The data room is large enough for an order of its own.
@@ -57,9 +57,9 @@ PACKAGES = {
     "ftfy": "data",
     "sklearn": "data evaluate",
     "scipy": "data evaluate",
-    "matplotlib": "page data evaluate",
-    "jinja2": "page data evaluate",
-    "markupsafe": "page data evaluate train",
+    "matplotlib": "html data evaluate",
+    "jinja2": "html data evaluate",
+    "markupsafe": "html data evaluate train",
     "mlflow": "track",
     "ray": "cluster",
     "boto3": "cloud",
@@ -275,8 +275,8 @@ TYPE_ONLY = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {}\n"
         ),
         (
             "bundle.py",
-            "from linnet.page import render",
-            "linnet.bundle imports linnet.page against the order",
+            "from linnet.html import render",
+            "linnet.bundle imports linnet.html against the order",
         ),
         (
             "errors.py",
@@ -339,7 +339,7 @@ TYPE_ONLY = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {}\n"
 def test_each_breach_is_found(tmp_path, file, text, complaint):
     rooms = ("data", "train", "export", "evaluate", "predict", "cli", "cloud")
     tree = {f"{room}/__init__.py": "" for room in rooms}
-    tree |= {"page.py": "", "files.py": "", "bundle.py": "", "serve/c.py": "import linnet.serve.b"}
+    tree |= {"html.py": "", "files.py": "", "bundle.py": "", "serve/c.py": "import linnet.serve.b"}
     tree |= {"serve/b.py": ""} | {file: text}
     found = violations(make_tree(tmp_path / "linnet", tree))
     assert any(complaint in sentence for sentence in found), found

@@ -9,7 +9,7 @@ from linnet.cli.main import main
 from linnet.errors import StorageError, UsageError
 from linnet.files import install, whole_directory, write_text
 from linnet.links import followed
-from linnet.unfinished import beside
+from linnet.resume import unfinished_path
 
 
 def names(directory: Path) -> list[str]:
@@ -162,8 +162,8 @@ def test_a_link_that_somebody_planted_in_a_shared_folder_is_refused(disks):
 def test_work_under_way_is_next_to_what_a_link_points_to(disks):
     links, disk = disks
     (links / "link").symlink_to(disk / "checkpoint")
-    assert beside(links / "link") == (disk / "checkpoint.unfinished").resolve()
-    assert beside(links / "plain") == links / "plain.unfinished"
+    assert unfinished_path(links / "link") == (disk / "checkpoint.unfinished").resolve()
+    assert unfinished_path(links / "plain") == links / "plain.unfinished"
 
 
 def test_prepare_follows_a_link_to_its_folder(tmp_path, labelled_csv, capsys):

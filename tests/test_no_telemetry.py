@@ -57,7 +57,16 @@ def test_a_prediction_leaves_no_trace(bundle, tmp_path):
 
 @needs_strace
 def test_a_service_leaves_no_trace(bundle, tmp_path):
-    command = ["-m", "linnet.cli.main", "serve", str(bundle), "--port", "0", "--set", 'log.url=""']
+    command = [
+        "-m",
+        "linnet.cli.main",
+        "serve",
+        str(bundle),
+        "--port",
+        "0",
+        "--set",
+        'prediction_log.url=""',
+    ]
     with traced(tmp_path, *command) as process:
         assert process.stdout.readline().startswith("Serving ")
         front = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]

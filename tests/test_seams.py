@@ -13,7 +13,7 @@ from tokenizers.processors import TemplateProcessing
 from linnet.errors import ModelError, TextError
 from linnet.export.cuts import HOSTILE, check_cuts
 from linnet.seams import find_long_words, find_seams
-from linnet.text import CHARACTERS, Place, Tokenizer, clean
+from linnet.text import CHARACTERS, Span, Tokenizer, clean
 
 CORPUS = [*HOSTILE, "a good day and a bad one, isn't it? stop-here now", "one two three four 1 2 3"]
 LENGTH = 6
@@ -192,8 +192,8 @@ def test_the_middle_of_a_word_that_is_too_long_is_not_read(tokenizers):
         assert short < 300 or not name.startswith("bert") or "added" in name or "taken" in name
         assert tokenizer.encode([word]) == tokenizer.encode_whole([word])
     assert tokenizers["bert"].trace(f"{word} b")[1][1:3] == [
-        Place(0, 100_000, 0),
-        Place(100_001, 100_002, 1),
+        Span(0, 100_000, 0),
+        Span(100_001, 100_002, 1),
     ]
     assert find_long_words(trained(bert(), "day")) is None  # which is found within a word
 

@@ -173,7 +173,7 @@ def test_files_that_hold_no_such_key_are_refused(signed, tmp_path):
 
 def test_a_service_serves_only_what_a_trusted_key_signed(signed, bundle):
     copy, _, public = signed
-    config = load_config(overrides={"serve.trusted_keys": [str(public)], "log.url": ""})
+    config = load_config(overrides={"serve.trusted_keys": [str(public)], "prediction_log.url": ""})
     with (
         pytest.raises(SignatureError, match="is not signed"),
         TestClient(create_app(Service(config, str(bundle)))),

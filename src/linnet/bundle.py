@@ -41,7 +41,7 @@ from pydantic import (
 from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
 from linnet.links import plain
-from linnet.mask import Personal
+from linnet.pii import Personal
 
 # 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows float32 alone; in 4
 # all weights lie in the graphs.

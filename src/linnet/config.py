@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from linnet.errors import ConfigError
 from linnet.files import write_text
-from linnet.mask import Personal
+from linnet.pii import Personal
 from linnet.printable import escape_surrogates, file_name
 
 
@@ -33,6 +33,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 AboveZero = Annotated[float, Field(gt=0)]
 Size = Share | Positive
+# Settings that were renamed, each with its name today. A section stands for all of its keys.
+RENAMED = {"log": "prediction_log", "score.part_rows": "score.chunk_size"}
 MAX_ARMS = 32  # each has processes of its own
 HEAD_SIZE = 32  # of the attention of an encoder made from nothing
 # What `model.name_or_path` says where no encoder is named, and the one that is then asked of the model hub.
@@ -242,7 +244,7 @@ class ScoreConfig(Section):
     probabilities: bool
     prefix: str
     label_separator: str = Field(min_length=1)
-    part_rows: Positive
+    chunk_size: Positive
 
 
 class ArmConfig(Section):
@@ -307,8 +309,8 @@ class ServeConfig(Section):
         return tuple(map(_origin, value))
 
 
-class LogConfig(Section):
-    """`[log]`: the prediction log of the service."""
+class PredictionLogConfig(Section):
+    """`[prediction_log]`: the prediction log of the service."""
 
     url: str
     texts: bool
@@ -336,7 +338,7 @@ class Config(Section):
     predict: PredictConfig
     score: ScoreConfig
     serve: ServeConfig
-    log: LogConfig
+    prediction_log: PredictionLogConfig
     run: RunConfig
 
     def dumps(self) -> str:
@@ -464,9 +466,13 @@ def _validate(tables: dict[str, Any]) -> Config:
         mistakes: dict[str, str] = {}
         for item in error.errors():
             name = ".".join(str(part) for part in item["loc"][:2])
-            message = "is not a setting" if item["type"] == "extra_forbidden" else item["msg"]
             if item["type"] != "extra_forbidden":
-                message += f" (got {item['input']!r:.60})"
+                message = f"{item['msg']} (got {item['input']!r:.60})"
+            elif name in RENAMED:
+                message = f"was renamed to {RENAMED[name]}"
+            else:
+                message = "is not a setting"
             mistakes.setdefault(name, message)
+        count = f"{len(mistakes)} invalid setting{'s' if len(mistakes) > 1 else ''}"
         lines = "\n".join(f"  {name}  {message}" for name, message in mistakes.items())
-        raise ConfigError(f"The settings hold {len(mistakes)} mistake(s):\n{lines}") from None
+        raise ConfigError(f"{count}:\n{lines}") from None

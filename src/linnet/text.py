@@ -15,7 +15,7 @@ from pathlib import Path
 import tokenizers
 
 from linnet.errors import BundleError, TextError
-from linnet.mask import mask as mask_personal
+from linnet.pii import mask as mask_personal
 from linnet.seams import find_long_words, find_seams
 
 # Tab, line feed and the like are white space, which `str.split` folds; these carry nothing at all.
@@ -52,7 +52,7 @@ def clean(raw: str, mask: Sequence[str] = ()) -> str:
 
     Args:
         raw: Any text.
-        mask: Which personal data are replaced, at the end: keys of `linnet.mask.PERSONAL`.
+        mask: Which personal data are replaced, at the end: keys of `linnet.pii.PERSONAL`.
 
     Raises:
         TextError: Not a string, a NUL byte, a lone surrogate, entities in entities without end, or
@@ -130,7 +130,7 @@ class Encoding:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Span:
     """Where a token stands in its text.
 
     Attributes:
@@ -278,7 +278,7 @@ class Tokenizer:
             return True
         return False
 
-    def trace(self, text: str) -> tuple[Encoding, list[Place | None]]:
+    def trace(self, text: str) -> tuple[Encoding, list[Span | None]]:
         """Encode one clean text, and say where each token stands in it; None for a special token."""
         (encoding,) = self._read([text])
         special, words = encoding.special_tokens_mask, encoding.word_ids
@@ -287,10 +287,10 @@ class Tokenizer:
         def shifted(place: int) -> int:
             return place + sum(length for gap, length in gaps if gap < place)
 
-        places: list[Place | None] = []
+        places: list[Span | None] = []
         for i, (start, end) in enumerate(encoding.offsets):
             word = None if special[i] else words[i]
-            places.append(None if word is None else Place(shifted(start), shifted(end), word))
+            places.append(None if word is None else Span(shifted(start), shifted(end), word))
         return self._encoding(encoding), places
 
     def _encoding(self, encoding: tokenizers.Encoding) -> Encoding:

@@ -4,7 +4,7 @@ import pytest
 
 import linnet
 from linnet.bundle import Bundle
-from linnet.cli.export import show
+from linnet.cli.export import print_proof
 from linnet.cli.main import main
 from linnet.errors import ModelError, ProofError
 
@@ -62,7 +62,7 @@ def test_a_label_that_is_never_answered_is_a_sentence(bundle, capsys):
         "detail": "fine",
         "notes": ["Never answered: 'x'."],
     }
-    show(made)
+    print_proof(made)
     assert "Never answered: 'x'.\n" in capsys.readouterr().out
 
 

@@ -165,9 +165,7 @@ def test_pdb_stops_where_the_error_was_raised(tmp_path):
 def test_settings_that_are_off_are_told_by_every_command_alike(tmp_path):
     done = linnet("serve", tmp_path, "--set", "serve.prot=1")
     assert done.returncode == 2
-    assert (
-        done.stderr == "linnet: The settings hold 1 mistake(s):\n  serve.prot  is not a setting\n"
-    )
+    assert done.stderr == "linnet: 1 invalid setting:\n  serve.prot  is not a setting\n"
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

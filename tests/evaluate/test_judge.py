@@ -178,7 +178,7 @@ def test_why_it_loses_is_said_in_the_report_the_terminal_and_on_the_page(
     expected = ["low_learning_rate", "still_improving", "underconfident", "truncated"]
     assert found == expected
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == report
-    command.show(report, tmp_path / "report")
+    command.print_report(report, tmp_path / "report")
     printed = capsys.readouterr().out.replace("\n", " ")
     page = unescape((tmp_path / "report" / "report.html").read_text())
     for item in report["diagnosis"]:
@@ -260,7 +260,7 @@ def test_coverage_and_precision_of_a_bundle_that_abstains(
     assert report["accuracy"]["value"] == pytest.approx(
         np.mean([a == b for a, b in zip(right, truth, strict=True)])
     )
-    command.show(report, tmp_path / "report")
+    command.print_report(report, tmp_path / "report")
     printed = capsys.readouterr().out
     assert (
         f"answers {found['coverage']['value']:.2%} of the texts" in printed

@@ -103,7 +103,7 @@ def test_the_page_holds_every_label_and_no_text(folder, tone_splits):
 
 
 def test_the_command_shows_it(report, folder, capsys):
-    command.show(report, folder)
+    command.print_report(report, folder)
     shown = capsys.readouterr().out
     assert "micro-F1" in shown and f"{100 * report['micro_f1']['value']:.2f} %" in shown
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from linnet.config import LogConfig
+from linnet.config import PredictionLogConfig
 from linnet.monitor import PredictionLog, Record
 
 NOW = 1_760_000_000.0
@@ -48,7 +48,7 @@ def open_log() -> Iterator[Callable[..., PredictionLog]]:
 
     def make(url: str | Path, **changes: Any) -> PredictionLog:
         values: dict[str, Any] = {"texts": False, "max_pending": 10_000, "retention_days": 0}
-        opened.append(PredictionLog(LogConfig(url=str(url), **values | changes)))
+        opened.append(PredictionLog(PredictionLogConfig(url=str(url), **values | changes)))
         return opened[-1]
 
     yield make

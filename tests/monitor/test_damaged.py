@@ -154,11 +154,11 @@ def test_a_log_that_others_hold_is_no_reason_not_to_start(tmp_path, open_log, mo
 
 FULL = """
 import resource, sys
-from linnet.config import LogConfig
+from linnet.config import PredictionLogConfig
 from linnet.monitor import PredictionLog
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-log = PredictionLog(LogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
+log = PredictionLog(PredictionLogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
 print(log.facts().healthy)
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 while not log.facts().healthy: pass
@@ -182,7 +182,7 @@ def test_a_full_disk_is_no_reason_not_to_start(tmp_path):
 
 NO_RIGHT = """
 import os, sys
-from linnet.config import LogConfig
+from linnet.config import PredictionLogConfig
 from linnet.errors import UsageError
 from linnet.monitor import PredictionLog, Store
 if os.geteuid() == 0:  # who may read and write everything
@@ -191,7 +191,7 @@ try:
     Store(sys.argv[1])
 except UsageError as error:
     print(error)
-log = PredictionLog(LogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
+log = PredictionLog(PredictionLogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
 print(log.facts().healthy)
 log.close()
 """

@@ -18,14 +18,14 @@ from .test_log import adds_up, stored
 
 WRITER = """
 import sys, time
-from linnet.config import LogConfig
+from linnet.config import PredictionLogConfig
 from linnet.monitor import PredictionLog, Record
 
 def make(number):
     of_label = "a", ("a",), 0.5, 23, False, False, False, False, 1.0
     return Record(f"{number:032x}-0", 1.76e9 + number, "champion", "d", *of_label)
 
-log = PredictionLog(LogConfig(url=sys.argv[1], texts=False, max_pending=10_000, retention_days=0))
+log = PredictionLog(PredictionLogConfig(url=sys.argv[1], texts=False, max_pending=10_000, retention_days=0))
 """
 ENDLESSLY = """
 number = 0
@@ -49,6 +49,7 @@ def test_postgresql_is_stopped_and_started_again(
     postgres, open_log, make_record, mode, caplog, monkeypatch
 ):
     monkeypatch.setattr(module, "FEEDBACK_SECONDS", 1.0)
+    monkeypatch.setattr(module, "BACK_OFF_SECONDS", (0.1, 0.3))
     url = postgres.new_database()
     log = open_log(url, max_pending=2000)
     number = 0

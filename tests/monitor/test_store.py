@@ -292,7 +292,9 @@ def test_what_is_no_database_is_refused(tmp_path):
         Store(str(strange))
     with pytest.raises(UsageError, match="can't be opened"):
         Store(str(strange / "log.db"))
-    with pytest.raises(UsageError, match=r"but a folder is there\. Name a file with log\.url"):
+    with pytest.raises(
+        UsageError, match=r"but a folder is there\. Name a file with prediction_log\.url"
+    ):
         Store(str(tmp_path))
 
 

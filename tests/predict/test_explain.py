@@ -17,7 +17,7 @@ from linnet.cli.main import main
 from linnet.errors import LabelError, TextError
 from linnet.predict import Classifier, Explanation
 from linnet.predict.explain import ASKED, Group, log_odds, weigh, words_of
-from linnet.text import Place
+from linnet.text import Span
 
 FILLER = "day film the a is was it this and i my".split()
 
@@ -263,17 +263,17 @@ def test_words() -> None:
     text = "don't \u4e2d\u6587!"
     places = [
         None,
-        Place(0, 3, 0),
-        Place(3, 4, 1),
-        Place(4, 5, 2),
-        Place(5, 7, 3),
-        Place(7, 8, 4),
-        Place(8, 9, 5),
+        Span(0, 3, 0),
+        Span(3, 4, 1),
+        Span(4, 5, 2),
+        Span(5, 7, 3),
+        Span(7, 8, 4),
+        Span(8, 9, 5),
         None,
     ]
     assert words_of(text, places) == [[1, 2, 3], [4], [5], [6]]
     assert words_of("", [None, None]) == []
-    assert words_of("a b", [Place(0, 1, 0), Place(1, 3, 1)]) == [
+    assert words_of("a b", [Span(0, 1, 0), Span(1, 3, 1)]) == [
         [0],
         [1],
     ]  # as byte-level tokenizers have it

@@ -129,7 +129,7 @@ FIELDS = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["C
 def test_any_rows_come_back_in_order(scored, rows: list[list[str]], quoting: int) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n", quoting=quoting).writerows([["a", "text", "b"], *rows])
-    content, done = scored("a.csv", text.getvalue().encode(), part_rows=5)
+    content, done = scored("a.csv", text.getvalue().encode(), chunk_size=5)
     assert [row[:3] for row in read(content)[1:]] == rows
     assert done.rows == len(rows) == done.scored + sum(done.reasons.values())
 

@@ -74,7 +74,7 @@ def test_a_bad_row_is_kept_and_told(scored, row: bytes, reason: str) -> None:
 @given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=8))
 def test_any_bytes_give_as_many_objects(scored, lines: list[bytes]) -> None:
     content, done = scored(
-        "a.jsonl", b'{"text": "good"}\n' + b"".join(line + b"\n" for line in lines), part_rows=3
+        "a.jsonl", b'{"text": "good"}\n' + b"".join(line + b"\n" for line in lines), chunk_size=3
     )
     out = [
         json.loads(line.decode("utf-8", "surrogateescape")) for line in content.split(b"\n")[:-1]

@@ -25,7 +25,7 @@ from linnet.config import load_config
 
 bundle, source, suffix, trials = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 undisturbed, target = source.with_name("undisturbed" + suffix), source.with_name("target" + suffix)
-config = load_config(overrides={"score.part_rows": 16, "score.probabilities": True, "predict.num_threads": 1})
+config = load_config(overrides={"score.chunk_size": 16, "score.probabilities": True, "predict.num_threads": 1})
 draw = random.Random(suffix)
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
 

@@ -33,7 +33,7 @@ def table(texts: list, kind: pa.DataType | None = None) -> pa.Table:
 
 def test_columns_stay_as_they_are(scored) -> None:
     before = table(["good day", None, "", "a\0b", "bad " * 100, "hate rain"])
-    content, done = scored("a.parquet", packed(before), part_rows=4)
+    content, done = scored("a.parquet", packed(before), chunk_size=4)
     after = pq.read_table(io.BytesIO(content))
     assert after.select(before.column_names).equals(before)
     assert after.schema.metadata[b"made"] == b"by a test"

@@ -38,7 +38,7 @@ LINNET = [sys.executable, "-m", "linnet.cli.main"]
 
 @pytest.fixture
 def config() -> Config:
-    return load_config(overrides={"score.part_rows": 50})
+    return load_config(overrides={"score.chunk_size": 50})
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_other_work_is_refused(
     else:
         value = True if other == "score.probabilities" else 100
         config = load_config(
-            overrides={"score.part_rows": 50, other.replace("plan", "predict"): value}
+            overrides={"score.chunk_size": 50, other.replace("plan", "predict"): value}
         )
     state = (tmp_path / "out.csv.unfinished" / "state.json").read_bytes()
     with pytest.raises(
@@ -346,7 +346,7 @@ def test_standard_input_is_begun_anew(bundle: Path, tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "out.csv"),
         "--set",
-        "score.part_rows=1",
+        "score.chunk_size=1",
     ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         process.stdin.write(b"good\nbad\n")
@@ -364,7 +364,7 @@ def test_standard_input_is_begun_anew(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes(bundle: Path) -> None:
-    command = f"yes good | head -n 30000 | {' '.join(LINNET)} score {bundle} - --set score.part_rows=500 | head -n 2"
+    command = f"yes good | head -n 30000 | {' '.join(LINNET)} score {bundle} - --set score.chunk_size=500 | head -n 2"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert (done.stdout.count("\n"), done.stderr) == (2, "")
 

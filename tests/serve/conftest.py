@@ -24,7 +24,7 @@ LIMITS = {
     "serve.max_texts": MAX_TEXTS,
     "serve.max_body_bytes": MAX_BODY_BYTES,
     "predict.num_threads": 1,
-    "log.url": "",
+    "prediction_log.url": "",
 }
 
 

@@ -85,7 +85,9 @@ def opened(bundle: Path, listening) -> Open:
     @contextmanager
     def opened(guarded: bool = True, **settings: Any) -> Iterator[tuple[Recorded, int]]:
         overrides = {f"serve.{name}": value for name, value in settings.items()}
-        config = load_config(overrides=overrides | {"predict.num_threads": 1, "log.url": ""})
+        config = load_config(
+            overrides=overrides | {"predict.num_threads": 1, "prediction_log.url": ""}
+        )
         allowed: OpenTo | None = open_to(config.serve, True) if guarded else None
         recorded = Recorded(create_app(Service(config, str(bundle)), open_to=allowed))
         with listening(recorded) as address:

@@ -88,7 +88,7 @@ def test_explain_models_ready(address, classifier):
 
 def test_feedback_is_stored_and_keys_are_asked_for(bundle, listening, tmp_path):
     _, key = add_key(tmp_path / "keys.json", "someone", ["predict", "feedback"])
-    overrides = {"predict.num_threads": 1, "log.url": str(tmp_path / "predictions.db")}
+    overrides = {"predict.num_threads": 1, "prediction_log.url": str(tmp_path / "predictions.db")}
     service = Service(load_config(overrides=overrides), str(bundle))
     with listening(create_app(service, Keys(tmp_path / "keys.json"))) as address:
         with linnet.Client(address, key) as client:

@@ -13,7 +13,11 @@ OTHER = "https://evil.example"
 
 
 def make_client(origins, keys=None):
-    overrides = {"log.url": "", "serve.cors_origins": origins, "serve.max_body_bytes": 100}
+    overrides = {
+        "prediction_log.url": "",
+        "serve.cors_origins": origins,
+        "serve.max_body_bytes": 100,
+    }
     return TestClient(create_app(Service(load_config(overrides=overrides), "nowhere"), keys))
 
 

@@ -25,7 +25,9 @@ def key(keys):
 
 @pytest.fixture(scope="module")
 def address(bundle, listening, keys, key):
-    service = Service(load_config(overrides={"predict.num_threads": 1, "log.url": ""}), str(bundle))
+    service = Service(
+        load_config(overrides={"predict.num_threads": 1, "prediction_log.url": ""}), str(bundle)
+    )
     with listening(create_app(service, Keys(keys))) as address:
         yield address
 

@@ -92,7 +92,7 @@ class TimedLoop(asyncio.SelectorEventLoop):
 @pytest.fixture(scope="module")
 def served(bundle) -> Iterator[tuple[int, TimedLoop]]:
     """The port of a service with the usual limits, and the loop that it runs on."""
-    settings = {"predict.num_threads": 1, "log.url": ""}
+    settings = {"predict.num_threads": 1, "prediction_log.url": ""}
     app = create_app(Service(load_config(overrides=settings), str(bundle)))
     observe = app.state.watch.metrics.observe_request
     connection = partial(

@@ -24,7 +24,7 @@ ALLOWED = {
 
 def make_app(keys=None):
     """A service that has not started: its models are never read."""
-    return create_app(Service(load_config(overrides={"log.url": ""}), "nowhere"), keys)
+    return create_app(Service(load_config(overrides={"prediction_log.url": ""}), "nowhere"), keys)
 
 
 @pytest.fixture(scope="module")

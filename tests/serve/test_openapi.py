@@ -20,9 +20,11 @@ RIGHT, WRONG = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode
 @pytest.fixture(scope="module")
 def address(bundle, config, listening, tmp_path_factory):
     """Where a service listens that records its answers, so that feedback can be stored."""
-    log = config.log.model_copy(update={"url": str(tmp_path_factory.mktemp("log") / "log.db")})
+    log = config.prediction_log.model_copy(
+        update={"url": str(tmp_path_factory.mktemp("log") / "log.db")}
+    )
     with listening(
-        create_app(Service(config.model_copy(update={"log": log}), str(bundle)))
+        create_app(Service(config.model_copy(update={"prediction_log": log}), str(bundle)))
     ) as address:
         yield address
 

@@ -90,7 +90,7 @@ def watched(bundle, tmp_path_factory) -> Watched:
         "dark": {"bundle": str(bundle), "share": 1.0, "shadow": True},
     }
     log = tmp_path_factory.mktemp("log") / "predictions.db"
-    overrides = {"predict.num_threads": 1, "serve.arms": arms, "log.url": str(log)}
+    overrides = {"predict.num_threads": 1, "serve.arms": arms, "prediction_log.url": str(log)}
     return Watched(create_app(Service(load_config(overrides=overrides), str(bundle))))
 
 
@@ -469,7 +469,9 @@ def test_an_explanation_that_fails_can_be_asked_for_again(page, watched):
 
 def test_a_key_is_asked_for_and_stays_in_the_tab(browser, bundle, listening, tmp_path, classifier):
     _, right = add_key(tmp_path / "keys.json", "someone", ["predict"])
-    service = Service(load_config(overrides={"predict.num_threads": 1, "log.url": ""}), str(bundle))
+    service = Service(
+        load_config(overrides={"predict.num_threads": 1, "prediction_log.url": ""}), str(bundle)
+    )
     with listening(Watched(create_app(service, Keys(tmp_path / "keys.json")))) as address:
         context = browser.new_context()
         page = context.new_page()

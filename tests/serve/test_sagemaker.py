@@ -442,7 +442,7 @@ def test_the_inference_id_is_the_requests_id(client):
 def test_a_batch_transform_is_told_to_ask_for_one_record_at_a_time(
     bundle, size, transforms, payload
 ):
-    config = load_config(overrides={"serve.max_body_bytes": size, "log.url": ""})
+    config = load_config(overrides={"serve.max_body_bytes": size, "prediction_log.url": ""})
     found = TestClient(create_app(Service(config, str(bundle)))).get("/execution-parameters").json()
     assert found == {
         "MaxConcurrentTransforms": transforms,

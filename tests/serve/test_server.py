@@ -31,7 +31,7 @@ def running(bundle: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], 
     """A real server of a bundle on a free port: process, host and port."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(
-        [*LINNET, str(bundle), "--port", "0", "--set", 'log.url=""', *flags],
+        [*LINNET, str(bundle), "--port", "0", "--set", 'prediction_log.url=""', *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -257,7 +257,7 @@ def test_probes_have_a_port_of_their_own_that_no_flood_takes(bundle):
 def test_a_socket_at_a_path_is_announced_asked_and_removed(bundle, tmp_path):
     path = tmp_path / "a.sock"
     process = subprocess.Popen(
-        [*LINNET, str(bundle), "--uds", str(path), "--set", 'log.url=""'],
+        [*LINNET, str(bundle), "--uds", str(path), "--set", 'prediction_log.url=""'],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

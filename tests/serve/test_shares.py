@@ -66,7 +66,7 @@ def site(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
     path = tmp_path_factory.mktemp("keys") / "keys.json"
     add_key(path, "first", ["predict"])
     settings = {"serve.max_texts": 8, "predict.num_threads": 1, "predict.num_sessions": 1}
-    patience = {"serve.max_wait_seconds": 1.0, "log.url": ""}
+    patience = {"serve.max_wait_seconds": 1.0, "prediction_log.url": ""}
     service, keys = Service(load_config(overrides=settings | patience), str(bundle)), Keys(path)
     app = create_app(service, keys, Quotas())
     app.state.keys = keys

@@ -19,8 +19,8 @@ def store(tmp_path_factory):
 def recorded(bundle, store):
     shadow = {"candidate": {"bundle": str(bundle), "shadow": True}}
     overrides = {
-        "log.url": store,
-        "log.texts": True,
+        "prediction_log.url": store,
+        "prediction_log.texts": True,
         "predict.num_threads": 1,
         "serve.arms": shadow,
     }

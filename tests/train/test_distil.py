@@ -35,6 +35,7 @@ from linnet.export import export
 from linnet.predict import answers as answered
 from linnet.predict import load, sigmoid, softmax
 from linnet.predict.classifier import Classifier
+from linnet.resume import locked, unfinished_path
 from linnet.train import answers, distil, train
 from linnet.train.batches import batch, encode
 from linnet.train.encoder import find_encoder, load_classifier
@@ -42,7 +43,6 @@ from linnet.train.lesson import Distil, Lesson
 from linnet.train.network import Padded
 from linnet.train.processes import Group
 from linnet.train.teachers import Teachers
-from linnet.unfinished import beside, locked
 
 # As in test_unfinished.py, but killed at any of its file operations, so that many a kill meets the teacher's answers.
 SCRIPT = r"""
@@ -232,7 +232,7 @@ def test_words_left_out_of_no_file_are_refused(bundle, splits, student, tmp_path
 
 def test_another_student_for_the_same_place_waits(bundle, splits, student, asked, tmp_path):
     waits = pytest.raises(UsageError, match="Another process lets teachers answer into")
-    with locked(beside(tmp_path / "student") / "teacher", "is"), waits:
+    with locked(unfinished_path(tmp_path / "student") / "teacher", "is"), waits:
         distil(student(), [bundle], splits, tmp_path / "student")
     assert asked == []
 

@@ -53,15 +53,15 @@ def main(arguments: argparse.Namespace) -> None:
     import linnet.train
 
     config = config_from(arguments)
-    train.tell_encoder(config)
+    train.print_encoder_note(config)
     record = linnet.train.distil(
         config, arguments.teachers, arguments.splits, arguments.out, overwrite=arguments.overwrite
     )
     if linnet.train.speaks():
-        show(record, arguments.teachers, arguments.out)
+        print_distillation(record, arguments.teachers, arguments.out)
 
 
-def show(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> None:
+def print_distillation(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> None:
     """Print what was learnt from, how training went, and how far the student is like its teachers."""
     told = record["distil"]
     source, rows = told["source"], told["rows"]
@@ -87,7 +87,7 @@ def show(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> N
             print_line(
                 f"{teacher} was trained on other splits than these: it may have seen some of the rows held out here."
             )
-    train.show(record, directory)
+    train.print_training(record, directory)
     size, all_bytes = (
         4 * record["parameters"],
         sum(teacher["bytes"] for teacher in told["teachers"]),

@@ -35,13 +35,13 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     from linnet.evaluate import evaluate
 
-    show(
+    print_report(
         evaluate(config_from(arguments), arguments.bundle, arguments.splits, arguments.out),
         arguments.out,
     )
 
 
-def show(report: dict[str, Any], directory: Path) -> None:
+def print_report(report: dict[str, Any], directory: Path) -> None:
     """Print a report in short."""
     title = f"{report['rows']:,} rows of the {report['split']} split"
     measure = (

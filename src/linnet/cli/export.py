@@ -39,12 +39,14 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     from linnet.export import export
 
-    show(export(config_from(arguments), arguments.checkpoint, arguments.splits, arguments.out))
+    print_proof(
+        export(config_from(arguments), arguments.checkpoint, arguments.splits, arguments.out)
+    )
     words = ["linnet", "evaluate", str(arguments.out), "--splits", str(arguments.splits)]
     print_line(f"Judge it with: {shlex.join(words)}")
 
 
-def show(bundle: "Bundle") -> None:
+def print_proof(bundle: "Bundle") -> None:
     """Print a bundle's proof."""
     table = new_table("check", "passed", "detail", title=f"Proof of {bundle.manifest.name}")
     for name, check in bundle.proof["checks"].items():

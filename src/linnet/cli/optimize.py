@@ -36,13 +36,13 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     from linnet.predict.optimize import optimize
 
-    show(optimize(arguments.bundle, arguments.goal, arguments.budget))
+    print_choice(optimize(arguments.bundle, arguments.goal, arguments.budget))
     print_line(
         f"Written to {arguments.bundle / 'host.json'}: serve, evaluate and linnet.load use it on a host like this one."
     )
 
 
-def show(found: dict[str, Any]) -> None:
+def print_choice(found: dict[str, Any]) -> None:
     """Print what was measured, and the choice."""
     host = found["host"]
     title = f"{host['cores']} core(s) of {host['cpu']}, medians of rounds in turns"

@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
         _compare(arguments)
         return
     config = config_from(arguments)
-    show(linnet.data.prepare(config, arguments.out))
+    print_card(linnet.data.prepare(config, arguments.out))
     then = ["linnet", "train", "--splits", str(arguments.out)]
     if named := getattr(arguments, "model.name_or_path"):
         then += ["--model", named]
@@ -78,10 +78,10 @@ def _compare(arguments: argparse.Namespace) -> None:
     if not sections:
         print_line(f"The data cards of {old} and {new} are equal.")
         return
-    _show_changes(sections, str(old), str(new))
+    _print_changes(sections, str(old), str(new))
 
 
-def _show_changes(sections: "list[Section]", old: str, new: str) -> None:
+def _print_changes(sections: "list[Section]", old: str, new: str) -> None:
     headers = ("what", "old", "new", "change")
     title = f"From {old} to {new}"
     table = new_table(*headers, title=title, right=("old", "new"), fold=True, light=True)
@@ -93,7 +93,7 @@ def _show_changes(sections: "list[Section]", old: str, new: str) -> None:
     print_table(table)
 
 
-def show(card: dict[str, Any]) -> None:
+def print_card(card: dict[str, Any]) -> None:
     """Print where every row went."""
     accounting = card["accounting"]
     labels = card["labels"] if len(card["labels"]) <= MAX_COLUMNS else []

@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
         _check_same_settings(directory, config)
     _check_alone()
     if arguments.overwrite or not (directory / "checkpoint").is_dir():
-        train.tell_encoder(config)  # a mistyped name is told before the data are read
+        train.print_encoder_note(config)  # a mistyped name is told before the data are read
     print_line(f"Run {config.run.name!r} in {directory}")
     if (directory / SETTINGS).exists():
         config.save(directory / SETTINGS)
@@ -105,20 +105,24 @@ def _stages(
     bundle, report = directory / "bundle", directory / "report"
 
     def learn() -> None:
-        train.show(linnet.train.train(config, splits, checkpoint, overwrite=again), checkpoint)
+        train.print_training(
+            linnet.train.train(config, splits, checkpoint, overwrite=again), checkpoint
+        )
 
     return [
-        ("prepare", "splits", lambda: prepare.show(linnet.data.prepare(config, splits))),
+        ("prepare", "splits", lambda: prepare.print_card(linnet.data.prepare(config, splits))),
         ("train", "checkpoint", learn),
         (
             "export",
             "bundle",
-            lambda: export.show(linnet.export.export(config, checkpoint, splits, bundle)),
+            lambda: export.print_proof(linnet.export.export(config, checkpoint, splits, bundle)),
         ),
         (
             "evaluate",
             "report",
-            lambda: evaluate.show(linnet.evaluate.evaluate(config, bundle, splits, report), report),
+            lambda: evaluate.print_report(
+                linnet.evaluate.evaluate(config, bundle, splits, report), report
+            ),
         ),
     ]
 

@@ -62,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
     done = score(
         config, arguments.bundle, arguments.file, arguments.out, overwrite=arguments.overwrite
     )
-    for line in told(done):
+    for line in summary_lines(done):
         print_line(line, error=True)
     if done.rows and not done.scored:
         raise DataError(
@@ -71,7 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
         )
 
 
-def told(done: "Scored") -> list[str]:
+def summary_lines(done: "Scored") -> list[str]:
     """What was done, in sentences; the last says what was not."""
     lines = [f"Note: {note}" for note in done.notes]
     if done.resumed:

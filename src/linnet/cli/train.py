@@ -42,15 +42,15 @@ def main(arguments: argparse.Namespace) -> None:
     import linnet.train
 
     config = config_from(arguments)
-    tell_encoder(config)
+    print_encoder_note(config)
     record = linnet.train.train(
         config, arguments.splits, arguments.out, overwrite=arguments.overwrite
     )
     if linnet.train.speaks():
-        show(record, arguments.out)
+        print_training(record, arguments.out)
 
 
-def tell_encoder(config: "Config") -> None:
+def print_encoder_note(config: "Config") -> None:
     """Print what there is to say of the encoder, before other work is done that would need it.
 
     Raises:
@@ -63,7 +63,7 @@ def tell_encoder(config: "Config") -> None:
         print_line(note)
 
 
-def show(record: dict[str, Any], directory: Path) -> None:
+def print_training(record: dict[str, Any], directory: Path) -> None:
     """Print how training went."""
     encoder = record["encoder"]
     title = f"{encoder['name']} on {record['rows']['train']:,} rows, judged on {record['rows']['validation']:,}"

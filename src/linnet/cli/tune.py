@@ -10,7 +10,7 @@ from typing import Any
 
 from linnet.cli.options import add_config_options, config_from
 from linnet.cli.tables import add_row, new_table, print_table
-from linnet.cli.train import tell_encoder
+from linnet.cli.train import print_encoder_note
 from linnet.terminal import print_line
 
 SUMMARY = "splits to a better recipe"
@@ -36,11 +36,11 @@ def main(arguments: argparse.Namespace) -> None:
     from linnet.train.tune import tune
 
     config = config_from(arguments)
-    tell_encoder(config)
-    show(tune(config, arguments.splits, arguments.out, on_trial=tell), arguments.out)
+    print_encoder_note(config)
+    print_study(tune(config, arguments.splits, arguments.out, on_trial=print_trial), arguments.out)
 
 
-def tell(trial: dict[str, Any]) -> None:
+def print_trial(trial: dict[str, Any]) -> None:
     """Print how a trial ended, on a line."""
     value = "" if trial["value"] is None else f", {trial['value']:.4f}"
     parameters = ", ".join(f"{name} {number:.3g}" for name, number in trial["parameters"].items())
@@ -48,7 +48,7 @@ def tell(trial: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def show(results: dict[str, Any], directory: Path) -> None:
+def print_study(results: dict[str, Any], directory: Path) -> None:
     """Print how a study stands."""
     states = ", ".join(f"{count} {state}" for state, count in results["states"].items() if count)
     title = f"{results['metric']} of {results['n_trials']} trials: {states}"

@@ -13,8 +13,8 @@ from linnet.data.audit.plots import plot_drift, plot_tokens, plot_words
 from linnet.data.clean.collect import Collected
 from linnet.data.read import generate, known
 from linnet.files import canonical_json, write_text
+from linnet.html import PALETTE, legend_above, plain, plot, render, svg
 from linnet.lineage import lineage
-from linnet.page import PALETTE, legend_above, plain, plot, render, svg
 from linnet.tables.source import Source
 
 FORMAT = 1

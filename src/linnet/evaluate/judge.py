@@ -52,8 +52,8 @@ from linnet.evaluate.intervals import (
 from linnet.evaluate.rows import choose_rows
 from linnet.evaluate.verdict import Judgement, verdict
 from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
+from linnet.html import render
 from linnet.lineage import lineage
-from linnet.page import render
 from linnet.predict import Classifier, load
 from linnet.progress import progress
 

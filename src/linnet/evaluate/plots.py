@@ -8,7 +8,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from linnet.evaluate.calibration import ReliabilityBin
-from linnet.page import PALETTE, legend_above, percent, plain, plot, svg
+from linnet.html import PALETTE, legend_above, percent, plain, plot, svg
 
 FIRST, SECOND, GREY = PALETTE[0], PALETTE[1], PALETTE[5]
 CELLS_WITH_NUMBERS = 12

@@ -214,7 +214,7 @@ def _check_plain(path: Path) -> None:
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
         raise UnusableLogError(
-            f"Expected a prediction log at {path}, but {kind} is there. Name a file with log.url."
+            f"Expected a prediction log at {path}, but {kind} is there. Name a file with prediction_log.url."
         )
 
 
@@ -224,7 +224,7 @@ def _check_own(path: Path, connection: sqlite3.Connection) -> None:
     if tables and "linnet_log" not in tables:
         raise UnusableLogError(
             f"{path} has a table {tables[0]!r} that is not Linnet's: it is another program's database. "
-            "Give the prediction log a file of its own (log.url)."
+            "Give the prediction log a file of its own (prediction_log.url)."
         )
 
 
@@ -268,7 +268,8 @@ def _postgres(url: str) -> Database:
         connection.close()
         raise UsageError(
             f"Expected a database of encoding UTF8 for the prediction log; {name} is {encoding}, which lacks "
-            "characters that labels and texts may have. Create one with ENCODING 'UTF8' and name it with log.url."
+            "characters that labels and texts may have. Create one with ENCODING 'UTF8' "
+            "and name it with prediction_log.url."
         )
     return Database(
         name=name,
@@ -308,7 +309,7 @@ def _unusable(name: str, error: Exception, done: str) -> LinnetError:
         kind: type[UsageError] = UnusableLogError if damaged else UsageError
         return kind(
             f"Expected a prediction log that can be read and written at {name}, but it can't be {done}: {reason}. "
-            "Correct that, or name another with log.url."
+            "Correct that, or name another with prediction_log.url."
         )
     return StorageError(f"The prediction log {name} can't be {done}: {reason}.")
 

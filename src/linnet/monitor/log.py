@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 
-from linnet.config import LogConfig
+from linnet.config import PredictionLogConfig
 from linnet.errors import (
     ConfigError,
     LinnetError,
@@ -67,14 +67,14 @@ class PredictionLog:
     one that only a person can help is looked at once a minute.
 
     Args:
-        settings: The section `[log]`; its `url` is not empty.
+        settings: The section `[prediction_log]`; its `url` is not empty.
 
     Raises:
         ConfigError: The URL is neither SQLite's nor PostgreSQL's.
         MissingExtraError: psycopg is not installed.
     """
 
-    def __init__(self, settings: LogConfig):
+    def __init__(self, settings: PredictionLogConfig):
         self._settings = settings
         self._changed = threading.Condition(
             threading.Lock()
@@ -146,7 +146,7 @@ class PredictionLog:
             refusal = None
             if self._end is not None:
                 refusal = "The prediction log is closed. Send the feedback again later."
-            elif self._failing_since is not None and self._delay > FEEDBACK_SECONDS:
+            elif self._failing_since is not None and self._failure is UnusableLogError:
                 refusal = "The prediction log can't be used, so the feedback was not stored."
             elif len(self._asked) >= MAX_FEEDBACK:
                 refusal = (
@@ -300,7 +300,9 @@ class PredictionLog:
         self._delay = BACK_OFF_SECONDS[0] if first else min(self._delay * 2, BACK_OFF_SECONDS[1])
         if isinstance(error, UnusableLogError):
             self._delay = UNUSABLE_SECONDS
+        is_news = first or type(error) is not self._failure
         with self._changed:
+            self._failure = type(error)
             self._failing_since = now if first else self._failing_since
             late = [one for one in self._asked if one[2] <= now + self._delay]
             for _ in late:
@@ -309,8 +311,7 @@ class PredictionLog:
             late,
             "The prediction log can't be written now, so the feedback was not stored. Send it again later.",
         )
-        if first or type(error) is not self._failure:
-            self._failure = type(error)
+        if is_news:
             logger.error(
                 "%s Predictions are kept, %d at most, until it works",
                 error,

@@ -37,7 +37,7 @@ class Record:
         fast: Whether the smaller model of a cascade answered.
         shadow: Whether the answer was only logged, never returned.
         latency_ms: Milliseconds from the request's arrival to the answer.
-        text: The text. It is stored only where the settings ask for texts (`log.texts`).
+        text: The text. It is stored only where the settings ask for texts (`prediction_log.texts`).
     """
 
     id: str

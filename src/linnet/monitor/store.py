@@ -216,7 +216,7 @@ class Store:
         if not database.has_table("linnet_log"):
             if not create:
                 raise UsageError(
-                    f"Expected a prediction log in {database.name}, but there is none. Check log.url."
+                    f"Expected a prediction log in {database.name}, but there is none. Check prediction_log.url."
                 )
             self._create()
         missing = [name for name in ("predictions", "feedback") if not database.has_table(name)]
@@ -225,13 +225,14 @@ class Store:
             wrong = f"it has no table {missing[0]!r}" if missing else "linnet_log holds no version"
             raise UnusableLogError(
                 f"The prediction log {database.name} is damaged: {wrong}. Nothing was deleted. "
-                "Restore a copy, move it aside, or name another log with log.url."
+                "Restore a copy, move it aside, or name another log with prediction_log.url."
             )
         version = versions[0]
         if version > VERSION:
             raise UnusableLogError(
                 f"Expected a prediction log of format {VERSION} or older in {database.name}; "
-                f"it is of format {version}. A newer Linnet made it: update this one, or name another log with log.url."
+                f"it is of format {version}. A newer Linnet made it: update this one, "
+                "or name another log with prediction_log.url."
             )
 
     def _create(self) -> None:
@@ -244,7 +245,7 @@ class Store:
                 if database.has_table(table):
                     raise UnusableLogError(
                         f"{database.name} has a table {table!r} that is not Linnet's. "
-                        "Give the prediction log a database or a schema of its own (log.url)."
+                        "Give the prediction log a database or a schema of its own (prediction_log.url)."
                     )
             for statement in CREATE:
                 database.execute(statement.format(number=database.number))

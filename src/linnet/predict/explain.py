@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.text import Place
+from linnet.text import Span
 
 ASKED = 20  # answers asked for at most, the text's own included
 GROUPS = 8  # that a text of many words is first cut into
@@ -68,7 +68,7 @@ class Group:
         return self.last - self.first
 
 
-def words_of(text: str, places: Sequence[Place | None]) -> list[list[int]]:
+def words_of(text: str, places: Sequence[Span | None]) -> list[list[int]]:
     """Indices of the tokens of each word, in order.
 
     A word is what stands between white space; where that holds letters of a script without capitals, many of which are
@@ -84,7 +84,7 @@ def words_of(text: str, places: Sequence[Place | None]) -> list[list[int]]:
     # Which run of visible characters each is in.
     run = np.cumsum([character == " " for character in text[:end]])
     words: list[list[int]] = []
-    former: Place | None = None
+    former: Span | None = None
     for index, place in enumerate(places):
         if place is None or place.end == place.start:
             continue
@@ -95,7 +95,7 @@ def words_of(text: str, places: Sequence[Place | None]) -> list[list[int]]:
     return words
 
 
-def _apart(text: str, run: NDArray[np.int64], former: Place, place: Place) -> bool:
+def _apart(text: str, run: NDArray[np.int64], former: Span, place: Span) -> bool:
     """Whether two tokens that follow each other are of two words."""
     # A token's place may begin with the space before it, so its last character says where it is.
     if run[place.end - 1] != run[former.end - 1]:
@@ -180,7 +180,7 @@ def without(
 
 
 def named(
-    text: str, places: Sequence[Place | None], words: Sequence[Sequence[int]], group: Group
+    text: str, places: Sequence[Span | None], words: Sequence[Sequence[int]], group: Group
 ) -> Word:
     """A group's words as they stand in the clean text."""
     tokens = [

@@ -12,7 +12,7 @@ from linnet.errors import BundleError
 from linnet.predict.answers import softmax
 from linnet.predict.plan import MAX_BATCH_TOKENS, Plan
 from linnet.predict.runner import Runner
-from linnet.text import Encoding, Place, Tokenizer
+from linnet.text import Encoding, Span, Tokenizer
 
 # Of one text: by the model's tokenizer, and of a cascade by the smaller model's after it.
 Encodings = tuple[Encoding, ...]
@@ -99,7 +99,7 @@ class Stage:
         """Logits (n, labels) of token ids."""
         return self._runner.logits(rows)
 
-    def trace(self, text: str) -> tuple[Encoding, list[Place | None]]:
+    def trace(self, text: str) -> tuple[Encoding, list[Span | None]]:
         """The tokens of a clean text, and where each stands in it."""
         return self._tokenizer.trace(text)
 

@@ -61,7 +61,7 @@ def score(
     """Write a file's rows, all of them and in their order, with predictions behind each.
 
     A call that was stopped is gone on with by the same call, and what comes of it is the same to
-    the byte. Memory is bounded by `score.part_rows` and by rows.PART_BYTES, whatever the file's
+    the byte. Memory is bounded by `score.chunk_size` and by rows.PART_BYTES, whatever the file's
     size.
 
     Args:

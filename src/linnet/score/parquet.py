@@ -43,7 +43,7 @@ class Parquet:
         self, stream: IO[bytes], path: Path, settings: ScoreConfig, columns: Sequence[Column]
     ):
         self._path = path
-        self._most = settings.part_rows
+        self._most = settings.chunk_size
         self._file = open_parquet(stream, path)
         schema = self._file.schema_arrow
         check_free(schema.names, columns, str(path))

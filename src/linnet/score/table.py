@@ -77,10 +77,10 @@ class TextTable:
 
     rows: int | None = None
 
-    def __init__(self, layout: Layout, target: Target, part_rows: int):
+    def __init__(self, layout: Layout, target: Target, chunk_size: int):
         self._layout = layout
         self._target = target
-        self._part_rows = part_rows
+        self._chunk_size = chunk_size
         self.start = layout.start
         self.notes = layout.notes
 
@@ -90,7 +90,7 @@ class TextTable:
 
     def parts(self, position: int) -> Iterator[Part]:
         """Every row from a position on, in parts."""
-        return parts(self._layout.rows(position), self._part_rows)
+        return parts(self._layout.rows(position), self._chunk_size)
 
     def dump(self, part: Part, values: Sequence[Sequence[Any]]) -> bytes:
         """A part as it is written."""
@@ -138,7 +138,7 @@ def open_table(
         return Parquet(stream, source.path, settings, columns)
     encoding = plain_encoding(settings.encoding, "score.encoding")
     layout = _layout(source, stream, settings, encoding, columns, labels)
-    return TextTable(layout, target, settings.part_rows)
+    return TextTable(layout, target, settings.chunk_size)
 
 
 def _layout(

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from linnet.errors import UsageError
 from linnet.files import canonical_json, disk_errors, install, open_own, write_text
-from linnet.unfinished import beside, check_same, locked
+from linnet.resume import check_same, locked, unfinished_path
 
 STATE, ROWS, WHOLE = "state.json", "rows", "whole"
 
@@ -109,7 +109,7 @@ def unfinished(target: Path, identity: dict[str, Any], overwrite: bool) -> Itera
         UsageError: Other work lies there, another process is at it, or no folder can be made there.
         StorageError: The disk refused.
     """
-    folder = beside(target)
+    folder = unfinished_path(target)
     with locked(folder, "is scoring into"):
         if overwrite:
             (folder / STATE).unlink(missing_ok=True)

@@ -46,7 +46,7 @@ class Watch:
         Raises:
             ConfigError, MissingExtraError: There can't be such a log.
         """
-        settings = self._service.config.log
+        settings = self._service.config.prediction_log
         self._log = await asyncio.to_thread(PredictionLog, settings) if settings.url else None
         try:
             yield
@@ -73,7 +73,9 @@ class Watch:
         retry = {"Retry-After": "5"}
         if self._log is None:
             raise Refusal(
-                503, "log_unavailable", "This service keeps no prediction log (log.url is empty)."
+                503,
+                "log_unavailable",
+                "This service keeps no prediction log (prediction_log.url is empty).",
             )
         try:
             stored = asyncio.wrap_future(self._log.feedback(identity, found_label))
@@ -115,7 +117,7 @@ class Watch:
                 fast=prediction.fast,
                 shadow=shadow,
                 latency_ms=(time.monotonic() - answer.entered) * 1000,
-                text=text if self._service.config.log.texts else None,
+                text=text if self._service.config.prediction_log.texts else None,
             )
             self._log.record([record])
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from linnet.evaluate import plots
 from linnet.files import canonical_json, write_text
+from linnet.html import render
 from linnet.markdown import inline
-from linnet.page import render
 from linnet.train.curve import LIMIT
 from linnet.train.encoder import FILES, WEIGHTS, Encoder
 from linnet.train.hub_card import front_matter

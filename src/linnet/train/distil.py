@@ -13,6 +13,7 @@ from linnet.config import Config
 from linnet.data import Split, Unlabelled, read_split, read_unlabelled
 from linnet.errors import UsageError
 from linnet.predict import to_probabilities
+from linnet.resume import locked, unfinished_path
 from linnet.train.batches import check_rows
 from linnet.train.lesson import Lesson
 from linnet.train.processes import Group, process_group
@@ -20,7 +21,6 @@ from linnet.train.runner import stop_signals
 from linnet.train.teachers import Teachers, load_teachers
 from linnet.train.telling import leave_out, telling_words
 from linnet.train.train import check_first, fit, read_material
-from linnet.unfinished import beside, locked
 
 ANSWERS = "teacher"
 
@@ -62,7 +62,7 @@ def distil(
     """
     splits, directory = Path(splits), Path(directory)
     check_first(config, directory)
-    own = beside(directory) / ANSWERS
+    own = unfinished_path(directory) / ANSWERS
     kept = Path(config.distil.answers) if config.distil.answers else own
     if kept.resolve().is_relative_to(directory.resolve()):
         raise UsageError(

@@ -23,10 +23,10 @@ from safetensors.torch import load_file, save_file
 from linnet.errors import UsageError
 from linnet.files import canonical_json, digest, whole_directory, write_text
 from linnet.links import plain
+from linnet.resume import check_same, locked, unfinished_path
 from linnet.train.encoder import quiet
 from linnet.train.loop import Epoch, Loop, State, best_of
 from linnet.train.packed import Packed
-from linnet.unfinished import beside, check_same, locked
 
 FORMAT = 2  # of a state; one of another is refused like another run's
 RUN, STATE, TENSORS, EVENTS = "run.json", "state.json", "state.safetensors", "tensorboard"
@@ -52,7 +52,7 @@ class Unfinished:
     ):
         with suppress(OSError):  # said on entering
             Path(directory).parent.mkdir(parents=True, exist_ok=True)
-        self.path = plain(beside(directory))
+        self.path = plain(unfinished_path(directory))
         self._identity, self._limit = identity | {"format": FORMAT}, limit
         self._overwrite, self._first = overwrite, first
         self._rest = ExitStack()
@@ -169,7 +169,7 @@ class Unfinished:
 
 def reached(directory: Path) -> int:
     """The step after which the run of a folder last wrote its state; 0 if it never did."""
-    return max(map(_step, beside(directory).glob("state-*")), default=0)
+    return max(map(_step, unfinished_path(directory).glob("state-*")), default=0)
 
 
 def _step(state: Path) -> int:

@@ -21,7 +21,7 @@ from .load import Client, Expected
 LINE = re.compile(r"Serving (\S+) \(([0-9a-f]{12})\) on (http://\S+:(\d+))\n")
 PLAIN = {
     "predict.num_threads": 1,
-    "log.url": "",
+    "prediction_log.url": "",
     "serve.port": 0,
     "serve.admin_without_keys": True,
 }

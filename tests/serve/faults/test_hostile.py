@@ -181,7 +181,15 @@ def test_a_tokenizer_that_panics_is_a_bundle_error(server, copy):
         assert "tokenizer.json" in reply.json()["error"]["message"]
 
     asyncio.run(run())
-    command = [sys.executable, "-m", "linnet.cli.main", "serve", str(folder), "--set", 'log.url=""']
+    command = [
+        sys.executable,
+        "-m",
+        "linnet.cli.main",
+        "serve",
+        str(folder),
+        "--set",
+        'prediction_log.url=""',
+    ]
     done = subprocess.run([*command, "--port", "0"], capture_output=True, text=True)
     assert done.returncode == 5
     assert len(done.stderr.splitlines()) < 10, done.stderr

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from linnet.data.split.assign import NAMES
-from linnet.mask import mask
+from linnet.pii import mask
 
 ROUGH = {"email": r"[^\s@]@[^\s@]+\.[^\s@]{2}", "phone": r"[0-9](?:[ .()/-]{0,3}[0-9]){6}"}
 HANDLE = r"(?:^|[^\w@.%+-])@\w"

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from linnet.data.audit.tokens import BINS
-from linnet.page import PALETTE, legend_above, plain, plot, svg
+from linnet.html import PALETTE, legend_above, plain, plot, svg
 
 MOST_LABELS = len(PALETTE)
 LEGEND = 20  # characters of a label in a legend, two of which fit side by side

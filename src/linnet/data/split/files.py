@@ -6,7 +6,7 @@ writes them, so that it gives labels by name; and under the key `linnet` a JSON 
     format        2; a file of format 1 has neither `multi_label` nor `mask`, and reads as false and []
     labels        label names by id
     multi_label   whether a text has any number of labels, none included; else it has exactly one
-    mask          which personal data were masked in the texts, as in `linnet.mask.PERSONAL`
+    mask          which personal data were masked in the texts, as in `linnet.pii.PERSONAL`
 
 The column `text` holds clean texts. The column `label` holds an id, int64; in a multi-label file the
 sorted ids of all labels that apply, list<int64>. All other columns are strings.

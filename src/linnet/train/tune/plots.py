@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from linnet.page import PALETTE, legend_above, plot, svg
+from linnet.html import PALETTE, legend_above, plot, svg
 
 FIRST, SECOND, GREY = PALETTE[0], PALETTE[1], PALETTE[5]
 TICKS = 4  # of a logarithmic axis

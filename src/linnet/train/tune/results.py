@@ -13,8 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from linnet.config import Config
 from linnet.files import canonical_json, write_text
+from linnet.html import render
 from linnet.lineage import lineage
-from linnet.page import render
 from linnet.train.train import Material
 from linnet.train.tune import plots
 from linnet.train.tune.space import search_space, with_parameters

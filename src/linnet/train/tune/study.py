@@ -36,7 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from linnet.config import TuneConfig
 from linnet.errors import StorageError, UsageError
 from linnet.files import disk_errors, install, locked, temporary_file
-from linnet.unfinished import differences
+from linnet.resume import differences
 
 Direction = Literal["minimize", "maximize"]
 DATABASE, LOCK, NAME = "study.db", ".lock", "linnet"

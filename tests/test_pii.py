@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linnet.errors import TextError
-from linnet.mask import PERSONAL, mask
+from linnet.pii import PERSONAL, mask
 from linnet.text import clean
 
 ALL = tuple(PERSONAL)
@@ -130,6 +130,10 @@ def test_cleaning_what_is_masked_changes_nothing(text: str, kinds: set[str]) -> 
         return
     assert clean(once, chosen) == once
     assert unicodedata.is_normalized("NFC", once)
+
+
+def test_numbers_that_touch_are_both_masked() -> None:
+    assert mask("+15551234567+15551234568", ALL) == "<phone><phone>"
 
 
 @settings(max_examples=300, deadline=None)

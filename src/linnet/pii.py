@@ -65,11 +65,25 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace("WORD", _word()))
 
 
-def _phones(run: re.Match[str]) -> str:
-    """A run of digits with its telephone numbers replaced: it is one as a whole, or some of its pieces are."""
+def _mask_phones(text: str) -> str:
+    end_of_phone = -1
+
+    def replace(run: re.Match[str]) -> str:
+        nonlocal end_of_phone
+        # "+15551234567+15551234568": the first number must not hide the second.
+        replaced = _phones(run, follows_phone=run.start() == end_of_phone)
+        if replaced.endswith("<phone>"):
+            end_of_phone = run.end()
+        return replaced
+
+    return DIGITS.sub(replace, text)
+
+
+def _phones(run: re.Match[str], follows_phone: bool) -> str:
+    """Replace the telephone numbers of a run of digits: the whole run, or some of its pieces."""
     text = run.string
     free = (
-        not _compiled(BEFORE).match(text, run.start()),
+        follows_phone or not _compiled(BEFORE).match(text, run.start()),
         not _compiled(AFTER).match(text, run.end()),
     )
     if _is_phone(run[0]) and all(free):
@@ -123,5 +137,5 @@ def _is_phone(run: str) -> bool:
 PERSONAL: dict[str, Callable[[str], str]] = {
     "email": lambda text: _compiled(EMAIL).sub("<email>", text) if "@" in text else text,
     "handle": lambda text: _compiled(HANDLE).sub("@user", text) if "@" in text else text,
-    "phone": lambda text: DIGITS.sub(_phones, text),
+    "phone": _mask_phones,
 }

@@ -18,7 +18,7 @@ LOCK = ".lock"
 SHOWN = 8
 
 
-def beside(target: Path) -> Path:
+def unfinished_path(target: Path) -> Path:
     """The folder of the work that will become a file or a folder; a symbolic link is followed.
 
     Raises:
