@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all test-lowest clients check bench lock upgrade sbom format clean
+.PHONY: help demo test test-all test-faults test-lowest clients check bench lock upgrade sbom format clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,11 @@ test: $(READY)  ## the tests
 
 test-all: $(READY)  ## the slow ones and those on real data too (LINNET_DATA, LINNET_ENCODER)
 	$(BIN)/pytest -m ''
+
+# A part of the full durations, for a rehearsal: make test-faults LINNET_FAULT_SCALE=0.1
+test-faults: $(READY)  ## the long faults, 50 minutes: kills, swaps, PostgreSQL, disks, memory, a soak
+	LINNET_FAULT_RESULTS=$${LINNET_FAULT_RESULTS:-benchmarks/results/faults.json} \
+	  LINNET_FAULT_SCALE=$(or $(LINNET_FAULT_SCALE),1) $(BIN)/pytest -m slow tests/serve/faults
 
 # The service with the lowest versions that pyproject.toml allows. Its bundles are made with the locked ones.
 # Old versions warn of newer ones of what they need, so deprecations do not count here.

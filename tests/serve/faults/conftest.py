@@ -17,6 +17,7 @@ import pytest
 import linnet
 
 from .load import Client, Expected
+from .rows import RESULTS, keep, table
 
 LINE = re.compile(r"Serving (\S+) \(([0-9a-f]{12})\) on (http://\S+:(\d+))\n")
 PLAIN = {
@@ -30,13 +31,17 @@ PLAIN = {
 class Running:
     """A service: its process, and what can be seen of it from outside."""
 
-    def __init__(self, bundle: Path, overrides: dict[str, Any]):
+    def __init__(self, bundle: Path, overrides: dict[str, Any], **environment: str):
         flags = [
             part for name, value in overrides.items() for part in ("--set", f"{name}={toml(value)}")
         ]
         command = [sys.executable, "-m", "linnet.cli.main", "serve", str(bundle), *flags]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
         )
         self.said: list[str] = []
         # Read all the time, for a full pipe would stop the service.
@@ -92,6 +97,11 @@ class Running:
     def files(self) -> int:
         """How many files and sockets it has open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    @property
+    def threads(self) -> int:
+        """How many threads it has."""
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
     def memory(self, pid: int | None = None) -> int:
         """Resident bytes of it, or of one of its workers."""
@@ -157,10 +167,20 @@ def alive(pid: int) -> bool:
 
 @contextmanager
 def serving(bundle: Path, **overrides: Any) -> Iterator[Running]:
-    """A service that listens; settings are named with two underscores for the dot."""
-    running = Running(
-        bundle, PLAIN | {name.replace("__", "."): value for name, value in overrides.items()}
-    )
+    """A service that listens.
+
+    Args:
+        bundle: Its champion.
+        overrides: Settings, named with two underscores for the dot; variables of its environment
+            in capitals.
+    """
+    environment = {name: value for name, value in overrides.items() if name.isupper()}
+    settings = {
+        name.replace("__", "."): value
+        for name, value in overrides.items()
+        if name not in environment
+    }
+    running = Running(bundle, PLAIN | settings, **environment)
     try:
         running.wait()
         yield running
@@ -169,6 +189,29 @@ def serving(bundle: Path, **overrides: Any) -> Iterator[Running]:
         raise
     finally:
         running.close()
+
+
+ROWS = pytest.StashKey[list[dict[str, Any]]]()
+
+
+@pytest.fixture
+def note(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], None]:
+    """Keeps the row of a long fault: printed at the end of all, and put into the file of results."""
+    rows = request.config.stash.setdefault(ROWS, [])
+
+    def note(row: dict[str, Any]) -> None:
+        rows.append(row)
+        if RESULTS:
+            keep([row], Path(RESULTS))
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of the long faults."""
+    if rows := terminalreporter.config.stash.get(ROWS, None):
+        terminalreporter.section("long faults")
+        terminalreporter.write_line(table(rows))
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,7 @@ class Tally:
 
     sent: int = 0
     answered: int = 0
+    partly: int = 0  # of these, with an error in the place of a text's answer
     shed: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -105,6 +106,11 @@ class Tally:
         """Pass if nothing is missing, and nothing was answered that should not have been."""
         assert not self.wrong, self.wrong[:5]
         assert self.sent == self.answered + self.shed + self.failed.total(), self
+
+    @property
+    def longest(self) -> float:
+        """Seconds that the slowest answer took."""
+        return max(max(seconds) for seconds in self.seconds.values())
 
     def quantile(self, status: int, share: float) -> float:
         """Seconds that so large a share of the answers of a status took at most."""
@@ -148,17 +154,27 @@ class Load:
         self.tally.check()
         return self.tally
 
-    async def at(self, rate: float, seconds: float, seed: int = 0) -> Tally:
-        """Send so many requests a second, at random moments, however slowly they are answered."""
+    async def at(self, rate: float, work: Awaitable[Any], seed: int = 0) -> Tally:
+        """Send so many requests per second at random moments, however slowly they are answered.
+
+        Args:
+            rate: Requests per second, on average.
+            work: The requests are sent until it ends; its exception is raised.
+            seed: Of the moments.
+        """
         draw, asked = random.Random(seed), []
-        moment, end = time.monotonic(), time.monotonic() + seconds
-        while (moment := moment + draw.expovariate(rate)) < end:
-            await asyncio.sleep(max(moment - time.monotonic(), 0))
-            asked.append(asyncio.create_task(self._ask_on_idle()))
+        working = asyncio.ensure_future(work)
+        moment = time.monotonic()
+        while not working.done():
+            moment += draw.expovariate(rate)
+            await asyncio.wait([working], timeout=max(moment - time.monotonic(), 0))
+            if not working.done():
+                asked.append(asyncio.create_task(self._ask_on_idle()))
         await asyncio.gather(*asked)
         for client in self._idle:
             client.close()
         self._idle.clear()
+        await working
         self.tally.check()
         return self.tally
 
@@ -200,6 +216,7 @@ class Load:
     def _look_into(self, texts: Sequence[str], items: Sequence[Mapping[str, Any]]) -> None:
         if len(items) != len(texts):
             self.tally.wrong.append(f"{len(items)} answers to {len(texts)} texts")
+        self.tally.partly += any("error" in item for item in items)
         for text, item in zip(texts, items, strict=False):
             if "error" in item:
                 self.tally.failed[f"one text: {item['error']['code']}"] += (

@@ -32,7 +32,7 @@ def test_accepted_requests_are_in_time_and_the_rest_is_refused_at_once(small, ex
         rate = usual.answered / 1.5
         assert not usual.failed
         for times in (2, 10):
-            tally = await Load(small.port, expected, TEXTS).at(times * rate, 2.5)
+            tally = await Load(small.port, expected, TEXTS).at(times * rate, asyncio.sleep(2.5))
             assert not tally.failed, tally
             assert tally.answered > 0.2 * rate * 2.5
             assert tally.quantile(200, 0.99) < SECONDS
