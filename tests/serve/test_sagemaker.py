@@ -136,9 +136,18 @@ def test_another_content_type_is_read_if_it_is_json(client, expected, kind):
         same(lines(answer), expected)
 
 
-def test_json_in_another_encoding_says_so_itself(client, expected):
-    """RFC 8259, section 8.1, was not always so strict: .NET and Java send UTF-16."""
-    body = json.dumps(TEXTS, ensure_ascii=False).encode("utf-16")
+@pytest.mark.parametrize("kind", [JSON, "application/json; charset=utf-16", "", "text/plain"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_json_that_is_not_utf_8_is_refused(client, kind, encoding):
+    """RFC 8259, section 8.1."""
+    answer = invoke(client, json.dumps({"inputs": TEXTS}).encode(encoding), kind)
+    expected = (400, "bad_json") if kind.startswith(JSON) else (415, "unsupported_media_type")
+    assert (answer.status_code, answer.json()["error"]["code"]) == expected
+    assert "in UTF-8" in answer.json()["error"]["message"]
+
+
+def test_json_after_a_byte_order_mark_is_read(client, expected):
+    body = json.dumps(TEXTS, ensure_ascii=False).encode("utf-8-sig")
     same(invoke(client, body, JSON).json()["predictions"], expected)
 
 

@@ -23,7 +23,7 @@ MAX_ERRORS = 100  # that are described one by one: each costs as much as a text'
 B = TypeVar("B", bound=BaseModel)
 
 
-def read_json(body: bytes, schema: type[B], max_texts: int, any_encoding: bool = False) -> B:
+def read_json(body: bytes, schema: type[B], max_texts: int) -> B:
     """JSON held against a schema.
 
     Pydantic does not parse it, as half of a surrogate pair in one text would fail the whole.
@@ -32,13 +32,12 @@ def read_json(body: bytes, schema: type[B], max_texts: int, any_encoding: bool =
         body: The bytes.
         schema: What they should hold.
         max_texts: Texts that a request may have; it decides how many values a body may have.
-        any_encoding: Whether UTF-16 and UTF-32 are read as well.
 
     Raises:
         Refusal: It is no JSON, or it has too many values.
         RequestValidationError: It is not as the schema has it.
     """
-    value = parse_json(body, max_texts, any_encoding)
+    value = parse_json(body, max_texts)
     if isinstance(value, dict) and schema.model_config.get("extra") == "forbid":
         known = schema.model_fields
         unknown = list(islice((key for key in value if key not in known), MAX_COMPLAINTS))
@@ -53,7 +52,7 @@ def read_json(body: bytes, schema: type[B], max_texts: int, any_encoding: bool =
         raise RequestValidationError(_complaints(error)) from None
 
 
-def parse_json(body: bytes, max_texts: int, any_encoding: bool = False) -> Any:
+def parse_json(body: bytes, max_texts: int) -> Any:
     """The value that a body of JSON holds; see `read_json`.
 
     Raises:
@@ -61,11 +60,9 @@ def parse_json(body: bytes, max_texts: int, any_encoding: bool = False) -> Any:
     """
     try:
         encoding = json.detect_encoding(body)
-        text = body.decode(encoding, "surrogatepass")
         if not encoding.startswith("utf-8"):
-            if not any_encoding:
-                raise Refusal(400, *KNOWN[400])
-            body = text.encode("utf-8", "surrogatepass")
+            raise Refusal(400, *KNOWN[400])
+        text = body.decode(encoding, "surrogatepass")
         if len(body) > SMALL:
             most = max_values(max_texts)
             if count_values(body, most) > most:

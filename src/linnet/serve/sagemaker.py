@@ -215,7 +215,7 @@ async def _read(request: Request, media_type: str | None, header: bool) -> Sent:
     media_type = media_type or _guessed(request, body, service.settings.max_texts)
     max_texts = service.settings.max_texts
     if media_type == JSON:
-        asked = read_json(body, InvocationRequest, max_texts, any_encoding=True)
+        asked = read_json(body, InvocationRequest, max_texts)
         return Sent(JSON, False, [*asked.lines()], asked.arm, asked.key)
     most = max_texts + 1  # one too many is enough to refuse them all
     lines = read_csv(body, most, header) if media_type == CSV else read_json_lines(body, most)
@@ -252,7 +252,7 @@ def _content_type(request: Request) -> tuple[str | None, bool]:
         charset, header = parsed.get_content_charset("utf-8"), parsed.get_param("header")
     except (TypeError, ValueError):  # continued parameters (RFC 2231) that can't be put together
         charset, header = "", ""
-    # JSON says for itself in which encoding it is (RFC 8259, section 8.1).
+    # JSON is UTF-8, whatever its header says (RFC 8259, section 8.1).
     if media_type in (JSON_LINES, CSV) and charset not in CHARSETS:
         raise _unsupported(request, "Send it in UTF-8.")
     return media_type, media_type == CSV and header == "present"
@@ -266,7 +266,7 @@ def _guessed(request: Request, body: bytes, max_texts: int) -> str:
     """
     for media_type, part in ((JSON, body), (JSON_LINES, body.partition(b"\n")[0])):
         try:
-            found = parse_json(part, max_texts, any_encoding=True)
+            found = parse_json(part, max_texts)
         except Refusal as refusal:
             if refusal.status_code == 400:
                 continue

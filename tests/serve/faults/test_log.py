@@ -30,7 +30,9 @@ async def adds_up(server):
 
 
 def test_a_full_disk_stops_no_answer(bundle, expected, tmp_path):
-    with serving(bundle, log__url=str(tmp_path / "log.db"), log__max_pending=300) as one:
+    with serving(
+        bundle, prediction_log__url=str(tmp_path / "log.db"), prediction_log__max_pending=300
+    ) as one:
 
         async def fill():
             await asyncio.sleep(0.5)
@@ -65,7 +67,9 @@ def test_a_full_disk_stops_no_answer(bundle, expected, tmp_path):
 
 
 def test_postgresql_is_stopped_and_started_under_load(bundle, expected, postgres):  # noqa: F811
-    with serving(bundle, log__url=postgres.new_database(), log__max_pending=300) as one:
+    with serving(
+        bundle, prediction_log__url=postgres.new_database(), prediction_log__max_pending=300
+    ) as one:
 
         async def stop_and_start():
             await asyncio.sleep(0.5)

@@ -65,7 +65,7 @@ async def works(one):
 def drill(bundle, other, expected, disk, fault, done, note, begin, end):
     """Serve from a disk; a fault begins, lasts, and ends."""
     watch = Watch()
-    settings = {"log__url": str(disk / "log.db"), "TMPDIR": str(disk)}
+    settings = {"prediction_log__url": str(disk / "log.db"), "TMPDIR": str(disk)}
     with serving(bundle, **settings) as one:
 
         async def work():

@@ -71,7 +71,9 @@ def test_the_front_is_killed(bundle, expected, tmp_path, note):
         """Kill it and start it again at once, as a supervisor does."""
         began, first = time.monotonic(), True
         while time.monotonic() < end:
-            service = serving(bundle, serve__port=port, serve__workers=2, log__url=str(log))
+            service = serving(
+                bundle, serve__port=port, serve__workers=2, prediction_log__url=str(log)
+            )
             one = await asyncio.to_thread(service.__enter__)
             try:
                 if not first:
@@ -121,7 +123,7 @@ def test_models_are_swapped(bundle, other, expected, note):
 
 def test_postgresql_is_stopped_and_started(bundle, expected, postgres, note):  # noqa: F811
     watch = Watch()
-    with serving(bundle, log__url=postgres.new_database()) as one:
+    with serving(bundle, prediction_log__url=postgres.new_database()) as one:
 
         async def works():
             return (await adds_up(one))[3] < RATE and await one.metric("linnet_log_up") == 1

@@ -47,7 +47,7 @@ def test_what_a_service_holds_stays_bounded(bundle, other, expected, tmp_path, n
     settings = {
         "serve__workers": 2,
         "serve__client_timeout_seconds": 2.0,
-        "log__url": str(tmp_path / "log.db"),
+        "prediction_log__url": str(tmp_path / "log.db"),
     }
     with serving(bundle, **settings) as one:
         draw, watch, ended = random.Random(5), Watch(), time.monotonic() + SECONDS

@@ -21,7 +21,7 @@ def ended(pids, seconds=120.0):
 
 
 def test_a_stop_under_load_answers_what_was_accepted(bundle, expected, tmp_path):
-    with serving(bundle, serve__workers=2, log__url=str(tmp_path / "log.db")) as one:
+    with serving(bundle, serve__workers=2, prediction_log__url=str(tmp_path / "log.db")) as one:
         workers = one.workers
 
         async def stop():
