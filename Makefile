@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all test-faults test-lowest clients check bench lock upgrade sbom format clean
+.PHONY: help demo test test-all test-faults test-lowest clients check bench lock upgrade sbom format clean test-wheel
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,10 @@ test-faults: $(READY)  ## the long faults, 50 minutes: kills, swaps, PostgreSQL,
 LOWEST := .venv-lowest
 LOWEST_TESTS := tests/serve tests/client tests/monitor tests/score tests/test_bundle.py \
   tests/test_config.py tests/test_files.py tests/test_public_api.py tests/test_text.py
+# These need tools for development or the training extra.
+NOT_WITH_LOWEST := tests/serve/test_openapi.py tests/serve/test_page.py \
+  tests/serve/test_published_descriptions.py tests/serve/faults/test_hostile.py \
+  tests/score/test_score.py tests/score/test_kill.py
 
 test-lowest: $(READY)  ## the service's tests with the lowest versions declared
 	rm -rf $(LOWEST)
@@ -51,10 +55,28 @@ test-lowest: $(READY)  ## the service's tests with the lowest versions declared
 	  --resolution lowest-direct -e '.[client,parquet,postgres,sign,tracing]'
 	sed -nE 's/^((hypothesis|jsonschema|pytest|pytest-timeout)==[^ ;]+).*/\1/p' requirements.txt > $(LOWEST)/tools.txt
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python 'httpx>=0.27' -r $(LOWEST)/tools.txt
-	LINNET_FIXTURES=$(LOWEST)/fixtures $(BIN)/pytest tests/test_conftest.py
-	LINNET_FIXTURES=$(LOWEST)/fixtures $(LOWEST)/bin/python -m pytest $(LOWEST_TESTS) \
+	LINNET_FIXTURES=$(CURDIR)/$(LOWEST)/fixtures $(BIN)/pytest tests/test_conftest.py
+	LINNET_FIXTURES=$(CURDIR)/$(LOWEST)/fixtures $(LOWEST)/bin/python -m pytest $(LOWEST_TESTS) \
 	  -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning \
-	  --ignore tests/serve/test_openapi.py --ignore tests/serve/test_page.py --ignore tests/score/test_score.py --ignore tests/score/test_kill.py
+	  $(addprefix --ignore ,$(NOT_WITH_LOWEST))
+
+# The package as a user installs it, tested from a folder without the source tree.
+WHEEL := .venv-wheel
+WHEEL_TESTS := test_public_api.py test_text.py cli/test_main.py client \
+  serve/test_app.py serve/test_server.py serve/test_client.py
+
+test-wheel: $(READY)  ## build the wheel, install it in a clean environment and test that
+	rm -rf $(WHEEL) && mkdir $(WHEEL)
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEEL) .
+	$(PYTHON) -m venv $(WHEEL)/venv
+	sed -nE 's/^([a-zA-Z0-9_.-]+==[^ ;]+).*/\1/p' requirements.txt > $(WHEEL)/pins.txt
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --quiet --python $(WHEEL)/venv/bin/python \
+	  --constraint $(WHEEL)/pins.txt "$$(echo $(WHEEL)/linnet_text-*.whl)[client,parquet,postgres,sign,tracing]" \
+	  httpx hypothesis jsonschema pytest pytest-timeout
+	cp -r tests pyproject.toml $(WHEEL)
+	LINNET_FIXTURES=$(CURDIR)/$(WHEEL)/fixtures $(BIN)/pytest --quiet tests/test_conftest.py
+	cd $(WHEEL) && venv/bin/python -c "import linnet, sys; assert linnet.__file__.startswith(sys.prefix)"
+	cd $(WHEEL) && LINNET_FIXTURES=$$PWD/fixtures venv/bin/python -m pytest --quiet $(addprefix tests/,$(WHEEL_TESTS))
 
 # One environment each, as they ask for other versions of the same packages.
 clients:  ## install the standard clients that slow tests ask the service with
@@ -102,4 +124,4 @@ sbom: $(READY)  ## list what the image holds with versions and licences, as Cycl
 	rm -rf dist/image
 
 clean:  ## remove what the verbs made; your own runs stay
-	rm -rf .venv .venv-lowest .clients runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-wheel .clients runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -62,7 +62,11 @@ def test_columns_stay_as_they_are(scored) -> None:
     "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
 )
 def test_other_kinds_of_strings(scored, kind: pa.DataType) -> None:
-    content, done = scored("a.parquet", packed(table(["good day", "bad rain"], kind)))
+    try:
+        file = packed(table(["good day", "bad rain"], kind))
+    except pa.ArrowNotImplementedError:
+        pytest.skip(f"pyarrow {pa.__version__} can't write {kind} to Parquet")
+    content, done = scored("a.parquet", file)
     assert pq.read_table(io.BytesIO(content))["predicted_label"].to_pylist() == [
         "positive",
         "negative",

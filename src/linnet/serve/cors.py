@@ -6,9 +6,9 @@ and other credentials that a browser adds by itself are never allowed: keys are 
 
 from collections.abc import Sequence
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from linnet.serve.access import KEY_HEADERS, needed_scope
 from linnet.serve.failures import Refusal, refused
@@ -54,14 +54,30 @@ class CrossOriginMiddleware(CORSMiddleware):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if "origin" not in headers:
+            # Starlette below 0.50 can't answer such a request here.
+            await self.app(scope, receive, _with_vary(send))
+            return
         asks_before = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        if not (asks_before and "origin" in headers):
+        if not asks_before:
             await self.simple_response(scope, receive, send, request_headers=headers)
             return
         response = self.preflight_response(request_headers=headers)
         if response.status_code >= 400:
             response = refused(scope, _refusal(headers["origin"]))
         await response(scope, receive, send)
+
+
+def _with_vary(send: Send) -> Send:
+    """Say that the answer depends on the origin, so that no cache gives it to a page."""
+
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message.setdefault("headers", [])
+            MutableHeaders(scope=message).add_vary_header("Origin")
+        await send(message)
+
+    return marked
 
 
 def _refusal(origin: str) -> Refusal:
