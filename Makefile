@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all test-faults test-lowest clients check bench lock upgrade sbom format clean test-wheel
+.PHONY: help demo test test-all test-faults test-lowest clients check bench lock upgrade sbom format clean test-wheel docs
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -110,6 +110,9 @@ lock: $(READY)  ## compile the locked requirements; keeps the versions
 
 upgrade: $(READY)  ## compile them with the newest versions
 	$(BIN)/python scripts/lock.py --upgrade
+
+docs: $(READY)  ## build the site from docs/ into dist/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir dist/site
 
 sbom: $(READY)  ## list what the image holds with versions and licences, as CycloneDX, in dist/
 	rm -rf dist/image && mkdir -p dist

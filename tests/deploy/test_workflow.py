@@ -1,0 +1,90 @@
+"""The project's own workflow and forms: no finding of any linter, and the verbs that CI calls here."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+GITHUB = ROOT / ".github"
+WORKFLOW = GITHUB / "workflows" / "ci.yml"
+BIN = Path(sys.executable).parent
+FORMS = sorted(GITHUB.glob("ISSUE_TEMPLATE/*.yml"))
+SCHEMAS = {
+    WORKFLOW: "vendor.github-workflows",
+    GITHUB / "dependabot.yml": "vendor.dependabot",
+    **{form: "vendor.github-issue-forms" for form in FORMS if form.stem != "config"},
+    GITHUB / "ISSUE_TEMPLATE" / "config.yml": "vendor.github-issue-config",
+}
+
+
+def jobs() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
+    return found
+
+
+def commands() -> list[str]:
+    return [step["run"] for job in jobs().values() for step in job["steps"] if "run" in step]
+
+
+def run(*command: str | Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_actionlint_has_no_finding():
+    assert run(BIN / "actionlint", WORKFLOW) == ""
+
+
+def test_zizmor_has_no_finding():
+    run(BIN / "zizmor", "--offline", "--persona", "pedantic", "--quiet", GITHUB)
+
+
+@pytest.mark.parametrize("file", SCHEMAS, ids=lambda file: file.name)
+def test_each_file_keeps_its_schema(file: Path):
+    run(BIN / "check-jsonschema", "--builtin-schema", SCHEMAS[file], file)
+
+
+def test_every_file_is_checked():
+    assert {*GITHUB.rglob("*.yml")} == {*SCHEMAS}
+
+
+def test_every_action_is_pinned_by_its_digest():
+    used = re.findall(r"uses: (\S+)(.*)", WORKFLOW.read_text(encoding="utf-8"))
+    assert used
+    for action, comment in used:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
+
+
+def test_no_job_has_more_rights_than_reading():
+    assert yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["permissions"] == {}
+    for job in jobs().values():
+        assert job["permissions"] == {"contents": "read"}
+        assert job["timeout-minutes"] <= 60
+
+
+def test_it_calls_the_verbs_that_ci_calls_here():
+    here = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    verbs = {command for command in commands() if command.startswith("make ")}
+    assert verbs == {line for line in here if line.startswith("make ")}
+    assert {*commands()} - verbs == {"sudo bash .ci/packages"}
+    assert "bash .ci/packages" in here
+
+
+@pytest.mark.parametrize("command", sorted({*commands()} - {"sudo bash .ci/packages"}))
+def test_make_knows_what_each_step_calls(command: str):
+    run("make", "--dry-run", command.removeprefix("make "))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("command", ["bash .ci/packages", "make check", "make docs", "make sbom"])
+def test_the_steps_run(command: str):
+    """All but the tests themselves, which would run this one again."""
+    run("bash", "-e", "-c", command)
