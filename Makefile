@@ -46,6 +46,7 @@ LOWEST_TESTS := tests/serve tests/client tests/monitor tests/score tests/test_bu
 # These need tools for development or the training extra.
 NOT_WITH_LOWEST := tests/serve/test_openapi.py tests/serve/test_page.py \
   tests/serve/test_published_descriptions.py tests/serve/faults/test_hostile.py \
+  tests/serve/faults/test_long_faults.py \
   tests/score/test_score.py tests/score/test_kill.py
 
 test-lowest: $(READY)  ## the service's tests with the lowest versions declared

@@ -94,13 +94,13 @@ def test_techniques_are_worth_what_their_figures_say():
         assert all(end in row for end in ends), row
 
 
-def test_the_guide_knows_the_defaults_of_trainer_and_of_linnet():
-    (told,) = re.findall(
-        r"Other defaults than its: (.*?)\. ", (ROOT / "docs/guide.md").read_text(), re.DOTALL
+def test_the_docs_know_the_defaults_of_trainer_and_of_linnet():
+    (sentence,) = re.findall(
+        r"Other defaults than its: (.*?)\.\n", (ROOT / "docs/coming-from.md").read_text(), re.DOTALL
     )
     theirs = {field.name: field.default for field in dataclasses.fields(TrainingArguments)}
     ours = load_config(None).train.model_dump()
-    found = re.findall(r"`(\w+)`\s+(\S+)\s+\((?:there )?([^)]*)\)", told)
+    found = re.findall(r"`(\w+)`\s+(\S+)\s+\((?:there )?([^)]*)\)", sentence)
     assert len(found) == 5
     for name, own, other in found:
         assert (json.loads(own), json.loads(other)) == (ours[name], theirs[name]), name
