@@ -1,6 +1,6 @@
 """All there is to a bundle beside its graphs: a text becomes token ids, logits become a prediction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,9 @@ class Codec:
     """A bundle's tokenizers, labels, temperature and thresholds. Several threads may call it at once.
 
     Args:
-        bundle: The bundle; its graphs are not looked at.
+        bundle: The bundle; its graphs are not looked at. Verified, if there are others.
+        others: A tokenizer of theirs is used again if its file and length are the same. Reading a
+            large one holds up all threads of the process, as the library keeps Python's lock.
 
     Attributes:
         bundle: The bundle given.
@@ -55,12 +57,20 @@ class Codec:
         BundleError: A tokenizer can't be read.
     """
 
-    def __init__(self, bundle: Bundle):
+    def __init__(self, bundle: Bundle, others: Iterable["Codec"] = ()):
         manifest, cascade = bundle.manifest, bundle.manifest.cascade
         self.bundle = bundle
-        self.tokenizers = [Tokenizer(bundle.tokenizer_path, manifest.max_length)]
+        lengths = {bundle.tokenizer_path: manifest.max_length}
         if cascade:
-            self.tokenizers.append(Tokenizer(bundle.path / cascade.tokenizer, cascade.max_length))
+            lengths[bundle.path / cascade.tokenizer] = cascade.max_length
+        self._sources = [(manifest.files.get(path.name), n) for path, n in lengths.items()]
+        # A former one's tokenizers may be let go meanwhile.
+        pairs = [pair for one in others for pair in zip(one._sources, one.tokenizers, strict=False)]
+        self.tokenizers: list[Tokenizer] = [
+            next((known for other, known in pairs if other == source), None)
+            or Tokenizer(path, length)
+            for source, (path, length) in zip(self._sources, lengths.items(), strict=True)
+        ]
 
     def clean(self, text: str) -> str:
         """A raw text as the model was trained on such.

@@ -170,7 +170,7 @@ async def open_arms(
             if pool is None:
                 choice = choose_plan(bundle, **config.predict.model_dump())
                 pool = Pool(bundle, choice, config.serve, partial(on_batch, name))
-                await pool.start()
+                await pool.start([one.codec for one in (*(arm.pool for arm in known), *made)])
                 made.append(pool)
                 logger.info(
                     "%s: %s (%s) runs as %s: %s",

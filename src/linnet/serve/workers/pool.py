@@ -97,8 +97,11 @@ class Pool:
         self._stamps = bundle.stamps()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
+    async def start(self, others: Sequence[Codec] = ()) -> None:
         """Start all workers, and go on when they are warm.
+
+        Args:
+            others: Codecs in use, whose tokenizers are used again where they are the same.
 
         Raises:
             BundleError: The bundle can't be run.
@@ -107,7 +110,7 @@ class Pool:
             Worker(self._order, self._reply_seconds) for _ in range(self.choice.plan.num_sessions)
         ]
         starts = [asyncio.create_task(worker.start()) for worker in workers]
-        reading = asyncio.create_task(in_background(lambda check: Codec(self.bundle)))
+        reading = asyncio.create_task(in_background(lambda check: Codec(self.bundle, others)))
         try:
             await asyncio.gather(reading, *starts)
         except BaseException as error:
