@@ -41,14 +41,14 @@ def measure(url: str, count: int) -> dict[str, float]:
         durations.append((time.perf_counter_ns() - before) / 1000)
         if number % 10 == 9:
             time.sleep(0.001)
-    while log.facts().pending:
+    while log.status().pending:
         time.sleep(0.001)
     started = time.perf_counter()
     for record in records[paced:]:
         log.record([record])
     log.close(600.0)
     seconds = time.perf_counter() - started
-    assert log.facts().written == count, log.facts()
+    assert log.status().written == count, log.status()
     with Store(url, create=False) as store:
         started = time.perf_counter()
         read = sum(1 for _ in store.read(since=records[0].time))

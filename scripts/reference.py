@@ -17,10 +17,10 @@ from pathlib import Path
 from linnet import errors
 from linnet.cli.main import build_parser
 from linnet.predict import Prediction
-from linnet.serve.access import FREE, NEEDED, NEEDED_BELOW
 from linnet.serve.app import openapi
-from linnet.serve.keys import SCOPES
-from linnet.serve.metrics import ArmFacts, Facts, Metrics
+from linnet.serve.middleware.access import FREE, NEEDED, NEEDED_BELOW
+from linnet.serve.middleware.keys import SCOPES
+from linnet.serve.telemetry.metrics import ArmStatus, Metrics, ServiceStatus
 
 DOCS = Path(__file__).parents[1] / "docs"
 REFERENCE, OPENAPI = DOCS / "reference.md", DOCS / "openapi.json"
@@ -102,11 +102,13 @@ def scopes() -> str:
 
 def metrics() -> str:
     """One row a metric of the service's own."""
-    seen = Metrics(lambda: Facts(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, True, False))
+    seen = Metrics(
+        lambda: ServiceStatus(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, True, False)
+    )
     seen.observe_request("/", 200, 0.0)
     seen.observe_answer("", Prediction("", 1.0, {}, False, ("",)))
     seen.observe_batch("", 1, 1, 1, 0.0)
-    seen.set_arms([ArmFacts("", "champion", 1.0, "", "", "", "")])
+    seen.set_arms([ArmStatus("", "champion", 1.0, "", "", "", "")])
     lines = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
     for family in seen.registry.collect():
         if family.name.startswith("linnet_"):

@@ -531,7 +531,7 @@ def no_keys(job: Job) -> None:
 def no_keys_to_serve_with(job: Job) -> None:
     from linnet.config import load_config
     from linnet.errors import UsageError
-    from linnet.serve.access import keys_for
+    from linnet.serve.middleware.access import keys_for
 
     settings = load_config(overrides=["serve.keys=my keys.json"]).serve
     with pytest.raises(UsageError) as caught:

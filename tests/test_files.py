@@ -377,7 +377,7 @@ WRITERS = {
 from linnet.files import whole_directory
 with whole_directory(path) as folder: (folder / "x").write_text("x")
 """,
-    "keys": 'from linnet.serve.keys import add_key; add_key(path, "a", ["predict"])',
+    "keys": 'from linnet.serve.middleware.keys import add_key; add_key(path, "a", ["predict"])',
     "a prediction log": "from linnet.monitor import Store; Store(str(path)).close()",
 }
 

@@ -21,8 +21,11 @@ BUILD_SIDE = [
     *"markdown html predict linnet data evaluate train export track cluster".split(),
 ]
 EDGE = ["cloud", "cli"]
-# The data room is large enough for an order of its own.
-DATA = "read group clean split audit card compare previous prepare unlabelled".split()
+# Large rooms have an order of their own.
+ORDERS = {
+    "data": "read group clean split audit card compare previous prepare unlabelled".split(),
+    "serve": "request_id errors middleware models telemetry routes app listen server".split(),
+}
 BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)
 
 # Every other package is a mistake, as is one of these in another room.
@@ -204,16 +207,18 @@ def test_telemetry_is_off_before_any_other_package_is_imported():
         assert found <= sys.stdlib_module_names | {"linnet", "(by name)"}, module
 
 
-def test_the_data_room_keeps_its_own_order():
+@pytest.mark.parametrize("room", ORDERS)
+def test_a_large_room_keeps_its_own_order(room: str):
+    order = ORDERS[room]
     known = modules(SOURCE)
     for module, file in known.items():
-        if not module.startswith("linnet.data."):
+        if not module.startswith(f"linnet.{room}."):
             continue
         part = module.split(".")[2]
         for entry in imports(module, file, known):
-            if entry.target.startswith("linnet.data."):
+            if entry.target.startswith(f"linnet.{room}."):
                 other = entry.target.split(".")[2]
-                assert other == part or DATA.index(other) < DATA.index(part), (
+                assert other == part or order.index(other) < order.index(part), (
                     f"{module} imports {entry.target}"
                 )
 

@@ -14,7 +14,7 @@ from linnet.cli.main import main
 from linnet.config import load_config
 from linnet.errors import BundleError, ConfigError, SignatureError, UsageError
 from linnet.serve.app import create_app
-from linnet.serve.service import Service
+from linnet.serve.models.service import Service
 from linnet.signing import check_signature, new_key, sign
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from linnet.config import load_config
-from linnet.evaluate.diagnosis import UNKNOWN, Facts, diagnose
+from linnet.evaluate.diagnosis import UNKNOWN, Symptoms, diagnose
 
 
 def epoch(loss: float, accuracy: float) -> dict[str, float]:
@@ -40,7 +40,7 @@ def reasons(
         "history": HISTORY,
         "settings": {"train": RECIPE | (recipe or {})},
     }
-    found = diagnose(Facts(report | changes, lineage | (training or {}), 128))
+    found = diagnose(Symptoms(report | changes, lineage | (training or {}), 128))
     assert all(item.keys() == {"reason", "sentence"} for item in found)
     return {item["reason"]: item["sentence"] for item in found}
 

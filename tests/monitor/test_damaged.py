@@ -99,11 +99,11 @@ def test_a_damaged_log_is_one_sentence_and_stays_as_it_is(
 
     monkeypatch.setattr(log, "UNUSABLE_SECONDS", 6.0)
     opened = open_log(path)
-    assert not opened.facts().healthy
+    assert not opened.status().healthy
     opened.record([make_record(7)])
     with pytest.raises(StorageError, match="can't be used"):
         opened.feedback("0" * 32 + "-0", "positive").result(1)
-    assert opened.facts().pending == 1
+    assert opened.status().pending == 1
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 1 and str(caught.value) in told[0]
     opened.close(0.1)
@@ -124,7 +124,7 @@ def test_a_log_moved_aside_by_the_command_is_begun_again(
     opened = open_log(path)
     opened.record([make_record(7)])
     subprocess.run(["sh", "-c", command], check=True)
-    wait_until(lambda: opened.facts().healthy and opened.facts().written == 1)
+    wait_until(lambda: opened.status().healthy and opened.status().written == 1)
     assert (path.parent / "damaged" / "log.db").stat().st_size > 4096
     assert shlex.split(command)[0] == "mkdir"
 
@@ -147,9 +147,9 @@ def test_a_log_that_others_hold_is_no_reason_not_to_start(tmp_path, open_log, mo
     with pytest.raises(StorageError, match="database is locked"):
         Store(str(path))
     opened = open_log(path)
-    assert not opened.facts().healthy
+    assert not opened.status().healthy
     other.close()
-    wait_until(lambda: opened.facts().healthy)
+    wait_until(lambda: opened.status().healthy)
 
 
 FULL = """
@@ -159,11 +159,11 @@ from linnet.monitor import PredictionLog
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
 log = PredictionLog(PredictionLogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
-print(log.facts().healthy)
+print(log.status().healthy)
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-while not log.facts().healthy: pass
+while not log.status().healthy: pass
 log.close()
-print(log.facts().healthy)
+print(log.status().healthy)
 """
 
 
@@ -192,7 +192,7 @@ try:
 except UsageError as error:
     print(error)
 log = PredictionLog(PredictionLogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
-print(log.facts().healthy)
+print(log.status().healthy)
 log.close()
 """
 

@@ -30,11 +30,11 @@ log = PredictionLog(PredictionLogConfig(url=sys.argv[1], texts=False, max_pendin
 ENDLESSLY = """
 number = 0
 while True:
-    if log.facts().pending < 5000:
+    if log.status().pending < 5000:
         log.record([make(number + i) for i in range(100)])
         number += 100
     time.sleep(0.005)
-    print(log.facts().written, flush=True)
+    print(log.status().written, flush=True)
 """
 
 
@@ -65,20 +65,20 @@ def test_postgresql_is_stopped_and_started_again(
     postgres.stop(mode)
     try:
         record(1000)
-        wait_until(lambda: not log.facts().healthy)
+        wait_until(lambda: not log.status().healthy)
         with pytest.raises(StorageError, match="can't be written now"):
             log.feedback(make_record(0).id, "a").result(60)
-        assert log.facts().lost == {"full": 0, "failed": 0, "refused": 0} and adds_up(log)
+        assert log.status().lost == {"full": 0, "failed": 0, "refused": 0} and adds_up(log)
     finally:
         postgres.start()
     record(500)
     healthy: list[bool] = []
     answer = log.feedback(make_record(number - 1).id, "a")
-    answer.add_done_callback(lambda _: healthy.append(log.facts().healthy))
+    answer.add_done_callback(lambda _: healthy.append(log.status().healthy))
     assert answer.result(60) is True
     log.close(60.0)
     assert healthy == [True]
-    assert (log.facts().recorded, log.facts().written) == (2500, 2500)
+    assert (log.status().recorded, log.status().written) == (2500, 2500)
     assert stored(url) == [make_record(i) for i in range(2500)]
     assert [record.levelname for record in caplog.records if record.name == "linnet.monitor"] == [
         "ERROR",
@@ -104,15 +104,15 @@ def test_postgresql_crashes_again_and_again_under_writing(postgres, open_log, ma
     thread.start()
     try:
         for _ in range(10):
-            before = log.facts().written
-            wait_until(lambda before=before: log.facts().written > before + 1000)
+            before = log.status().written
+            wait_until(lambda before=before: log.status().written > before + 1000)
             postgres.stop("immediate")
             postgres.start()
     finally:
         ended.set()
         thread.join()
     log.close(60.0)
-    assert log.facts().written == number and adds_up(log)
+    assert log.status().written == number and adds_up(log)
     assert stored(url) == [make_record(i) for i in range(number)]
 
 
@@ -124,12 +124,12 @@ def test_above_the_bound_what_is_lost_while_postgresql_is_stopped_is_counted(
     postgres.stop()
     try:
         log.record([make_record(i) for i in range(50)])
-        wait_until(lambda: not log.facts().healthy)
+        wait_until(lambda: not log.status().healthy)
         log.record([make_record(i) for i in range(50, 130)])
-        assert log.facts().lost == {"full": 0, "failed": 30, "refused": 0} and adds_up(log)
+        assert log.status().lost == {"full": 0, "failed": 30, "refused": 0} and adds_up(log)
     finally:
         postgres.start()
-    wait_until(lambda: log.facts().healthy)
+    wait_until(lambda: log.status().healthy)
     assert stored(url) == [make_record(i) for i in range(100)]
     assert caplog.text.count("30 failed") == 1
 
@@ -139,12 +139,12 @@ def test_the_service_starts_while_postgresql_is_stopped(postgres, open_log, make
     postgres.stop()
     try:
         log = open_log(url)
-        assert not log.facts().healthy
+        assert not log.status().healthy
         log.record([make_record(0)])
     finally:
         postgres.start()
-    wait_until(lambda: log.facts().written == 1)
-    assert log.facts().healthy
+    wait_until(lambda: log.status().written == 1)
+    assert log.status().healthy
 
 
 def test_a_log_closed_while_postgresql_is_stopped_counts_what_it_loses(
@@ -158,7 +158,7 @@ def test_a_log_closed_while_postgresql_is_stopped_counts_what_it_loses(
         log.close(0.3)
     finally:
         postgres.start()
-    assert log.facts().lost["failed"] == 7 and log.facts().pending == 0 and adds_up(log)
+    assert log.status().lost["failed"] == 7 and log.status().pending == 0 and adds_up(log)
     assert "0 full, 7 failed, 0 refused" in caplog.text
     with pytest.raises(StorageError):
         future.result(0)
@@ -173,12 +173,12 @@ def test_a_server_that_hangs_is_seen(postgres, open_log, make_record, monkeypatc
     with psycopg.connect(url) as other:
         other.execute("LOCK TABLE predictions")
         log.record([make_record(0)])
-        wait_until(lambda: not log.facts().healthy)
+        wait_until(lambda: not log.status().healthy)
         log.record([make_record(1)])
-        assert log.facts().pending == 2
+        assert log.status().pending == 2
         other.rollback()
-    wait_until(lambda: log.facts().written == 2)
-    assert log.facts().healthy
+    wait_until(lambda: log.status().written == 2)
+    assert log.status().healthy
 
 
 FULL = (
@@ -200,11 +200,11 @@ while refused is None:  # while its journal alone is full, closing it makes room
     record(100)
     refused = log.feedback(make(0).id, "a").exception(60)
 assert type(refused).__name__ == "StorageError", refused
-assert 0 < log.facts().pending < number
+assert 0 < log.status().pending < number
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 assert log.feedback(make(number - 1).id, "b").result(60)
 log.close(60)
-facts = log.facts()
+facts = log.status()
 assert facts.written == facts.recorded == number and not any(facts.lost.values()), facts
 print(number)
 """
@@ -231,18 +231,18 @@ def test_a_full_disk_loses_nothing_below_the_bound(tmp_path, open_log, make_reco
         log = open_log(disk / "log.db")
         (disk / "other").write_bytes(bytes(600_000))
         number = 0
-        while log.facts().healthy:
+        while log.status().healthy:
             log.record([make_record(number + i) for i in range(100)])
             number += 100
             time.sleep(0.01)
-        assert log.facts().pending > 0 and adds_up(log)
+        assert log.status().pending > 0 and adds_up(log)
         assert stored(disk / "log.db") == [
-            make_record(i) for i in range(log.facts().written)
+            make_record(i) for i in range(log.status().written)
         ]  # it can be read
         (disk / "other").unlink()
-        wait_until(lambda: log.facts().healthy and log.facts().pending == 0)
+        wait_until(lambda: log.status().healthy and log.status().pending == 0)
         log.close()
-        assert log.facts().written == number
+        assert log.status().written == number
         assert stored(disk / "log.db") == [make_record(i) for i in range(number)]
     finally:
         log.close(0.0)
@@ -295,7 +295,7 @@ def test_a_file_that_is_moved_away_is_begun_anew(tmp_path, open_log, make_record
     path, aside = tmp_path / "log.db", tmp_path / "old.db"
     log = open_log(path)
     log.record([make_record(0)])
-    wait_until(lambda: log.facts().written == 1)
+    wait_until(lambda: log.status().written == 1)
     for ending in ("", "-wal", "-shm"):
         Path(f"{path}{ending}").rename(f"{aside}{ending}")
     log.record([make_record(1)])
@@ -313,8 +313,8 @@ def test_another_that_holds_the_file_for_long_delays_and_loses_nothing(
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     log.record([make_record(0)])
-    wait_until(lambda: not log.facts().healthy)
+    wait_until(lambda: not log.status().healthy)
     other.execute("ROLLBACK")
     other.close()
-    wait_until(lambda: log.facts().written == 1)
-    assert log.facts().healthy
+    wait_until(lambda: log.status().written == 1)
+    assert log.status().healthy

@@ -22,8 +22,8 @@ def stored(url: str) -> list[Record]:
 
 
 def adds_up(log: PredictionLog) -> bool:
-    facts = log.facts()
-    return facts.recorded == facts.written + facts.pending + sum(facts.lost.values())
+    status = log.status()
+    return status.recorded == status.written + status.pending + sum(status.lost.values())
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def test_records_are_in_the_store_within_a_second(url, open_log, make_record):
     records = [make_record(number) for number in range(3)]
     started = time.monotonic()
     log.record(records)
-    assert log.facts().recorded == 3
-    wait_until(lambda: log.facts().written == 3)
+    assert log.status().recorded == 3
+    wait_until(lambda: log.status().written == 3)
     assert time.monotonic() - started < 5  # one, on a machine that nobody else keeps busy
-    assert stored(url) == records and log.facts().healthy and log.facts().pending == 0
+    assert stored(url) == records and log.status().healthy and log.status().pending == 0
 
 
 def test_many_records_do_not_wait_for_more(tmp_path, open_log, make_record, monkeypatch):
@@ -53,7 +53,7 @@ def test_many_records_do_not_wait_for_more(tmp_path, open_log, make_record, monk
     log = open_log(tmp_path / "log.db")
     for number in range(module.BATCH):
         log.record([make_record(number)])
-    wait_until(lambda: log.facts().written == module.BATCH)
+    wait_until(lambda: log.status().written == module.BATCH)
 
 
 def test_closing_stores_what_waits(url, open_log, make_record):
@@ -62,10 +62,10 @@ def test_closing_stores_what_waits(url, open_log, make_record):
     log.record(records)
     log.close(60.0)
     assert (
-        stored(url) == records and log.facts().written == len(records) and not log.facts().healthy
+        stored(url) == records and log.status().written == len(records) and not log.status().healthy
     )
     log.record([make_record(0)])
-    assert log.facts().lost == {"full": 0, "failed": 1, "refused": 0} and adds_up(log)
+    assert log.status().lost == {"full": 0, "failed": 1, "refused": 0} and adds_up(log)
     with pytest.raises(StorageError, match="is closed"):
         log.feedback(records[0].id, "a").result(0)
     log.close()
@@ -93,7 +93,7 @@ def test_hostile_feedback_hurts_nobody(url, open_log, make_record):
     assert [future.result(60) for future in futures] == [False, False, True]
     with pytest.raises(TypeError):
         log.feedback(make_record(0).id, [5])
-    assert log.facts().healthy
+    assert log.status().healthy
 
 
 def test_feedback_that_nobody_waits_for_any_more_does_not_end_the_log(
@@ -130,7 +130,7 @@ def test_a_hostile_record_costs_itself_alone(url, open_log, make_record, caplog)
     log.record([make_record(number, **strange.get(number, {})) for number in range(6)])
     log.close()
     assert [int(record.id[:-2], 16) for record in stored(url)] == [0, 3, 5]
-    assert log.facts().lost == {"full": 0, "failed": 0, "refused": 3} and adds_up(log)
+    assert log.status().lost == {"full": 0, "failed": 0, "refused": 3} and adds_up(log)
     assert (
         "Predictions that were not recorded since the start: 0 full, 0 failed, 3 refused"
         in caplog.text
@@ -143,10 +143,10 @@ def test_more_than_may_wait_is_dropped_and_counted(locked, open_log, make_record
     records = [make_record(number) for number in range(25)]
     log.record(records[:12])
     log.record(records[12:])
-    facts = log.facts()
-    assert (facts.recorded, facts.pending, facts.lost["full"]) == (25, 10, 15) and adds_up(log)
+    status = log.status()
+    assert (status.recorded, status.pending, status.lost["full"]) == (25, 10, 15) and adds_up(log)
     other.execute("ROLLBACK")
-    wait_until(lambda: log.facts().written == 10)
+    wait_until(lambda: log.status().written == 10)
     log.record(records[20:])
     log.close()
     assert stored(path) == records[:10] + records[20:] and adds_up(log)
@@ -158,12 +158,12 @@ def test_long_texts_are_bounded_too(locked, open_log, make_record, monkeypatch):
     path, other = locked
     log = open_log(path, texts=True)
     log.record([make_record(number, text="x" * 250) for number in range(6)])
-    assert log.facts().pending == 4 and log.facts().lost["full"] == 2
+    assert log.status().pending == 4 and log.status().lost["full"] == 2
     other.execute("ROLLBACK")
-    wait_until(lambda: log.facts().written == 4)
+    wait_until(lambda: log.status().written == 4)
     log.record([make_record(number, text="x" * 250) for number in range(6, 10)])
     log.close()
-    assert log.facts().lost["full"] == 2 and log.facts().written == 8
+    assert log.status().lost["full"] == 2 and log.status().written == 8
 
 
 def test_feedback_is_bounded_too(locked, open_log, make_record, monkeypatch):
@@ -176,7 +176,7 @@ def test_feedback_is_bounded_too(locked, open_log, make_record, monkeypatch):
         StorageError, match=r"3 pieces of feedback wait to be stored\. Send it again later"
     ):
         futures[3].result(0)
-    assert log.facts().feedback == 3
+    assert log.status().feedback == 3
     other.execute("ROLLBACK")
     assert [future.result(60) for future in futures[:3]] == [True] * 3
 
@@ -197,7 +197,7 @@ def test_threads_lose_nothing(url, open_log, make_record):
     log.close(60.0)
     assert (
         stored(url) == [make_record(number) for number in range(4000)]
-        and log.facts().written == 4000
+        and log.status().written == 4000
     )
 
 
@@ -267,10 +267,10 @@ def test_a_defect_is_logged_and_does_not_end_the_log(
     add = Store.add
     monkeypatch.setattr(Store, "add", lambda *_: 1 / 0)
     log.record([make_record(0)])
-    wait_until(lambda: not log.facts().healthy)
-    assert log.facts().pending == 1
+    wait_until(lambda: not log.status().healthy)
+    assert log.status().pending == 1
     monkeypatch.setattr(Store, "add", add)
-    wait_until(lambda: log.facts().healthy)
+    wait_until(lambda: log.status().healthy)
     log.close()
     assert stored(tmp_path / "log.db") == [make_record(0)]
     assert "A defect in the prediction log" in caplog.text and "ZeroDivisionError" in caplog.text
@@ -287,4 +287,4 @@ def test_futures_are_done_when_the_log_is_closed(locked, open_log, make_record, 
     assert time.monotonic() - started < 30
     done, _ = wait([future], 0)
     assert done and isinstance(future.exception(), StorageError)
-    assert log.facts().lost["failed"] == 1 and adds_up(log)
+    assert log.status().lost["failed"] == 1 and adds_up(log)

@@ -21,11 +21,18 @@ from starlette.testclient import TestClient
 
 from linnet.config import load_config
 from linnet.errors import ConfigError, UsageError
-from linnet.serve.access import FREE, NEEDED, Access, give_back_texts, keys_for, take_texts
-from linnet.serve.failures import CatchDefects, handle_failures
-from linnet.serve.identity import IdentifyRequests
-from linnet.serve.keys import Keys, add_key, revoke_key
-from linnet.serve.quota import Quotas
+from linnet.serve.middleware.access import (
+    FREE,
+    NEEDED,
+    AuthMiddleware,
+    give_back_texts,
+    keys_for,
+    take_texts,
+)
+from linnet.serve.middleware.failures import ServerErrorMiddleware, handle_failures
+from linnet.serve.middleware.identity import RequestIdMiddleware
+from linnet.serve.middleware.keys import Keys, add_key, revoke_key
+from linnet.serve.middleware.quota import Quotas
 
 BELOW = {"/admin/keys": "admin", "/v2/models/m/infer": "predict", "/v2/models/m/ready": "predict"}
 ROUTES = {**NEEDED, **BELOW}
@@ -56,9 +63,9 @@ def make_app(keys: Keys, quotas: Quotas) -> FastAPI:
         return f"/{path}"
 
     handle_failures(app)
-    app.add_middleware(Access, keys=keys, quotas=quotas)
-    app.add_middleware(CatchDefects)
-    app.add_middleware(IdentifyRequests)
+    app.add_middleware(AuthMiddleware, keys=keys, quotas=quotas)
+    app.add_middleware(ServerErrorMiddleware)
+    app.add_middleware(RequestIdMiddleware)
     return app
 
 
@@ -224,7 +231,7 @@ def test_a_websocket_is_closed(folder, made):
         async def send(message) -> None:
             sent.append(message)
 
-        await Access(None, Keys(folder / "keys.json"), Quotas())(
+        await AuthMiddleware(None, Keys(folder / "keys.json"), Quotas())(
             {"type": "websocket", "path": "/"}, None, send
         )
         return sent

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 from linnet.config import load_config
 from linnet.serve import Service, create_app
-from linnet.serve.no_keys import OpenTo, open_to
+from linnet.serve.middleware.no_keys import OpenTo, open_to
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs the package playwright (linnet-text[dev])"

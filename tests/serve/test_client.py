@@ -9,7 +9,7 @@ import linnet
 from linnet.config import load_config
 from linnet.errors import ServiceError
 from linnet.serve import Service, create_app
-from linnet.serve.keys import Keys, add_key
+from linnet.serve.middleware.keys import Keys, add_key
 
 TEXTS = [
     "i love this film",

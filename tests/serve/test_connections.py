@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 
-from linnet.serve.connection import Connection
-from linnet.serve.connections import SPARE, SPARE_PER_ADDRESS, Connections
-from linnet.serve.failures import CatchDefects
-from linnet.serve.identity import IdentifyRequests
-from linnet.serve.limits import RefuseSurplus
+from linnet.serve.middleware.connection import Connection
+from linnet.serve.middleware.connections import SPARE, SPARE_PER_ADDRESS, Connections
+from linnet.serve.middleware.failures import ServerErrorMiddleware
+from linnet.serve.middleware.identity import RequestIdMiddleware
+from linnet.serve.middleware.limits import ConnectionLimitMiddleware
 
 GET = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -109,7 +109,7 @@ def connected(port: int, count: int) -> list[socket.socket]:
 
 def test_idle_connections_keep_nobody_out(wired):
     """Far more connections than there may be, of which none sends a byte."""
-    app = IdentifyRequests(CatchDefects(RefuseSurplus(answer)))
+    app = RequestIdMiddleware(ServerErrorMiddleware(ConnectionLimitMiddleware(answer)))
     made = partial(
         Connection, seconds=60.0, open_connections=Connections(10), observe=lambda *_: None
     )
@@ -126,7 +126,7 @@ def test_idle_connections_keep_nobody_out(wired):
 
 
 def test_the_probe_port_answers_probes_alone(wired):
-    app = IdentifyRequests(CatchDefects(RefuseSurplus(answer)))
+    app = RequestIdMiddleware(ServerErrorMiddleware(ConnectionLimitMiddleware(answer)))
     made = partial(
         Connection,
         seconds=60.0,
@@ -144,7 +144,7 @@ def test_the_probe_port_answers_probes_alone(wired):
 
 
 def test_a_connection_between_two_requests_goes_before_a_busy_one(wired):
-    app = IdentifyRequests(CatchDefects(RefuseSurplus(answer)))
+    app = RequestIdMiddleware(ServerErrorMiddleware(ConnectionLimitMiddleware(answer)))
     made = partial(
         Connection, seconds=60.0, open_connections=Connections(2), observe=lambda *_: None
     )

@@ -22,7 +22,7 @@ import pytest
 from linnet.cli.main import main
 from linnet.config import load_config
 from linnet.errors import UsageError
-from linnet.serve import container
+from linnet.serve.routes import container
 
 LINNET = [sys.executable, "-m", "linnet.cli.main", "serve"]
 
@@ -128,7 +128,7 @@ def test_a_settings_file_goes_over_what_stands_in_for_the_defaults(tmp_path):
     file = tmp_path / "linnet.toml"
     file.write_text("[serve]\nport = 9\nno_auth = false\n")
     found = load_config(
-        file, ["serve.host=::1"], container.stand_ins({"SAGEMAKER_BATCH": "true"})
+        file, ["serve.host=::1"], container.sagemaker_defaults({"SAGEMAKER_BATCH": "true"})
     ).serve
     assert (found.host, found.port, found.no_auth, found.max_body_bytes) == (
         "::1",
@@ -140,11 +140,11 @@ def test_a_settings_file_goes_over_what_stands_in_for_the_defaults(tmp_path):
 
 @pytest.mark.parametrize(("megabytes", "size"), [("", 6), ("0", 6), ("1", 1), ("100", 100)])
 def test_a_batch_transform_says_how_large_its_requests_are(megabytes, size):
-    found = container.stand_ins({"SAGEMAKER_MAX_PAYLOAD_IN_MB": megabytes})["serve"]
+    found = container.sagemaker_defaults({"SAGEMAKER_MAX_PAYLOAD_IN_MB": megabytes})["serve"]
     assert (found["max_body_bytes"], found["port"], found["no_auth"]) == (size * 2**20, 8080, False)
 
 
 @pytest.mark.parametrize("sent", ["http", "-1", "8080 "])
 def test_a_port_that_is_none_is_one_sentence(sent):
     with pytest.raises(UsageError, match="Expected a number in SAGEMAKER_BIND_TO_PORT"):
-        container.stand_ins({"SAGEMAKER_BIND_TO_PORT": sent})
+        container.sagemaker_defaults({"SAGEMAKER_BIND_TO_PORT": sent})

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 from linnet.config import load_config
 from linnet.errors import ConfigError
 from linnet.serve import Service, create_app
-from linnet.serve.keys import Keys, add_key
+from linnet.serve.middleware.keys import Keys, add_key
 
 PAGE = "https://app.example"
 OTHER = "https://evil.example"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from linnet.predict import Prediction
-from linnet.serve.metrics import ArmFacts, Facts, Metrics
+from linnet.serve.telemetry.metrics import ArmStatus, Metrics, ServiceStatus
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -35,11 +35,13 @@ TARGET = {"instance", "job"}
 @pytest.fixture(scope="module")
 def samples() -> dict[str, set[str]]:
     """The name of every sample that is exposed, and its labels."""
-    metrics = Metrics(lambda: Facts(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, True, False))
+    metrics = Metrics(
+        lambda: ServiceStatus(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, True, False)
+    )
     metrics.observe_request("/v1/predict", 200, 0.1)
     metrics.observe_answer("a", Prediction("b", 0.9, {"b": 0.9}, False, ("b",)))
     metrics.observe_batch("a", 1, 2, 3, 0.1)
-    metrics.set_arms([ArmFacts("a", "champion", 1.0, "n", "d", "o", "v")])
+    metrics.set_arms([ArmStatus("a", "champion", 1.0, "n", "d", "o", "v")])
     found = dict(SCRAPED)
     for family in metrics.registry.collect():
         for sample in family.samples:

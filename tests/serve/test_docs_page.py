@@ -6,7 +6,7 @@ import pytest
 
 from linnet.config import load_config
 from linnet.serve import Service, create_app
-from linnet.serve.keys import Keys, add_key
+from linnet.serve.middleware.keys import Keys, add_key
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs the package playwright (linnet-text[dev])"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from linnet.errors import ModelError
-from linnet.serve import service
-from linnet.serve.failures import MAX_COMPLAINTS, CatchDefects
-from linnet.serve.identity import IdentifyRequests
+from linnet.serve.middleware.failures import MAX_COMPLAINTS, ServerErrorMiddleware
+from linnet.serve.middleware.identity import RequestIdMiddleware
+from linnet.serve.models import service
 
 JSON = {"Content-Type": "application/json"}
 SECRET = "a secret of /srv/models"
@@ -260,7 +260,7 @@ def test_a_request_that_is_cancelled_is_answered_as_any_failure(caplog):
     async def app(scope, receive, send):
         raise asyncio.CancelledError
 
-    reply = TestClient(IdentifyRequests(CatchDefects(app))).get("/v1/models")
+    reply = TestClient(RequestIdMiddleware(ServerErrorMiddleware(app))).get("/v1/models")
     assert reply.status_code == 503 and reply.headers["retry-after"] == "1"
     assert reply.json()["error"]["code"] == "not_ready"
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

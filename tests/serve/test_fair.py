@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linnet.serve.fair import KEPT, Client, Turns
-from linnet.serve.reader import Reader
-from linnet.serve.workers.queue import Full, Job, Queue
+from linnet.serve.models.fair import KEPT, Client, Turns
+from linnet.serve.models.tokenizer_thread import TokenizerThread
+from linnet.serve.models.workers.queue import Job, Queue, QueueFull
 
 
 def in_loop(test):
@@ -74,7 +74,7 @@ def test_the_reader_s_thread_gives_each_share_its_turn():
         return work
 
     async def run():
-        reader = Reader(read)
+        reader = TokenizerThread(read)
         flood = [reader(f"flood {number}", "a", 1000.0) for number in range(200)]
         assert await asyncio.to_thread(begun.wait, 60)
         one = reader("short", "b")
@@ -144,16 +144,16 @@ def test_a_share_that_filled_the_queue_leaves_room_for_others():
     def test():
         queue = Queue(1000, 1e9, 512)
         queue.put(jobs_of("flood", *[10] * 100))
-        with pytest.raises(Full):
+        with pytest.raises(QueueFull):
             queue.put(jobs_of("flood", 10))
         queue.check(1, "victim")
         queue.put(jobs_of("victim", *[10] * 20))
         queue.put(jobs_of("victim", 10))
-        with pytest.raises(Full):  # more than a share has where two wait
+        with pytest.raises(QueueFull):  # more than a share has where two wait
             queue.put(jobs_of("victim", *[10] * 10))
         queue.put(jobs_of("third", *[10] * 79))
         for share in ("flood", "victim", "third", "fourth"):
-            with pytest.raises(Full):
+            with pytest.raises(QueueFull):
                 queue.check(1, share)
         assert queue.tokens == 2000
 
@@ -174,7 +174,7 @@ def test_no_more_waits_than_twice_of_one_share_and_nothing_is_lost(puts):
             empty = len(queue) == 0
             try:
                 queue.put(jobs)
-            except Full:
+            except QueueFull:
                 assert not empty
                 continue
             waiting += jobs
@@ -201,11 +201,11 @@ def test_the_wait_of_a_share_is_not_that_of_the_flood():
         queue = Queue(10**9, 2.0, 100, lambda: clock[0])
         queue.computed([Job(1000)], 1.0, workers=1)  # 1,000 tokens a second
         queue.put(jobs_of("flood", *[10] * 200))
-        with pytest.raises(Full):
+        with pytest.raises(QueueFull):
             queue.put(jobs_of("flood", *[10] * 2))
             queue.put(jobs_of("flood", 10))
         clock[0] = 10.0  # and the flood's oldest is old
-        with pytest.raises(Full):
+        with pytest.raises(QueueFull):
             queue.check(1, "flood")
         queue.check(1, "victim")
 

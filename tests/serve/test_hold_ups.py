@@ -15,8 +15,8 @@ import uvicorn
 
 from linnet.config import load_config
 from linnet.serve import Service, create_app
-from linnet.serve.connection import Connection
-from linnet.serve.connections import Connections
+from linnet.serve.middleware.connection import Connection
+from linnet.serve.middleware.connections import Connections
 
 SECONDS = 0.02  # of the loop's own CPU time, which a busy machine does not lengthen
 SIZE = 1_000_000  # `serve.max_body_bytes`

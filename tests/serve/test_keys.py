@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from linnet.cli.main import main
 from linnet.errors import ConfigError, StorageError, UsageError
-from linnet.serve import keys as module
-from linnet.serve.keys import SHAPE, Keys, add_key, read_keys, revoke_key
+from linnet.serve.middleware import keys as module
+from linnet.serve.middleware.keys import SHAPE, Keys, add_key, read_keys, revoke_key
 
 COMMAND = [sys.executable, "-m", "linnet.cli.main", "keys"]
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
-from linnet.serve.failures import Refusal
-from linnet.serve.limits import LimitBody
+from linnet.serve.errors import APIError
+from linnet.serve.middleware.limits import BodySizeLimitMiddleware
 
 JSON = {"Content-Type": "application/json"}
 
@@ -37,8 +37,10 @@ def receive_all(limit: int, headers: list[tuple[bytes, bytes]], chunks: int) -> 
 
     async def ask() -> bool:
         try:
-            await LimitBody(app, limit)({"type": "http", "headers": headers}, receive, None)
-        except Refusal as refusal:
+            await BodySizeLimitMiddleware(app, limit)(
+                {"type": "http", "headers": headers}, receive, None
+            )
+        except APIError as refusal:
             assert refusal.status_code == 413
             return True
         return False

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.serve.logs import JsonLines, Lines
+from linnet.serve.telemetry.logs import JsonLines, Lines
 
 KEY = "lk_0123abcd_" + "0123456789abcdef" * 4
 
@@ -88,13 +88,13 @@ ASKED = """
 import logging.config, sys
 from fastapi import FastAPI
 from starlette.testclient import TestClient
-from linnet.serve.identity import IdentifyRequests
-from linnet.serve.logs import logging_config
+from linnet.serve.middleware.identity import RequestIdMiddleware
+from linnet.serve.telemetry.logs import logging_config
 
 logging.config.dictConfig(logging_config(sys.argv[1]))
 app = FastAPI()
 app.add_api_route("/models/{name}", lambda name: name)
-app.add_middleware(IdentifyRequests)
+app.add_middleware(RequestIdMiddleware)
 TestClient(app).get("/models/private", headers={"X-Request-ID": "mine"})
 """
 

@@ -5,9 +5,9 @@ from starlette.testclient import TestClient
 
 from linnet.config import load_config
 from linnet.serve import Service, create_app
-from linnet.serve.connection import Connection
-from linnet.serve.connections import Connections
-from linnet.serve.keys import Keys, add_key
+from linnet.serve.middleware.connection import Connection
+from linnet.serve.middleware.connections import Connections
+from linnet.serve.middleware.keys import Keys, add_key
 
 READ = ["/healthz", "/", "/docs", "/openapi.json", "/metrics", "/v1/models", "/readyz", "/ping",
         "/execution-parameters", "/v2", "/v2/", "/v2/health/live", "/v2/models/champion", "/admin/models",

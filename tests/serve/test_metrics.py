@@ -13,11 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from starlette.testclient import TestClient
 
 from linnet.predict import Prediction
-from linnet.serve.failures import CatchDefects, Refusal, handle_failures
-from linnet.serve.identity import IdentifyRequests
-from linnet.serve.metrics import ArmFacts, Facts, Metrics
+from linnet.serve.errors import APIError
+from linnet.serve.middleware.failures import ServerErrorMiddleware, handle_failures
+from linnet.serve.middleware.identity import RequestIdMiddleware
+from linnet.serve.telemetry.metrics import ArmStatus, Metrics, ServiceStatus
 
-FACTS = Facts(
+FACTS = ServiceStatus(
     ready=True,
     queue_texts=3,
     queue_tokens=60,
@@ -141,7 +142,7 @@ def test_batches_are_measured(metrics):
 def test_the_facts_are_read_at_each_scrape():
     asked = []
 
-    def read() -> Facts:
+    def read() -> ServiceStatus:
         asked.append(1)
         return FACTS
 
@@ -165,13 +166,13 @@ def test_the_facts_are_read_at_each_scrape():
 
 
 def test_a_worker_that_died_meanwhile_has_no_facts():
-    dead = Facts(**{**vars(FACTS), "worker_pids": (2**22 + 1,)})
+    dead = ServiceStatus(**{**vars(FACTS), "worker_pids": (2**22 + 1,)})
     assert b'worker="0"' not in Metrics(lambda: dead).render("")[0]
 
 
 def test_the_arms_are_those_of_now(metrics):
-    metrics.set_arms([ArmFacts("a", "champion", 0.9, "tweets", "d1", "onnxruntime", "fp32")])
-    metrics.set_arms([ArmFacts("b", "champion", 1.0, "tweets", "d2", "openvino", "bf16")])
+    metrics.set_arms([ArmStatus("a", "champion", 0.9, "tweets", "d1", "onnxruntime", "fp32")])
+    metrics.set_arms([ArmStatus("b", "champion", 1.0, "tweets", "d2", "openvino", "bf16")])
     body = metrics.render("")[0].decode()
     assert 'arm="a"' not in body
     assert 'linnet_arm_share{arm="b"} 1.0' in body
@@ -184,7 +185,7 @@ def test_the_arms_are_those_of_now(metrics):
 @pytest.mark.parametrize("name", ["\ud800", "a\nb", 'a"b\\', "\0", "", "x" * 100_000, "é\u202e"])
 def test_a_label_may_be_called_anything(metrics, name):
     metrics.observe_answer("champion", answer(name))
-    metrics.set_arms([ArmFacts("a", "champion", 1.0, name, "d", "o", "v")])
+    metrics.set_arms([ArmStatus("a", "champion", 1.0, name, "d", "o", "v")])
     read = [
         family
         for family in read_text(metrics.render("")[0].decode())
@@ -203,7 +204,7 @@ def test_both_formats_can_be_read(metrics):
     metrics.observe_request("/v1/predict", 200, 0.01)
     metrics.observe_answer("champion", answer("a"))
     metrics.observe_batch("champion", 1, 10, 12, 0.01)
-    metrics.set_arms([ArmFacts("a", "champion", 1.0, "n", "d", "o", "v")])
+    metrics.set_arms([ArmStatus("a", "champion", 1.0, "n", "d", "o", "v")])
     body, kind = metrics.render(PROMETHEUS)
     assert kind == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     assert {"linnet_requests", "linnet_confidence"} <= {
@@ -240,7 +241,7 @@ def test_requests_are_counted_by_template_around_an_app(metrics):
     @app.get("/models/{name}")
     async def model(name: str) -> str:
         if name == "full":
-            raise Refusal(429, "overloaded", "Full.")
+            raise APIError(429, "overloaded", "Full.")
         return str(1 // len(name.strip("0")))
 
     @app.get("/metrics")
@@ -249,8 +250,8 @@ def test_requests_are_counted_by_template_around_an_app(metrics):
         return Response(body, media_type=kind)
 
     handle_failures(app)
-    app.add_middleware(CatchDefects)
-    app.add_middleware(IdentifyRequests, observe=metrics.observe_request)
+    app.add_middleware(ServerErrorMiddleware)
+    app.add_middleware(RequestIdMiddleware, observe=metrics.observe_request)
     with TestClient(app) as client:
         for path in (
             "/models/a",

@@ -8,9 +8,9 @@ from starlette.testclient import TestClient
 
 from linnet.config import load_config
 from linnet.errors import ConfigError
-from linnet.serve.failures import CatchDefects
-from linnet.serve.identity import IdentifyRequests
-from linnet.serve.no_keys import NoKeysMiddleware, host_name, open_to
+from linnet.serve.middleware.failures import ServerErrorMiddleware
+from linnet.serve.middleware.identity import RequestIdMiddleware
+from linnet.serve.middleware.no_keys import NoKeysMiddleware, host_name, open_to
 
 OWN = "localhost:8000"
 JSON = {"Content-Type": "application/json"}
@@ -32,7 +32,7 @@ def client(local: bool = True, **settings: Any) -> TestClient:
     overrides = {f"serve.{name}": value for name, value in settings.items()}
     allowed = open_to(load_config(overrides=overrides).serve, local)
     app = NoKeysMiddleware(PlainTextResponse("reached"), allowed)
-    return TestClient(IdentifyRequests(CatchDefects(app)), f"http://{OWN}")
+    return TestClient(RequestIdMiddleware(ServerErrorMiddleware(app)), f"http://{OWN}")
 
 
 LOOPBACK = [

@@ -13,10 +13,11 @@ from starlette.testclient import TestClient
 
 import linnet
 from linnet.config import ArmConfig
-from linnet.serve import Service, create_app, service
-from linnet.serve.failures import Refusal
-from linnet.serve.keys import Keys, add_key
-from linnet.serve.workers import Pool
+from linnet.serve import Service, create_app
+from linnet.serve.errors import APIError
+from linnet.serve.middleware.keys import Keys, add_key
+from linnet.serve.models import service
+from linnet.serve.models.workers import Pool
 
 STRING, STRINGS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
 SHAPE = {"type": "array", "items": {"type": "integer"}}
@@ -441,7 +442,7 @@ def _keys(folder):
 )
 def test_the_services_own_failures_keep_their_status(client, monkeypatch, status, headers):
     async def fail(*_):
-        raise Refusal(status, "some_code", "Try again later.", headers=headers)
+        raise APIError(status, "some_code", "Try again later.", headers=headers)
 
     monkeypatch.setattr(service.Service, "predict", fail)
     answer = infer(client, body_of("good"))

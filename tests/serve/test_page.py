@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from linnet.config import load_config
 from linnet.serve import Service, create_app
-from linnet.serve.keys import Keys, add_key
+from linnet.serve.middleware.keys import Keys, add_key
 from linnet.text import clean
 
 playwright = pytest.importorskip(

@@ -7,7 +7,7 @@ import pytest
 
 import linnet
 from linnet.errors import BundleError
-from linnet.serve.workers.process import answer, warm_up
+from linnet.serve.models.workers.worker_main import answer, warm_up
 
 TEXTS = [
     "good day",

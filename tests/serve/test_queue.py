@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.serve.workers.queue import Full, Job, Queue
+from linnet.serve.models.workers.queue import Job, Queue, QueueFull
 
 lengths = st.lists(st.integers(1, 600), min_size=1, max_size=60)
 
@@ -65,7 +65,7 @@ def test_no_more_tokens_wait_than_allowed_but_one_list_always_may(lengths, most)
             try:
                 queue.put([Job(length)])
                 waiting.append(length)
-            except Full:
+            except QueueFull:
                 assert waiting and sum(waiting) + length > most
         assert queue.tokens == sum(waiting)
         assert len(waiting) == 1 or sum(waiting) <= most
@@ -77,7 +77,7 @@ def test_a_list_waits_whole_or_not_at_all():
     def test():
         queue = Queue(100, 1e9, 512)
         queue.put([Job(60)])
-        with pytest.raises(Full):
+        with pytest.raises(QueueFull):
             queue.put([Job(20), Job(30)])
         assert (len(queue), queue.tokens) == (1, 60)
 
@@ -95,7 +95,7 @@ def test_the_wait_is_told_by_the_speed_and_bounds_what_comes():
         queue.computed([Job(1000)], 0.1, workers=2)
         assert queue.wait == pytest.approx(1.0)
         queue.put([Job(25_000)])
-        with pytest.raises(Full) as full:
+        with pytest.raises(QueueFull) as full:
             queue.put([Job(1)])
         assert full.value.retry_after == pytest.approx(2.25)
 
@@ -113,7 +113,7 @@ def test_what_has_waited_too_long_shows_that_nobody_takes():
         queue.put([Job(1)])
         clock.now = 4.1  # twice as long as what comes may have to wait
         assert queue.age == pytest.approx(4.1)
-        with pytest.raises(Full) as full:
+        with pytest.raises(QueueFull) as full:
             queue.put([Job(1)])
         assert full.value.retry_after == pytest.approx(2.05)
 
@@ -131,7 +131,7 @@ def test_a_queue_that_was_filled_at_once_lets_in_as_much_as_is_computed():
             seconds = len(batch) / 100
             clock.now += seconds
             queue.computed(batch, seconds, workers=1)
-            with pytest.raises(Full):
+            with pytest.raises(QueueFull):
                 while True:
                     queue.put([Job(10)])
             assert 195 <= len(queue) <= 205  # also while the first 200 wait

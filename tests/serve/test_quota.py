@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linnet.files import locked
-from linnet.serve import quota
-from linnet.serve.failures import Refusal
-from linnet.serve.keys import Key
-from linnet.serve.quota import MINUTE, SECOND, Quotas
+from linnet.serve.errors import APIError
+from linnet.serve.middleware import quota
+from linnet.serve.middleware.keys import Key
+from linnet.serve.middleware.quota import MINUTE, SECOND, Quotas
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -48,8 +48,8 @@ def time() -> Time:
     return Time()
 
 
-def refused(call, *arguments) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refused(call, *arguments) -> APIError:
+    with pytest.raises(APIError) as caught:
         call(*arguments)
     return caught.value
 
@@ -90,7 +90,7 @@ def test_retry_after_is_exact_and_no_window_has_more_than_two_minutes_worth(rate
         try:
             quotas.admit(key)
             admitted.append(time.nanoseconds)
-        except Refusal as refusal:
+        except APIError as refusal:
             wait, now = int(refusal.headers["Retry-After"]), time.nanoseconds
             assert wait >= 1
             time.nanoseconds = now + (wait - 1) * SECOND
@@ -178,7 +178,7 @@ def test_no_key_is_locked_for_two_days(jumps):
         time.moment = NOON + timedelta(days=days)
         try:
             quotas.take(key, 1)
-        except Refusal as refusal:
+        except APIError as refusal:
             assert int(refusal.headers["Retry-After"]) <= 2 * 24 * 3600
     time.moment = NOON
     quotas.give_back(key, 0)
@@ -214,7 +214,7 @@ def test_the_counts_outlive_a_restart_but_not_the_day(time, tmp_path):
     kept(time.quotas(path), (key, 7))
     assert json.loads(path.read_text()) == {"day": "2026-11-24", "texts": {"00000001": 7}}
     again = time.quotas(path)
-    with pytest.raises(Refusal, match="3 are left"):
+    with pytest.raises(APIError, match="3 are left"):
         kept(again, (key, 4))
     time.moment += timedelta(days=1)
     kept(time.quotas(path), (key, 10))

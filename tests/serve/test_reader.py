@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from linnet.serve.reader import Reader
+from linnet.serve.models.tokenizer_thread import TokenizerThread
 
 
 class Panic(BaseException):
@@ -19,7 +19,7 @@ def read(work):
 
 def test_what_fails_leaves_the_others_theirs():
     async def run():
-        reader = Reader(read)
+        reader = TokenizerThread(read)
         asked = [reader(work) for work in (0, ValueError, Panic, 0.001)]
         first, second, third, last = await asyncio.gather(*asked, return_exceptions=True)
         assert (first, last) == (0, 0.001)
@@ -35,7 +35,7 @@ def test_what_fails_leaves_the_others_theirs():
 
 def test_the_age_is_that_of_the_oldest():
     async def run():
-        reader = Reader(read)
+        reader = TokenizerThread(read)
         assert reader.age() == 0
         asked = [reader(0.2), reader(0.0)]
         await asyncio.sleep(0.1)

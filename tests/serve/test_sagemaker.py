@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from linnet.config import load_config
-from linnet.serve import Service, create_app, service
-from linnet.serve.failures import Refusal
-from linnet.serve.lines import CSV_COLUMNS
-from linnet.serve.workers import Pool
+from linnet.serve import Service, create_app
+from linnet.serve.errors import APIError
+from linnet.serve.models import service
+from linnet.serve.models.workers import Pool
+from linnet.serve.routes.lines import CSV_COLUMNS
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 TEXTS = ["I love this film", 'rain, "rain" again', "bad\nbad", "naïve שלום 👩"]
@@ -405,7 +406,7 @@ def test_what_is_the_services_own_failure_fails_the_whole(client, monkeypatch):
 
     async def die_halfway(self, texts, *rest):
         items = await predict(self, texts, *rest)
-        refusal = Refusal(503, "worker_died", "Send it again.", headers={"Retry-After": "1"})
+        refusal = APIError(503, "worker_died", "Send it again.", headers={"Retry-After": "1"})
         return [items[0], service.Item(items[1].id, items[1].arm, 1, error=refusal)]
 
     monkeypatch.setattr(service.Service, "predict", die_halfway)

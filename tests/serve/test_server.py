@@ -20,7 +20,7 @@ import pytest
 
 import linnet
 from linnet.errors import BundleError, ProofError, UsageError
-from linnet.serve.keys import add_key
+from linnet.serve.middleware.keys import add_key
 
 LINNET = [sys.executable, "-m", "linnet.cli.main", "serve"]
 LINE = re.compile(r"Serving (\S+) \(([0-9a-f]{12})\) on (http://\S+:(\d+))\n")

@@ -9,9 +9,9 @@ import pytest
 
 from linnet.config import ArmConfig
 from linnet.serve.app import create_app
-from linnet.serve.failures import Refusal
-from linnet.serve.service import Service
-from linnet.serve.workers import Full
+from linnet.serve.errors import APIError
+from linnet.serve.models.service import Service
+from linnet.serve.models.workers import QueueFull
 
 
 def client_of(app) -> httpx2.AsyncClient:
@@ -98,7 +98,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(bundle, config
             async def ask():
                 try:
                     found.extend(await service.predict(["good good good"]))
-                except Refusal as refusal:
+                except APIError as refusal:
                     found.append(refusal)
 
             async with anyio.create_task_group() as tasks:
@@ -108,11 +108,11 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(bundle, config
                     while len(found) < 20:
                         await anyio.sleep(0.01)
                 worker.process.send_signal(18)
-            refused = [one for one in found if isinstance(one, Refusal)]
+            refused = [one for one in found if isinstance(one, APIError)]
             assert len(found) == 30 and 20 <= len(refused) < 30
             assert {(one.status_code, one.code) for one in refused} == {(429, "overloaded")}
             assert all(int(one.headers["Retry-After"]) >= 1 for one in refused)
-            assert all(one.answer for one in found if not isinstance(one, Refusal))
+            assert all(one.answer for one in found if not isinstance(one, APIError))
         finally:
             await service.stop()
 
@@ -180,20 +180,20 @@ def test_there_is_room_while_one_model_that_answers_has_some(bundle, config, res
     )
 
     async def run():
-        with pytest.raises(Refusal, match="not started"):
+        with pytest.raises(APIError, match="not started"):
             service.check_room()
         async with service.running():
 
             def full(name):
                 def check(share):
-                    raise Full(3.0)
+                    raise QueueFull(3.0)
 
                 service.arms.named(name).pool.check = check
 
             full("champion")
             service.check_room()
             full("other")
-            with pytest.raises(Refusal) as caught:  # though the shadow has room
+            with pytest.raises(APIError) as caught:  # though the shadow has room
                 service.check_room()
             assert (caught.value.status_code, caught.value.headers) == (429, {"Retry-After": "4"})
 
@@ -218,7 +218,7 @@ def test_weights_that_are_written_to_while_they_are_served_are_told(bundle, conf
             first = service.arms.champion.pool
             weights.write_bytes(weights.read_bytes())
             with pytest.raises(
-                Refusal, match=r"The weights of .*here were written to while they are served"
+                APIError, match=r"The weights of .*here were written to while they are served"
             ) as caught:
                 service.check_ready(details=True)
             assert (caught.value.status_code, caught.value.code) == (503, "not_ready")

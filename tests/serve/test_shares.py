@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 from linnet.config import load_config
 from linnet.predict.explain import ASKED
 from linnet.serve import Service, create_app
-from linnet.serve.keys import Keys, add_key
-from linnet.serve.quota import Quotas
+from linnet.serve.middleware.keys import Keys, add_key
+from linnet.serve.middleware.quota import Quotas
 
 SHORT = "0.3"  # seconds that a request waits which is given up
 

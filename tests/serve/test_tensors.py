@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linnet.errors import TextError
-from linnet.serve.failures import Refusal
-from linnet.serve.open_inference_schemas import InputTensor
-from linnet.serve.tensors import as_bytes, split_body, texts_of
+from linnet.serve.errors import APIError
+from linnet.serve.routes.open_inference_schemas import InputTensor
+from linnet.serve.routes.tensors import as_bytes, split_body, texts_of
 
 TEXTS = ["I love this film", "naïve שלום 👩", "rain " * 100]
 LENGTH = "Inference-Header-Content-Length"
@@ -230,7 +230,7 @@ def test_what_is_written_is_read(texts):
 def test_any_bytes_are_texts_or_refused(binary, count, most):
     try:
         texts = texts_of(InputTensor(**tensor(binary, count)), binary, most)
-    except (Refusal, TextError) as error:
+    except (APIError, TextError) as error:
         assert getattr(error, "status_code", 400) == 400
     else:
         assert len(texts) <= most + 1
@@ -241,7 +241,7 @@ def test_any_bytes_are_texts_or_refused(binary, count, most):
 def test_any_header_splits_the_body_or_is_refused(body, length):
     try:
         encoded, binary = split_body(body, length)
-    except Refusal as refusal:
+    except APIError as refusal:
         assert refusal.status_code == 400
     else:
         assert encoded + binary == body

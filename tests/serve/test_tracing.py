@@ -18,10 +18,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.testclient import TestClient
 
-from linnet.serve.failures import CatchDefects
-from linnet.serve.identity import IdentifyRequests
-from linnet.serve.spans import Spans, TraceRequests
-from linnet.serve.tracing import start_tracing, trace_stage
+from linnet.serve.middleware.failures import ServerErrorMiddleware
+from linnet.serve.middleware.identity import RequestIdMiddleware
+from linnet.serve.telemetry.spans import Spans, TraceRequests
+from linnet.serve.telemetry.tracing import start_tracing, trace_stage
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -50,10 +50,10 @@ def make_app(spans: Spans | None) -> FastAPI:
     async def healthz() -> str:
         return "ok"
 
-    app.add_middleware(CatchDefects)
+    app.add_middleware(ServerErrorMiddleware)
     if spans:
         app.add_middleware(TraceRequests, spans=spans)
-    app.add_middleware(IdentifyRequests)
+    app.add_middleware(RequestIdMiddleware)
     return app
 
 
@@ -167,14 +167,17 @@ def test_an_exporter_that_is_not_there_is_told_of(monkeypatch, caplog):
 
 def test_without_the_extra_it_is_told_of(monkeypatch, caplog):
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    monkeypatch.delitem(sys.modules, "linnet.serve.spans")
+    monkeypatch.delitem(sys.modules, "linnet.serve.telemetry.spans")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     assert start_tracing() is None
     assert "pip install 'linnet-text[tracing]'" in caplog.text
 
 
 def test_nothing_is_imported_unless_asked_for():
-    code = "import sys, linnet.serve.tracing as t\nt.start_tracing()\nprint('opentelemetry.sdk' in sys.modules)"
+    code = (
+        "import sys, linnet.serve.telemetry.tracing as t\nt.start_tracing()\n"
+        "print('opentelemetry.sdk' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
@@ -186,7 +189,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.testclient import TestClient
-from linnet.serve.tracing import NO_FASTAPI_TELEMETRY
+from linnet.serve.telemetry.tracing import NO_FASTAPI_TELEMETRY
 
 exporter = InMemorySpanExporter()
 trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False))

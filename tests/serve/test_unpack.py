@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linnet.serve.failures import Refusal
-from linnet.serve.limits import LimitBody
-from linnet.serve.unpack import MAX_MEMBERS, PIECE, UnpackMiddleware
+from linnet.serve.errors import APIError
+from linnet.serve.middleware.limits import BodySizeLimitMiddleware
+from linnet.serve.middleware.unpack import MAX_MEMBERS, PIECE, UnpackMiddleware
 
 MOST = 1_000_000
 JSON = {"Content-Type": "application/json"}
@@ -57,12 +57,12 @@ def read(packed: bytes, coding: str, size: int = 10_000, most: int = MOST) -> by
 
     body = b""
     scope = {"type": "http", "headers": [(b"content-encoding", coding.encode())]}
-    asyncio.run(LimitBody(UnpackMiddleware(app, most), most)(scope, receive, None))
+    asyncio.run(BodySizeLimitMiddleware(UnpackMiddleware(app, most), most)(scope, receive, None))
     return body
 
 
 def refusal(packed: bytes, coding: str = "gzip", **options: int) -> tuple[int, str]:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         read(packed, coding, **options)
     return caught.value.status_code, caught.value.code
 
@@ -131,7 +131,7 @@ def test_a_bomb_costs_no_more_than_the_bound():
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "deflate, gzip", "é"])
 def test_another_coding_is_415_and_says_which_are_taken(coding):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         read(gzip.compress(b"a"), coding)
     assert (caught.value.status_code, caught.value.code) == (415, "unsupported_content_encoding")
     assert caught.value.headers == {"Accept-Encoding": "gzip, deflate, identity"}

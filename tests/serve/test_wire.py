@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from linnet.errors import UsageError
-from linnet.serve import connection
-from linnet.serve.connection import MAX_HEAD_BYTES, MAX_HEADERS, Connection, check_hooks
-from linnet.serve.connections import Connections
+from linnet.serve.middleware import connection
+from linnet.serve.middleware.connection import MAX_HEAD_BYTES, MAX_HEADERS, Connection, check_hooks
+from linnet.serve.middleware.connections import Connections
 
 H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
 WEBSOCKET = (

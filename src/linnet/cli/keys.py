@@ -13,7 +13,7 @@ from linnet.printable import printable_cell
 from linnet.terminal import print_line
 
 if TYPE_CHECKING:
-    from linnet.serve.keys import Key
+    from linnet.serve.middleware.keys import Key
 
 SUMMARY = "keys of the HTTP service"
 
@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     from pathlib import Path
 
-    from linnet.serve.keys import add_key, read_keys, revoke_key
+    from linnet.serve.middleware.keys import add_key, read_keys, revoke_key
 
     path = Path(config_from(arguments).serve.keys)
     if arguments.action == "add":

@@ -30,12 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from linnet.serve import container, serve
+    from linnet.serve import serve
+    from linnet.serve.routes import container
 
     if arguments.bundle is not None:
         serve(config_from(arguments), arguments.bundle)
         return
     folder = container.model_folder(os.environ)
-    config = config_from(arguments, container.stand_ins(os.environ))
+    config = config_from(arguments, container.sagemaker_defaults(os.environ))
     print_line(container.explanation(folder, os.environ, config.serve), error=True)
     serve(config, folder)

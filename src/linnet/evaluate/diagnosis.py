@@ -22,7 +22,7 @@ LOW_RATE = 1e-4  # of these
 
 
 @dataclass(frozen=True)
-class Facts:
+class Symptoms:
     """What reasons are looked for in.
 
     Attributes:
@@ -53,7 +53,7 @@ class Facts:
         return f"train.{name}" if value is None else f"train.{name} (now {shown})"
 
 
-def diagnose(facts: Facts) -> list[dict[str, str]]:
+def diagnose(facts: Symptoms) -> list[dict[str, str]]:
     """Reasons why a model is not shown to beat its baseline.
 
     Returns:
@@ -76,7 +76,7 @@ UNKNOWN = (
 )
 
 
-def _low_rate(facts: Facts) -> str:
+def _low_rate(facts: Symptoms) -> str:
     source = (facts.training.get("encoder") or {}).get("source")
     rate = facts.recipe.get("learning_rate")
     if source not in SMALL_ENCODERS or not isinstance(rate, float) or rate >= LOW_RATE:
@@ -87,7 +87,7 @@ def _low_rate(facts: Facts) -> str:
     )
 
 
-def _still_improving(facts: Facts) -> str:
+def _still_improving(facts: Symptoms) -> str:
     history = facts.history
     raise_them = f"Raise {facts.now('num_train_epochs')} or {facts.now('learning_rate')}."
     if len(history) == 1:
@@ -104,7 +104,7 @@ def _still_improving(facts: Facts) -> str:
     return f"The model was still improving in its last epoch, {len(history)}. {raise_them}"
 
 
-def _unlearned(facts: Facts) -> str:
+def _unlearned(facts: Symptoms) -> str:
     counts = [count for count in facts.report["train_rows"].values() if count]
     if not facts.history or "micro_f1" in facts.report or len(counts) < 2:
         return ""
@@ -120,7 +120,7 @@ def _unlearned(facts: Facts) -> str:
     )
 
 
-def _overfitted(facts: Facts) -> str:
+def _overfitted(facts: Symptoms) -> str:
     losses = [epoch["eval_loss"] for epoch in facts.history]
     if len(losses) < 2 or losses[-1] < OVERFITTED * min(losses):
         return ""
@@ -131,7 +131,7 @@ def _overfitted(facts: Facts) -> str:
     )
 
 
-def _underconfident(facts: Facts) -> str:
+def _underconfident(facts: Symptoms) -> str:
     temperature = facts.report["model"]["temperature"]
     if temperature >= UNDERCONFIDENT:
         return ""
@@ -142,7 +142,7 @@ def _underconfident(facts: Facts) -> str:
     )
 
 
-def _few_rows(facts: Facts) -> str:
+def _few_rows(facts: Symptoms) -> str:
     rows = facts.report["train_rows"]
     rare = sorted(
         (label for label, count in rows.items() if count < FEW_ROWS), key=lambda label: rows[label]
@@ -157,7 +157,7 @@ def _few_rows(facts: Facts) -> str:
     )
 
 
-def _unknown_tokens(facts: Facts) -> str:
+def _unknown_tokens(facts: Symptoms) -> str:
     share = facts.report["unknown"]["share"]
     if share < MUCH_UNKNOWN:
         return ""
@@ -168,7 +168,7 @@ def _unknown_tokens(facts: Facts) -> str:
     )
 
 
-def _never_predicted(facts: Facts) -> str:
+def _never_predicted(facts: Symptoms) -> str:
     rows = facts.report["train_rows"]
     never = [
         item["label"]
@@ -184,7 +184,7 @@ def _never_predicted(facts: Facts) -> str:
     )
 
 
-def _truncated(facts: Facts) -> str:
+def _truncated(facts: Symptoms) -> str:
     share = facts.report["truncated"]["share"]
     if share < MUCH_TRUNCATED:
         return ""
@@ -194,7 +194,7 @@ def _truncated(facts: Facts) -> str:
     )
 
 
-def _few_judged(facts: Facts) -> str:
+def _few_judged(facts: Symptoms) -> str:
     gap = facts.report["baselines"][-1]["difference"]
     if gap["value"] <= 0:
         return ""

@@ -130,7 +130,7 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         "settings": config.model_dump(mode="json"),
         "lineage": lineage(),
     }
-    facts = diagnosis.Facts(report, manifest.lineage, manifest.max_length)
+    facts = diagnosis.Symptoms(report, manifest.lineage, manifest.max_length)
     report["diagnosis"] = diagnosis.diagnose(facts)
     _write(report, judgement, directory)
     return report

@@ -39,7 +39,7 @@ logger = logging.getLogger("linnet.monitor")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class LogStatus:
     """How the log stands. `recorded` is `written`, `pending` and all of `lost` together, at any moment.
 
     Attributes:
@@ -166,13 +166,13 @@ class PredictionLog:
             self._feedback_time = now
         return self._feedback_time
 
-    def facts(self) -> Facts:
+    def status(self) -> LogStatus:
         """How the log stands now."""
         with self._changed:
             stalled = (
                 self._busy_since is not None and time.monotonic() - self._busy_since > STALL_SECONDS
             )
-            return Facts(
+            return LogStatus(
                 recorded=self._recorded,
                 written=self._written,
                 lost=dict(self._lost),
@@ -191,7 +191,7 @@ class PredictionLog:
         if self._thread.is_alive():
             logger.error(
                 "The prediction log's store says nothing: %d predictions are left",
-                self.facts().pending,
+                self.status().pending,
             )
 
     def _run(self) -> None:

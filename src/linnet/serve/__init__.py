@@ -4,7 +4,7 @@ Knows nothing of how a model was made, stored or judged.
 """
 
 from linnet.serve.app import create_app, openapi
+from linnet.serve.models.service import Service
 from linnet.serve.server import serve
-from linnet.serve.service import Service
 
 __all__ = ["Service", "create_app", "openapi", "serve"]

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware as StarletteErrorMiddleware
 from starlette.types import ASGIApp
 
 from linnet import __version__
-from linnet.serve import open_inference, sagemaker
-from linnet.serve.access import Access, share_of
-from linnet.serve.cors import CrossOriginMiddleware
-from linnet.serve.direct import Direct
-from linnet.serve.failures import CatchDefects, handle_failures
-from linnet.serve.identity import IdentifyRequests
-from linnet.serve.keys import Keys
-from linnet.serve.limits import LimitBody, RefuseSurplus
-from linnet.serve.methods import Methods, MethodsMiddleware
-from linnet.serve.no_keys import NoKeysMiddleware, OpenTo
-from linnet.serve.open_inference_schemas import InferenceRequest
-from linnet.serve.quota import Quotas
-from linnet.serve.routes import DIRECT, router
-from linnet.serve.schemas import ExplainRequest, FeedbackRequest, PredictRequest, SwapRequest
-from linnet.serve.service import Service
-from linnet.serve.tracing import NO_FASTAPI_TELEMETRY
-from linnet.serve.unpack import UnpackMiddleware
-from linnet.serve.watch import Watch
+from linnet.serve.middleware.access import AuthMiddleware, share_of
+from linnet.serve.middleware.cors import CrossOriginMiddleware
+from linnet.serve.middleware.failures import ServerErrorMiddleware, handle_failures
+from linnet.serve.middleware.fast_routes import FastRoutes
+from linnet.serve.middleware.identity import RequestIdMiddleware
+from linnet.serve.middleware.keys import Keys
+from linnet.serve.middleware.limits import BodySizeLimitMiddleware, ConnectionLimitMiddleware
+from linnet.serve.middleware.methods import Methods, MethodsMiddleware
+from linnet.serve.middleware.no_keys import NoKeysMiddleware, OpenTo
+from linnet.serve.middleware.quota import Quotas
+from linnet.serve.middleware.unpack import UnpackMiddleware
+from linnet.serve.models.service import Service
+from linnet.serve.routes import open_inference, sagemaker
+from linnet.serve.routes.open_inference_schemas import InferenceRequest
+from linnet.serve.routes.schemas import ExplainRequest, FeedbackRequest, PredictRequest, SwapRequest
+from linnet.serve.routes.v1 import DIRECT, router
+from linnet.serve.telemetry.recorder import Recorder
+from linnet.serve.telemetry.tracing import NO_FASTAPI_TELEMETRY
 
 if TYPE_CHECKING:
-    from linnet.serve.spans import Spans
+    from linnet.serve.telemetry.spans import Spans
 
 DESCRIPTION = """Classifies texts. Every failing route answers in one shape: `{"error": {"code", "message",
 "request_id", "details"?}}`, but for those below `/v2`, whose protocol has its own: `{"error": "message"}`. Send a
@@ -65,7 +65,7 @@ def create_app(
         spans: Where traces go; None: there are none.
         open_to: Who may ask if there are no keys; None: whatever reaches the application.
     """
-    quotas, watch = quotas or Quotas(), Watch(service, keys)
+    quotas, watch = quotas or Quotas(), Recorder(service, keys)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -75,20 +75,20 @@ def create_app(
     def around(app: ASGIApp) -> ASGIApp:
         app = MethodsMiddleware(app, _methods())
         endpoints = DIRECT | sagemaker.DIRECT
-        app = Direct(app, endpoints, lambda scope: service.check_room(share_of(scope)))
+        app = FastRoutes(app, endpoints, lambda scope: service.check_room(share_of(scope)))
         app = UnpackMiddleware(app, service.settings.max_body_bytes)
-        app = LimitBody(app, service.settings.max_body_bytes)
+        app = BodySizeLimitMiddleware(app, service.settings.max_body_bytes)
         if keys:
-            app = Access(app, keys, quotas)
+            app = AuthMiddleware(app, keys, quotas)
         elif open_to:
             app = NoKeysMiddleware(app, open_to)
-        app = CatchDefects(RefuseSurplus(app))
+        app = ServerErrorMiddleware(ConnectionLimitMiddleware(app))
         if service.settings.cors_origins:  # around the failures, for pages are to read those too
             app = CrossOriginMiddleware(app, service.settings.cors_origins)
         if spans:
             app = spans.around(app)
         # The outermost, so that every failure has an id to name.
-        return IdentifyRequests(app, watch.metrics.observe_request)
+        return RequestIdMiddleware(app, watch.metrics.observe_request)
 
     app = _with_routes(lifespan=lifespan)
     app.around = around
@@ -111,8 +111,8 @@ class _App(FastAPI):
         """What is put around goes around FastAPI's own layers too, which the direct routes so do without."""
         stack = super().build_middleware_stack()
         assert isinstance(
-            stack, ServerErrorMiddleware
-        )  # it would answer a defect in plain text, before `CatchDefects`
+            stack, StarletteErrorMiddleware
+        )  # it would answer a defect in plain text, before `ServerErrorMiddleware`
         return self.around(stack.app)
 
     def openapi(self) -> dict[str, Any]:

@@ -18,19 +18,19 @@ from fastapi import FastAPI
 
 from linnet.config import Config, ServeConfig
 from linnet.errors import LinnetError, UsageError
-from linnet.serve.access import keys_for
 from linnet.serve.app import create_app
-from linnet.serve.connection import Connection, check_hooks
-from linnet.serve.connections import SPARE, Connections
-from linnet.serve.failures import Refusal
-from linnet.serve.identity import Observe
-from linnet.serve.keys import Keys
+from linnet.serve.errors import APIError
 from linnet.serve.listen import BACKLOG, Listeners, listening
-from linnet.serve.logs import logging_config
-from linnet.serve.no_keys import open_to
-from linnet.serve.quota import Quotas
-from linnet.serve.service import Service
-from linnet.serve.tracing import start_tracing
+from linnet.serve.middleware.access import keys_for
+from linnet.serve.middleware.connection import Connection, check_hooks
+from linnet.serve.middleware.connections import SPARE, Connections
+from linnet.serve.middleware.identity import Observe
+from linnet.serve.middleware.keys import Keys
+from linnet.serve.middleware.no_keys import open_to
+from linnet.serve.middleware.quota import Quotas
+from linnet.serve.models.service import Service
+from linnet.serve.telemetry.logs import logging_config
+from linnet.serve.telemetry.tracing import start_tracing
 
 # Orchestrators kill after 30, of which the workers and the prediction log get 8.
 GRACE_SECONDS = 20
@@ -255,7 +255,7 @@ async def _serve(
 async def _read_anew(service: Service) -> None:
     try:
         arms = await service.swap()
-    except (LinnetError, Refusal) as error:
+    except (LinnetError, APIError) as error:
         logger.error("SIGHUP: the models at work go on, as others can't be used: %s", error)
     else:
         logger.info(

@@ -43,7 +43,7 @@ class Sample:
 
 
 @dataclass
-class Watch:
+class Recorder:
     """What a service holds while it is at work, and how long it needs to recover."""
 
     samples: list[Sample] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Watch:
         return statistics.median(values[-part:]) - statistics.median(values[part : 2 * part])
 
 
-def row(fault: str, done: str, tally: Tally, watch: Watch, **more: Any) -> dict[str, Any]:
+def row(fault: str, done: str, tally: Tally, watch: Recorder, **more: Any) -> dict[str, Any]:
     """The figures of a fault.
 
     Args:

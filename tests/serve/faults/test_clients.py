@@ -11,8 +11,8 @@ import struct
 import pytest
 
 from linnet.errors import UsageError
-from linnet.serve.connections import SPARE
 from linnet.serve.listen import BACKLOG
+from linnet.serve.middleware.connections import SPARE
 from linnet.serve.server import OTHER_FILES
 from linnet.serve.server import _connections as connections_of
 

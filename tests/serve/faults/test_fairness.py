@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from linnet.serve.keys import add_key
+from linnet.serve.middleware.keys import add_key
 
 from .conftest import serving
 from .load import Client

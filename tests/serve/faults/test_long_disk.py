@@ -12,7 +12,7 @@ import pytest
 
 from .conftest import serving
 from .load import Load, until
-from .rows import RATE, Watch, row, scaled
+from .rows import RATE, Recorder, row, scaled
 from .test_log import adds_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -64,7 +64,7 @@ async def works(one):
 
 def drill(bundle, other, expected, disk, fault, done, note, begin, end):
     """Serve from a disk; a fault begins, lasts, and ends."""
-    watch = Watch()
+    watch = Recorder()
     settings = {"prediction_log__url": str(disk / "log.db"), "TMPDIR": str(disk)}
     with serving(bundle, **settings) as one:
 

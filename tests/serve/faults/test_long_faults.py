@@ -18,7 +18,7 @@ from ...monitor.conftest import postgres  # noqa: F401
 from .conftest import alive, serving, with_signal
 from .hostile import TRIGGER, hungry
 from .load import LOST, Client, Load, until
-from .rows import RATE, Watch, row, scaled
+from .rows import RATE, Recorder, row, scaled
 from .test_log import adds_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -32,7 +32,7 @@ TEXTS = 64  # in a request, so that a kill meets requests that are computed
 
 
 def test_workers_are_killed(bundle, expected, note):
-    watch = Watch()
+    watch = Recorder()
     with serving(bundle, serve__workers=2) as one:
         draw, end = random.Random(1), time.monotonic() + KILL_SECONDS
 
@@ -62,7 +62,7 @@ def test_workers_are_killed(bundle, expected, note):
 
 
 def test_the_front_is_killed(bundle, expected, tmp_path, note):
-    log, watch, workers = tmp_path / "log.db", Watch(), []
+    log, watch, workers = tmp_path / "log.db", Recorder(), []
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
     draw, end = random.Random(2), time.monotonic() + KILL_SECONDS
@@ -100,7 +100,7 @@ def test_the_front_is_killed(bundle, expected, tmp_path, note):
 
 
 def test_models_are_swapped(bundle, other, expected, note):
-    watch = Watch()
+    watch = Recorder()
     with serving(bundle, serve__workers=2) as one:
 
         async def swap():
@@ -122,7 +122,7 @@ def test_models_are_swapped(bundle, other, expected, note):
 
 
 def test_postgresql_is_stopped_and_started(bundle, expected, postgres, note):  # noqa: F811
-    watch = Watch()
+    watch = Recorder()
     with serving(bundle, prediction_log__url=postgres.new_database()) as one:
 
         async def works():
@@ -155,7 +155,7 @@ def test_a_worker_reaches_its_memory_limit(bundle, expected, tmp_path, note):
     folder = hungry(Path(shutil.copytree(bundle, tmp_path / "hungry")), gib=64, always=False)
     texts = expected[Bundle.read(bundle).digest]
     known = {text: answer for text, answer in texts.items() if TRIGGER not in text.split()}
-    watch = Watch()
+    watch = Recorder()
     with serving(folder, serve__worker_memory_mb=4000) as one:
         codes = set()
 

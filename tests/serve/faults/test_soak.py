@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import serving
 from .load import Load, until
-from .rows import RATE, Watch, row, scaled
+from .rows import RATE, Recorder, row, scaled
 
 SECONDS = scaled(1800)
 PAUSE = min(15.0, SECONDS / 20)  # between two disturbances
@@ -50,7 +50,7 @@ def test_what_a_service_holds_stays_bounded(bundle, other, expected, tmp_path, n
         "prediction_log__url": str(tmp_path / "log.db"),
     }
     with serving(bundle, **settings) as one:
-        draw, watch, ended = random.Random(5), Watch(), time.monotonic() + SECONDS
+        draw, watch, ended = random.Random(5), Recorder(), time.monotonic() + SECONDS
 
         async def work():
             async def settled():

@@ -15,9 +15,10 @@ import linnet
 from linnet.bundle import Bundle
 from linnet.errors import BundleError
 from linnet.predict.plan import choose_plan
-from linnet.serve.failures import Refusal
-from linnet.serve.workers import Answer, Pool, worker
-from linnet.serve.workers.process import respond
+from linnet.serve.errors import APIError
+from linnet.serve.models.workers import Answer, Pool
+from linnet.serve.models.workers import worker_client as worker
+from linnet.serve.models.workers.worker_main import respond
 
 from .conftest import Running, serving, with_signal
 from .load import Load, until
@@ -111,7 +112,7 @@ def test_the_pause_grows_where_a_worker_can_not_be_started(bundle, config, tmp_p
             while len(pauses()) < 2:
                 await asyncio.sleep(0.05)
         assert one.unready and "1 of 1 workers of tiny are being started again" in one.unready
-        with pytest.raises(Refusal, match="Try again later"):
+        with pytest.raises(APIError, match="Try again later"):
             one.check()
         (tmp_path / "away").rename(tmp_path / "here")
         async with asyncio.timeout(60):
@@ -190,7 +191,7 @@ def test_an_explanation_that_is_none_reaches_nobody(bundle, config, monkeypatch)
         monkeypatch.setattr(worker, "PROGRAM", [sys.executable, "-S", "-c", program])
         await one.start()
         (encodings,) = one.codec.encode(["good day"])
-        with pytest.raises(Refusal, match="The worker that computed the answer died"):
+        with pytest.raises(APIError, match="The worker that computed the answer died"):
             await one.explain("good day", encodings, None)
         await one.stop()
 

@@ -1,0 +1,1 @@
+"""Models at work: arms, the queue in front of them, their worker processes, and swaps."""

@@ -1,0 +1,447 @@
+"""The models at work: texts are read off the event loop, wait for their arm, and come back as answers."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+from linnet.config import ArmConfig, Config
+from linnet.errors import OutOfMemoryError, TextError
+from linnet.monitor import new_id
+from linnet.predict.stages import Encodings
+from linnet.serve.errors import APIError, DeadlineExceeded, NotReady, Overloaded, TooManyTexts
+from linnet.serve.models.arms import CHAMPION, Arm, Arms, check_arms, draw, open_arms
+from linnet.serve.models.fair import Client
+from linnet.serve.models.items import Item, ReadTexts, TextsToRead, read_texts, settled, to_item
+from linnet.serve.models.swaps import Swaps
+from linnet.serve.models.tokenizer_thread import TokenizerThread
+from linnet.serve.models.workers import Answer, Pool, QueueFull
+from linnet.serve.models.workers.pool import Batch
+from linnet.serve.models.workers.worker_main import MODEL_FAILED
+
+DRAIN_SECONDS = 20.0  # that models which are no longer asked have for what they were asked
+STOP_SECONDS = (
+    3.0  # the same where the service stops: no client waits then, only what is asked for the log
+)
+
+TEXT_COST = 200  # characters that cost about as much to read as a text does by itself
+
+T = TypeVar("T")
+
+logger = logging.getLogger("linnet.serve")
+
+
+class Service:
+    """What the routes ask. Of one event loop alone.
+
+    Args:
+        config: `[predict]` and `[serve]` are used.
+        bundle: The champion's folder.
+
+    Attributes:
+        settings: The section `[serve]`.
+        unready: Why the service can't answer anything; None when it can.
+        on_batch: Told of every batch, with the arm's name.
+        on_item: Told of every text, and whether its answer is only looked at.
+        on_arms: Told of the arms, when others go to work.
+    """
+
+    def __init__(self, config: Config, bundle: str):
+        self.config, self.settings = config, config.serve
+        self.unready: str | None = "The service has not started yet."
+        self.on_batch: Callable[[str, Batch], None] = lambda arm, batch: None
+        self.on_item: Callable[[Item, str, bool], None] = lambda item, text, shadow: None
+        self.on_arms: Callable[[Arms], None] = lambda arms: None
+        self._asked: Mapping[str, ArmConfig] = {
+            CHAMPION: ArmConfig(bundle=bundle),
+            **config.serve.arms,
+        }
+        self._arms: Arms | None = None
+        self._swaps = Swaps(config.serve.swap_timeout_seconds)
+        self._asked_for = 0  # swaps to other arms, and the latest of them that was made
+        self._made = 0
+        self._former_restarts = 0
+        self._reader: TokenizerThread[TextsToRead, ReadTexts] | None = None
+        self._aside: set[asyncio.Task[None]] = set()
+
+    @property
+    def arms(self) -> Arms:
+        """The models at work.
+
+        Raises:
+            APIError: There are none, as the service has not started, or stops.
+        """
+        self.check_started()
+        assert self._arms is not None
+        return self._arms
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker died and was started again, of the models at work and of those before."""
+        return self._former_restarts + sum(pool.restarts for pool in self.pools)
+
+    @property
+    def pools(self) -> list[Pool]:
+        """The workers of all models at work."""
+        return [arm.pool for arm in self._arms or ()]
+
+    async def start(self) -> None:
+        """Verify, load and warm all models.
+
+        Raises:
+            ConfigError: The arms can't be served together.
+            BundleError: A bundle can't be used.
+        """
+        self._swaps = Swaps(self.config.serve.swap_timeout_seconds)
+        self._arms = await open_arms(self.config, self._asked, self._batch)
+        self._reader = TokenizerThread(read_texts)
+        self.on_arms(self._arms)
+        self.unready = None
+
+    async def stop(self) -> None:
+        """Take nothing more, answer what waits, and end the workers."""
+        self.unready = "The service is shutting down."
+        await self._swaps.stop()
+        arms, self._arms = self._arms, None
+        aside = list(self._aside)
+        stops = [asyncio.create_task(arm.pool.stop(STOP_SECONDS)) for arm in arms or ()]
+        if aside:
+            await asyncio.wait(aside, timeout=STOP_SECONDS)
+            for task in aside:
+                task.cancel()
+        await asyncio.gather(*aside, *stops, return_exceptions=True)
+        if self._reader:
+            self._reader.close()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Be at work while the block runs; see `start` and `stop`."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    async def swap(self, settings: Mapping[str, ArmConfig] | None = None) -> Arms:
+        """Put other arms to work: these, or those asked for last, read again. Until then the old ones go on.
+
+        Of two swaps at once the arms of the later one stay, whichever is ready first.
+
+        Returns:
+            The arms now at work.
+
+        Raises:
+            ConfigError: They can't be served together; the old ones go on.
+            BundleError: A bundle can't be used; the old ones go on.
+            APIError: They were not ready in time, or the service stops.
+        """
+        self.check_started()
+        self._asked_for += settings is not None
+        return await self._swaps.run(partial(self._swap, settings, self._asked_for))
+
+    async def _swap(self, settings: Mapping[str, ArmConfig] | None, number: int) -> Arms:
+        opened: set[Pool] = set()  # and not at work yet
+        known: list[Arm] = []
+        try:
+            while True:
+                asked = self._asked if settings is None else settings
+                check_arms(asked)
+                old = self.arms
+                new = await open_arms(self.config, asked, self._batch, [*old, *known])
+                known = [arm for arm in new if arm.pool not in {arm.pool for arm in old}]
+                opened |= {arm.pool for arm in known}
+                if self._arms is old:
+                    break  # else another swap came between, and may have ended what this one keeps
+            if number < self._made:
+                return old
+            self._put_to_work(new, asked, old)
+            self._made = number
+            opened -= {arm.pool for arm in new}
+            return new
+        finally:
+            await asyncio.gather(*(pool.stop() for pool in opened))
+
+    def _put_to_work(self, new: Arms, asked: Mapping[str, ArmConfig], old: Arms) -> None:
+        self._arms, self._asked = new, asked
+        self.on_arms(new)
+        kept = {arm.pool for arm in new}
+        for arm in old:
+            if arm.pool not in kept:
+                self._former_restarts += arm.pool.restarts
+                self._go_on(arm.pool.stop(DRAIN_SECONDS))
+
+    def give_up_swaps(self) -> None:
+        """Answer those who wait for a swap that the service stops; call it before their time is over."""
+        self._swaps.give_up()
+
+    async def predict(
+        self,
+        texts: Sequence[str],
+        arm: str | None = None,
+        key: str | None = None,
+        timeout: float | None = None,
+        client: Client | None = None,
+    ) -> list[Item]:
+        """Classify the texts of one request.
+
+        Args:
+            texts: Raw texts.
+            arm: Who is asked; None: as the shares say.
+            key: What decides the arm in place of the text, such as a user's id.
+            timeout: Seconds to answer in.
+            client: Who asks; the texts that are begun are counted in it, also where a refusal follows.
+
+        Returns:
+            What became of each text, in order; an error at most of those that can't be answered.
+
+        Raises:
+            APIError: The service is not ready, has no room, or these are too many texts; or the time is over.
+        """
+        self.check_count(len(texts))
+        client = client or Client()
+        arms = self.arms
+        chosen = [
+            arms.named(arm) if arm is not None else arms.choose(key if key is not None else t)
+            for t in texts
+        ]
+        for one in set(chosen):
+            self._check_room(one, client.share)
+        end = self._seconds(timeout)
+        waiting: dict[int, asyncio.Future[Answer]] = {}
+        try:
+            with _in_use(set(chosen)):
+                async with asyncio.timeout(end):
+                    read = await self._read(texts, chosen, client.share)
+                    self._put(read, chosen, waiting, client)
+                    answers = {index: await settled(future) for index, future in waiting.items()}
+        except TimeoutError:
+            message = f"No answer within {end:g} s. Try again later, or ask for more time with X-Request-Timeout."
+            raise DeadlineExceeded(message) from None
+        finally:
+            for future in waiting.values():
+                future.cancel()  # of a client that left; nothing to those that are done
+        identity = new_id()
+        items = []
+        for index, (text, one, encoded) in enumerate(zip(texts, chosen, read, strict=True)):
+            name = f"{identity}-{index}"
+            if isinstance(encoded, TextError):
+                item = Item(name, one, 0, error=encoded)
+            else:
+                item = to_item(name, one, encoded, answers[index])
+            items.append(item)
+            self.on_item(item, text, False)
+        self._ask_shadows(arms, texts, identity, client.share)
+        return items
+
+    async def explain(
+        self,
+        text: str,
+        label: str | None,
+        arm: str | None,
+        timeout: float | None = None,
+        client: Client | None = None,
+    ) -> tuple[Arm, dict[str, Any]]:
+        """What moved the answer to a text, and whose it is.
+
+        Raises:
+            APIError: As of `predict`; or the label is unknown.
+            TextError: The text can't be used.
+        """
+        client = client or Client()
+        chosen = self.arms.named(arm) if arm is not None else self.arms.choose(text)
+        self._check_room(chosen, client.share)
+        end, future = self._seconds(timeout), None
+        try:
+            with _in_use({chosen}):
+                async with asyncio.timeout(end):
+                    (encodings,) = await self._read([text], [chosen], client.share)
+                    if isinstance(encodings, TextError):
+                        raise encodings
+                    future = self._with_room(
+                        lambda: chosen.pool.explain(text, encodings, label, client)
+                    )
+                    reply = await future
+        except TimeoutError:
+            raise DeadlineExceeded(f"No answer within {end:g} s. Try again later.") from None
+        finally:
+            if future:
+                future.cancel()
+        if "error" in reply:
+            code = reply["error"]["code"]
+            failed = code in (MODEL_FAILED, OutOfMemoryError.code)
+            raise APIError(503 if failed else 422, code, reply["error"]["message"])
+        return chosen, reply["explanation"]
+
+    def check_started(self) -> None:
+        """Pass if the service has models at work.
+
+        Raises:
+            APIError: It hasn't; the message says why.
+        """
+        if self.unready is not None:
+            raise NotReady(f"{self.unready} Try again later.")
+
+    def check_ready(self, details: bool = False) -> None:
+        """Pass if all is well: started, and every worker up of the models whose answers are returned.
+
+        Args:
+            details: Whether the message may say which model isn't, and why.
+
+        Raises:
+            APIError: It isn't.
+        """
+        self.check_started()
+        for arm in self.arms:
+            if arm.role != "shadow" and arm.pool.unready:
+                reason = arm.pool.unready if details else "A model is not ready. Try again later."
+                raise NotReady(reason)
+
+    def check_room(self, share: str = "") -> None:
+        """Pass if there is room for a text of some model whose answers are returned.
+
+        Args:
+            share: Whose text it is.
+
+        Raises:
+            APIError: The service has not started, or there is none.
+        """
+        refusals = []
+        for arm in self.arms:
+            if arm.role != "shadow":
+                try:
+                    return self._check_room(arm, share)
+                except APIError as refusal:
+                    refusals.append(refusal)
+        raise refusals[0]
+
+    def check_count(self, texts: int) -> None:
+        """Pass if a request has as many texts as one may have.
+
+        Raises:
+            APIError: It has more.
+        """
+        most = self.settings.max_texts
+        if texts > most:
+            message = f"Expected at most {most} texts in a request; got {texts}. Send them in several requests."
+            raise TooManyTexts(message, {"max_texts": most})
+
+    def _seconds(self, asked: float | None) -> float:
+        longest = self.settings.timeout_seconds
+        return longest if asked is None else min(asked, longest)
+
+    def _check_room(self, arm: Arm, share: str) -> None:
+        """Pass if there is room for a text, also where texts are read before they wait for a model."""
+        assert self._reader is not None
+        age = self._reader.age(share)
+        if age > self.settings.max_wait_seconds:
+            raise _full(age)
+        self._with_room(lambda: arm.pool.check(share))
+
+    def _read(
+        self, texts: Sequence[str], arms: Sequence[Arm], share: str
+    ) -> "asyncio.Future[ReadTexts]":
+        assert self._reader is not None
+        return self._reader((texts, arms), share, sum(map(len, texts)) + TEXT_COST * len(texts))
+
+    @staticmethod
+    def _with_room(put: Callable[[], T]) -> T:
+        try:
+            return put()
+        except QueueFull as full:
+            raise _full(full.retry_after) from None
+
+    def _put(
+        self,
+        read: ReadTexts,
+        chosen: list[Arm],
+        waiting: "dict[int, asyncio.Future[Answer]]",
+        client: Client,
+    ) -> None:
+        """Let the texts that can be used wait for their arms, each in `waiting` under its index."""
+        for arm in dict.fromkeys(chosen):
+            mine = [
+                i
+                for i, encoded in enumerate(read)
+                if chosen[i] is arm and not isinstance(encoded, TextError)
+            ]
+            if mine:
+                texts: list[Encodings] = [read[i] for i in mine]  # type: ignore[misc]
+                futures = self._with_room(partial(arm.pool.classify, texts, client))
+                waiting.update(zip(mine, futures, strict=True))
+
+    def _ask_shadows(self, arms: Arms, texts: Sequence[str], identity: str, share: str) -> None:
+        for arm in arms.shadows:
+            mine = [
+                (index, text)
+                for index, text in enumerate(texts)
+                if draw(f"{arm.name} {text}") < arm.share
+            ]
+            if mine:
+                self._go_on(self._ask_shadow(arm, mine, identity, share))
+
+    async def _ask_shadow(
+        self, arm: Arm, texts: list[tuple[int, str]], identity: str, share: str
+    ) -> None:
+        """Ask a shadow; where it has no room, or no answer, only the log and the metrics know."""
+        try:
+            self._check_room(arm, share)
+        except APIError as refusal:  # before its texts cost the others the time to read them
+            for index, text in texts:
+                self.on_item(Item(f"{identity}-{index}", arm, 0, error=refusal), text, True)
+            return
+        with _in_use({arm}):
+            await self._ask_shadow_with_room(arm, texts, identity, share)
+
+    async def _ask_shadow_with_room(
+        self, arm: Arm, texts: list[tuple[int, str]], identity: str, share: str
+    ) -> None:
+        client = Client(share)
+        read = await self._read([text for _, text in texts], [arm] * len(texts), share)
+        for (index, text), encoded in zip(texts, read, strict=True):
+            name = f"{identity}-{index}"
+            if isinstance(encoded, TextError):
+                continue  # as the other arm has said
+            found: Answer | APIError
+            try:
+                (future,) = self._with_room(partial(arm.pool.classify, [encoded], client))
+                found = await settled(future)
+            except APIError as refusal:
+                found = refusal
+            self.on_item(to_item(name, arm, encoded, found), text, True)
+
+    def _batch(self, arm: str, batch: Batch) -> None:
+        self.on_batch(arm, batch)
+
+    def _go_on(self, work: Any) -> None:
+        """Let something run beside the requests; what it fails with is said in the log."""
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._aside.discard(task)
+            if not task.cancelled() and task.exception():
+                logger.error("this is a defect of Linnet", exc_info=task.exception())
+
+        task = asyncio.create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(end)
+
+
+@contextmanager
+def _in_use(arms: Set[Arm]) -> Iterator[None]:
+    """Keep models at work while the block runs, also where a swap puts others in their place."""
+    for arm in arms:
+        arm.pool.users += 1
+    try:
+        yield
+    finally:
+        for arm in arms:
+            arm.pool.users -= 1
+
+
+def _full(retry_after: float) -> APIError:
+    seconds = max(1, round(retry_after + 0.5))
+    message = (
+        f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
+    )
+    return Overloaded(message, seconds)

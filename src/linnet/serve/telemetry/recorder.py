@@ -1,0 +1,153 @@
+"""What is told of a service at work: each batch, answer and change of models, to metrics and prediction log."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from linnet.errors import StorageError
+from linnet.labels import find_label
+from linnet.monitor import PredictionLog, Record
+from linnet.serve.errors import APIError, LogUnavailable
+from linnet.serve.middleware.keys import Keys
+from linnet.serve.models.arms import Arm, Arms
+from linnet.serve.models.items import Item
+from linnet.serve.models.service import Service
+from linnet.serve.models.workers.pool import Batch
+from linnet.serve.telemetry.metrics import ArmStatus, Metrics, ServiceStatus
+
+FEEDBACK_SECONDS = 5.0  # that storing what is true may take
+
+
+class Recorder:
+    """Counts and records what a service does; nobody else is told by it.
+
+    Args:
+        service: The service.
+        keys: Who may ask, for whether their file can be read.
+
+    Attributes:
+        metrics: What is counted.
+    """
+
+    def __init__(self, service: Service, keys: Keys | None):
+        self._service, self._keys = service, keys
+        self._log: PredictionLog | None = None
+        self.metrics = Metrics(self._facts)
+        service.on_batch, service.on_item, service.on_arms = (
+            self._on_batch,
+            self._on_item,
+            self._on_arms,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Have the prediction log open while the block runs, if there is to be one.
+
+        Raises:
+            ConfigError, MissingExtraError: There can't be such a log.
+        """
+        settings = self._service.config.prediction_log
+        self._log = await asyncio.to_thread(PredictionLog, settings) if settings.url else None
+        try:
+            yield
+        finally:
+            if self._log:
+                await asyncio.to_thread(self._log.close)
+
+    async def feedback(self, identity: str, label: str) -> None:
+        """Record what is true of an answer.
+
+        Raises:
+            APIError: No such answer was recorded, no model at work has this label, or the log can't be reached.
+        """
+        known_labels = (arm.pool.bundle.manifest.labels for arm in self._service.arms)
+        found_label = next(filter(None, (find_label(label, names) for names in known_labels)), None)
+        if found_label is None:
+            known = sorted(
+                {label for arm in self._service.arms for label in arm.pool.bundle.manifest.labels}
+            )
+            raise APIError(
+                422, "bad_label", f"Expected a label of a model at work: {', '.join(known):.300}."
+            )
+        down = "The prediction log can't be reached, so that nothing was stored. Send the feedback again later."
+        if self._log is None:
+            raise LogUnavailable(
+                "This service keeps no prediction log (prediction_log.url is empty)."
+            )
+        try:
+            stored = asyncio.wrap_future(self._log.feedback(identity, found_label))
+            found = await asyncio.wait_for(stored, FEEDBACK_SECONDS)
+        except (StorageError, TimeoutError):
+            raise LogUnavailable(down, 5) from None
+        if not found:
+            message = (
+                "No answer of this id was recorded. "
+                "Send the id of an answer as it came, within the log's keeping."
+            )
+            raise APIError(404, "unknown_prediction", message)
+
+    def _on_batch(self, arm: str, batch: Batch) -> None:
+        self.metrics.observe_batch(
+            arm, batch.texts, batch.tokens, batch.padded_tokens, batch.seconds
+        )
+
+    def _on_item(self, item: Item, text: str, shadow: bool) -> None:
+        arm, answer = item.arm, item.answer
+        if answer is None:
+            assert item.error is not None
+            self.metrics.observe_failed_text(arm.name, item.error.code)
+            return
+        self.metrics.observe_answer(arm.name, answer.prediction)
+        if self._log:
+            prediction = answer.prediction
+            record = Record(
+                id=item.id,
+                time=time.time(),
+                arm=arm.name,
+                digest=arm.pool.bundle.digest,
+                label=prediction.label,
+                labels=prediction.labels,
+                probability=prediction.probability,
+                tokens=item.tokens,
+                truncated=prediction.truncated,
+                abstained=prediction.abstained,
+                fast=prediction.fast,
+                shadow=shadow,
+                latency_ms=(time.monotonic() - answer.entered) * 1000,
+                text=text if self._service.config.prediction_log.texts else None,
+            )
+            self._log.record([record])
+
+    def _on_arms(self, arms: Arms) -> None:
+        self.metrics.set_arms([_arm_facts(arm) for arm in arms])
+
+    def _facts(self) -> ServiceStatus:
+        service, pools = self._service, self._service.pools
+        try:
+            service.check_ready()
+            ready = True
+        except APIError:
+            ready = False
+        log = self._log.status() if self._log else None
+        return ServiceStatus(
+            ready=ready,
+            queue_texts=sum(len(pool.queue) for pool in pools),
+            queue_tokens=sum(pool.queue.tokens for pool in pools),
+            queue_oldest_seconds=max((pool.queue.age for pool in pools), default=0.0),
+            workers_expected=sum(pool.choice.plan.num_sessions for pool in pools),
+            worker_pids=[pid for pool in pools for pid in pool.pids],
+            worker_restarts=service.restarts,
+            log_written=log.written if log else 0,
+            log_lost=sum(log.lost.values()) if log else 0,
+            log_pending=log.pending if log else 0,
+            log_works=log.healthy if log else True,
+            keys_stale=bool(self._keys and self._keys.stale),
+        )
+
+
+def _arm_facts(arm: Arm) -> ArmStatus:
+    manifest, plan = arm.pool.bundle.manifest, arm.pool.choice.plan
+    return ArmStatus(
+        arm.name, arm.role, arm.share, manifest.name, manifest.digest, plan.engine, plan.variant
+    )
