@@ -54,6 +54,18 @@ def test_files_of_figures_are_named_where_results_are_shown():
         assert path.name in shown, path.name
 
 
+def test_contributing_names_files_and_verbs_that_exist():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(
+        r"`(?:\.venv/bin/\S+ |sudo bash )?((?:src|tests|scripts|\.ci)/[^`\s]*)`", page
+    )
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    verbs = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    asked = set(re.findall(r"\bmake ([a-z-]+)", page))
+    assert {"test", "check"} <= asked <= verbs
+
+
 def test_links_between_docs_lead_somewhere():
     for page in [
         ROOT / "README.md",
