@@ -63,13 +63,14 @@ test-lowest: $(READY)  ## the service's tests with the lowest versions declared
 
 # The package as a user installs it, tested from a folder without the source tree.
 WHEEL := .venv-wheel
+WHEEL_PYTHON ?= $(PYTHON)
 WHEEL_TESTS := test_public_api.py test_text.py cli/test_main.py client \
   serve/test_app.py serve/test_server.py serve/test_client.py
 
 test-wheel: $(READY)  ## build the wheel, install it in a clean environment and test that
 	rm -rf $(WHEEL) && mkdir $(WHEEL)
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEEL) .
-	$(PYTHON) -m venv $(WHEEL)/venv
+	$(WHEEL_PYTHON) -m venv $(WHEEL)/venv
 	sed -nE 's/^([a-zA-Z0-9_.-]+==[^ ;]+).*/\1/p' requirements.txt > $(WHEEL)/pins.txt
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --quiet --python $(WHEEL)/venv/bin/python \
 	  --constraint $(WHEEL)/pins.txt "$$(echo $(WHEEL)/linnet_text-*.whl)[client,parquet,postgres,sign,tracing]" \
