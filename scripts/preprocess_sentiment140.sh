@@ -99,7 +99,7 @@ with_visible_nuls() {
     tr '\000' '\377'
 }
 
-# Gives: text TAB label. Mirrors linnet.data.read.table and linnet.text.clean.
+# Gives: text TAB label. Mirrors linnet.data.sources.table and linnet.text.clean.
 parse() {
     awk -v entities="$entities" -v report="$work/report" '
         function stop(message) {

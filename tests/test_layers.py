@@ -23,7 +23,7 @@ BUILD_SIDE = [
 EDGE = ["cloud", "cli"]
 # Large rooms have an order of their own.
 ORDERS = {
-    "data": "read group clean split audit card compare previous prepare unlabelled".split(),
+    "data": "sources group clean split audit card compare previous prepare unlabelled".split(),
     "serve": "request_id errors middleware models telemetry routes app listen server".split(),
 }
 BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)

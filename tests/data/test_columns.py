@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.read.columns import find_columns, split_names
+from linnet.data.sources.columns import find_columns, split_names
 from linnet.errors import DataError
 
 

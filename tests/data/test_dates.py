@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.data.read.dates import is_date_column, parse_dates, says_time, why_no_dates
+from linnet.data.sources.dates import is_date_column, parse_dates, says_time, why_no_dates
 
 
 @pytest.mark.parametrize(

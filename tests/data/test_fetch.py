@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from linnet.data.read.fetch import Patience, Remote, fetch
+from linnet.data.sources.fetch import Remote, RetryPolicy, fetch
 from linnet.errors import DataError, StorageError, UsageError
 
 CONTENT = bytes(range(256)) * 2000
-HASTY = Patience(timeout=0.3, slowest=1000, attempts=3, pause=0.01)
+HASTY = RetryPolicy(timeout=0.3, slowest=1000, attempts=3, pause=0.01)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_killed_run_is_resumed(site: Any, remote: Remote, target: Path) -> Non
         lambda handler, content: (handler.answer(content, 200_000), site.closing.wait(20))
     )
     code = (
-        "import sys; from pathlib import Path; from linnet.data.read.fetch import Remote, fetch;"
+        "import sys; from pathlib import Path; from linnet.data.sources.fetch import Remote, fetch;"
         "fetch(Remote(sys.argv[1], sys.argv[2], int(sys.argv[3])), Path(sys.argv[4]))"
     )
     child = subprocess.Popen(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from linnet.data.read.find import find_source
-from linnet.data.read.folder import CLASS_FILES, CLASS_FOLDERS, find_classes, folder_rows
+from linnet.data.sources.find import find_source
+from linnet.data.sources.folder import CLASS_FILES, CLASS_FOLDERS, find_classes, folder_rows
 from linnet.errors import DataError
 from linnet.tables.source import Reading
 
@@ -94,7 +94,7 @@ def test_bad_bytes_are_told_with_their_file_and_line(tmp_path: Path) -> None:
 
 
 def test_a_document_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("linnet.data.read.folder.MAX_DOCUMENT", 10)
+    monkeypatch.setattr("linnet.data.sources.folder.MAX_DOCUMENT", 10)
     fill(tmp_path, {"pos/a.txt": b"x" * 10, "neg/a.txt": b"x" * 11})
     with pytest.raises(DataError, match=r"neg/a\.txt: longer than 10 bytes"):
         rows(tmp_path)

@@ -6,7 +6,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from linnet.data.read.generate import LABELS, ROWS, messages, table
+from linnet.data.sources.generate import LABELS, ROWS, messages, table
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from linnet.data.read.columns import find_columns
-from linnet.data.read.joined import join_texts
+from linnet.data.sources.columns import find_columns
+from linnet.data.sources.joined import join_texts
 from linnet.errors import DataError
 from linnet.tables.columns import positions_only
 from linnet.tables.table import Table

@@ -16,7 +16,7 @@ from tests.data.test_collect import collect
 from linnet.config import load_config
 from linnet.data import prepare, read_split
 from linnet.data.clean.labels import MISSING, Labels
-from linnet.data.read.open import open_table
+from linnet.data.sources.open import open_table
 from linnet.errors import ConfigError, DataError, LabelError
 
 WORDS = "garden river stone cloud paper wheel apple night horse glass music winter".split()

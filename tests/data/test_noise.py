@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from linnet.data.audit.noise import find_suspects, out_of_fold_probabilities
+from linnet.data.audit.noise import find_label_issues, out_of_fold_probabilities
 
 TOPICS = [
     "goal match team league striker keeper penalty coach season stadium".split(),
@@ -31,7 +31,7 @@ def planted(rows, share, seed):
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
 def test_planted_noise_is_found_and_its_share_estimated(share):
     texts, labels, truth, wrong = planted(3000, share, seed=1)
-    suspects = find_suspects(
+    suspects = find_label_issues(
         labels, out_of_fold_probabilities(texts, labels, np.arange(3000, dtype=np.uint64))
     )
     flagged = np.isin(np.arange(3000), suspects.index)
@@ -54,6 +54,6 @@ def test_a_copy_does_not_answer_for_its_twin():
 
 def test_clean_certain_labels_have_no_suspects():
     labels = np.array([0, 1, 0, 1])
-    suspects = find_suspects(labels, np.eye(2)[labels])
+    suspects = find_label_issues(labels, np.eye(2)[labels])
     assert len(suspects.index) == 0
     assert suspects.share == 0.0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from linnet.data.read.parallel import find_parallel, parallel_rows
+from linnet.data.sources.parallel import find_parallel, parallel_rows
 from linnet.errors import DataError
 from linnet.tables.source import Reading, Source
 

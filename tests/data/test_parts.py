@@ -8,8 +8,8 @@ import pytest
 from linnet.cli.main import main
 from linnet.config import load_config
 from linnet.data import prepare, read_split, read_unlabelled
-from linnet.data.read.find import find_source, with_parts
-from linnet.data.read.split_names import missing_shards, split_of
+from linnet.data.sources.find import find_source, with_parts
+from linnet.data.sources.split_names import missing_shards, split_of
 from linnet.errors import DataError
 
 HEADER = "text,label\n"

@@ -9,7 +9,7 @@ import pytest
 
 from linnet.config import load_config
 from linnet.data import prepare
-from linnet.data.read.open import open_table
+from linnet.data.sources.open import open_table
 from linnet.data.split.assign import NAMES
 from linnet.errors import DataError
 

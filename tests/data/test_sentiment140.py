@@ -2,7 +2,7 @@
 
 import pytest
 
-from linnet.data.read.sentiment140 import matches
+from linnet.data.sources.sentiment140 import matches
 
 LINE = b'"0","1","Mon","NO_QUERY","eve","it is ""so"" late, \xe9"\n'
 

@@ -15,8 +15,8 @@ import pytest
 
 from linnet.config import Files, load_config
 from linnet.data import prepare, read_split
-from linnet.data.read.find import find_source
-from linnet.data.read.open import open_table
+from linnet.data.sources.find import find_source
+from linnet.data.sources.open import open_table
 from linnet.errors import ConfigError, DataError, LabelError
 
 Rows = list[tuple[str, tuple[Any, ...]]]

@@ -27,10 +27,10 @@ from linnet.config import Config, load_config
 from linnet.data import read_split
 from linnet.errors import BundleError, DataError, StorageError, UsageError
 from linnet.score import Scored, score
-from linnet.score import parts as parts_module
+from linnet.score import chunks as parts_module
+from linnet.score.chunks import chunks
 from linnet.score.delimited import Delimited
 from linnet.score.parquet import Parquet
-from linnet.score.parts import parts
 from linnet.tables.table import RawRow
 
 LINNET = [sys.executable, "-m", "linnet.cli.main"]
@@ -430,14 +430,14 @@ def test_a_mistake_leaves_nothing_behind(config: Config, bundle: Path, tmp_path:
 
 
 def test_parts_are_bounded_and_the_same_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "PART_BYTES", 100)
+    monkeypatch.setattr(parts_module, "CHUNK_BYTES", 100)
     lines = [b"x" * (number * 7 % 90) for number in range(200)]
     every = [RawRow(line, place + 1) for place, line in enumerate(lines)]
-    found = list(parts(iter(every), 10))
+    found = list(chunks(iter(every), 10))
     assert [row for part in found for row in part.rows] == every
     assert all(len(part.rows) <= 10 for part in found)
     assert all(sum(len(row.raw) for row in part.rows[:-1]) < 100 for part in found)
-    assert [part.end for part in parts(iter(every[found[3].end :]), 10)] == [
+    assert [part.end for part in chunks(iter(every[found[3].end :]), 10)] == [
         part.end for part in found[4:]
     ]
 

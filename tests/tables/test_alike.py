@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linnet.config import load_config
-from linnet.data.read.open import open_table
+from linnet.data.sources.open import open_table
 from linnet.errors import DataError
 from linnet.score.columns import Column
 from linnet.score.delimited import Delimited

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from linnet.config import load_config
-from linnet.data.read.open import open_table
+from linnet.data.sources.open import open_table
 from linnet.errors import DataError
 from linnet.tables.compression import find_member, unpacked
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from linnet.data.read import sentiment140
+from linnet.data.sources import sentiment140
 from linnet.errors import DataError
 from linnet.tables.columns import Asked
 from linnet.tables.delimited import read_delimited

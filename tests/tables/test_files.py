@@ -15,8 +15,8 @@ import pytest
 
 from linnet.config import load_config
 from linnet.data.clean.values import clean_value
-from linnet.data.read.columns import find_columns
-from linnet.data.read.open import open_table as open_raw
+from linnet.data.sources.columns import find_columns
+from linnet.data.sources.open import open_table as open_raw
 from linnet.errors import DataError, UsageError
 from linnet.score.columns import Column
 from linnet.score.table import open_table

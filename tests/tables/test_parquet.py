@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from linnet.data.read.dates import parse_dates
+from linnet.data.sources.dates import parse_dates
 from linnet.tables.parquet import read_parquet
 
 NEVER = 10**18

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from linnet.config import DataConfig
 from linnet.data.audit.plots import plot_drift, plot_tokens, plot_words
 from linnet.data.clean.collect import Collected
-from linnet.data.read import generate, known
+from linnet.data.sources import catalog, generate
 from linnet.files import canonical_json, write_text
 from linnet.html import PALETTE, legend_above, plain, plot, render, svg
 from linnet.lineage import lineage
@@ -165,7 +165,7 @@ def _source(settings: DataConfig, source: Source | None, dialect: dict[str, Any]
         "bytes": source.size,
         "format": source.format,
         "compression": source.compression.removeprefix("."),
-        **(known.origin(Path(settings.source)) if isinstance(settings.source, str) else {}),
+        **(catalog.origin(Path(settings.source)) if isinstance(settings.source, str) else {}),
         **dialect,
     }
 

@@ -11,27 +11,27 @@ import pyarrow.compute as pc
 
 from linnet.config import Config, DataConfig, Files, named
 from linnet.data import card
-from linnet.data.audit import suspects
+from linnet.data.audit import label_issues
 from linnet.data.audit.examine import examine
 from linnet.data.clean.collect import Collected, Collector
 from linnet.data.clean.staging import ROW, Staging
 from linnet.data.group.texts import digests
 from linnet.data.previous import Previous, check_review
-from linnet.data.read import known
-from linnet.data.read.dates import parse_dates
-from linnet.data.read.find import with_parts
-from linnet.data.read.open import Opened, open_table
+from linnet.data.sources import catalog
+from linnet.data.sources.dates import parse_dates
+from linnet.data.sources.find import with_parts
+from linnet.data.sources.open import Opened, open_table
 from linnet.data.split.assign import NAMES, TEST, VALIDATION
+from linnet.data.split.assignment import MAIN, Placement, RowTable, assign_rows
 from linnet.data.split.classes import Classes
 from linnet.data.split.files import SplitWriter
-from linnet.data.split.place import MAIN, Facts, Placement, place
 from linnet.errors import DataError
 from linnet.files import whole_directory
 from linnet.labels import listed
 from linnet.progress import progress
 
 STAGING = "staging"
-WRITTEN = {card.NAME, card.PAGE, suspects.NAME, *(f"{name}.parquet" for name in NAMES)}
+WRITTEN = {card.NAME, card.PAGE, label_issues.NAME, *(f"{name}.parquet" for name in NAMES)}
 
 
 def prepare(config: Config, directory: Path) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
         UsageError: The folder holds anything but splits, or a list of suspects that was edited.
     """
     check_review(directory)
-    settings, parts = with_parts(known.resolve(config.data))
+    settings, parts = with_parts(catalog.resolve(config.data))
     config = config.model_copy(update={"data": settings})
     with whole_directory(directory, holds=card.NAME, only=WRITTEN) as folder:
         columns = [column for column in (settings.split_by, settings.group_column) if column]
@@ -122,7 +122,7 @@ def _finish(
     collected, staging = collector.result(), collector.staging
     classes = Classes(collected.labels, collected.label_sets)
     previous = Previous.find(directory, settings, collected.text)
-    placement = place(_facts(collected, classes, origins, previous, settings), settings)
+    placement = assign_rows(_row_table(collected, classes, origins, previous, settings), settings)
     left_out = _left_out(collected, placement)
     collected = collected.without(placement.left_out)
     classes = Classes(collected.labels, collected.label_sets)
@@ -134,7 +134,7 @@ def _finish(
         apart={NAMES[split]: each.source for split, each in files[1:] if each.source},
         dialect=opened.table.dialect,
         collected=collected,
-        noise=suspects.write(folder, settings.noise_sample),
+        noise=label_issues.write(folder, settings.noise_sample),
         found=placement.found | {"normalised_texts": collected.normalised_texts},
         accounting=_account(collected, placement),
         classes=_class_counts(classes, collected.label, placement.split),
@@ -156,14 +156,14 @@ def _finish(
     return content
 
 
-def _facts(
+def _row_table(
     collected: Collected,
     classes: Classes,
     origins: np.ndarray,
     previous: Previous,
     settings: DataConfig,
-) -> Facts:
-    return Facts(
+) -> RowTable:
+    return RowTable(
         classes=classes,
         label=collected.label,
         rank=collected.rank,

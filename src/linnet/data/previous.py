@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from linnet.config import DataConfig
 from linnet.data import card
-from linnet.data.audit import suspects
+from linnet.data.audit import label_issues
 from linnet.data.group.texts import digests
 from linnet.data.split.assign import NAMES, NOWHERE
 from linnet.errors import UsageError
@@ -33,7 +33,7 @@ def check_review(directory: Path) -> None:
     Raises:
         UsageError: The list that stands there is another than was written.
     """
-    path = directory / suspects.NAME
+    path = directory / label_issues.NAME
     try:
         written = json.loads((directory / card.NAME).read_text(encoding="utf-8"))["noise"]["sha256"]
         edited = digest(path) != written

@@ -11,8 +11,8 @@ from linnet.config import DataConfig, named
 from linnet.data.clean.collect import chunks_of
 from linnet.data.clean.values import clean_value
 from linnet.data.group.texts import digests, normalised
-from linnet.data.read import known
-from linnet.data.read.open import Opened, open_table
+from linnet.data.sources import catalog
+from linnet.data.sources.open import Opened, open_table
 from linnet.data.split.files import Split
 from linnet.errors import DataError, TextError
 from linnet.progress import progress
@@ -50,7 +50,7 @@ def read_unlabelled(
     Raises:
         DataError: The file, or its column, can't be used, or no text is left.
     """
-    settings = known.resolve(settings)
+    settings = catalog.resolve(settings)
     dropped: Counter[str] = Counter()
     held = {split.name: _keys(split.texts) for split in held_out}
     with open_table(settings, labelled=False) as opened:

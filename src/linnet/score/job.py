@@ -1,4 +1,4 @@
-"""A bundle and a file to the same rows with predictions: read a part, answer it, write it, until all is done."""
+"""A bundle and a file to the same rows with predictions: read a chunk, answer it, write it, until all is done."""
 
 import shlex
 import sys
@@ -15,11 +15,11 @@ from linnet.errors import DataError, TextError, UsageError
 from linnet.files import disk_errors
 from linnet.predict import Classifier, load
 from linnet.progress import Task, progress
+from linnet.score.chunks import Chunk
 from linnet.score.columns import Answer, Column, added_columns, values
-from linnet.score.parts import Part
+from linnet.score.resume import ResumableScoring, resumable
 from linnet.score.table import Table, open_table
 from linnet.score.target import Target
-from linnet.score.unfinished import Unfinished, unfinished
 from linnet.tables.columns import Asked
 from linnet.tables.identify import identify
 from linnet.tables.lines import plain_encoding
@@ -61,7 +61,7 @@ def score(
     """Write a file's rows, all of them and in their order, with predictions behind each.
 
     A call that was stopped is gone on with by the same call, and what comes of it is the same to
-    the byte. Memory is bounded by `score.chunk_size` and by rows.PART_BYTES, whatever the file's
+    the byte. Memory is bounded by `score.chunk_size` and by rows.CHUNK_BYTES, whatever the file's
     size.
 
     Args:
@@ -151,14 +151,14 @@ class _Job:
         """Write to an open stream."""
         _send(to, self._table.head())
         with self._progress() as task:
-            for part in self._table.parts(self._table.start):
-                _send(to, self._answer(part, task))
+            for chunk in self._table.chunks(self._table.start):
+                _send(to, self._answer(chunk, task))
         return self._scored(0)
 
     def write(self, target: Target, overwrite: bool) -> Scored:
         """Write a file, or go on writing it."""
         before = None if self._source.standard else self._stat()
-        with unfinished(target.path, self._identity(target), overwrite) as work:
+        with resumable(target.path, self._identity(target), overwrite) as work:
             if self._source.standard:
                 work.restart()
             self._counts.update(work.counts)
@@ -166,7 +166,7 @@ class _Job:
             if work.finished:
                 work.remove()
             else:
-                self._write_parts(work)
+                self._write_chunks(work)
                 if before is not None and self._stat() != before:
                     raise DataError(
                         f"{self._source.path} was changed while it was scored. Score it again, --overwrite."
@@ -180,16 +180,16 @@ class _Job:
                 work.put(whole)
         return self._scored(resumed)
 
-    def _write_parts(self, work: Unfinished) -> None:
+    def _write_chunks(self, work: ResumableScoring) -> None:
         start = self._table.start if work.end is None else work.end
         if work.end is None:
             work.append(self._table.head(), start, self._counts)
         with self._progress() as task:
-            for part in self._table.parts(start):
-                work.append(self._answer(part, task), part.end, self._counts)
+            for chunk in self._table.chunks(start):
+                work.append(self._answer(chunk, task), chunk.end, self._counts)
 
-    def _answer(self, part: Part, task: Task) -> bytes:
-        answers = answer(self._classifier, part)
+    def _answer(self, chunk: Chunk, task: Task) -> bytes:
+        answers = answer(self._classifier, chunk)
         self._counts["rows"] += len(answers)
         for one in answers:
             if isinstance(one, str):
@@ -200,9 +200,9 @@ class _Job:
             self._counts["abstained"] += one.abstained
             self._counts["unlabelled"] += not one.labels and not one.abstained
         task.note(f"{self._counts['rows']:,} rows")
-        task.advance(max(0, self._place(part) - task.done))
+        task.advance(max(0, self._place(chunk) - task.done))
         return self._table.dump(
-            part, [values(self._columns, one, self._config.score.prefix) for one in answers]
+            chunk, [values(self._columns, one, self._config.score.prefix) for one in answers]
         )
 
     def _progress(self) -> AbstractContextManager[Task]:
@@ -212,10 +212,10 @@ class _Job:
             return progress(name, rows)
         return progress(name, self._source.path.stat().st_size, "bytes")
 
-    def _place(self, part: Part) -> int:
+    def _place(self, chunk: Chunk) -> int:
         if self._source.standard:
             return self._counts["rows"]
-        return part.end if self._table.rows is not None else self._reading.position()
+        return chunk.end if self._table.rows is not None else self._reading.position()
 
     def _identity(self, target: Target) -> dict[str, Any]:
         return {
@@ -254,11 +254,11 @@ def _send(to: IO[bytes], data: bytes) -> None:
         to.flush()
 
 
-def answer(classifier: Classifier, part: Part) -> list[Answer]:
-    """What a classifier has to say of each row of a part, in their order."""
-    answers: list[Answer] = [*part.reasons]
+def answer(classifier: Classifier, chunk: Chunk) -> list[Answer]:
+    """What a classifier has to say of each row of a chunk, in their order."""
+    answers: list[Answer] = [*chunk.reasons]
     usable = []
-    for place, (text, reason) in enumerate(zip(part.texts, part.reasons, strict=True)):
+    for place, (text, reason) in enumerate(zip(chunk.texts, chunk.reasons, strict=True)):
         if reason:
             continue
         try:
@@ -270,7 +270,7 @@ def answer(classifier: Classifier, part: Part) -> list[Answer]:
             answers[place] = error.reason
     while True:
         try:
-            predictions = classifier.predict([part.texts[place] for place in usable])
+            predictions = classifier.predict([chunk.texts[place] for place in usable])
             break
         except TextError as error:  # of the tokenizer, which `clean` knows nothing of
             assert error.index is not None

@@ -1,4 +1,4 @@
-"""Parquet: every column as it is, with more behind them. The file is written at the end, from parts that lie ready."""
+"""Parquet: every column as it is, with more behind them. The file is written at the end, from chunks that lie ready."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from linnet.config import ScoreConfig
 from linnet.errors import DataError
+from linnet.score.chunks import CHUNK_BYTES, Chunk
 from linnet.score.columns import Column, check_free
-from linnet.score.parts import PART_BYTES, Part
 from linnet.tables.columns import column_names, find_text, join
 from linnet.tables.lines import not_decoded
 from linnet.tables.parquet import DAMAGE, cell_values, open_parquet, said
@@ -58,28 +58,28 @@ class Parquet:
         """Nothing."""
         return b""
 
-    def parts(self, position: int) -> Iterator[Part]:
-        """Every row from a position on, in parts.
+    def chunks(self, position: int) -> Iterator[Chunk]:
+        """Every row from a position on, in chunks.
 
         Raises:
             DataError: The file is damaged.
         """
         end = 0
         for batch in self._batches():
-            # A position is a part's end, and the same file gives the same parts.
+            # A position is a chunk's end, and the same file gives the same chunks.
             for start in range(0, len(batch), step := _step(batch)):
-                part = batch.slice(start, step)
-                end += len(part)
+                chunk = batch.slice(start, step)
+                end += len(chunk)
                 if end > position:
                     columns = [
-                        cell_values(part.column(place), lossless=True) for place in self._places
+                        cell_values(chunk.column(place), lossless=True) for place in self._places
                     ]
                     texts = [
                         values[0] if len(values) == 1 else join(values)
                         for values in zip(*columns, strict=True)
                     ]
                     reasons = ["wrong_encoding" if not_decoded(text) else "" for text in texts]
-                    yield Part(part, texts, reasons, end)
+                    yield Chunk(chunk, texts, reasons, end)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
@@ -87,13 +87,13 @@ class Parquet:
         except DAMAGE as error:
             raise DataError(f"{self._path} is damaged: {said(error)}. Write it again.") from error
 
-    def dump(self, part: Part, values: Sequence[Sequence[Any]]) -> bytes:
-        """A part as bytes that can follow others: the rows with values behind each."""
+    def dump(self, chunk: Chunk, values: Sequence[Sequence[Any]]) -> bytes:
+        """A chunk as bytes that can follow others: the rows with values behind each."""
         added = [
             pa.array(column, kind)
             for column, kind in zip(zip(*values, strict=True), self._types, strict=True)
         ]
-        batch = pa.RecordBatch.from_arrays([*part.rows.columns, *added], schema=self._schema)
+        batch = pa.RecordBatch.from_arrays([*chunk.rows.columns, *added], schema=self._schema)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self._schema) as writer:
             writer.write_batch(batch)
@@ -101,7 +101,7 @@ class Parquet:
         return data
 
     def finish(self, rows: Path, place: Path) -> Path:
-        """The parts that lie in one file as a Parquet file at a place."""
+        """The chunks that lie in one file as a Parquet file at a place."""
         with rows.open("rb") as stream, pq.ParquetWriter(place, self._schema) as writer:
             size = rows.stat().st_size
             while stream.tell() < size:
@@ -119,4 +119,4 @@ class Parquet:
 def _step(batch: pa.RecordBatch) -> int:
     """Rows of a batch that are scored at once: fewer where they are long."""
     size: int = batch.nbytes
-    return max(1, len(batch) * PART_BYTES // max(size, PART_BYTES))
+    return max(1, len(batch) * CHUNK_BYTES // max(size, CHUNK_BYTES))

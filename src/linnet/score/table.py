@@ -1,4 +1,4 @@
-"""A file to score, opened: its rows in parts, and each part as it is written. One face for every format."""
+"""A file to score, opened: its rows in chunks, and each chunk as it is written. One face for every format."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import IO, Any, Protocol
 
 from linnet.config import ScoreConfig
 from linnet.errors import MissingExtraError
+from linnet.score.chunks import Chunk, chunks
 from linnet.score.columns import Column
 from linnet.score.delimited import Delimited, PlainLines
 from linnet.score.json_lines import JsonLines
-from linnet.score.parts import Part, parts
 from linnet.score.target import Target
 from linnet.tables.columns import Asked
 from linnet.tables.delimited import LosslessRows
@@ -24,7 +24,7 @@ class Table(Protocol):
     """What the job asks of a file.
 
     Attributes:
-        start: Where the first part begins.
+        start: Where the first chunk begins.
         rows: How many there are, where that is known.
         notes: What the user should know of how the file was read.
     """
@@ -36,11 +36,11 @@ class Table(Protocol):
     def head(self) -> bytes:
         """What the written file begins with."""
 
-    def parts(self, position: int) -> Iterator[Part]:
-        """Every row from a position on, in parts; a part's end is such a position."""
+    def chunks(self, position: int) -> Iterator[Chunk]:
+        """Every row from a position on, in chunks; a chunk's end is such a position."""
 
-    def dump(self, part: Part, values: Sequence[Sequence[Any]]) -> bytes:
-        """A part as it is written, with values behind each row."""
+    def dump(self, chunk: Chunk, values: Sequence[Sequence[Any]]) -> bytes:
+        """A chunk as it is written, with values behind each row."""
 
     def finish(self, rows: Path, place: Path) -> Path:
         """The finished file: what was dumped, or what is made of it at that place."""
@@ -88,13 +88,13 @@ class TextTable:
         """What the written file begins with."""
         return self._target.pack(self._layout.head)
 
-    def parts(self, position: int) -> Iterator[Part]:
-        """Every row from a position on, in parts."""
-        return parts(self._layout.rows(position), self._chunk_size)
+    def chunks(self, position: int) -> Iterator[Chunk]:
+        """Every row from a position on, in chunks."""
+        return chunks(self._layout.rows(position), self._chunk_size)
 
-    def dump(self, part: Part, values: Sequence[Sequence[Any]]) -> bytes:
-        """A part as it is written."""
-        return self._target.pack(b"".join(map(self._layout.line, part.rows, values)))
+    def dump(self, chunk: Chunk, values: Sequence[Sequence[Any]]) -> bytes:
+        """A chunk as it is written."""
+        return self._target.pack(b"".join(map(self._layout.line, chunk.rows, values)))
 
     def finish(self, rows: Path, place: Path) -> Path:
         """What was dumped."""

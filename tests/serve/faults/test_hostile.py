@@ -16,8 +16,8 @@ from linnet.bundle import Bundle
 from linnet.errors import BundleError, TextError
 from linnet.predict.peak import Peak, limit_bytes
 from linnet.predict.plan import Plan
+from linnet.score.chunks import Part
 from linnet.score.job import answer
-from linnet.score.parts import Part
 
 from .conftest import Running, alive, serving, with_signal
 from .hostile import TRIGGER, change_tokenizer, endless, hungry, large

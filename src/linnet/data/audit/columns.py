@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from linnet.data.audit.certain import LEVEL, is_near_certain, lower_bound
 from linnet.data.audit.sample import Sample
-from linnet.data.read.dates import is_date_column, parse_dates, says_time
+from linnet.data.sources.dates import is_date_column, parse_dates, says_time
 
 ROWS = 30_000
 FEWEST_ROWS = 100

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from linnet.data.audit.sample import Sample
-from linnet.data.read.dates import is_date_column, parse_dates, says_time
+from linnet.data.sources.dates import is_date_column, parse_dates, says_time
 
 ROWS = 60_000
 MOST_BINS = 40

@@ -16,7 +16,7 @@ WORD = r"\w+|[^\w\s]"
 
 
 @dataclass(frozen=True)
-class Suspects:
+class LabelIssues:
     """Rows whose label is likely wrong, the likeliest first.
 
     Attributes:
@@ -62,7 +62,7 @@ def out_of_fold_probabilities(
     return probabilities
 
 
-def find_suspects(labels: np.ndarray, probabilities: np.ndarray) -> Suspects:
+def find_label_issues(labels: np.ndarray, probabilities: np.ndarray) -> LabelIssues:
     """Rows that more likely belong to another class than to that of their label.
 
     A class's threshold is the mean probability that rows labelled with it get for it. Rows that pass another
@@ -88,7 +88,7 @@ def find_suspects(labels: np.ndarray, probabilities: np.ndarray) -> Suspects:
         suggested[rows[chosen][better]] = into
     index = np.flatnonzero(np.isfinite(gaps))
     index = index[np.argsort(-gaps[index], kind="stable")]
-    return Suspects(
+    return LabelIssues(
         index=index,
         suggested=suggested[index],
         given=probabilities[index, labels[index]],

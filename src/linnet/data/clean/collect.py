@@ -24,7 +24,7 @@ from linnet.data.group.arrays import Arrays
 from linnet.data.group.hashing import Hashes, Helper, hash_texts
 from linnet.data.group.near import NearDuplicates
 from linnet.data.group.texts import digests, distinct
-from linnet.data.read.columns import find_columns, split_names
+from linnet.data.sources.columns import find_columns, split_names
 from linnet.errors import DataError
 from linnet.predict.host import available_cores
 from linnet.tables.columns import find_column

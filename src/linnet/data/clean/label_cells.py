@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from linnet.data.read.strings import as_string
-from linnet.data.read.yes_no import NO, UNKNOWN, YES, plain
+from linnet.data.sources.strings import as_string
+from linnet.data.sources.yes_no import NO, UNKNOWN, YES, plain
 from linnet.errors import LabelError
 
 Cell = str | tuple[str | None, ...] | None

@@ -11,7 +11,7 @@ from linnet.config import DataConfig
 from linnet.data.clean.label_cells import Cell
 from linnet.data.clean.label_forms import LabelForms
 from linnet.data.clean.label_lists import is_unread_list, read_list
-from linnet.data.read import sentiment140
+from linnet.data.sources import sentiment140
 from linnet.errors import ConfigError, LabelError
 from linnet.labels import clean_label, clean_names, find_label, one_name_each, strip_ends
 from linnet.tables.labelled_lines import FASTTEXT

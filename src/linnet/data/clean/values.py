@@ -12,7 +12,7 @@ import ftfy
 
 from linnet.config import DataConfig
 from linnet.data.clean.label_cells import Cell, LabelColumns
-from linnet.data.read.strings import strings
+from linnet.data.sources.strings import strings
 from linnet.errors import TextError
 from linnet.tables.table import Row, misfit
 from linnet.text import SURROGATE, clean

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from linnet.data.audit.noise import FOLDS, find_suspects, out_of_fold_probabilities
+from linnet.data.audit.noise import FOLDS, find_label_issues, out_of_fold_probabilities
 from linnet.data.audit.sample import read_sample
 from linnet.data.group.texts import digests, normalised
 from linnet.files import digest
@@ -45,7 +45,7 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
         beginnings = [text[:LONGEST] for text in texts]
         groups = digests([key.encode() for key in normalised(beginnings)])
         probabilities = out_of_fold_probabilities(beginnings, labels, groups)
-        found = find_suspects(labels, probabilities)
+        found = find_label_issues(labels, probabilities)
         task.advance()
     names = train.label_names
     with (directory / NAME).open("w", encoding="utf-8", newline="") as file:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from linnet.data.read.strings import as_string
+from linnet.data.sources.strings import as_string
 
 YES = {"1", "1.0", "true"}
 NO = {"0", "0.0", "false"}

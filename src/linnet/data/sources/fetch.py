@@ -40,7 +40,7 @@ class Remote:
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait and how often to try.
 
     Attributes:
@@ -56,7 +56,7 @@ class Patience:
     pause: float = 1.0
 
 
-def fetch(remote: Remote, target: Path, patience: Patience | None = None) -> None:
+def fetch(remote: Remote, target: Path, retry: RetryPolicy | None = None) -> None:
     """Have the file at its place, by the network only if it isn't there yet.
 
     What a stopped run had received is kept beside the target and completed by the next. Of several
@@ -65,7 +65,7 @@ def fetch(remote: Remote, target: Path, patience: Patience | None = None) -> Non
     Args:
         remote: The file.
         target: Its place; the folders above it are made.
-        patience: Other waiting times than usual.
+        retry: Other waiting times than usual.
 
     Raises:
         DataError: The server can't be reached, refuses, or has another file.
@@ -78,12 +78,12 @@ def fetch(remote: Remote, target: Path, patience: Patience | None = None) -> Non
     _make_folder(target.parent)
     with _alone(target):
         if not is_there(remote, target):
-            _fetch(remote, target, patience or Patience())
+            _fetch(remote, target, retry or RetryPolicy())
 
 
-def _fetch(remote: Remote, target: Path, patience: Patience) -> None:
+def _fetch(remote: Remote, target: Path, retry: RetryPolicy) -> None:
     part = target.with_name(f".{target.name}.part")
-    download = _Download(remote, part, patience)
+    download = _Download(remote, part, retry)
     with progress(f"fetch {target.name}", remote.bytes, "bytes") as task:
         download.complete(task)
         # A part of another file, or one that a crash has damaged, can't be told before it is whole.
@@ -104,8 +104,8 @@ def _fetch(remote: Remote, target: Path, patience: Patience) -> None:
 class _Download:
     """Brings a part to its full length; `resumed` tells whether anything was joined to what had been there."""
 
-    def __init__(self, remote: Remote, part: Path, patience: Patience):
-        self._remote, self._part, self._patience = remote, part, patience
+    def __init__(self, remote: Remote, part: Path, retry: RetryPolicy):
+        self._remote, self._part, self._retry = remote, part, retry
         self._opener = _opener()
         self._reached = False
         self.resumed = False
@@ -117,16 +117,16 @@ class _Download:
             have = 0
         task.advance(have)
         self.resumed = have > 0
-        failures, pause = 0, self._patience.pause
+        failures, pause = 0, self._retry.pause
         while have < self._remote.bytes:
             try:
                 self._receive(have, task)
             except (OSError, http.client.HTTPException) as error:
                 self._give_up_if_hopeless(error)
                 if self._size() - have > self._remote.bytes / 100:
-                    failures, pause = 0, self._patience.pause
+                    failures, pause = 0, self._retry.pause
                 failures += 1
-                if failures >= self._patience.attempts:
+                if failures >= self._retry.attempts:
                     raise DataError(
                         f"{self._remote.url} failed {failures} times in a row, the last time with: {_said(error)}. "
                         f"The {self._size():,} bytes received are kept: run the same command again later, {LOCAL_COPY}."
@@ -141,7 +141,7 @@ class _Download:
         if have:
             request.add_header("Range", f"bytes={have}-")
         try:
-            response = self._opener.open(request, timeout=self._patience.timeout)
+            response = self._opener.open(request, timeout=self._retry.timeout)
         except urllib.error.HTTPError as error:
             self._reached = True
             error.close()
@@ -186,8 +186,8 @@ class _Download:
             file.flush()
             task.advance(len(chunk))
             waited = time.monotonic() - since
-            if waited > self._patience.timeout:
-                if total - at_mark < self._patience.slowest * waited:
+            if waited > self._retry.timeout:
+                if total - at_mark < self._retry.slowest * waited:
                     raise TimeoutError(f"{total - at_mark:,} bytes came in {waited:.0f} s")
                 since, at_mark = time.monotonic(), total
         if total < self._remote.bytes:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from linnet.data.read.split_names import split_of
+from linnet.data.sources.split_names import split_of
 from linnet.errors import DataError
 from linnet.tables.compression import COMPRESSIONS
 from linnet.tables.source import FORMATS

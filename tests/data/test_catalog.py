@@ -15,12 +15,12 @@ from linnet.cli.main import main
 from linnet.config import DataConfig, load_config
 from linnet.data import prepare
 from linnet.data.card import write
-from linnet.data.read.fetch import Patience, Remote
-from linnet.data.read.known import Known, cache_folder, catalogue, mirrored, origin, resolve
+from linnet.data.sources.catalog import Dataset, cache_folder, catalog, mirrored, origin, resolve
+from linnet.data.sources.fetch import Remote, RetryPolicy
 from linnet.errors import DataError, UsageError
 
 ROWS = "".join(f"{number % 2}\tmessage number {number}\n" for number in range(200)).encode()
-HASTY = Patience(timeout=2, attempts=2, pause=0.01)
+HASTY = RetryPolicy(timeout=2, attempts=2, pause=0.01)
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -37,12 +37,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def known(site: Any) -> dict[str, Known]:
+def datasets(site: Any) -> dict[str, Dataset]:
     site.files["/far/messages.tsv"] = ROWS
     remote = Remote(f"{site.url}/far/messages.tsv", hashlib.sha256(ROWS).hexdigest(), len(ROWS))
     settings = {"text_column": "1", "label_column": "0", "labels": ["0", "1"]}
     return {
-        "messages": Known(
+        "messages": Dataset(
             "Messages",
             "none",
             "site.example",
@@ -58,74 +58,74 @@ def settings(**values: object) -> DataConfig:
     return load_config(overrides={f"data.{key}": value for key, value in values.items()}).data
 
 
-@pytest.mark.parametrize("name", catalogue())
+@pytest.mark.parametrize("name", catalog())
 def test_each_entry_is_whole(name: str) -> None:
-    known = catalogue()[name]
+    dataset = catalog()[name]
     assert re.fullmatch("[a-z0-9_]+", name)
-    assert known.about and known.licence and known.page
-    for place, remote in known.files.items():
+    assert dataset.about and dataset.licence and dataset.page
+    for place, remote in dataset.files.items():
         assert PurePosixPath(place).name == place
         assert re.fullmatch("[0-9a-f]{64}", remote.sha256)
         assert remote.bytes > 0
         assert re.fullmatch(r"https?://[a-z.]+/\S+", remote.url)
-    assert known.source.partition("/")[0] in {"", *known.files}
-    asked = settings(**known.settings)
+    assert dataset.source.partition("/")[0] in {"", *dataset.files}
+    asked = settings(**dataset.settings)
     plain = settings()
-    assert all(getattr(plain, key) in ("", ()) and getattr(asked, key) for key in known.settings)
+    assert all(getattr(plain, key) in ("", ()) and getattr(asked, key) for key in dataset.settings)
 
 
 def test_no_two_files_have_one_path() -> None:
     # A mirror tells them apart by their paths alone.
-    urls = [remote.url for known in catalogue().values() for remote in known.files.values()]
+    urls = [remote.url for dataset in catalog().values() for remote in dataset.files.values()]
     assert len({url.split("/", 3)[3] for url in urls}) == len(urls)
 
 
-def test_a_name_becomes_a_path_and_settings(known: dict[str, Known], folder: Path) -> None:
-    resolved = resolve(settings(source="messages", sample=20), known, HASTY)
+def test_a_name_becomes_a_path_and_settings(datasets: dict[str, Dataset], folder: Path) -> None:
+    resolved = resolve(settings(source="messages", sample=20), datasets, HASTY)
     assert Path(resolved.source) == folder / "messages" / "messages.tsv"
     assert (resolved.text_column, resolved.label_column, resolved.labels) == ("1", "0", ("0", "1"))
     assert resolved.sample == 20
 
 
-def test_what_the_user_sets_wins(known: dict[str, Known]) -> None:
+def test_what_the_user_sets_wins(datasets: dict[str, Dataset]) -> None:
     resolved = resolve(
-        settings(source="messages", label_column="2", labels=["1", "0"]), known, HASTY
+        settings(source="messages", label_column="2", labels=["1", "0"]), datasets, HASTY
     )
     assert (resolved.text_column, resolved.label_column, resolved.labels) == ("1", "2", ("1", "0"))
 
 
-def test_the_usual_reader_reads_it(known: dict[str, Known], tmp_path: Path) -> None:
+def test_the_usual_reader_reads_it(datasets: dict[str, Dataset], tmp_path: Path) -> None:
     config = load_config(overrides={"data.source": "messages"})
-    config = config.model_copy(update={"data": resolve(config.data, known, HASTY)})
+    config = config.model_copy(update={"data": resolve(config.data, datasets, HASTY)})
     card = prepare(config, tmp_path / "splits")
     assert card["accounting"]["rows_used"] == 200
     assert card["labels"] == ["0", "1"]
 
 
 def test_the_cache_needs_no_network(
-    known: dict[str, Known], site: Any, monkeypatch: pytest.MonkeyPatch
+    datasets: dict[str, Dataset], site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = resolve(settings(source="messages"), known, HASTY)
+    first = resolve(settings(source="messages"), datasets, HASTY)
     monkeypatch.setenv("LINNET_MIRROR", NOWHERE)
-    assert resolve(settings(source="messages"), known, HASTY) == first
+    assert resolve(settings(source="messages"), datasets, HASTY) == first
     assert len(site.ranges) == 1
 
 
 def test_a_mirror_is_asked_instead(
-    known: dict[str, Known], site: Any, monkeypatch: pytest.MonkeyPatch
+    datasets: dict[str, Dataset], site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.files = {"/copies/far/messages.tsv": ROWS}
     monkeypatch.setenv("LINNET_MIRROR", f"{site.url}/copies/")
-    assert Path(resolve(settings(source="messages"), known, HASTY).source).read_bytes() == ROWS
+    assert Path(resolve(settings(source="messages"), datasets, HASTY).source).read_bytes() == ROWS
 
 
 def test_a_mirror_is_not_believed(
-    known: dict[str, Known], site: Any, monkeypatch: pytest.MonkeyPatch
+    datasets: dict[str, Dataset], site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.files = {"/far/messages.tsv": ROWS[::-1]}
     monkeypatch.setenv("LINNET_MIRROR", site.url)
     with pytest.raises(DataError, match="expected a file with the SHA-256"):
-        resolve(settings(source="messages"), known, HASTY)
+        resolve(settings(source="messages"), datasets, HASTY)
 
 
 @pytest.mark.parametrize(
@@ -137,11 +137,11 @@ def test_a_mirror_is_an_address(mirror: str, monkeypatch: pytest.MonkeyPatch) ->
         mirrored(Remote("https://site.example/a.csv", "0" * 64, 1))
 
 
-def test_a_name_is_a_name_and_a_path_a_path(known: dict[str, Known], folder: Path) -> None:
+def test_a_name_is_a_name_and_a_path_a_path(datasets: dict[str, Dataset], folder: Path) -> None:
     Path("messages").write_text("text,label\nmine,a\n")
-    assert resolve(settings(source="messages"), known, HASTY).source.startswith(str(folder))
+    assert resolve(settings(source="messages"), datasets, HASTY).source.startswith(str(folder))
     for path in ("./messages", str(Path("messages").absolute())):
-        assert resolve(settings(source=path), known, HASTY) == settings(source=path)
+        assert resolve(settings(source=path), datasets, HASTY) == settings(source=path)
 
 
 @pytest.mark.parametrize("source", ["generated", "rows.csv", "data/rows", "missing.tsv.gz", ""])
@@ -183,15 +183,15 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cache_folder() == Path("here").absolute() / "data"
 
 
-def test_the_card_says_where_it_is_from(known: dict[str, Known], folder: Path) -> None:
-    source = Path(resolve(settings(source="messages"), known, HASTY).source)
-    assert origin(source, known) == {
+def test_the_card_says_where_it_is_from(datasets: dict[str, Dataset], folder: Path) -> None:
+    source = Path(resolve(settings(source="messages"), datasets, HASTY).source)
+    assert origin(source, datasets) == {
         "known": {
             "name": "messages",
             "about": "Messages",
             "licence": "none",
             "page": "site.example",
-            "urls": [known["messages"].files["messages.tsv"].url],
+            "urls": [datasets["messages"].files["messages.tsv"].url],
             "label_names": {"0": "ham"},
         }
     }
@@ -201,9 +201,9 @@ def test_the_card_says_where_it_is_from(known: dict[str, Known], folder: Path) -
         folder / "messages" / "other",
         Path("messages.tsv"),
     ):
-        assert origin(elsewhere, known) == {}
+        assert origin(elsewhere, datasets) == {}
     source.write_bytes(ROWS[::-1])
-    assert origin(source, known) == {}
+    assert origin(source, datasets) == {}
 
 
 def test_the_page_shows_where_it_is_from(splits: Path, tmp_path: Path) -> None:
@@ -231,24 +231,24 @@ def test_the_page_shows_where_it_is_from(splits: Path, tmp_path: Path) -> None:
     "LINNET_DATA" not in os.environ, reason="LINNET_DATA does not name the folder of real data"
 )
 @pytest.mark.parametrize(
-    "name", [name for name in catalogue() if name not in ("sentiment140", "ag_news")]
+    "name", [name for name in catalog() if name not in ("sentiment140", "ag_news")]
 )
 def test_each_set_prepares(
     name: str, site: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setenv("LINNET_MIRROR", site.url)
     local = {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in _real_files()}
-    for remote in catalogue()[name].files.values():
+    for remote in catalog()[name].files.values():
         site.files[mirrored(remote).url.removeprefix(site.url)] = local[remote.sha256].read_bytes()
     assert main(["prepare", "--data", name, "--set", "data.noise_sample=0"]) == 0
     card = _card()
     assert card["source"]["known"]["name"] == name
-    assert f"Licence: {catalogue()[name].licence}." in " ".join(capsys.readouterr().out.split())
+    assert f"Licence: {catalog()[name].licence}." in " ".join(capsys.readouterr().out.split())
     rows, classes = EXPECTED[name]
     assert card["accounting"]["rows_in"] == rows
     assert len(card["labels"]) == classes
     assert card["accounting"]["rows_used"] > 0.9 * rows
-    assert set(catalogue()[name].label_names) <= set(card["labels"])
+    assert set(catalog()[name].label_names) <= set(card["labels"])
 
 
 EXPECTED = {
@@ -291,11 +291,11 @@ def test_a_member_of_an_archive_is_read(site: Any, tmp_path: Path) -> None:
     content = archive(tmp_path / "both.zip").read_bytes()
     site.files["/both.zip"] = content
     remote = Remote(f"{site.url}/both.zip", hashlib.sha256(content).hexdigest(), len(content))
-    known = {
-        "both": Known("Both", "none", "", "both.zip/train/rows.csv", {}, {}, {"both.zip": remote})
+    datasets = {
+        "both": Dataset("Both", "none", "", "both.zip/train/rows.csv", {}, {}, {"both.zip": remote})
     }
     config = load_config(overrides={"data.source": "both"})
-    config = config.model_copy(update={"data": resolve(config.data, known, HASTY)})
+    config = config.model_copy(update={"data": resolve(config.data, datasets, HASTY)})
     card = prepare(config, tmp_path / "splits")
     assert card["accounting"]["rows_in"] == 90
     assert card["labels"] == ["negative", "positive"]

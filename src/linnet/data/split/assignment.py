@@ -18,7 +18,7 @@ LARGE_GROUP = 0.1
 
 
 @dataclass(frozen=True)
-class Facts:
+class RowTable:
     """What is known of each clean row; arrays are of shape (n,).
 
     Attributes:
@@ -65,54 +65,56 @@ class Placement:
     left_out: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
 
-def place(facts: Facts, settings: DataConfig) -> Placement:
+def assign_rows(table: RowTable, settings: DataConfig) -> Placement:
     """Decide for every row.
 
     Raises:
         DataError: A class has too few rows, or nothing would be left to train on.
     """
-    placement = Placement(np.full(len(facts.label), NOWHERE, dtype=np.int8))
-    group = facts.group if facts.author is None else join(facts.group, facts.author)
-    left = _Left(placement.dropped, np.arange(len(facts.label)))
-    if facts.when is not None:
-        left.drop("no_date", np.isnat(facts.when))
+    placement = Placement(np.full(len(table.label), NOWHERE, dtype=np.int8))
+    group = table.group if table.author is None else join(table.group, table.author)
+    remaining = _Remaining(placement.dropped, np.arange(len(table.label)))
+    if table.when is not None:
+        remaining.drop("no_date", np.isnat(table.when))
     # A row of a split's own file stays where it is, so it is the others like it that go.
     for split, reason in ((TEST, "in_test_file"), (VALIDATION, "in_validation_file")):
-        apart = distinct(group[left.rows][facts.origin[left.rows] == split])
-        left.drop(reason, np.isin(group, apart) & (facts.origin != split) & (facts.origin != TEST))
-    rows = left.rows
+        apart = distinct(group[remaining.rows][table.origin[remaining.rows] == split])
+        remaining.drop(
+            reason, np.isin(group, apart) & (table.origin != split) & (table.origin != TEST)
+        )
+    rows = remaining.rows
     resolution = resolve(
-        facts.text[rows],
-        facts.label[rows],
-        facts.row[rows],
+        table.text[rows],
+        table.label[rows],
+        table.row[rows],
         settings.duplicates,
         settings.conflicts,
     )
-    left.drop_some("conflicting_labels", resolution.conflicting)
-    left.drop_some("duplicate", resolution.duplicate[~resolution.conflicting])
-    left.check()
-    label = facts.label[left.rows]
-    classes = facts.classes.without_rare(label, settings.min_class_rows)
+    remaining.drop_some("conflicting_labels", resolution.conflicting)
+    remaining.drop_some("duplicate", resolution.duplicate[~resolution.conflicting])
+    remaining.check()
+    label = table.label[remaining.rows]
+    classes = table.classes.without_rare(label, settings.min_class_rows)
     placement.left_out = classes.left_out
-    left.drop_some("rare_class", classes.is_left_out(label))
-    left.check()
-    classes.check(facts.label[left.rows])
-    placement.found = resolution.counts | _group_counts(group[left.rows])
-    if (largest := placement.found["largest_group"]) > LARGE_GROUP * len(left.rows):
+    remaining.drop_some("rare_class", classes.is_left_out(label))
+    remaining.check()
+    classes.check(table.label[remaining.rows])
+    placement.found = resolution.counts | _group_counts(group[remaining.rows])
+    if (largest := placement.found["largest_group"]) > LARGE_GROUP * len(remaining.rows):
         placement.notes.append(
-            f"One group of like texts{' or of one author' if facts.author is not None else ''} holds {largest:,} of "
-            f"{len(left.rows):,} rows, which all go to one split."
+            f"One group of like texts{' or of one author' if table.author is not None else ''} holds {largest:,} of "
+            f"{len(remaining.rows):,} rows, which all go to one split."
         )
-    own_file = facts.origin[left.rows] != MAIN
-    placement.split[left.rows[own_file]] = facts.origin[left.rows[own_file]]
-    left.rows = left.rows[~own_file]
-    left.check()
-    _assign(facts, group, left, placement, settings)
-    classes.check_splits(facts.label, placement.split, placement.notes)
+    own_file = table.origin[remaining.rows] != MAIN
+    placement.split[remaining.rows[own_file]] = table.origin[remaining.rows[own_file]]
+    remaining.rows = remaining.rows[~own_file]
+    remaining.check()
+    _assign(table, group, remaining, placement, settings)
+    classes.check_splits(table.label, placement.split, placement.notes)
     return placement
 
 
-class _Left:
+class _Remaining:
     """The rows that are still to be placed."""
 
     def __init__(self, dropped: Counter[str], rows: np.ndarray):
@@ -123,7 +125,7 @@ class _Left:
         self.drop_some(reason, mask[self.rows])
 
     def drop_some(self, reason: str, mask: np.ndarray) -> None:
-        """Drop rows by a mask over those left."""
+        """Drop rows by a mask over those remaining."""
         self._dropped[reason] += int(mask.sum())
         self.rows = self.rows[~mask]
 
@@ -143,25 +145,29 @@ class _Left:
 
 
 def _assign(
-    facts: Facts, group: np.ndarray, left: _Left, placement: Placement, settings: DataConfig
+    table: RowTable,
+    group: np.ndarray,
+    remaining: _Remaining,
+    placement: Placement,
+    settings: DataConfig,
 ) -> None:
-    fixed, torn = _stay(facts.before[left.rows], group[left.rows])
-    left.drop_some("between_splits", torn)
-    rows = left.rows
-    strata = facts.classes.strata(facts.label[rows])
+    fixed, torn = _stay(table.before[remaining.rows], group[remaining.rows])
+    remaining.drop_some("between_splits", torn)
+    rows = remaining.rows
+    strata = table.classes.strata(table.label[rows])
     present = np.bincount(strata) > 0
     strata = (np.cumsum(present, dtype=np.int32) - 1)[strata]
-    usable = Rows(strata, facts.rank[rows], facts.row[rows], group[rows], fixed[~torn])
+    usable = Rows(strata, table.rank[rows], table.row[rows], group[rows], fixed[~torn])
     sizes = (
         0 if settings.validation_file else settings.validation_size,
         0 if settings.test_file else settings.test_size,
     )
     assignment: Assignment
-    if facts.when is None:
+    if table.when is None:
         assignment = assign(usable, settings.sample, *sizes, settings.seed)
     else:
         assignment, later = assign_by_time(
-            usable, facts.when[rows], settings.sample, *sizes, settings.seed
+            usable, table.when[rows], settings.sample, *sizes, settings.seed
         )
         placement.dropped["copy_of_earlier"] = int(later.sum())
     placement.split[rows] = assignment.split

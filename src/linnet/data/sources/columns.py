@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from linnet.data.read.yes_no import says_yes_and_no
+from linnet.data.sources.yes_no import says_yes_and_no
 from linnet.errors import DataError
 from linnet.tables.columns import LABEL_NAMES, SEPARATOR, find_column, known
 from linnet.tables.table import Table

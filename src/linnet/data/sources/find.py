@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linnet.config import DataConfig, Files
-from linnet.data.read import generate
-from linnet.data.read.folder import EXPECTED as CLASSES
-from linnet.data.read.folder import find_classes
-from linnet.data.read.listing import ARROW, Listing, is_pattern, list_files, match, natural
-from linnet.data.read.parallel import find_parallel
-from linnet.data.read.split_names import TEST, TRAIN, VALIDATION, by_split, missing_shards
+from linnet.data.sources import generate
+from linnet.data.sources.folder import EXPECTED as CLASSES
+from linnet.data.sources.folder import find_classes
+from linnet.data.sources.listing import ARROW, Listing, is_pattern, list_files, match, natural
+from linnet.data.sources.parallel import find_parallel
+from linnet.data.sources.split_names import TEST, TRAIN, VALIDATION, by_split, missing_shards
 from linnet.errors import ConfigError, DataError
 from linnet.tables.source import EXPECTED, Source
 

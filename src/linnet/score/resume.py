@@ -23,8 +23,8 @@ from linnet.resume import check_same, locked, unfinished_path
 STATE, ROWS, WHOLE = "state.json", "rows", "whole"
 
 
-class Unfinished:
-    """Rows on disk that are not all yet; made by `unfinished`.
+class ResumableScoring:
+    """Rows on disk that are not all yet; made by `resumable`.
 
     Attributes:
         rows: The file that they are in.
@@ -97,7 +97,9 @@ class Unfinished:
 
 
 @contextmanager
-def unfinished(target: Path, identity: dict[str, Any], overwrite: bool) -> Iterator[Unfinished]:
+def resumable(
+    target: Path, identity: dict[str, Any], overwrite: bool
+) -> Iterator[ResumableScoring]:
     """Begin work, or go on with it, for the block.
 
     Args:
@@ -117,7 +119,7 @@ def unfinished(target: Path, identity: dict[str, Any], overwrite: bool) -> Itera
         moved = state is not None and not (folder / ROWS).exists()
         if state is None or (moved and not target.exists()):
             state = {"end": None, "bytes": 0, "counts": {}}
-        work = Unfinished(target, folder, identity, state, finished=moved and target.exists())
+        work = ResumableScoring(target, folder, identity, state, finished=moved and target.exists())
         try:
             yield work
         finally:

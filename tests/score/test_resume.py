@@ -5,14 +5,14 @@ import os
 import pytest
 
 from linnet.errors import UsageError
-from linnet.score.unfinished import unfinished
+from linnet.score.resume import resumable
 
 
 @pytest.mark.parametrize("plant", ["a link", "a pipe"])
 def test_rows_are_never_written_through_a_planted_file(tmp_path, plant):
     target, precious = tmp_path / "out.csv", tmp_path / "precious"
     precious.write_text("precious\n")
-    with unfinished(target, {}, overwrite=False) as work:
+    with resumable(target, {}, overwrite=False) as work:
         if plant == "a link":
             work.rows.symlink_to(precious)
         else:
@@ -25,7 +25,7 @@ def test_rows_are_never_written_through_a_planted_file(tmp_path, plant):
 
 def test_rows_are_written_and_put_in_place(tmp_path):
     target = tmp_path / "out.csv"
-    with unfinished(target, {}, overwrite=False) as work:
+    with resumable(target, {}, overwrite=False) as work:
         work.append(b"text\n", 1, {})
         work.append(b"good\n", 2, {})
         work.put(work.rows)

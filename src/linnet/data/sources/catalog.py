@@ -1,6 +1,6 @@
 """Data sets by name: where their files lie on the web and in the cache, and how they are read.
 
-known.toml holds the catalogue. A name becomes a path and settings; what reads the path is what reads any other.
+catalog.toml holds the catalogue. A name becomes a path and settings; what reads the path is what reads any other.
 """
 
 import difflib
@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from linnet.config import DataConfig
-from linnet.data.read import generate
-from linnet.data.read.fetch import Patience, Remote, fetch, is_there
-from linnet.data.read.listing import is_pattern
+from linnet.data.sources import generate
+from linnet.data.sources.fetch import Remote, RetryPolicy, fetch, is_there
+from linnet.data.sources.listing import is_pattern
 from linnet.errors import DataError, UsageError
 
 CACHE = "LINNET_CACHE"
@@ -26,7 +26,7 @@ EMPTY = ("", ())
 
 
 @dataclass(frozen=True)
-class Known:
+class Dataset:
     """A data set of the catalogue.
 
     Attributes:
@@ -49,14 +49,16 @@ class Known:
 
 
 @cache
-def catalogue() -> dict[str, Known]:
-    """The sets of known.toml by name."""
-    tables = tomllib.loads(files(__package__).joinpath("known.toml").read_text(encoding="utf-8"))
-    return {name: _known(table) for name, table in tables.items()}
+def catalog() -> dict[str, Dataset]:
+    """The sets of catalog.toml by name."""
+    tables = tomllib.loads(files(__package__).joinpath("catalog.toml").read_text(encoding="utf-8"))
+    return {name: _dataset(table) for name, table in tables.items()}
 
 
 def resolve(
-    settings: DataConfig, known: Mapping[str, Known] | None = None, patience: Patience | None = None
+    settings: DataConfig,
+    datasets: Mapping[str, Dataset] | None = None,
+    retry: RetryPolicy | None = None,
 ) -> DataConfig:
     """Turn the name of a known set into the path of its files, which are fetched if they aren't in the cache.
 
@@ -64,46 +66,48 @@ def resolve(
 
     Args:
         settings: Their `source` may be a name; what they leave empty is filled in from the catalogue.
-        known: Another catalogue.
-        patience: Other waiting times than usual.
+        datasets: Another catalogue.
+        retry: Other waiting times than usual.
 
     Raises:
         DataError: The files can't be fetched, or the source is neither a name nor anything that exists.
         StorageError: The disk refused a write.
         UsageError: The cache or the mirror can't be used.
     """
-    known = catalogue() if known is None else known
+    datasets = catalog() if datasets is None else datasets
     if not isinstance(settings.source, str):
-        _check_files(settings.source, known)
+        _check_files(settings.source, datasets)
         return settings
     name = settings.source
-    if name not in known:
-        _check_exists(name, known)
+    if name not in datasets:
+        _check_exists(name, datasets)
         return settings
     folder = cache_folder() / name
-    for place, remote in known[name].files.items():
-        fetch(mirrored(remote), folder / place, patience)
+    for place, remote in datasets[name].files.items():
+        fetch(mirrored(remote), folder / place, retry)
     empty = {
-        key: value for key, value in known[name].settings.items() if getattr(settings, key) in EMPTY
+        key: value
+        for key, value in datasets[name].settings.items()
+        if getattr(settings, key) in EMPTY
     }
     return DataConfig.model_validate(
-        settings.model_dump() | empty | {"source": str(folder / known[name].source)}
+        settings.model_dump() | empty | {"source": str(folder / datasets[name].source)}
     )
 
 
-def origin(source: Path, known: Mapping[str, Known] | None = None) -> dict[str, Any]:
+def origin(source: Path, datasets: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
     """What the data card says of a known set, as `known`: name, terms, addresses; nothing of another source.
 
     Args:
         source: As `resolve` gives it; what only lies in the set's folder, and isn't the set, is another.
-        known: Another catalogue.
+        datasets: Another catalogue.
     """
     try:
         folder = cache_folder()
         name = next(iter(source.relative_to(folder).parts), "")
     except (UsageError, ValueError):
         return {}
-    entry = (catalogue() if known is None else known).get(name)
+    entry = (catalog() if datasets is None else datasets).get(name)
     if entry is None or source != folder / name / entry.source:
         return {}
     if not all(is_there(remote, folder / name / place) for place, remote in entry.files.items()):
@@ -148,8 +152,8 @@ def mirrored(remote: Remote) -> Remote:
     return replace(remote, url=mirror.rstrip("/") + urlsplit(remote.url).path)
 
 
-def _check_files(names: Sequence[str], known: Mapping[str, Known]) -> None:
-    name = next((name for name in names if name in known or name == generate.NAME), None)
+def _check_files(names: Sequence[str], datasets: Mapping[str, Dataset]) -> None:
+    name = next((name for name in names if name in datasets or name == generate.NAME), None)
     if name is not None:
         raise DataError(
             f"{name!r} is a data set by its name, and such a one is read alone. "
@@ -157,22 +161,23 @@ def _check_files(names: Sequence[str], known: Mapping[str, Known]) -> None:
         )
 
 
-def _check_exists(name: str, known: Mapping[str, Known]) -> None:
+def _check_exists(name: str, datasets: Mapping[str, Dataset]) -> None:
     # A path that doesn't exist is told by what opens it.
     is_word = name.strip() and len(name) < 64 and Path(name).name == name and not Path(name).suffix
     if not is_word or name == generate.NAME or Path(name).exists():
         return
     if is_pattern(name):
         return
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, datasets, n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
     raise DataError(
-        f"{name!r} is neither a file here nor a known data set.{meant} Known are: {', '.join(known)}, {generate.NAME}."
+        f"{name!r} is neither a file here nor a known data set.{meant} "
+        f"Known are: {', '.join(datasets)}, {generate.NAME}."
     )
 
 
-def _known(table: Mapping[str, Any]) -> Known:
-    return Known(
+def _dataset(table: Mapping[str, Any]) -> Dataset:
+    return Dataset(
         about=table["about"],
         licence=table["licence"],
         page=table["page"],

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from linnet.data.read.columns import find_labels
+from linnet.data.sources.columns import find_labels
 from linnet.errors import DataError
 from linnet.tables.columns import SEPARATOR, find_text, join
 from linnet.tables.table import Row, Table

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from linnet.config import DataConfig
-from linnet.data.read import folder, generate, parallel, sentiment140
-from linnet.data.read.columns import check_label
-from linnet.data.read.find import FILES, find_source
-from linnet.data.read.folder import ROTTEN_TOMATOES, folder_rows
-from linnet.data.read.joined import join_texts
-from linnet.data.read.parallel import PARALLEL, parallel_rows
-from linnet.data.read.shards import read_shards
-from linnet.data.read.split_names import TRAIN
+from linnet.data.sources import folder, generate, parallel, sentiment140
+from linnet.data.sources.columns import check_label
+from linnet.data.sources.find import FILES, find_source
+from linnet.data.sources.folder import ROTTEN_TOMATOES, folder_rows
+from linnet.data.sources.joined import join_texts
+from linnet.data.sources.parallel import PARALLEL, parallel_rows
+from linnet.data.sources.shards import read_shards
+from linnet.data.sources.split_names import TRAIN
 from linnet.errors import DataError
 from linnet.progress import progress
 from linnet.tables.columns import Asked

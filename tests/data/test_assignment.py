@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from linnet.data.group.join import join
 from linnet.data.split.assign import NAMES, NOWHERE, TEST, TRAIN, VALIDATION, Rows
+from linnet.data.split.assignment import _stay
 from linnet.data.split.by_time import assign_by_time
 from linnet.data.split.classes import Classes
-from linnet.data.split.place import _stay
 from linnet.errors import DataError
 
 
