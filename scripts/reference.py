@@ -58,6 +58,8 @@ def commands() -> str:
         lines += ["", f"### `{name}`", "", (command.description or "").strip(), ""]
         lines += ["| argument | meaning |", "|---|---|"]
         for action in command._actions:
+            if action.help == argparse.SUPPRESS:
+                continue
             flags = ", ".join(action.option_strings) or action.dest.upper()
             metavar = (
                 " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar

@@ -53,7 +53,7 @@ def test_prepare_shows_labels_and_names_as_they_are(odd_labels, capsys):
     assert "\x1b[31m" not in shown and "\u202e" not in shown
     for label in set(SHOWN) - {r"a\x0db"}:  # the rows with that one are dropped
         assert label in shown
-    assert main(["prepare", "--compare", "splits", "splits"]) == 0
+    assert main(["compare", "splits", "splits"]) == 0
     capsys.readouterr()
 
 

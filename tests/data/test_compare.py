@@ -153,23 +153,21 @@ def test_prints_a_table(
     train = other["classes"]["train"]
     train["[red]evil\x1b[2J\n"] = train.pop("positive")
     (tmp_path / "other.json").write_text(json.dumps(other))
-    assert main(["prepare", "--compare", str(splits), str(tmp_path / "other.json")]) == 0
+    assert main(["compare", str(splits), str(tmp_path / "other.json")]) == 0
     printed = capsys.readouterr().out
     assert "Classes of train" in printed
     assert "[red]evil\N{REPLACEMENT CHARACTER}[2J" in printed
     assert "\x1b[2J" not in printed
-    assert main(["prepare", "--compare", str(splits), str(splits)]) == 0
+    assert main(["compare", str(splits), str(splits)]) == 0
     assert capsys.readouterr().out.strip() == f"The data cards of {splits} and {splits} are equal."
 
 
-@pytest.mark.parametrize(
-    "more", [["--out", "x"], ["--data", "x.csv"], ["--sample", "0"], ["--set", "data.seed=1"]]
-)
-def test_takes_no_other_flag(
-    splits: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("cards", [[], ["old", "new"], ["old", "new", "--out", "x"]])
+def test_the_flag_of_before_names_the_command(
+    cards: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["prepare", "--compare", str(splits), str(splits), *more]) == 2
-    assert "takes no other flag" in capsys.readouterr().err
+    assert main(["prepare", "--compare", *cards]) == 2
+    assert "Run `linnet compare OLD NEW` instead." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

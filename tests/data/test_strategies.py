@@ -73,6 +73,18 @@ def test_a_column_to_split_by_that_is_not_there_is_named(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("date", "reason"),
+    [("1/2/2009", "whether the day or the month"), ("soon", "one row with a day over 12")],
+)
+def test_a_column_without_readable_dates_says_why(tmp_path, date, reason):
+    path = write(
+        tmp_path / "a.csv", [(*row, date) for row in labelled(50)], ("text", "label", "date")
+    )
+    with pytest.raises(DataError, match=reason):
+        prepared(path, tmp_path / "out", split_by="date")
+
+
 def test_no_author_is_in_two_splits(tmp_path):
     rows = [
         (*row, f"user{place % 60}" if place % 7 else "") for place, row in enumerate(labelled(900))

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TextIO
 
 from linnet.cli import (
+    compare,
     distil,
     evaluate,
     explain,
@@ -32,6 +33,7 @@ from linnet.terminal import open_streams, print_line
 COMMANDS = {
     "run": run,
     "prepare": prepare,
+    "compare": compare,
     "train": train,
     "tune": tune,
     "distil": distil,
@@ -44,7 +46,16 @@ COMMANDS = {
     "keys": keys,
     "sign": sign,
 }
-DRAW = {"run", "prepare", "train", "tune", "distil", "export", "evaluate"}  # with matplotlib
+DRAW = {
+    "run",
+    "prepare",
+    "compare",
+    "train",
+    "tune",
+    "distil",
+    "export",
+    "evaluate",
+}  # with matplotlib
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 

@@ -3,15 +3,12 @@
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from linnet.cli.options import add_config_options, config_from
 from linnet.cli.tables import add_row, new_table, print_table
 from linnet.errors import UsageError
 from linnet.terminal import print_line
-
-if TYPE_CHECKING:
-    from linnet.data.compare import Section
 
 SUMMARY = "raw file to audited splits"
 MAX_COLUMNS = 6
@@ -38,22 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("splits"), metavar="DIR", help="folder (default: splits)"
     )
-    parser.add_argument(
-        "--compare",
-        type=Path,
-        nargs=2,
-        metavar=("OLD", "NEW"),
-        help="show what differs between two splits folders or data cards, and prepare nothing",
-    )
+    # The flag of before the command; hidden, so that its user gets a sentence and not a usage line.
+    parser.add_argument("--compare", nargs="*", default=None, help=argparse.SUPPRESS)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
+    if arguments.compare is not None:
+        raise UsageError("prepare has no flag --compare. Run `linnet compare OLD NEW` instead.")
     import linnet.data
 
-    if arguments.compare:
-        _compare(arguments)
-        return
     config = config_from(arguments)
     print_card(linnet.data.prepare(config, arguments.out))
     then = ["linnet", "train", "--splits", str(arguments.out)]
@@ -61,36 +52,6 @@ def main(arguments: argparse.Namespace) -> None:
         then += ["--model", named]
     print_line(f"\nWritten to {arguments.out}. Read {arguments.out / 'data_card.html'}, then:")
     print_line(shlex.join(then))
-
-
-def _compare(arguments: argparse.Namespace) -> None:
-    import linnet.data
-
-    others = ("config", "set_overrides", *FLAGS)
-    if any(vars(arguments)[name] not in (None, []) for name in others) or arguments.out != Path(
-        "splits"
-    ):
-        raise UsageError(
-            "--compare OLD NEW reads two cards and writes nothing: it takes no other flag of prepare."
-        )
-    old, new = arguments.compare
-    sections = linnet.data.compare(linnet.data.read_card(old), linnet.data.read_card(new))
-    if not sections:
-        print_line(f"The data cards of {old} and {new} are equal.")
-        return
-    _print_changes(sections, str(old), str(new))
-
-
-def _print_changes(sections: "list[Section]", old: str, new: str) -> None:
-    headers = ("what", "old", "new", "change")
-    title = f"From {old} to {new}"
-    table = new_table(*headers, title=title, right=("old", "new"), fold=True, light=True)
-    for section in sections:
-        add_row(table, section.title, bold=True)
-        for change in section.changes:
-            add_row(table, f"  {change.name}", change.old, change.new, change.by)
-        table.add_section()
-    print_table(table)
 
 
 def print_card(card: dict[str, Any]) -> None:

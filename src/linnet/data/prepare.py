@@ -18,7 +18,7 @@ from linnet.data.clean.staging import ROW, Staging
 from linnet.data.group.texts import digests
 from linnet.data.previous import Previous, check_review
 from linnet.data.sources import catalog
-from linnet.data.sources.dates import parse_dates
+from linnet.data.sources.dates import parse_dates, why_no_dates
 from linnet.data.sources.find import with_parts
 from linnet.data.sources.open import Opened, open_table
 from linnet.data.split.assign import NAMES, TEST, VALIDATION
@@ -185,8 +185,12 @@ def _moments(column: pa.ChunkedArray, name: str) -> np.ndarray:
     when = parse_dates(column, numbers=True)
     if np.isnat(when).all():
         raise DataError(
-            f"The column {name!r} holds no date that can be read. Expected such as 2009-06-16, "
-            "2009-06-16T10:11:12Z, Tue Jun 16 10:11:12 PDT 2009, or 25/6/2009 where some day is over 12."
+            f"The column {name!r} holds no date that can be read. "
+            + (
+                why_no_dates(column)
+                or "Expected 2009-06-16, 2009-06-16T10:11:12Z or Tue Jun 16 10:11:12 PDT 2009. "
+                "A form such as 25/6/2009 needs one row with a day over 12."
+            )
         )
     return when
 
