@@ -34,7 +34,8 @@ from linnet.export import export
 from linnet.files import canonical_json, digest, write_text
 from linnet.lineage import lineage
 from linnet.predict import load
-from linnet.train import distil, train
+from linnet.train import train
+from linnet.train.distil import stage as distil
 
 TEACHER = "teacher"
 RECIPE = {"train.learning_rate": 5e-5, "train.num_train_epochs": 2}

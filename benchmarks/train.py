@@ -41,12 +41,12 @@ from linnet.config import load_config
 from linnet.data import prepare, read_split
 from linnet.files import canonical_json, write_text
 from linnet.lineage import lineage
-from linnet.train.batches import encode
-from linnet.train.classify import Classify
-from linnet.train.encoder import find_encoder
+from linnet.train.encoder.find import find_encoder
 from linnet.train.loop import Loop
-from linnet.train.network import make_network
-from linnet.train.precision import Precision, choose_precision
+from linnet.train.network.batches import encode
+from linnet.train.network.network import make_network
+from linnet.train.network.precision import Precision, choose_precision
+from linnet.train.objective import ClassificationObjective
 
 RESULTS = Path(__file__).parent / "results" / "train.json"
 SAMPLE, SIZE, WARM_UP = 10_000, 16, 5
@@ -177,7 +177,7 @@ def _linnet(splits: Path, encoder: str, seed: int, steps: int) -> dict[str, Any]
     precision = _precision(model)
     network, _ = make_network(model, precision.dtype, known, tokenizer.pad_id, seed)
     learn, validation = (split.within(known) for split in encoded)
-    loop = Loop(Classify(network, recipe, validation), recipe, learn)
+    loop = Loop(ClassificationObjective(network, recipe, validation), recipe, learn)
     moments, peak = [time.perf_counter()], _peak(precision.dtype)
 
     def on_step(texts: int, loss: float) -> None:

@@ -33,13 +33,13 @@ from linnet import mini
 from linnet.data import read_split
 from linnet.data.group.texts import normalised
 from linnet.files import canonical_json, digest, whole_directory, write_text
-from linnet.train.encoder import quiet
-from linnet.train.functions import Layout
-from linnet.train.optimizer import AdamW
-from linnet.train.packed import Packed
-from linnet.train.precision import choose_precision
-from linnet.train.processes import device
-from linnet.train.word_pieces import PAD, UNK, learn_tokenizer, save_tokenizer
+from linnet.train.distributed import device
+from linnet.train.encoder.find import quiet
+from linnet.train.encoder.word_pieces import PAD, UNK, learn_tokenizer, save_tokenizer
+from linnet.train.network.functions import Layout
+from linnet.train.network.optimizer import AdamW
+from linnet.train.network.packed import Packed
+from linnet.train.network.precision import choose_precision
 
 POSITIONS = 128
 ALPHABET_SIZE = 160

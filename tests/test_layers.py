@@ -24,6 +24,10 @@ EDGE = ["cloud", "cli"]
 # Large rooms have an order of their own.
 ORDERS = {
     "data": "sources group clean split audit card compare previous prepare unlabelled".split(),
+    "train": (
+        "curve distributed hub_card tokenizer_config encoder network objective loop tensorboard "
+        "resume runner checkpoint training_data train distil tune"
+    ).split(),
     "serve": "request_id errors middleware models telemetry routes app listen server".split(),
 }
 BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)

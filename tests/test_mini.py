@@ -15,10 +15,10 @@ from transformers import AutoModel, AutoTokenizer
 from linnet import mini
 from linnet.errors import ModelError, TextError
 from linnet.text import Tokenizer, clean
-from linnet.train.batches import Batch
-from linnet.train.encoder import find_encoder, load_classifier
-from linnet.train.functions import Layout
-from linnet.train.packed import Packed, fits
+from linnet.train.encoder.find import find_encoder, load_classifier
+from linnet.train.network.batches import Batch
+from linnet.train.network.functions import Layout
+from linnet.train.network.packed import Packed, fits
 
 MAX_PARAMETERS = 10_000_000
 MAX_BYTES = 16_000_000

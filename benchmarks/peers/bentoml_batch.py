@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 
 @bentoml.service(traffic={"timeout": 60})
-class Classify:
+class ClassificationObjective:
     """Texts to labels, gathered by the framework."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 
-class Classify(litserve.LitAPI):
+class ClassificationObjective(litserve.LitAPI):
     """Texts to labels, a batch at a time."""
 
     def setup(self, device: str) -> None:
@@ -44,6 +44,6 @@ class Classify(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Classify(max_batch_size=16, batch_timeout=0.01)
+    api = ClassificationObjective(max_batch_size=16, batch_timeout=0.01)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
     server.run(port=int(sys.argv[1]), generate_client_file=False, log_level="warning")

@@ -14,7 +14,7 @@ from mlserver.types import InferenceRequest, InferenceResponse
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 
-class Classify(MLModel):
+class ClassificationObjective(MLModel):
     """Texts to labels, gathered by the framework."""
 
     async def load(self) -> bool:
@@ -48,6 +48,9 @@ if __name__ == "__main__":
         debug=False,
     )
     model = ModelSettings(
-        name="classify", implementation=Classify, max_batch_size=16, max_batch_time=0.01
+        name="classify",
+        implementation=ClassificationObjective,
+        max_batch_size=16,
+        max_batch_time=0.01,
     )
     asyncio.run(MLServer(settings).start([model]))

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 
 @serve.deployment(max_ongoing_requests=100)
-class Classify:
+class ClassificationObjective:
     """Texts to labels, gathered by the framework."""
 
     def __init__(self) -> None:
@@ -38,4 +38,4 @@ class Classify:
 
 if __name__ == "__main__":
     serve.start(http_options={"port": int(sys.argv[1])})
-    serve.run(Classify.bind(), route_prefix="/predict", blocking=True)
+    serve.run(ClassificationObjective.bind(), route_prefix="/predict", blocking=True)

@@ -17,7 +17,7 @@ from linnet.data import Split
 from linnet.errors import TextError
 from linnet.predict import Classifier
 from linnet.text import Tokenizer, clean
-from linnet.train.batches import encode
+from linnet.train.network.batches import encode
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
 MARKS = [

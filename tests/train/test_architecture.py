@@ -10,9 +10,9 @@ from linnet.config import load_config
 from linnet.errors import ModelError
 from linnet.text import Tokenizer
 from linnet.train import check_encoder
-from linnet.train.architecture import check_architecture
-from linnet.train.encoder import find_encoder
-from linnet.train.tokenizer_files import conversion
+from linnet.train.encoder.architecture import check_architecture
+from linnet.train.encoder.find import find_encoder
+from linnet.train.encoder.tokenizer_files import conversion
 
 
 @pytest.mark.parametrize(

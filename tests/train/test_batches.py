@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from linnet.data import Split
 from linnet.errors import DataError, LabelError
 from linnet.text import Tokenizer
-from linnet.train.batches import batches, encode
+from linnet.train.network.batches import batches, encode
 
 CPU = torch.device("cpu")
 

@@ -36,13 +36,15 @@ from linnet.predict import answers as answered
 from linnet.predict import load, sigmoid, softmax
 from linnet.predict.classifier import Classifier
 from linnet.resume import locked, unfinished_path
-from linnet.train import answers, distil, train
-from linnet.train.batches import batch, encode
-from linnet.train.encoder import find_encoder, load_classifier
-from linnet.train.lesson import Distil, Lesson
-from linnet.train.network import Padded
-from linnet.train.processes import Group
-from linnet.train.teachers import Teachers
+from linnet.train import train
+from linnet.train.distil import stage as distil
+from linnet.train.distil import teacher_logits as answers
+from linnet.train.distil.distillation import DistillationObjective, DistillationSet
+from linnet.train.distil.teachers import Teachers
+from linnet.train.distributed import Group
+from linnet.train.encoder.find import find_encoder, load_classifier
+from linnet.train.network.batches import batch, encode
+from linnet.train.network.network import Padded
 
 # As in test_unfinished.py, but killed at any of its file operations, so that many a kill meets the teacher's answers.
 SCRIPT = r"""
@@ -54,7 +56,8 @@ import torch
 from forks import fork_until_done
 
 from linnet.config import load_config
-from linnet.train import answers, distil
+from linnet.train.distil import teacher_logits as answers
+from linnet.train.distil import stage as distil
 
 torch.set_num_threads(1)
 answers.TEXTS_AT_ONCE = 64
@@ -126,7 +129,7 @@ def student(overrides):
 
 def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, student, tmp_path):
     record = distil(student(distil__texts=str(unlabelled)), [bundle], splits, tmp_path / "student")
-    told = record["distil"]
+    recorded = record["distil"]
     assert json.loads((tmp_path / "student" / "training.json").read_text()) == record
     assert [entry.name for entry in tmp_path.iterdir()] == ["student"]
     made = export(
@@ -135,28 +138,28 @@ def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, st
         splits,
         tmp_path / "bundle",
     )
-    assert made.manifest.lineage["distil"] == told
+    assert made.manifest.lineage["distil"] == recorded
     assert "taught by `tiny`" in (tmp_path / "bundle" / "README.md").read_text()
     validation = read_split(splits, "validation")
     teacher, pupil = (
         load(path).predict_proba(validation.texts).argmax(1)
         for path in (bundle, tmp_path / "bundle")
     )
-    assert told["agreement"]["value"] == pytest.approx((teacher == pupil).mean())
-    assert 0.7 < told["agreement"]["low"] < told["agreement"]["value"]
-    assert told["teacher_scores"]["eval_accuracy"] == pytest.approx(
+    assert recorded["agreement"]["value"] == pytest.approx((teacher == pupil).mean())
+    assert 0.7 < recorded["agreement"]["low"] < recorded["agreement"]["value"]
+    assert recorded["teacher_scores"]["eval_accuracy"] == pytest.approx(
         (teacher == validation.labels).mean()
     )
-    assert told["teacher_digests"] == [load(bundle).digest]
-    assert told["source"]["dropped"] == {
+    assert recorded["teacher_digests"] == [load(bundle).digest]
+    assert recorded["source"]["dropped"] == {
         "duplicate": 0,
         "like_a_test_text": 0,
         "like_a_validation_text": 0,
     }
-    assert told["source"]["rows_in"] == told["source"]["rows_used"] == 500
+    assert recorded["source"]["rows_in"] == recorded["source"]["rows_used"] == 500
     assert (
         record["rows"]["train"]
-        == sum(told["rows"].values())
+        == sum(recorded["rows"].values())
         == len(read_split(splits, "train")) + 500
     )
 
@@ -164,24 +167,26 @@ def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, st
 def test_several_teachers_teach_the_mean_of_what_they_serve(
     bundle, other, splits, unlabelled, student, tmp_path
 ):
-    validation, learnt, task = read_split(splits, "validation"), [], Lesson.task
+    validation, learnt, task = read_split(splits, "validation"), [], DistillationSet.task
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            Lesson, "task", lambda self, *rest: (learnt.append(self.split), task(self, *rest))[1]
+            DistillationSet,
+            "task",
+            lambda self, *rest: (learnt.append(self.split), task(self, *rest))[1],
         )
-        told = distil(
+        recorded = distil(
             student(distil__texts=str(unlabelled)), [bundle, other], splits, tmp_path / "student"
         )["distil"]
     teachers = [load(bundle), load(other)]
     mean = np.mean([teacher.predict_proba(learnt[0].texts) for teacher in teachers], axis=0)
     np.testing.assert_allclose(learnt[0].labels, mean, atol=1e-6)
-    assert [teacher["name"] for teacher in told["teachers"]] == ["tiny", "other"]
-    assert told["teacher_digests"] == [teacher.digest for teacher in teachers]
+    assert [teacher["name"] for teacher in recorded["teachers"]] == ["tiny", "other"]
+    assert recorded["teacher_digests"] == [teacher.digest for teacher in teachers]
     together = np.mean([teacher.predict_proba(validation.texts) for teacher in teachers], axis=0)
     right = (together.argmax(1) == validation.labels).mean()
-    assert told["teacher_scores"]["eval_accuracy"] == pytest.approx(right)
+    assert recorded["teacher_scores"]["eval_accuracy"] == pytest.approx(right)
     nll = -np.log(together[np.arange(len(validation)), validation.labels]).mean()
-    assert told["teacher_scores"]["eval_loss"] == pytest.approx(nll, abs=1e-5)
+    assert recorded["teacher_scores"]["eval_loss"] == pytest.approx(nll, abs=1e-5)
     export(
         load_config(overrides={"model.max_length": 64}),
         tmp_path / "student",
@@ -195,15 +200,15 @@ def test_several_teachers_teach_the_mean_of_what_they_serve(
 def test_what_tells_is_left_out_of_the_files_texts_alone(
     bundle, splits, unlabelled, student, tmp_path
 ):
-    learnt, task = [], Lesson.task
+    learnt, task = [], DistillationSet.task
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            Lesson, "task", lambda self, *rest: (learnt.append(self), task(self, *rest))[1]
+            DistillationSet, "task", lambda self, *rest: (learnt.append(self), task(self, *rest))[1]
         )
         config = student(
             distil__texts=str(unlabelled), distil__leave_out=0.5, distil__temperature=5.0
         )
-        told = distil(config, [bundle], splits, tmp_path / "student")["distil"]
+        recorded = distil(config, [bundle], splits, tmp_path / "student")["distil"]
     known, others, teacher = (
         read_split(splits, "train").texts,
         unlabelled.read_text().splitlines(),
@@ -215,8 +220,8 @@ def test_what_tells_is_left_out_of_the_files_texts_alone(
     assert texts[: len(known)] == known
     changed = [new != old for new, old in zip(texts[len(known) :], others, strict=True)]
     assert 0.2 < np.mean(changed) < 0.6
-    assert told["left_out"]["texts"] == sum(changed) <= told["left_out"]["words"]
-    assert told["left_out"]["telling_words"] > 0
+    assert recorded["left_out"]["texts"] == sum(changed) <= recorded["left_out"]["words"]
+    assert recorded["left_out"]["telling_words"] > 0
     logits = teacher.logits([*known, *others])  # to what the teacher read
     answers = softmax(logits / teacher.bundle.manifest.temperature / 5.0)
     np.testing.assert_allclose(learnt[0].split.labels, answers, atol=1e-6)
@@ -327,8 +332,8 @@ def test_without_a_file_the_train_texts_are_learnt_without_their_labels(
     distil(student(), [bundle], tmp_path / "splits", tmp_path / "two")
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
     assert weights[0] == weights[1]
-    told = distil(student(distil__alpha=1.0), [bundle], tmp_path / "splits", tmp_path / "three")
-    assert told["history"][-1]["eval_accuracy"] < 0.5 < truth["history"][-1]["eval_accuracy"]
+    recorded = distil(student(distil__alpha=1.0), [bundle], tmp_path / "splits", tmp_path / "three")
+    assert recorded["history"][-1]["eval_accuracy"] < 0.5 < truth["history"][-1]["eval_accuracy"]
 
 
 def _flip_labels(path):
@@ -379,13 +384,13 @@ def test_the_loss_is_the_papers(
         distil__temperature=temperature, distil__alpha=alpha, train__label_smoothing_factor=0.1
     )
     logits = teacher.logits(texts)
-    lesson = Lesson(
+    distillation = DistillationSet(
         Teachers([teacher]), config.distil, labelled, texts, texts, [logits], [logits], {}
     )
-    encoded = encode(lesson.split, tokenizer)
+    encoded = encode(distillation.split, tokenizer)
     network = still(encoder, known.label_names, tokenizer, several)
-    task = lesson.task(network, config.train, encode(known, tokenizer), None)
-    assert isinstance(task, Distil)
+    task = distillation.task(network, config.train, encode(known, tokenizer), None)
+    assert isinstance(task, DistillationObjective)
     rows = np.array([30, 3, 39, 17, 25, 0])
     part = batch(encoded, rows, torch.device("cpu"))
     loss = task.loss(part)
@@ -446,9 +451,11 @@ def test_no_text_like_a_held_out_one_is_learnt(bundle, splits, student, tmp_path
         "quite another",
     ]
     (tmp_path / "texts.txt").write_text("\n".join(lines))
-    learnt, task = [], Lesson.task
+    learnt, task = [], DistillationSet.task
     monkeypatch.setattr(
-        Lesson, "task", lambda self, *rest: (learnt.extend(self.texts), task(self, *rest))[1]
+        DistillationSet,
+        "task",
+        lambda self, *rest: (learnt.extend(self.texts), task(self, *rest))[1],
     )
     record = distil(
         student(distil__texts=str(tmp_path / "texts.txt")), [bundle], splits, tmp_path / "student"
@@ -577,8 +584,8 @@ def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(
     parts = sum(
         math.ceil(rows / 64) for rows in record["rows"].values()
     )  # that each teacher answers
-    told = [tmp_path / "killed", splits, json.dumps(overrides), str(parts), bundle, other]
-    command = [sys.executable, "-c", SCRIPT, *told]
+    recorded = [tmp_path / "killed", splits, json.dumps(overrides), str(parts), bundle, other]
+    command = [sys.executable, "-c", SCRIPT, *recorded]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert done.returncode == 0, done.stderr
@@ -696,13 +703,13 @@ def test_the_students_probabilities_are_those_that_the_teacher_serves(
         teacher, known = load(path), read_split(folder, "train")
         logits = teacher.logits(known.texts)
         config = student(distil__temperature=1.0).distil
-        lesson = Lesson(
+        distillation = DistillationSet(
             Teachers([teacher]), config, known, known.texts, known.texts, [logits], [logits], {}
         )
         np.testing.assert_allclose(
-            lesson.split.labels, teacher.predict_proba(known.texts), atol=1e-6
+            distillation.split.labels, teacher.predict_proba(known.texts), atol=1e-6
         )
-        softer = Lesson(
+        softer = DistillationSet(
             Teachers([teacher]),
             config.model_copy(update={"temperature": 5.0}),
             known,

@@ -17,7 +17,7 @@ from transformers import (
 
 from linnet.errors import ModelError
 from linnet.text import Tokenizer
-from linnet.train.encoder import find_encoder, load_classifier
+from linnet.train.encoder.find import find_encoder, load_classifier
 
 LABELS = ("negative", "positive")
 SHAPE = {

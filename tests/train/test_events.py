@@ -8,8 +8,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from linnet.errors import MissingExtraError, StorageError
 from linnet.train import train
-from linnet.train.events import Events
 from linnet.train.loop import Loop
+from linnet.train.tensorboard import Events
 
 TRAIN = {f"train/{name}" for name in ("loss", "learning_rate", "grad_norm", "samples_per_second")}
 EVAL = {f"eval/{name}" for name in ("loss", "accuracy", "f1")}

@@ -13,7 +13,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from linnet.train.flops import Flops
+from linnet.train.network.flops import Flops
 
 SHAPE = {
     "hidden_size": 24,

@@ -11,8 +11,8 @@ from huggingface_hub import constants
 
 from linnet.config import AUTO, FIRST_CHOICE
 from linnet.errors import ModelError, UnreachableError
-from linnet.train.encoder import find_encoder
-from linnet.train.hub import SECONDS_TO_ANSWER
+from linnet.train.encoder.find import find_encoder
+from linnet.train.encoder.hub import SECONDS_TO_ANSWER
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -13,13 +13,13 @@ from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import TrainingError
 from linnet.text import Tokenizer
-from linnet.train.batches import encode
-from linnet.train.classify import Classify
-from linnet.train.encoder import find_encoder
+from linnet.train.distributed import Group
+from linnet.train.encoder.find import find_encoder
 from linnet.train.loop import Epoch, Loop
-from linnet.train.network import make_network
-from linnet.train.processes import Group
-from linnet.train.train import Material
+from linnet.train.network.batches import encode
+from linnet.train.network.network import make_network
+from linnet.train.objective import ClassificationObjective
+from linnet.train.train import TrainingData
 from linnet.train.train import make_loop as make_loop_of
 
 ROWS, SIZE, EPOCHS, RATE = 60, 16, 2, 1e-2
@@ -43,7 +43,7 @@ def make_loop(encoder, splits):
         network, _ = make_network(
             make_model(encoder), torch.float32, known, tokenizer.pad_id, settings.seed
         )
-        task = Classify(network, settings, validation.within(known))
+        task = ClassificationObjective(network, settings, validation.within(known))
         return Loop(task, settings, learn.within(known))
 
     return make
@@ -246,7 +246,9 @@ def test_rare_classes_count_more_if_balanced(encoder, splits, settings, tmp_path
         config = settings(class_weight=weight, num_train_epochs=2)
         learn, validate = (read_split(folder, name) for name in ("train", "validation"))
         started = find_encoder(str(encoder))
-        loop, _ = make_loop_of(config, Material(folder, learn, validate, started), started, Group())
+        loop, _ = make_loop_of(
+            config, TrainingData(folder, learn, validate, started), started, Group()
+        )
         loop.run_epoch(ignore)
         loop.run_epoch(ignore)
         answers = loop.task.logits(loop.task.validation).argmax(axis=1)

@@ -15,11 +15,11 @@ from linnet.data.split.files import SplitWriter
 from linnet.errors import DataError
 from linnet.text import Tokenizer
 from linnet.train import train
-from linnet.train.batches import batches, encode
-from linnet.train.classify import Classify
-from linnet.train.encoder import find_encoder, load_classifier
+from linnet.train.encoder.find import find_encoder, load_classifier
 from linnet.train.loop import Loop
-from linnet.train.network import make_network
+from linnet.train.network.batches import batches, encode
+from linnet.train.network.network import make_network
+from linnet.train.objective import ClassificationObjective
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_one_label_has_a_macro_f1(encoder, splits, settings):
     recipe = settings(metric_for_best_model="eval_f1").train
     known = np.arange(tokenizer.vocab_size)
     network, _ = make_network(model, torch.float32, known, tokenizer.pad_id, recipe.seed)
-    loop = Loop(Classify(network, recipe, validation), recipe, learn)
+    loop = Loop(ClassificationObjective(network, recipe, validation), recipe, learn)
     epoch = loop.run_epoch(lambda texts, loss: None)
     model.eval()
     logits, labels = [], []

@@ -9,11 +9,11 @@ from transformers import BigBirdConfig, BigBirdForSequenceClassification
 from linnet.config import load_config
 from linnet.data import read_split
 from linnet.text import Tokenizer
-from linnet.train.batches import batch, encode
-from linnet.train.classify import Classify
 from linnet.train.loop import Loop
-from linnet.train.network import Padded, make_network
-from linnet.train.optimizer import learning_rate
+from linnet.train.network.batches import batch, encode
+from linnet.train.network.network import Padded, make_network
+from linnet.train.network.optimizer import learning_rate
+from linnet.train.objective import ClassificationObjective
 
 RATE, DECAY, STEPS, SIZE = 1e-2, 0.5, 6, 16
 POOLER = [
@@ -58,7 +58,7 @@ def test_weights_that_no_loss_reaches_stay_as_in_torch(make_model, learn):
     assert isinstance(network, Padded)
     assert vocabulary is None
     assert network.weights.frozen == POOLER
-    loop = Loop(Classify(network, settings, learn), settings, learn)
+    loop = Loop(ClassificationObjective(network, settings, learn), settings, learn)
     order = torch.randperm(
         len(learn), generator=torch.Generator().manual_seed(settings.seed)
     ).numpy()

@@ -12,8 +12,8 @@ from transformers import (
 )
 
 from linnet.config import load_config
-from linnet.train.optimizer import AdamW, learning_rate
-from linnet.train.weights import Weights, exempt
+from linnet.train.network.optimizer import AdamW, learning_rate
+from linnet.train.network.weights import Weights, exempt
 
 
 def recipe(**settings):

@@ -15,10 +15,10 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from linnet.train.batches import Batch
-from linnet.train.functions import Layout, Masks
-from linnet.train.network import Padded, make_network
-from linnet.train.packed import Packed
+from linnet.train.network.batches import Batch
+from linnet.train.network.functions import DropoutMasks, Layout
+from linnet.train.network.network import Padded, make_network
+from linnet.train.network.packed import Packed
 
 CPU = torch.device("cpu")
 VOCABULARY = 40
@@ -154,7 +154,7 @@ def test_a_layout_knows_every_row(lengths, width):
 
 
 def test_masks_keep_the_share_they_should_and_are_the_same_again():
-    drawn = [Masks(7).draw((400, 500), 0.1, torch.zeros(())) for _ in range(2)]
+    drawn = [DropoutMasks(7).draw((400, 500), 0.1, torch.zeros(())) for _ in range(2)]
     assert torch.equal(*drawn)
     assert drawn[0].unique().tolist() == [0.0, 1.0]
     assert abs(drawn[0].mean().item() - 0.9) < 6 * (0.09 / 200_000) ** 0.5

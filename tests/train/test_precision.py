@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from linnet.train import precision, train
-from linnet.train.precision import choose_precision
+from linnet.train import train
+from linnet.train.network import precision
+from linnet.train.network.precision import choose_precision
 
 CPU = torch.device("cpu")
 

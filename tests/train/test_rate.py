@@ -3,8 +3,8 @@
 import pytest
 
 from linnet.config import load_config
-from linnet.train.encoder import Encoder, find_encoder
-from linnet.train.rate import RATES, learning_rate_note, with_learning_rate
+from linnet.train.encoder.find import Encoder, find_encoder
+from linnet.train.encoder.rate import RATES, learning_rate_note, with_learning_rate
 
 MINI = find_encoder("linnet-mini")
 

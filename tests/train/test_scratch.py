@@ -10,9 +10,9 @@ from linnet.data import read_split
 from linnet.errors import ConfigError
 from linnet.text import Tokenizer
 from linnet.train import train
-from linnet.train.encoder import load_classifier
-from linnet.train.scratch import ALPHABET_SIZE, make_encoder
-from linnet.train.word_pieces import SPECIAL
+from linnet.train.encoder.find import load_classifier
+from linnet.train.encoder.scratch import ALPHABET_SIZE, make_encoder
+from linnet.train.encoder.word_pieces import SPECIAL
 
 
 def shape(**more):

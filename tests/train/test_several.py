@@ -15,7 +15,7 @@ import json, os, signal, socket, sys
 import torch
 
 from linnet.cli.main import main
-from linnet.train import network
+from linnet.train.network import network
 from linnet.train.loop import Loop
 
 torch.set_num_threads(1)

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scipy.special import chdtri
 
 from linnet.predict import softmax
-from linnet.train.telling import FEWEST_WORDS, LEFT_OUT, _chi_squared, leave_out, telling_words
+from linnet.train.distil.salient_words import (
+    FEWEST_WORDS,
+    LEFT_OUT,
+    _chi_squared,
+    leave_out,
+    telling_words,
+)
 
 FILLER = [f"word{number}" for number in range(40)]
 

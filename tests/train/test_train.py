@@ -17,10 +17,10 @@ from linnet.errors import DataError, LabelError, TrainingError, UsageError
 from linnet.files import digest
 from linnet.text import Tokenizer
 from linnet.train import train
-from linnet.train.encoder import find_encoder
-from linnet.train.precision import Precision
-from linnet.train.processes import Group
-from linnet.train.train import make_loop, read_material
+from linnet.train.distributed import Group
+from linnet.train.encoder.find import find_encoder
+from linnet.train.network.precision import Precision
+from linnet.train.train import make_loop, read_training_data
 
 FILES = {
     "config.json",
@@ -277,7 +277,7 @@ def test_processes_compute_in_what_the_first_of_them_measured(splits, settings, 
 
     config = settings(bf16=False)
     loop, precision = make_loop(
-        config, read_material(config.model, splits), find_encoder(str(encoder)), Second(1, 2)
+        config, read_training_data(config.model, splits), find_encoder(str(encoder)), Second(1, 2)
     )
     assert (precision.name, precision.reason) == ("bf16", "the first's")
     assert torch.bfloat16 in {buffer.copy.dtype for buffer in loop.weights.buffers}

@@ -16,12 +16,12 @@ from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import ConfigError, StoppedError, StorageError, UsageError
 from linnet.train import train
-from linnet.train.classify import Classify
 from linnet.train.loop import Loop
+from linnet.train.objective import ClassificationObjective
+from linnet.train.resume import ResumableRun
 from linnet.train.tune import plots, results, stage, tune
 from linnet.train.tune.space import search_space
 from linnet.train.tune.study import Study
-from linnet.train.unfinished import Unfinished
 
 RESULTS = {".lock", "study.db", "study.json", "study.html", "best.toml"}
 
@@ -214,7 +214,7 @@ def test_a_trial_that_is_killed_at_the_same_place_each_time_is_given_up(
 
 
 def test_a_trial_that_left_word_each_time_is_not_given_up(few, config, monkeypatch, tmp_path):
-    full, write = list(range(2 * stage.ATTEMPTS)), Unfinished.save
+    full, write = list(range(2 * stage.ATTEMPTS)), ResumableRun.save
 
     def save(self, *arguments):
         if full:
@@ -222,7 +222,7 @@ def test_a_trial_that_left_word_each_time_is_not_given_up(few, config, monkeypat
             raise StorageError("The disk is full.")
         write(self, *arguments)
 
-    monkeypatch.setattr(Unfinished, "save", save)
+    monkeypatch.setattr(ResumableRun, "save", save)
     asked = config(tune__n_trials=1, train__save_steps=5)
     while full:
         with pytest.raises(StorageError):
@@ -282,13 +282,13 @@ def test_asked_to_stop_it_goes_on_where_it_was(calm, few, config, at_step, tmp_p
 
 
 def test_asked_to_stop_at_the_end_of_a_trial_it_begins_no_other(few, config, monkeypatch, tmp_path):
-    inner = Classify.evaluate
+    inner = ClassificationObjective.evaluate
 
     def evaluate(self):
         signal.raise_signal(signal.SIGTERM)
         return inner(self)
 
-    monkeypatch.setattr(Classify, "evaluate", evaluate)
+    monkeypatch.setattr(ClassificationObjective, "evaluate", evaluate)
     with pytest.raises(StoppedError, match="Stopped after trial 0"):
         tune(config(train__num_train_epochs=1), few, tmp_path / "study")
     assert json.loads((tmp_path / "study" / "study.json").read_text())["states"]["complete"] == 1

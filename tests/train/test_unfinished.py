@@ -14,9 +14,9 @@ import pytest
 
 from linnet.errors import StoppedError, StorageError, TrainingError, UsageError
 from linnet.train import train
-from linnet.train.classify import Classify
 from linnet.train.loop import Loop
-from linnet.train.unfinished import Unfinished
+from linnet.train.objective import ClassificationObjective
+from linnet.train.resume import ResumableRun
 
 # A fresh process that has imported the package, so that it can fork one child a trial. A child kills itself at a step
 # or at one of its file operations, drawn at random, and the next one goes on; until one comes to the end.
@@ -238,7 +238,7 @@ def test_a_full_disk_is_a_sentence_and_the_former_state_stands(
     splits, settings, monkeypatch, tmp_path, name, files_of_at_most
 ):
     calm = train(settings(), splits, tmp_path / "calm")
-    write, calls = getattr(Unfinished, name), []
+    write, calls = getattr(ResumableRun, name), []
 
     def fill_up(self, *arguments):
         calls.append(name)
@@ -249,7 +249,7 @@ def test_a_full_disk_is_a_sentence_and_the_former_state_stands(
             write(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Unfinished, name, fill_up)
+        patch.setattr(ResumableRun, name, fill_up)
         with pytest.raises(
             StorageError,
             match=r"Could not write .*: File too large\. What stood there is unchanged",
@@ -267,7 +267,7 @@ def test_a_loss_that_is_no_number_leaves_the_state_before_it(
     splits, settings, monkeypatch, tmp_path
 ):
     calm = train(settings(), splits, tmp_path / "calm")
-    loss = Classify.loss
+    loss = ClassificationObjective.loss
 
     def spoilt(self, inputs):
         calls.append(1)
@@ -275,7 +275,7 @@ def test_a_loss_that_is_no_number_leaves_the_state_before_it(
 
     calls = []
     with monkeypatch.context() as patch:
-        patch.setattr(Classify, "loss", spoilt)
+        patch.setattr(ClassificationObjective, "loss", spoilt)
         with pytest.raises(
             TrainingError,
             match=r"At step 7 \(epoch 1\) the loss is nan .* The batch was rows \d+, ",
@@ -341,7 +341,7 @@ def test_a_finished_run_is_begun_anew(splits, settings, tmp_path):
 
 def test_two_at_once_are_refused(splits, settings, stop, monkeypatch, tmp_path):
     stop(3)
-    inner, said = Unfinished.save, []
+    inner, said = ResumableRun.save, []
 
     def save(self, loop, states):
         inner(self, loop, states)
@@ -351,7 +351,7 @@ def test_two_at_once_are_refused(splits, settings, stop, monkeypatch, tmp_path):
             train(settings(), splits, tmp_path / "checkpoint")
         said.append(loop.state.step)
 
-    monkeypatch.setattr(Unfinished, "save", save)
+    monkeypatch.setattr(ResumableRun, "save", save)
     with pytest.raises(StoppedError):
         train(settings(), splits, tmp_path / "checkpoint")
     assert said == [4]
@@ -365,7 +365,7 @@ def test_a_run_that_failed_before_its_first_state_stands_in_nobodys_way(splits, 
 
 
 def test_padded_models_go_on_too(splits, settings, stop, monkeypatch, tmp_path):
-    monkeypatch.setattr("linnet.train.network.fits", lambda model: False)
+    monkeypatch.setattr("linnet.train.network.network.fits", lambda model: False)
     calm = train(settings(dropout=0.2), splits, tmp_path / "calm")
     assert calm["network"] == "padded"
     stop(20)

@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     record = linnet.train.distil(
         config, arguments.teachers, arguments.splits, arguments.out, overwrite=arguments.overwrite
     )
-    if linnet.train.speaks():
+    if linnet.train.is_main_process():
         print_distillation(record, arguments.teachers, arguments.out)
 
 

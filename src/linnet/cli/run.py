@@ -84,9 +84,9 @@ def _beats_baseline(report: Path) -> bool:
 
 
 def _check_alone() -> None:
-    from linnet.train.processes import started
+    from linnet.train.distributed import world_size
 
-    if started() > 1:
+    if world_size() > 1:
         raise UsageError(
             "A run is made by one process, but torchrun started several: each would prepare the data. Run `linnet "
             "prepare`, then train in several (`torchrun ... -m linnet.cli.main train`), then `linnet export`."

@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
     record = linnet.train.train(
         config, arguments.splits, arguments.out, overwrite=arguments.overwrite
     )
-    if linnet.train.speaks():
+    if linnet.train.is_main_process():
         print_training(record, arguments.out)
 
 
@@ -56,10 +56,10 @@ def print_encoder_note(config: "Config") -> None:
     Raises:
         ModelError: It can't be had.
     """
-    from linnet.train import check_encoder, speaks
+    from linnet.train import check_encoder, is_main_process
 
     note = check_encoder(config)
-    if note and speaks():
+    if note and is_main_process():
         print_line(note)
 
 

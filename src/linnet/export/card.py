@@ -82,7 +82,7 @@ so the accuracy flatters the model a little; `linnet evaluate` judges it on rows
 {_probabilities(temperature)}{_thresholds(labels, problem_type, thresholds, min_precision)}{variants}
 ## Data
 
-{_data(lineage["data"], reference)}{_taught(lineage.get("distil"))}
+{_data(lineage["data"], reference)}{_soft_loss(lineage.get("distil"))}
 
 ## Limits
 
@@ -149,7 +149,7 @@ def _data(data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     )
 
 
-def _taught(distil: Mapping[str, Any] | None) -> str:
+def _soft_loss(distil: Mapping[str, Any] | None) -> str:
     if not distil:
         return ""
     agreement, rows = distil["agreement"], distil["rows"]

@@ -38,7 +38,7 @@ Score = Callable[[Classifier, Sequence[str]], tuple[NDArray[np.float32], float]]
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FinishedRun:
     """Where the smaller model is sure.
 
     Attributes:
@@ -60,7 +60,7 @@ def fit(
     full_right: NDArray[np.bool_],
     margin: float,
     confidence_level: float,
-) -> Fitted | None:
+) -> FinishedRun | None:
     """The lowest threshold that is shown to cost less than the margin; None if there is none.
 
     Args:
@@ -79,7 +79,7 @@ def fit(
         if limit >= margin:
             break
         drop = (agreement.only_first - agreement.only_second) / len(sure)
-        best = Fitted(threshold, float(left.mean()), drop, limit)
+        best = FinishedRun(threshold, float(left.mean()), drop, limit)
     return best
 
 
@@ -197,7 +197,7 @@ class Front:
 
 
 def _check(
-    fitted: Fitted | None, name: str, rows: int, margin: float, confidence_level: float
+    fitted: FinishedRun | None, name: str, rows: int, margin: float, confidence_level: float
 ) -> dict[str, Any]:
     allowed = f"{100 * margin:g} points at {confidence_level:.0%} confidence"
     asked = {

@@ -19,8 +19,8 @@ from linnet.errors import BundleError, LabelError, ModelError
 from linnet.labels import clean_names
 from linnet.links import plain
 from linnet.text import Tokenizer
-from linnet.train.encoder import quiet
-from linnet.train.tokenizer_files import TOKENIZER, conversion
+from linnet.train.encoder.find import quiet
+from linnet.train.encoder.tokenizer_files import TOKENIZER, conversion
 
 INPUTS = ("input_ids", "attention_mask")
 RECORD = "training.json"

@@ -11,8 +11,8 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "torch", "train") from error
 
-from linnet.train.distil import distil
-from linnet.train.processes import speaks
+from linnet.train.distil.stage import distil
+from linnet.train.distributed import is_main_process
 from linnet.train.train import check_encoder, train
 
-__all__ = ["check_encoder", "distil", "speaks", "train"]
+__all__ = ["check_encoder", "distil", "is_main_process", "train"]

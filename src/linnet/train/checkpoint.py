@@ -21,10 +21,10 @@ from linnet.files import canonical_json, write_text
 from linnet.html import render
 from linnet.markdown import inline
 from linnet.train.curve import LIMIT
-from linnet.train.encoder import FILES, WEIGHTS, Encoder
+from linnet.train.encoder.find import FILES, WEIGHTS, Encoder
 from linnet.train.hub_card import front_matter
+from linnet.train.resume import EVENTS
 from linnet.train.tokenizer_config import tokenizer_config
-from linnet.train.unfinished import EVENTS
 
 RECORD, PAGE, CARD = "training.json", "training.html", "README.md"
 WRITTEN = {

@@ -14,12 +14,12 @@ import torch
 
 from linnet.config import TrainConfig
 from linnet.errors import TrainingError
-from linnet.train.batches import Encoded, batch
-from linnet.train.classify import Classify, Scores
 from linnet.train.curve import Curve, Point
-from linnet.train.flops import Flops
-from linnet.train.optimizer import AdamW, learning_rate
-from linnet.train.processes import Group
+from linnet.train.distributed import Group
+from linnet.train.network.batches import Encoded, batch
+from linnet.train.network.flops import Flops
+from linnet.train.network.optimizer import AdamW, learning_rate
+from linnet.train.objective import ClassificationObjective, Scores
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,11 @@ class Loop:
     """
 
     def __init__(
-        self, task: Classify, settings: TrainConfig, train: Encoded, group: Group | None = None
+        self,
+        task: ClassificationObjective,
+        settings: TrainConfig,
+        train: Encoded,
+        group: Group | None = None,
     ):
         self.task, self.settings, self.train, self.group = task, settings, train, group or Group()
         self.weights = task.network.weights

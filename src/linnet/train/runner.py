@@ -11,18 +11,18 @@ from linnet.config import TrainConfig
 from linnet.errors import StoppedError, TrainingError
 from linnet.predict.memory import exhausted
 from linnet.progress import Task, progress
-from linnet.train.events import Events, events
 from linnet.train.loop import Epoch, Loop
-from linnet.train.unfinished import Unfinished, random_states, set_random_states
+from linnet.train.resume import ResumableRun, random_states, set_random_states
+from linnet.train.tensorboard import Events, events
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
 def run(
     loop: Loop,
-    unfinished: Unfinished,
+    unfinished: ResumableRun,
     stopped: threading.Event,
-    on_epoch: Callable[[Loop, Unfinished], None],
+    on_epoch: Callable[[Loop, ResumableRun], None],
 ) -> None:
     """Run all epochs, from the last state on disk if there is one.
 
@@ -48,7 +48,7 @@ def run(
         if begun:
             task.note(f"gone on with after step {begun:,}")
         loop.stopped = stopped
-        under_way = _UnderWay(loop, unfinished, task, board)
+        under_way = TrainingCallbacks(loop, unfinished, task, board)
         while loop.stop_reason is None:
             epoch = loop.run_epoch(under_way.end_step)
             under_way.count_seconds()
@@ -57,15 +57,16 @@ def run(
         under_way.count_seconds()
 
 
-class _UnderWay:
+class TrainingCallbacks:
     """What happens around a loop's steps and epochs; its arguments are those of `run`, and where it is shown."""
 
-    def __init__(self, loop: Loop, unfinished: Unfinished, task: Task, board: Events | None):
+    def __init__(self, loop: Loop, unfinished: ResumableRun, task: Task, board: Events | None):
         self.loop, self.unfinished, self.task, self.board = loop, unfinished, task, board
         self.seconds, self.texts, self.saved = loop.state.seconds, loop.state.texts, loop.state.step
         self.started = time.perf_counter()
 
     def end_step(self, texts: int, loss: float) -> None:
+        """Show the progress, and save the state if it is time."""
         state, settings = self.loop.state, self.loop.settings
         speed = (state.texts - self.texts) / (time.perf_counter() - self.started)
         epochs = f"epoch {len(state.history) + 1}/{settings.num_train_epochs}"
@@ -87,6 +88,7 @@ class _UnderWay:
             self.save()
 
     def end_epoch(self, epoch: Epoch) -> None:
+        """Record the epoch and save the state."""
         if self.board:
             self.board.epoch(epoch, self.loop.state.step)
         self.save()
@@ -94,6 +96,7 @@ class _UnderWay:
             self.unfinished.tidy(self.loop)
 
     def save(self) -> None:
+        """Write the state to disk."""
         self.count_seconds()
         if self.board:
             self.board.flush()  # before the state, which is then never ahead of it
@@ -103,6 +106,7 @@ class _UnderWay:
         self.saved = self.loop.state.step
 
     def count_seconds(self) -> None:
+        """Add the seconds of this process to the state."""
         self.loop.state.seconds = self.seconds + time.perf_counter() - self.started
 
 

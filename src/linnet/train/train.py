@@ -1,38 +1,41 @@
 """The stage itself: splits become a checkpoint, with the record of how."""
 
 import dataclasses
-import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
-from linnet.config import Config, ModelConfig, TrainConfig
-from linnet.data import Split, read_split
-from linnet.errors import DataError, LabelError, StoppedError, TrainingError
+from linnet.config import Config, TrainConfig
+from linnet.data import Split
+from linnet.errors import StoppedError, TrainingError
 from linnet.files import check_replaceable, digest, whole_directory
 from linnet.lineage import lineage
-from linnet.train import scratch
-from linnet.train.batches import batch, encode
 from linnet.train.checkpoint import RECORD, WRITTEN, write_checkpoint
-from linnet.train.classify import Classify
-from linnet.train.encoder import Encoder, find_encoder, load_classifier
-from linnet.train.events import writer_class
-from linnet.train.lesson import Lesson
+from linnet.train.distributed import Group, device, process_group
+from linnet.train.encoder.find import Encoder, load_classifier
+from linnet.train.encoder.rate import learning_rate_note, with_learning_rate
 from linnet.train.loop import Loop
-from linnet.train.network import Padded, make_network
-from linnet.train.precision import Precision, choose_precision
-from linnet.train.processes import Group, device, process_group
-from linnet.train.rate import learning_rate_note, with_learning_rate
+from linnet.train.network.batches import batch, encode
+from linnet.train.network.network import Padded, make_network
+from linnet.train.network.precision import Precision, choose_precision
+from linnet.train.objective import ClassificationObjective
+from linnet.train.resume import EVENTS, ResumableRun
 from linnet.train.runner import memory_errors, run, stop_signals
-from linnet.train.unfinished import EVENTS, Unfinished
+from linnet.train.tensorboard import writer_class
+from linnet.train.training_data import (
+    TrainingData,
+    find_named_encoder,
+    read_training_data,
+    source_name,
+    split_digests,
+)
 
 FORMAT = 2
 # Settings that the weights do not depend on; of bf16 they do, on what it came to.
@@ -40,33 +43,7 @@ NOT_IN_RESULT = {"save_steps", "save_total_limit", "bf16", "report_to"}
 
 
 @dataclass(frozen=True)
-class Material:
-    """What runs learn from, whatever their recipe.
-
-    Attributes:
-        splits: The folder.
-        train: Its training split.
-        validation: Its validation split.
-        encoder: The one to start from; None where each run makes it of the training texts.
-        lesson: What is learnt in place of the labels of the training split, if so.
-    """
-
-    splits: Path
-    train: Split
-    validation: Split
-    encoder: Encoder | None
-    lesson: Lesson | None = None
-
-    @contextmanager
-    def start(self, settings: ModelConfig) -> Iterator[Encoder]:
-        """The encoder to start from; one that is made lies on disk while the block runs."""
-        texts = self.lesson.texts if self.lesson else self.train.texts
-        with TemporaryDirectory() as own:
-            yield self.encoder or scratch.make_encoder(texts, settings, Path(own))
-
-
-@dataclass(frozen=True)
-class Fitted:
+class FinishedRun:
     """A run that came to its end, while its state is still on disk.
 
     Attributes:
@@ -79,7 +56,7 @@ class Fitted:
     loop: Loop
     encoder: Encoder
     precision: Precision
-    unfinished: Unfinished
+    unfinished: ResumableRun
 
 
 def train(
@@ -114,9 +91,9 @@ def train(
     """
     directory = Path(directory)
     check_first(config, directory)
-    material = read_material(config.model, splits)
+    data = read_training_data(config.model, splits)
     with process_group() as group, stop_signals() as stopped:
-        return fit(config, material, directory, stopped, group, overwrite)
+        return fit(config, data, directory, stopped, group, overwrite)
 
 
 def check_first(config: Config, directory: Path) -> None:
@@ -133,28 +110,29 @@ def check_first(config: Config, directory: Path) -> None:
 
 def fit(
     config: Config,
-    material: Material,
+    data: TrainingData,
     directory: Path,
     stopped: threading.Event,
     group: Group,
     overwrite: bool,
 ) -> dict[str, Any]:
     """Train and write the checkpoint, as `train` does; gives the record, and raises what it raises."""
-    note = learning_rate_note(config, material.encoder)
-    config = with_learning_rate(config, material.encoder)
+    note = learning_rate_note(config, data.encoder)
+    config = with_learning_rate(config, data.encoder)
     with (
         _another_run_advised(),
-        fitted(config, material, directory, stopped, _keep_best, group, overwrite) as done,
+        training_run(config, data, directory, stopped, _keep_best, group, overwrite) as done,
     ):
-        record = _record(config, material, done) | {"learning_rate_note": note}
+        record = _record(config, data, done) | {"learning_rate_note": note}
         if group.first:
             best = done.unfinished.best(done.loop)
-            if material.lesson:
-                judged = _classifier_of(best, config, done.encoder, material.validation)
-                record["distil"] = material.lesson.record(judged, config.evaluate.confidence_level)
+            record |= data.targets.record(
+                lambda: _classifier_of(best, config, done.encoder, data.validation),
+                config.evaluate.confidence_level,
+            )
             with whole_directory(directory, holds=RECORD, only=WRITTEN) as folder:
                 length = config.model.max_length
-                source = _source(material.splits)
+                source = source_name(data.splits)
                 write_checkpoint(folder, best, done.encoder, length, record, source)
                 if done.unfinished.events.is_dir():
                     shutil.copytree(done.unfinished.events, folder / EVENTS)
@@ -176,32 +154,21 @@ def _another_run_advised() -> Iterator[None]:
         ) from error
 
 
-def read_material(settings: ModelConfig, splits: Path) -> Material:
-    """Read what runs learn from; raises what `train` does."""
-    learn, validate = _read(Path(splits))
-    return Material(Path(splits), learn, validate, _find(settings))
-
-
-def _find(settings: ModelConfig) -> Encoder | None:
-    """The encoder that is named; None if it is to be made of the training texts."""
-    return None if settings.name_or_path == scratch.NAME else find_encoder(settings.name_or_path)
-
-
 @contextmanager
-def fitted(
+def training_run(
     config: Config,
-    material: Material,
+    data: TrainingData,
     directory: Path,
     stopped: threading.Event,
-    on_epoch: Callable[[Loop, Unfinished], None],
+    on_epoch: Callable[[Loop, ResumableRun], None],
     group: Group | None = None,
     overwrite: bool = False,
-) -> Iterator[Fitted]:
+) -> Iterator[FinishedRun]:
     """Run a recipe to its end, from where it was stopped if it was.
 
     Args:
         config: Its `model` and `train` sections are the recipe.
-        material: What is learnt from.
+        data: What is learnt from.
         directory: The state of the run lies beside it until the caller removes it.
         stopped: Set when the process is asked to stop.
         on_epoch: Called after each epoch, before its state is saved; what it raises ends the run there.
@@ -218,41 +185,20 @@ def fitted(
     with (
         memory_errors(config.train),
         seeded(config.train.seed),
-        material.start(config.model) as encoder,
+        data.start(config.model) as encoder,
     ):
-        loop, precision = make_loop(config, material, encoder, group)
-        identity = _identity(config, material, encoder, group, precision)
+        loop, precision = make_loop(config, data, encoder, group)
+        identity = _identity(config, data, encoder, group, precision)
         limit = config.train.save_total_limit
-        with Unfinished(directory, identity, limit, overwrite, group.first) as unfinished:
+        with ResumableRun(directory, identity, limit, overwrite, group.first) as unfinished:
             group.wait()
             run(loop, unfinished, stopped, on_epoch)
-            yield Fitted(loop, encoder, precision, unfinished)
+            yield FinishedRun(loop, encoder, precision, unfinished)
 
 
-def _keep_best(loop: Loop, unfinished: Unfinished) -> None:
+def _keep_best(loop: Loop, unfinished: ResumableRun) -> None:
     if loop.group.first and loop.best is loop.state.history[-1]:
         unfinished.save_best(loop)
-
-
-def _read(splits: Path) -> tuple[Split, Split]:
-    learn, validate = read_split(splits, "train"), read_split(splits, "validation")
-    for other in (validate, read_split(splits, "test")):
-        if other.label_names != learn.label_names:
-            raise LabelError(
-                f"The splits in {splits} don't have the same labels: train has {', '.join(learn.label_names)}; "
-                f"{other.name} has {', '.join(other.label_names)}. They are from different runs: prepare them again."
-            )
-        if (other.multi_label, other.mask) != (learn.multi_label, learn.mask):
-            raise DataError(
-                f"The splits in {splits} are of different kinds: {_kind(learn)}; {_kind(other)}. They are from "
-                "different runs: prepare them again."
-            )
-    return learn, validate
-
-
-def _kind(split: Split) -> str:
-    labels = "any number of labels" if split.multi_label else "one label"
-    return f"{split.name} has {labels} a text and masks {', '.join(split.mask) or 'nothing'}"
 
 
 @contextmanager
@@ -273,16 +219,16 @@ def check_encoder(config: Config) -> str:
     Raises:
         ModelError: There is no such encoder, or it can't be reached.
     """
-    encoder = _find(config.model)
+    encoder = find_named_encoder(config.model)
     notes = (encoder.note if encoder else "", learning_rate_note(config, encoder))
     return " ".join(filter(None, notes))
 
 
 def make_loop(
-    config: Config, material: Material, encoder: Encoder, group: Group
+    config: Config, data: TrainingData, encoder: Encoder, group: Group
 ) -> tuple[Loop, Precision]:
-    """A fresh loop over the training split, or over the texts of a lesson, and the precision it computes in."""
-    learn, lesson = material.train, material.lesson
+    """A fresh loop over the texts of the targets, and the precision it computes in."""
+    learn = data.train
     settings = config.train
     tokenizer = encoder.tokenizer(config.model.max_length)
     model = load_classifier(
@@ -290,7 +236,7 @@ def make_loop(
     ).to(device())
     # Each measures beside the others, so they might not come to the same.
     precision = group.gather(choose_precision(settings.bf16, model.config.hidden_size, device()))[0]
-    splits = lesson.split if lesson else learn, material.validation
+    splits = data.targets.split, data.validation
     encoded = [encode(split, tokenizer, group.first) for split in splits]
     known = np.unique(np.concatenate([split.ids for split in encoded])).astype(np.int64)
     seed = (
@@ -306,19 +252,21 @@ def make_loop(
     )
     if vocabulary is not None:
         encoded = [split.within(vocabulary) for split in encoded]
-    learnt = lesson.task if lesson else Classify
-    task = learnt(network, settings, encoded[1], _class_weights(settings, learn))
+    class_weights = _class_weights(settings, learn)
+    task = data.targets.objective(network, settings, encoded[1], class_weights)
     return Loop(task, settings, encoded[0], group), precision
 
 
-def _classifier_of(folder: Path, config: Config, encoder: Encoder, validate: Split) -> Classify:
+def _classifier_of(
+    folder: Path, config: Config, encoder: Encoder, validate: Split
+) -> ClassificationObjective:
     """A saved model, with the validation texts to judge it on."""
     tokenizer = encoder.tokenizer(config.model.max_length)
     saved = Encoder(folder.name, folder, "folder")
     model = load_classifier(saved, validate.label_names, tokenizer, validate.multi_label).to(
         device()
     )
-    return Classify(
+    return ClassificationObjective(
         Padded(model, torch.float32, tokenizer.pad_id), config.train, encode(validate, tokenizer)
     )
 
@@ -344,7 +292,7 @@ def _class_weights(settings: TrainConfig, learn: Split) -> list[float] | None:
 
 
 def _identity(
-    config: Config, material: Material, encoder: Encoder, group: Group, precision: Precision
+    config: Config, data: TrainingData, encoder: Encoder, group: Group, precision: Precision
 ) -> dict[str, Any]:
     """Everything that the weights depend on."""
     identity = {
@@ -352,34 +300,17 @@ def _identity(
         "model": config.model.model_dump(
             mode="json", exclude={"name_or_path"}
         ),  # the encoder itself stands below
-        "splits": split_digests(material.splits),
+        "splits": split_digests(data.splits),
         "encoder": encoder.identity(),
         "processes": group.size,
         "precision": precision.name,
     }
-    return identity | ({"distil": material.lesson.identity} if material.lesson else {})
+    return identity | data.targets.identity
 
 
-def _source(splits: Path) -> str:
-    """The name of the data, as the data card has it."""
-    card = splits / "data_card.json"
-    if not card.is_file():
-        return "not recorded"
-    try:
-        content = json.loads(card.read_text(encoding="utf-8"))
-        return str(content["source"]["name"])
-    except (ValueError, KeyError, TypeError):
-        return "not recorded"
-
-
-def split_digests(splits: Path) -> dict[str, str]:
-    """SHA-256 of the splits that a run depends on."""
-    return {name: digest(splits / f"{name}.parquet") for name in ("train", "validation")}
-
-
-def _record(config: Config, material: Material, done: Fitted) -> dict[str, Any]:
-    loop, precision, card = done.loop, done.precision, material.splits / "data_card.json"
-    state, learn = loop.state, material.train
+def _record(config: Config, data: TrainingData, done: FinishedRun) -> dict[str, Any]:
+    loop, precision, card = done.loop, done.precision, data.splits / "data_card.json"
+    state, learn = loop.state, data.train
     encoded = {"train": loop.train, "validation": loop.task.validation}
     return {
         "format": FORMAT,

@@ -15,7 +15,7 @@ from linnet.config import Config
 from linnet.files import canonical_json, write_text
 from linnet.html import render
 from linnet.lineage import lineage
-from linnet.train.train import Material
+from linnet.train.training_data import TrainingData
 from linnet.train.tune import plots
 from linnet.train.tune.space import search_space, with_parameters
 from linnet.train.tune.study import REASON, SECONDS, Study
@@ -42,8 +42,8 @@ class Results:
         material: What its trials learn from.
     """
 
-    def __init__(self, study: Study, config: Config, material: Material):
-        self._study, self._config, self._material = study, config, material
+    def __init__(self, study: Study, config: Config, data: TrainingData):
+        self._study, self._config, self._material = study, config, data
         self._drawn, self._stale = -math.inf, False
 
     def write(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Results:
             self.write()
 
 
-def _results(study: Study, config: Config, material: Material) -> dict[str, Any]:
+def _results(study: Study, config: Config, data: TrainingData) -> dict[str, Any]:
     trials = [_describe(trial) for trial in study.trials]
     complete = [trial for trial in trials if trial["state"] == "complete"]
     sign = -1.0 if study.direction == "minimize" else 1.0
@@ -92,7 +92,7 @@ def _results(study: Study, config: Config, material: Material) -> dict[str, Any]
         "states": {
             state: sum(trial["state"] == state for trial in trials) for state in STATES.values()
         },
-        "rows": {"train": len(material.train), "validation": len(material.validation)},
+        "rows": {"train": len(data.train), "validation": len(data.validation)},
         "encoder": config.model.name_or_path,
         "default": default,
         "best": best and {key: best[key] for key in ("number", "value", "parameters")},

@@ -13,17 +13,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from linnet.config import Config
 from linnet.errors import StoppedError, TrainingError, UsageError
-from linnet.train.encoder import own_dropouts, read_config
+from linnet.train.distributed import device, world_size
+from linnet.train.encoder.find import own_dropouts, read_config
+from linnet.train.encoder.rate import with_learning_rate
 from linnet.train.loop import Loop
-from linnet.train.precision import choose_precision
-from linnet.train.processes import device, started
-from linnet.train.rate import with_learning_rate
+from linnet.train.network.precision import choose_precision
+from linnet.train.resume import ResumableRun, reached
 from linnet.train.runner import stop_signals
-from linnet.train.train import NOT_IN_RESULT, Material, fitted, read_material, seeded, split_digests
+from linnet.train.train import NOT_IN_RESULT, seeded, training_run
+from linnet.train.training_data import TrainingData, read_training_data, split_digests
 from linnet.train.tune.results import Results
 from linnet.train.tune.space import recipe, search_space, with_parameters
 from linnet.train.tune.study import Direction, Study
-from linnet.train.unfinished import Unfinished, reached
 
 # Settings of a study that may change while it lasts.
 NOT_IN_STUDY = {"n_trials", "timeout"}
@@ -60,29 +61,29 @@ def tune(
         UsageError: Another study, or something else, lies there; or this is one of several processes of `torchrun`.
         StorageError: The disk refused a write.
     """
-    if started() > 1:
+    if world_size() > 1:
         raise UsageError(
             "A trial is trained by one process, but torchrun started several. Start `linnet tune` several times with "
             "the same flags instead: the processes share the study."
         )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     began, directory = time.monotonic(), Path(directory)
-    material = read_material(config.model, splits)
-    config = with_learning_rate(config, material.encoder)
-    with closing(_open(config, material, directory)) as study, stop_signals() as stopped:
+    data = read_training_data(config.model, splits)
+    config = with_learning_rate(config, data.encoder)
+    with closing(_open(config, data, directory)) as study, stop_signals() as stopped:
         # A damaged state costs a trial time and no more, so one of them on disk is enough. Event files would go with
         # each trial's state.
         trained = config.train.model_copy(
             update={"bf16": study.bf16, "save_total_limit": 1, "report_to": "none"}
         )
         trials = config.model_copy(update={"train": trained})
-        with closing(Results(study, config, material)) as results:
+        with closing(Results(study, config, data)) as results:
             found = results.write()
             while not config.tune.timeout or time.monotonic() - began < config.tune.timeout:
                 with study.claim() as trial:
                     if trial is None:
                         break
-                    _run(study, trial, with_parameters(trials, trial.params), material, stopped)
+                    _run(study, trial, with_parameters(trials, trial.params), data, stopped)
                 found = results.write()
                 on_trial(found["trials"][trial.number])
                 if stopped.is_set():
@@ -92,17 +93,15 @@ def tune(
     return found
 
 
-def _open(config: Config, material: Material, directory: Path) -> Study:
+def _open(config: Config, data: TrainingData, directory: Path) -> Study:
     encoder = (
-        {"name": config.model.name_or_path}
-        if material.encoder is None
-        else material.encoder.identity()
+        {"name": config.model.name_or_path} if data.encoder is None else data.encoder.identity()
     )
     identity = {
         "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT - {"bf16"}),
         "model": config.model.model_dump(mode="json"),
         "tune": config.tune.model_dump(mode="json", exclude=NOT_IN_STUDY),
-        "splits": split_digests(material.splits),
+        "splits": split_digests(data.splits),
         "encoder": encoder,
     }
     direction: Direction = (
@@ -115,13 +114,13 @@ def _open(config: Config, material: Material, directory: Path) -> Study:
         space,
         direction,
         identity,
-        functools.partial(_begin, config, material),
+        functools.partial(_begin, config, data),
     )
 
 
-def _begin(config: Config, material: Material) -> tuple[dict[str, Any], bool]:
+def _begin(config: Config, data: TrainingData) -> tuple[dict[str, Any], bool]:
     """The first trial's parameters, and whether trials compute in bfloat16: measured once, so that all do the same."""
-    with seeded(config.train.seed), material.start(config.model) as encoder:
+    with seeded(config.train.seed), data.start(config.model) as encoder:
         left = [
             name
             for name in ("dropout", "attention_dropout")
@@ -134,13 +133,13 @@ def _begin(config: Config, material: Material) -> tuple[dict[str, Any], bool]:
 
 
 def _run(
-    study: Study, trial: FrozenTrial, config: Config, material: Material, stopped: threading.Event
+    study: Study, trial: FrozenTrial, config: Config, data: TrainingData, stopped: threading.Event
 ) -> None:
     """Train a trial to its end, whatever that is; asked to stop, it is left as it is, to be gone on with."""
     step = reached(study.place(trial))
     with study.begun(trial, step) as times:
         if times <= ATTEMPTS:
-            _train(study, trial, config, material, stopped)
+            _train(study, trial, config, data, stopped)
             return
         reason = (
             f"Its process ended {ATTEMPTS} times after step {step} and left no word, as one does that the system kills "
@@ -150,11 +149,11 @@ def _run(
 
 
 def _train(
-    study: Study, trial: FrozenTrial, config: Config, material: Material, stopped: threading.Event
+    study: Study, trial: FrozenTrial, config: Config, data: TrainingData, stopped: threading.Event
 ) -> None:
     metric = config.train.metric_for_best_model
 
-    def on_epoch(loop: Loop, unfinished: Unfinished) -> None:
+    def on_epoch(loop: Loop, unfinished: ResumableRun) -> None:
         epoch = loop.state.history[-1]
         value = getattr(epoch, metric)
         if study.report(trial, epoch.epoch, value) and loop.stop_reason is None:
@@ -164,7 +163,7 @@ def _train(
     try:
         with (
             suppress(optuna.TrialPruned),
-            fitted(config, material, study.place(trial), stopped, on_epoch) as done,
+            training_run(config, data, study.place(trial), stopped, on_epoch) as done,
         ):
             value = getattr(done.loop.best, metric)
             study.finish(trial, TrialState.COMPLETE, value, seconds=done.loop.state.seconds)

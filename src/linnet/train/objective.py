@@ -12,8 +12,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from linnet.config import TrainConfig
 from linnet.evaluate import metrics, thresholds
 from linnet.predict import sigmoid
-from linnet.train.batches import Batch, Encoded, batches
-from linnet.train.network import Network
+from linnet.train.network.batches import Batch, Encoded, batches
+from linnet.train.network.network import Network
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Scores:
     f1: float
 
 
-class Classify:
+class ClassificationObjective:
     """Cross-entropy against the labels; of several labels a text the mean binary cross-entropy of each.
 
     Args:

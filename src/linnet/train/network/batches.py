@@ -13,7 +13,7 @@ from linnet.data import Split
 from linnet.errors import DataError, LabelError
 from linnet.progress import progress
 from linnet.text import Tokenizer
-from linnet.train.functions import Layout
+from linnet.train.network.functions import Layout
 
 TEXTS_AT_ONCE = 8192
 

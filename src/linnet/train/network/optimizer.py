@@ -5,7 +5,7 @@ import math
 import torch
 
 from linnet.config import TrainConfig
-from linnet.train.weights import Weights
+from linnet.train.network.weights import Weights
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 

@@ -18,8 +18,8 @@ from linnet.data import Split
 from linnet.errors import DataError, LabelError, UsageError
 from linnet.evaluate.rows import trained_elsewhere
 from linnet.predict import Classifier, load, sigmoid
-from linnet.train.answers import ask
-from linnet.train.processes import Group
+from linnet.train.distil.teacher_logits import ask
+from linnet.train.distributed import Group
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ def choose_precision(asked: bool | Literal["auto"], width: int, device: torch.de
     """
     if asked != "auto":
         return Precision(
-            torch.bfloat16 if asked else torch.float32, f"train.bf16 = {str(asked).lower()}"
+            torch.bfloat16 if asked else torch.float32,
+            f"train.bf16 = {str(asked).lower()}",
         )
     if width <= NARROW:
         return Precision(torch.float32, f"a model {width} wide gains nothing from bf16")

@@ -12,9 +12,16 @@ import torch
 from torch import nn
 from torch.nn.functional import gelu, layer_norm, relu
 
-from linnet.train.batches import Batch
-from linnet.train.functions import Attention, Dropout, Embedding, Layout, Linear, Masks
-from linnet.train.weights import Weights
+from linnet.train.network.batches import Batch
+from linnet.train.network.functions import (
+    Attention,
+    Dropout,
+    DropoutMasks,
+    Embedding,
+    Layout,
+    Linear,
+)
+from linnet.train.network.weights import Weights
 
 # oneDNN compiles a kernel for every number of rows it meets, which takes longer than the product, and keeps it. So the
 # rows are filled up to a multiple of this with a text that nobody asks for.
@@ -81,7 +88,7 @@ class Packed:
 
     def __init__(self, model: Any, dtype: torch.dtype, vocabulary: np.ndarray, seed: int):
         self.model, self.dtype = model, dtype
-        self.names, self.masks = ARCHITECTURES[model.config.model_type], Masks(seed)
+        self.names, self.masks = ARCHITECTURES[model.config.model_type], DropoutMasks(seed)
         self.encoder = getattr(model, model.base_model_prefix)
         self.layers = [
             self.encoder.get_submodule(self.names.layer.format(number))
@@ -126,7 +133,7 @@ class Packed:
         ids: torch.Tensor,
         layout: Layout,
         wanted: torch.Tensor,
-        asking: Layout,
+        query_layout: Layout,
         training: bool,
     ) -> torch.Tensor:
         """What the encoder makes of some of the tokens, (wanted, width).
@@ -135,7 +142,7 @@ class Packed:
             ids: Places of the tokens in the vocabulary, int64 (tokens,).
             layout: Which of them are which text's.
             wanted: Which tokens are asked for, ascending int64 (wanted,).
-            asking: Which of those are which text's.
+            query_layout: Which of those are which text's.
             training: Whether there is dropout.
         """
         tokens, rows = len(ids), len(wanted)
@@ -145,11 +152,11 @@ class Packed:
         places = torch.from_numpy(positions).to(layout.device)
         ids, places = (torch.cat([part, part.new_zeros(_filler(tokens))]) for part in (ids, places))
         wanted = torch.cat([wanted, wanted.new_full((_filler(rows),), tokens)])
-        layout, asking = _filled(layout), _filled(asking)
+        layout, query_layout = _filled(layout), _filled(query_layout)
         x = self._embed(ids, places, training)
         for number in range(len(self.layers) - 1):
             x = self._layer(number, x, layout, None, layout, training)
-        return self._layer(len(self.layers) - 1, x, layout, wanted, asking, training)[:rows]
+        return self._layer(len(self.layers) - 1, x, layout, wanted, query_layout, training)[:rows]
 
     def _embed(self, ids: torch.Tensor, places: torch.Tensor, training: bool) -> torch.Tensor:
         parts = self.encoder.embeddings
@@ -164,19 +171,19 @@ class Packed:
         x: torch.Tensor,
         layout: Layout,
         wanted: torch.Tensor | None,
-        asking: Layout,
+        query_layout: Layout,
         training: bool,
     ) -> torch.Tensor:
         names, layer = self.names, self.layers[number]
         masks = self.masks if training else None
-        rest = asking, layout, self.heads, masks, self.attention_rate
-        asked: torch.Tensor | None = None
+        rest = query_layout, layout, self.heads, masks, self.attention_rate
+        key_layout: torch.Tensor | None = None
         if wanted is None:
             asks = self._linear(number, x, names.query, names.key, names.value)
         else:
             # The matrices lie as one: its first third are the queries', and both parts are written.
-            asks, asked, x = self._split(number, x, wanted)
-        attended = Attention.apply(asks, asked, *rest)  # type: ignore[no-untyped-call]
+            asks, key_layout, x = self._split(number, x, wanted)
+        attended = Attention.apply(asks, key_layout, *rest)  # type: ignore[no-untyped-call]
         y = self._linear(number, attended, names.output)
         if names.drops_output:
             y = self._drop(y, training)
@@ -207,8 +214,8 @@ class Packed:
         width = len(tensors[0]) // 3
         chosen = x.index_select(0, wanted)
         asks = Linear.apply(chosen, *(tensor[:width] for tensor in tensors))  # type: ignore[no-untyped-call]
-        asked = Linear.apply(x, *(tensor[width:] for tensor in tensors))  # type: ignore[no-untyped-call]
-        return asks, asked, chosen
+        key_layout = Linear.apply(x, *(tensor[width:] for tensor in tensors))  # type: ignore[no-untyped-call]
+        return asks, key_layout, chosen
 
     def _drop(self, x: torch.Tensor, training: bool, rate: float | None = None) -> torch.Tensor:
         rate = self.rate if rate is None else rate

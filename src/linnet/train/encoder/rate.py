@@ -4,8 +4,8 @@ A small encoder learns too little from the rate that suits a large one. The figu
 """
 
 from linnet.config import AUTO, Config, TrainConfig, TuneConfig
-from linnet.train import scratch
-from linnet.train.encoder import Encoder
+from linnet.train.encoder import scratch
+from linnet.train.encoder.find import Encoder
 
 DEFAULT_RATE = 2e-5  # of an encoder with the shape of BERT, as its paper has it
 RATES = {"built-in": 1e-4, "scratch": 5e-4}  # by `Encoder.source`

@@ -14,13 +14,14 @@ from linnet.data import Split, Unlabelled, read_split, read_unlabelled
 from linnet.errors import UsageError
 from linnet.predict import to_probabilities
 from linnet.resume import locked, unfinished_path
-from linnet.train.batches import check_rows
-from linnet.train.lesson import Lesson
-from linnet.train.processes import Group, process_group
+from linnet.train.distil.distillation import DistillationSet
+from linnet.train.distil.salient_words import leave_out, telling_words
+from linnet.train.distil.teachers import Teachers, load_teachers
+from linnet.train.distributed import Group, process_group
+from linnet.train.network.batches import check_rows
 from linnet.train.runner import stop_signals
-from linnet.train.teachers import Teachers, load_teachers
-from linnet.train.telling import leave_out, telling_words
-from linnet.train.train import check_first, fit, read_material
+from linnet.train.train import check_first, fit
+from linnet.train.training_data import read_training_data
 
 ANSWERS = "teacher"
 
@@ -69,8 +70,8 @@ def distil(
             f"distil.answers is {kept}, but {directory} is replaced as a whole, and they would be lost. Choose another "
             "folder for them."
         )
-    material = read_material(config.model, splits)
-    learn, validate = material.train, material.validation
+    data = read_training_data(config.model, splits)
+    learn, validate = data.train, data.validation
     masters = load_teachers([Path(teacher) for teacher in teachers], config.predict, learn, splits)
     for split in (learn, validate):
         check_rows(split)
@@ -89,8 +90,12 @@ def distil(
         )
         read, left_out = _read(config, masters, texts, len(learn), learnt)
         facts |= {"left_out": left_out}
-        lesson = Lesson(masters, config.distil, learn, texts, read, learnt, judged, facts)
-        return fit(config, replace(material, lesson=lesson), directory, stopped, group, overwrite)
+        distillation = DistillationSet(
+            masters, config.distil, learn, texts, read, learnt, judged, facts
+        )
+        return fit(
+            config, replace(data, targets=distillation), directory, stopped, group, overwrite
+        )
 
 
 def _alone(answers: Path, group: Group) -> AbstractContextManager[None]:

@@ -6,7 +6,7 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
 from linnet.errors import ModelError, UnreachableError
-from linnet.train.tokenizer_files import SETTINGS, TOKENIZER, VOCABULARIES
+from linnet.train.encoder.tokenizer_files import SETTINGS, TOKENIZER, VOCABULARIES
 
 FILES = [
     "config.json",

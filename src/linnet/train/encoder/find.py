@@ -17,9 +17,9 @@ from linnet.errors import BundleError, ModelError, UnreachableError
 from linnet.files import digest
 from linnet.links import plain
 from linnet.text import Tokenizer
-from linnet.train.architecture import check_architecture
-from linnet.train.hub import fetch
-from linnet.train.tokenizer_files import TOKENIZER, tokenizer_json
+from linnet.train.encoder.architecture import check_architecture
+from linnet.train.encoder.hub import fetch
+from linnet.train.encoder.tokenizer_files import TOKENIZER, tokenizer_json
 
 FILES = ("config.json", TOKENIZER)  # beside the weights
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")

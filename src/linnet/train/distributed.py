@@ -56,12 +56,12 @@ class Group:
             distributed.barrier()
 
 
-def speaks() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that prints: the first of those that `torchrun` started, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 
 
-def started() -> int:
+def world_size() -> int:
     """How many processes `torchrun` started; 1 outside of it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -69,7 +69,7 @@ def started() -> int:
 @contextmanager
 def process_group() -> Iterator[Group]:
     """Join the processes that `torchrun` started, if it did."""
-    size = started()
+    size = world_size()
     if size == 1:
         yield Group()
         return

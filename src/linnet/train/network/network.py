@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from linnet.train.batches import Batch
-from linnet.train.packed import Packed, fits
-from linnet.train.weights import Weights
+from linnet.train.network.batches import Batch
+from linnet.train.network.packed import Packed, fits
+from linnet.train.network.weights import Weights
 
 
 class Padded:

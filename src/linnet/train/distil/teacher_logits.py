@@ -20,7 +20,7 @@ from linnet.errors import StoppedError, UsageError
 from linnet.files import disk_errors, install, temporary_file
 from linnet.predict import Classifier
 from linnet.progress import progress
-from linnet.train.processes import Group
+from linnet.train.distributed import Group
 
 TEXTS_AT_ONCE = 2048  # lost at most by a kill, and enough for batches of like lengths
 

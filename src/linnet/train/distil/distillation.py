@@ -1,7 +1,7 @@
 """Learning what teachers answer, beside the labels that are known."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,13 +14,13 @@ from linnet.config import DistilConfig, TrainConfig
 from linnet.data import Split
 from linnet.evaluate.intervals import proportion
 from linnet.predict import to_probabilities
-from linnet.train.batches import Batch, Encoded
-from linnet.train.classify import Classify
-from linnet.train.network import Network
-from linnet.train.teachers import Teachers
+from linnet.train.distil.teachers import Teachers
+from linnet.train.network.batches import Batch, Encoded
+from linnet.train.network.network import Network
+from linnet.train.objective import ClassificationObjective
 
 
-class Distil(Classify):
+class DistillationObjective(ClassificationObjective):
     """Cross-entropy against a teacher's probabilities (Hinton et al. 2015, arXiv:1503.02531, section 2).
 
     Both sides' logits are divided by the temperature, and the loss is multiplied by its square, so that gradients are
@@ -30,7 +30,7 @@ class Distil(Classify):
         network: What learns it.
         settings: The recipe.
         validation: The texts to evaluate on, as the network takes them, with their labels.
-        class_weights: What an error on each class counts; see `Classify`.
+        class_weights: What an error on each class counts; see `ClassificationObjective`.
         distil: Temperature and share.
         labels: Of the first texts of those learnt from: int64 (k,), or bool (k, C).
     """
@@ -51,23 +51,23 @@ class Distil(Classify):
         """Sum of the losses of a batch's texts, whose labels are the teacher's probabilities, with dropout."""
         logits, alpha = self.network(batch, True), self.distil.alpha
         if not alpha:
-            return self._taught(logits, batch.labels)
+            return self._soft_loss(logits, batch.labels)
         known = np.flatnonzero(batch.rows < len(self.labels))
         labels = torch.from_numpy(self.labels[batch.rows[known]]).to(self.device)
         places = torch.from_numpy(known).to(self.device)
-        told = self._loss(
+        hard_loss = self._loss(
             logits[places], labels, self.class_weights, self.settings.label_smoothing_factor
         )
-        instead = self._taught(logits[places], batch.labels[places])
-        return self._taught(logits, batch.labels) + alpha * (told - instead)
+        instead = self._soft_loss(logits[places], batch.labels[places])
+        return self._soft_loss(logits, batch.labels) + alpha * (hard_loss - instead)
 
-    def _taught(self, logits: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
+    def _soft_loss(self, logits: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
         temperature = self.distil.temperature
         return self._loss(logits / temperature, probabilities) * temperature**2
 
 
 @dataclass(frozen=True)
-class Lesson:
+class DistillationSet:
     """What a student learns, and from whom.
 
     Attributes:
@@ -97,21 +97,24 @@ class Lesson:
         softened = to_probabilities(logits, 1.0, self.teachers.multi_label)
         return replace(self.known, texts=self.read, labels=softened.astype(np.float32))
 
-    def task(
+    def objective(
         self,
         network: Network,
         settings: TrainConfig,
         validation: Encoded,
         class_weights: Sequence[float] | None,
-    ) -> Distil:
+    ) -> DistillationObjective:
         """What the loop learns."""
-        return Distil(
+        return DistillationObjective(
             network, settings, validation, class_weights, self.settings, self.known.labels
         )
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Everything that the student depends on, beside its recipe."""
+        """Everything that the student depends on besides its recipe, under `distil`."""
+        return {"distil": self._identity()}
+
+    def _identity(self) -> dict[str, Any]:
         texts = hashlib.sha256("\n".join(self.read).encode()).hexdigest()
         answers = hashlib.sha256(b"".join(part.tobytes() for part in self.answers)).hexdigest()
         settings = self.settings.model_dump(
@@ -124,14 +127,17 @@ class Lesson:
         }
         return settings | digests
 
-    def record(self, best: Classify, confidence_level: float) -> dict[str, Any]:
+    def record(
+        self, judge: Callable[[], ClassificationObjective], confidence_level: float
+    ) -> dict[str, Any]:
         """What training.json says of the lesson, with what teachers and student make of the validation texts.
 
         Args:
-            best: The student's best epoch.
+            judge: Gives the student's best epoch.
             confidence_level: Of the interval of the agreement: the share of texts with the same likeliest label; of
                 several labels a text the share of all yes and no that are the same by the teachers' thresholds.
         """
+        best = judge()
         own = to_probabilities(best.logits(best.validation), 1.0, self.teachers.multi_label)
         same = self.teachers.agree(self.validation, own)
         scores = best.score(self.teachers.logits(self.validation).astype(np.float32))
@@ -139,4 +145,4 @@ class Lesson:
             "agreement": asdict(proportion(int(same.sum()), same.size, confidence_level)),
             "teacher_scores": {f"eval_{name}": value for name, value in asdict(scores).items()},
         }
-        return self.facts | self.identity | outcome
+        return {"distil": self.facts | self._identity() | outcome}

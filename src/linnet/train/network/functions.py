@@ -65,7 +65,7 @@ class Layout:
         ]
 
 
-class Masks:
+class DropoutMasks:
     """Dropout masks. On a CPU from numpy's SFC64, which is an order of magnitude faster than torch's generator.
 
     Args:
@@ -163,10 +163,10 @@ class Attention(Function):
         ctx: Any,
         queries: torch.Tensor,
         others: torch.Tensor | None,
-        asking: Layout,
-        asked: Layout,
+        query_layout: Layout,
+        key_layout: Layout,
         heads: int,
-        masks: Masks | None,
+        masks: DropoutMasks | None,
         rate: float,
     ) -> torch.Tensor:
         """Gives the values attended to, (asking rows, width).
@@ -175,33 +175,42 @@ class Attention(Function):
             ctx: Of autograd.
             queries: Queries (asking rows, width); or queries, keys and values side by side (rows, 3 x width).
             others: Keys and values side by side (asked rows, 2 x width); None where `queries` holds all.
-            asking: Layout of the rows that ask.
-            asked: Layout of the rows that are asked.
+            query_layout: Layout of the rows that ask.
+            key_layout: Layout of the rows that are asked.
             heads: Number of heads, which divides the width.
             masks: Where dropout draws from; None: no dropout.
             rate: Share of attention that is dropped.
         """
         if others is None:
-            query, key, value = _pad(queries, asking, 3, heads)
+            query, key, value = _pad(queries, query_layout, 3, heads)
         else:
-            (query,), (key, value) = _pad(queries, asking, 1, heads), _pad(others, asked, 2, heads)
+            (query,), (key, value) = (
+                _pad(queries, query_layout, 1, heads),
+                _pad(others, key_layout, 2, heads),
+            )
         scale = query.shape[-1] ** -0.5
         scores = query.bmm(key.transpose(1, 2)).float().mul_(scale)  # softmax is faster in float32
-        scores.view(len(asked.lengths), heads, *scores.shape[1:]).add_(asked.penalty)
-        chances = scores.softmax(-1).to(query.dtype)
-        mask = masks.draw(tuple(chances.shape), rate, chances) if masks and rate else None
-        kept = chances if mask is None else chances * mask
+        scores.view(len(key_layout.lengths), heads, *scores.shape[1:]).add_(key_layout.penalty)
+        attention_probs = scores.softmax(-1).to(query.dtype)
+        mask = (
+            masks.draw(tuple(attention_probs.shape), rate, attention_probs)
+            if masks and rate
+            else None
+        )
+        kept = attention_probs if mask is None else attention_probs * mask
         grow = 1.0 if mask is None else 1 / (1 - rate)
-        ctx.save_for_backward(query, key, value, chances, kept, *([] if mask is None else [mask]))
-        ctx.rest = asking, asked, heads, scale, grow, others is None
-        return _unpad(kept.bmm(value)[None].mul_(grow), asking, heads)
+        ctx.save_for_backward(
+            query, key, value, attention_probs, kept, *([] if mask is None else [mask])
+        )
+        ctx.rest = query_layout, key_layout, heads, scale, grow, others is None
+        return _unpad(kept.bmm(value)[None].mul_(grow), query_layout, heads)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         """Gradients of `queries` and `others`."""
-        query, key, value, chances, kept, *mask = ctx.saved_tensors
-        asking, asked, heads, scale, grow, together = ctx.rest
-        gradient = _pad(gradients[0], asking, 1, heads, blank=True)[0].mul_(grow)
+        query, key, value, attention_probs, kept, *mask = ctx.saved_tensors
+        query_layout, key_layout, heads, scale, grow, together = ctx.rest
+        gradient = _pad(gradients[0], query_layout, 1, heads, blank=True)[0].mul_(grow)
         of_query, of_others = torch.empty_like(query)[None], query.new_empty(2, *key.shape)
         if together:
             of_all = query.new_empty(3, *query.shape)
@@ -210,12 +219,18 @@ class Attention(Function):
         of_chances = gradient.bmm(value.transpose(1, 2))
         if mask:
             of_chances *= mask[0]
-        of_scores = torch._softmax_backward_data(of_chances, chances, -1, chances.dtype).mul_(scale)
+        of_scores = torch._softmax_backward_data(
+            of_chances, attention_probs, -1, attention_probs.dtype
+        ).mul_(scale)
         torch.bmm(of_scores, key, out=of_query[0])
         torch.bmm(of_scores.transpose(1, 2), query, out=of_others[0])
         if together:
-            return _unpad(of_all, asking, heads), *[None] * 6
-        return _unpad(of_query, asking, heads), _unpad(of_others, asked, heads), *[None] * 5
+            return _unpad(of_all, query_layout, heads), *[None] * 6
+        return (
+            _unpad(of_query, query_layout, heads),
+            _unpad(of_others, key_layout, heads),
+            *[None] * 5,
+        )
 
 
 def _pad(

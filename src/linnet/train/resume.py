@@ -24,16 +24,16 @@ from linnet.errors import UsageError
 from linnet.files import canonical_json, digest, whole_directory, write_text
 from linnet.links import plain
 from linnet.resume import check_same, locked, unfinished_path
-from linnet.train.encoder import quiet
+from linnet.train.encoder.find import quiet
 from linnet.train.loop import Epoch, Loop, State, best_of
-from linnet.train.packed import Packed
+from linnet.train.network.packed import Packed
 
 FORMAT = 2  # of a state; one of another is refused like another run's
 RUN, STATE, TENSORS, EVENTS = "run.json", "state.json", "state.safetensors", "tensorboard"
 NAMES = "master", "exp_avg", "exp_avg_sq"  # of a buffer's tensors
 
 
-class Unfinished:
+class ResumableRun:
     """The folder of a run under way. As a context it keeps other processes from training into it.
 
     Args:
@@ -57,7 +57,7 @@ class Unfinished:
         self._overwrite, self._first = overwrite, first
         self._rest = ExitStack()
 
-    def __enter__(self) -> "Unfinished":
+    def __enter__(self) -> "ResumableRun":
         if self._first:
             with self._rest:
                 self._rest.enter_context(locked(self.path, "is training into"))

@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 from transformers import DistilBertConfig, DistilBertModel
 
 from linnet.config import HEAD_SIZE, ModelConfig
-from linnet.train.encoder import Encoder
-from linnet.train.word_pieces import PAD, learn_tokenizer, save_tokenizer
+from linnet.train.encoder.find import Encoder
+from linnet.train.encoder.word_pieces import PAD, learn_tokenizer, save_tokenizer
 
 NAME = "scratch"
 ALPHABET_SIZE = 1000

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from linnet.train.encoder import POOLER
+from linnet.train.encoder.find import POOLER
 
 BACKWARD = 2  # products by weights and by inputs, each as large as the one of the forward pass
 

@@ -1,0 +1,1 @@
+"""The network as it is trained: batches, layers, weights, optimizer and precision."""
