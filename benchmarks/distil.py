@@ -34,8 +34,7 @@ from linnet.export import export
 from linnet.files import canonical_json, digest, write_text
 from linnet.lineage import lineage
 from linnet.predict import load
-from linnet.train import train
-from linnet.train.distil import stage as distil
+from linnet.train import distil, train
 
 TEACHER = "teacher"
 RECIPE = {"train.learning_rate": 5e-5, "train.num_train_epochs": 2}

@@ -29,8 +29,7 @@ from linnet.evaluate.intervals import Agreement, paired_difference, proportion
 from linnet.files import canonical_json, digest, write_text
 from linnet.lineage import lineage
 from linnet.predict import load
-from linnet.train import train
-from linnet.train.distil import stage as distil
+from linnet.train import distil, train
 
 MINI = "linnet-mini"
 LABELS = {"train.num_train_epochs": 2, "train.learning_rate": 5e-5}

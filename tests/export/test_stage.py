@@ -375,7 +375,7 @@ def test_a_kill_in_the_middle_writes_nothing(quick, checkpoint, splits, tmp_path
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage, "settle", interrupted)
+    monkeypatch.setattr(stage, "calibrate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         export(settings(), checkpoint, splits, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []

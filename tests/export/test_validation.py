@@ -7,7 +7,7 @@ from linnet.config import load_config
 from linnet.data import Split
 from linnet.errors import ProofError
 from linnet.evaluate import thresholds
-from linnet.export.validation import settle
+from linnet.export.validation import calibrate
 from linnet.predict import decide, sigmoid, softmax, to_probabilities
 
 TEMPERATURE = 2.0  # by which the logits are too large
@@ -25,16 +25,16 @@ def rows(multi_label: bool) -> tuple[np.ndarray, Split]:
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
-@pytest.mark.parametrize("calibrate", [False, True])
+@pytest.mark.parametrize("wanted", [False, True])
 @pytest.mark.parametrize("min_precision", [0.0, 0.8])
-def test_what_is_settled_is_what_is_served(multi_label, calibrate, min_precision):
+def test_what_is_settled_is_what_is_served(multi_label, wanted, min_precision):
     logits, split = rows(multi_label)
-    asked = {"export.calibrate": calibrate, "export.min_precision": min_precision}
-    found = settle(
+    asked = {"export.calibrate": wanted, "export.min_precision": min_precision}
+    found = calibrate(
         load_config(overrides=asked | {"evaluate.bootstrap_resamples": 200}), logits, split
     )
     temperature, chosen = found.facts["temperature"], found.facts["thresholds"]
-    assert temperature == (pytest.approx(TEMPERATURE, rel=0.15) if calibrate else 1.0)
+    assert temperature == (pytest.approx(TEMPERATURE, rel=0.15) if wanted else 1.0)
     np.testing.assert_array_equal(
         found.probabilities, to_probabilities(logits, temperature, multi_label)
     )
@@ -52,7 +52,7 @@ def test_what_is_settled_is_what_is_served(multi_label, calibrate, min_precision
     check = found.checks["calibration"]
     assert (
         check["expected_calibration_error"] < check["expected_calibration_error_before"] / 2
-    ) is calibrate
+    ) is wanted
 
 
 @pytest.mark.parametrize(("failing", "asked"), [("accuracy", 0.0), ("precision", 0.99)])
@@ -61,4 +61,4 @@ def test_a_check_that_fails_is_an_error(failing, asked):
     if failing == "accuracy":
         logits = np.random.default_rng(0).permutation(logits)
     with pytest.raises(ProofError, match=f"'{failing}' failed"):
-        settle(load_config(overrides={"export.min_precision": asked}), logits, split)
+        calibrate(load_config(overrides={"export.min_precision": asked}), logits, split)

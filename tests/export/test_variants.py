@@ -15,7 +15,7 @@ from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import BundleError
 from linnet.export import export, variants
-from linnet.export.quantize import most_hurt_first
+from linnet.export.quantize import by_sensitivity
 from linnet.predict.batching import pad
 
 from ..processor import computes_in_bfloat16
@@ -195,4 +195,4 @@ def test_the_product_with_an_outlier_is_hurt_most(bundle, tmp_path):
     onnx.save(graph, tmp_path / "m.onnx")
     draw = np.random.default_rng(0)
     batches = [pad([draw.integers(100, size=9).tolist() for _ in range(8)], 0)]
-    assert most_hurt_first(tmp_path / "m.onnx", batches)[0] == last.name
+    assert by_sensitivity(tmp_path / "m.onnx", batches)[0] == last.name

@@ -32,12 +32,11 @@ from linnet.errors import (
     UsageError,
 )
 from linnet.export import export
-from linnet.predict import answers as answered
+from linnet.predict import decision as answered
 from linnet.predict import load, sigmoid, softmax
 from linnet.predict.classifier import Classifier
 from linnet.resume import locked, unfinished_path
-from linnet.train import train
-from linnet.train.distil import stage as distil
+from linnet.train import distil, train
 from linnet.train.distil import teacher_logits as answers
 from linnet.train.distil.distillation import DistillationObjective, DistillationSet
 from linnet.train.distil.teachers import Teachers
@@ -57,7 +56,7 @@ from forks import fork_until_done
 
 from linnet.config import load_config
 from linnet.train.distil import teacher_logits as answers
-from linnet.train.distil import stage as distil
+from linnet.train import distil
 
 torch.set_num_threads(1)
 answers.TEXTS_AT_ONCE = 64
@@ -167,11 +166,11 @@ def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, st
 def test_several_teachers_teach_the_mean_of_what_they_serve(
     bundle, other, splits, unlabelled, student, tmp_path
 ):
-    validation, learnt, task = read_split(splits, "validation"), [], DistillationSet.task
+    validation, learnt, task = read_split(splits, "validation"), [], DistillationSet.objective
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             DistillationSet,
-            "task",
+            "objective",
             lambda self, *rest: (learnt.append(self.split), task(self, *rest))[1],
         )
         recorded = distil(
@@ -200,10 +199,12 @@ def test_several_teachers_teach_the_mean_of_what_they_serve(
 def test_what_tells_is_left_out_of_the_files_texts_alone(
     bundle, splits, unlabelled, student, tmp_path
 ):
-    learnt, task = [], DistillationSet.task
+    learnt, task = [], DistillationSet.objective
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            DistillationSet, "task", lambda self, *rest: (learnt.append(self), task(self, *rest))[1]
+            DistillationSet,
+            "objective",
+            lambda self, *rest: (learnt.append(self), task(self, *rest))[1],
         )
         config = student(
             distil__texts=str(unlabelled), distil__leave_out=0.5, distil__temperature=5.0
@@ -389,7 +390,7 @@ def test_the_loss_is_the_papers(
     )
     encoded = encode(distillation.split, tokenizer)
     network = still(encoder, known.label_names, tokenizer, several)
-    task = distillation.task(network, config.train, encode(known, tokenizer), None)
+    task = distillation.objective(network, config.train, encode(known, tokenizer), None)
     assert isinstance(task, DistillationObjective)
     rows = np.array([30, 3, 39, 17, 25, 0])
     part = batch(encoded, rows, torch.device("cpu"))
@@ -451,10 +452,10 @@ def test_no_text_like_a_held_out_one_is_learnt(bundle, splits, student, tmp_path
         "quite another",
     ]
     (tmp_path / "texts.txt").write_text("\n".join(lines))
-    learnt, task = [], DistillationSet.task
+    learnt, task = [], DistillationSet.objective
     monkeypatch.setattr(
         DistillationSet,
-        "task",
+        "objective",
         lambda self, *rest: (learnt.extend(self.texts), task(self, *rest))[1],
     )
     record = distil(

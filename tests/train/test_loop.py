@@ -19,8 +19,8 @@ from linnet.train.loop import Epoch, Loop
 from linnet.train.network.batches import encode
 from linnet.train.network.network import make_network
 from linnet.train.objective import ClassificationObjective
-from linnet.train.train import TrainingData
 from linnet.train.train import make_loop as make_loop_of
+from linnet.train.training_data import Labels, TrainingData
 
 ROWS, SIZE, EPOCHS, RATE = 60, 16, 2, 1e-2
 
@@ -247,7 +247,7 @@ def test_rare_classes_count_more_if_balanced(encoder, splits, settings, tmp_path
         learn, validate = (read_split(folder, name) for name in ("train", "validation"))
         started = find_encoder(str(encoder))
         loop, _ = make_loop_of(
-            config, TrainingData(folder, learn, validate, started), started, Group()
+            config, TrainingData(folder, learn, validate, started, Labels(learn)), started, Group()
         )
         loop.run_epoch(ignore)
         loop.run_epoch(ignore)

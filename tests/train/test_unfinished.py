@@ -302,12 +302,12 @@ def test_what_run_lies_there_must_be_told(splits, settings, stop, monkeypatch, t
 
 
 def test_memory_that_ran_out_says_what_to_lower(splits, settings, monkeypatch, tmp_path):
-    def exhausted(self, rows):
+    def is_out_of_memory(self, rows):
         raise RuntimeError(
             "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
         )
 
-    monkeypatch.setattr(Loop, "_step", exhausted)
+    monkeypatch.setattr(Loop, "_step", is_out_of_memory)
     with pytest.raises(TrainingError, match=r"Lower train\.per_device_train_batch_size \(now 16\)"):
         train(settings(), splits, tmp_path / "checkpoint")
 
@@ -315,14 +315,14 @@ def test_memory_that_ran_out_says_what_to_lower(splits, settings, monkeypatch, t
 def test_what_it_says_to_lower_where_memory_ran_out_can_be_lowered(
     splits, settings, monkeypatch, tmp_path
 ):
-    def exhausted(self, rows):
+    def is_out_of_memory(self, rows):
         if self.state.step == 3:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return step(self, rows)
 
     step, checkpoint = Loop._step, tmp_path / "checkpoint"
     with monkeypatch.context() as patch:
-        patch.setattr(Loop, "_step", exhausted)
+        patch.setattr(Loop, "_step", is_out_of_memory)
         with pytest.raises(TrainingError, match=r"it is another run: begin it with --overwrite\.$"):
             train(settings(save_steps=2), splits, checkpoint)
     lower = settings(save_steps=2, per_device_train_batch_size=8, gradient_accumulation_steps=2)

@@ -13,6 +13,6 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "scikit-learn", "train") from error
 
-from linnet.evaluate.judge import evaluate
+from linnet.evaluate.report import evaluate
 
 __all__ = ["evaluate"]

@@ -28,7 +28,7 @@ from linnet.export import proof
 from linnet.export.model_file import write_model
 from linnet.predict import Classifier
 from linnet.predict.plan import Choice, Plan
-from linnet.predict.stages import sureness
+from linnet.predict.stages import confidence
 
 MODEL, TOKENIZER = "fast.onnx", "fast.json"
 STEPS = 100  # of the ladder, each a hundredth of the rows
@@ -113,7 +113,7 @@ def check_fast(fast: Bundle, split: Split, min_precision: float) -> None:
         raise UsageError(f"{fast.path} is a cascade itself. Give the bundle of a single model.")
 
 
-class Front:
+class CascadeBuilder:
     """The smaller model, and what comes of asking it first.
 
     Args:
@@ -152,7 +152,7 @@ class Front:
         """
         manifest, labels = self._classifier.bundle.manifest, self._split.labels
         logits, _ = score(self._classifier, self._split.texts)
-        sure = sureness(logits, manifest.temperature)
+        sure = confidence(logits, manifest.temperature)
         margin, level = (
             self._config.export.max_accuracy_drop / 100,
             self._config.evaluate.confidence_level,

@@ -81,7 +81,7 @@ def static(source: Path, target: Path, leave_out: Sequence[str], batches: Sequen
     write_model(quantized, target)
 
 
-def most_hurt_first(source: Path, batches: Sequence[Batch]) -> list[str]:
+def by_sensitivity(source: Path, batches: Sequence[Batch]) -> list[str]:
     """Names of all products with a weight, by the share of their result that 8-bit integers would lose.
 
     Args:

@@ -29,14 +29,14 @@ from linnet.data import Split, read_split
 from linnet.errors import DataError, LabelError
 from linnet.evaluate import latency, thresholds
 from linnet.export import card, proof, reference
-from linnet.export.cascade import Front
+from linnet.export.cascade import CascadeBuilder
 from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL, Checkpoint, load_checkpoint
 from linnet.export.cuts import check_cuts
 from linnet.export.gate import Answers, Gate
 from linnet.export.graph import write_graph
 from linnet.export.parity import compare
-from linnet.export.validation import Settled, settle
-from linnet.export.variants import MODEL, TEXTS_A_STEP, Made, TokenIds, Trial
+from linnet.export.validation import Calibration, calibrate
+from linnet.export.variants import MODEL, TEXTS_A_STEP, TokenIds, VariantSet, VariantTrial
 from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
 from linnet.lineage import lineage
 from linnet.predict import Classifier, decide, to_probabilities
@@ -44,7 +44,7 @@ from linnet.predict.batching import padding_share
 from linnet.predict.onnx_engine import OnnxEngine
 from linnet.predict.peak import Peak, measure_peak
 from linnet.predict.plan import Choice, Plan
-from linnet.predict.synthetic import WITNESSES, synthetic_rows
+from linnet.predict.synthetic import FINGERPRINT_ROWS, synthetic_rows
 from linnet.progress import progress
 
 
@@ -73,7 +73,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     trained = load_checkpoint(checkpoint, config.model.max_length)
     split = _read(splits, trained)
     check_cuts(trained.tokenizer, split.texts)
-    front = Front(config, split) if config.export.cascade else None
+    front = CascadeBuilder(config, split) if config.export.cascade else None
     facts: dict[str, Any] = {
         "name": config.run.name,
         "labels": trained.labels,
@@ -95,45 +95,47 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         parity = _parity(config, trained, split, folder / MODEL)
         # Judged through the very code that will serve it; the manifest is written again once the rest is there.
         choice = Choice(Plan(num_threads=config.predict.num_threads), "as it is proven")
-        classifier = Classifier(_seal(folder, facts), choice)
+        classifier = Classifier(_write_manifest(folder, facts), choice)
         logits, seconds = _score(classifier, split.texts)
-        settled = settle(config, logits, split)
-        facts |= settled.facts
+        calibrated = calibrate(config, logits, split)
+        facts |= calibrated.facts
         encodings = trained.tokenizer.encode(split.texts)
         rows = [encoding.ids for encoding in encodings]
         speed = _latency(classifier, split, seconds, rows)
-        made = _make_variants(config, folder, trained, splits, split, rows, logits, settled)
+        made = _make_variants(config, folder, trained, splits, split, rows, logits, calibrated)
         facts |= {"models": made.models, "engines": made.engines}
         manifest: dict[str, Any] = {"cascade": None}
         if front:
-            manifest["cascade"], check = front.judge(logits, settled.facts["temperature"], _score)
+            manifest["cascade"], check = front.judge(
+                logits, calibrated.facts["temperature"], _score
+            )
             front.copy(folder)
-            cascade = Classifier(_seal(folder, facts | manifest), choice)
+            cascade = Classifier(_write_manifest(folder, facts | manifest), choice)
             check |= front.compare(classifier, cascade, check["detail"])
             served, seconds = _score(cascade, split.texts)
-            settled = settle(config, served, split)
-            facts |= settled.facts
+            calibrated = calibrate(config, served, split)
+            facts |= calibrated.facts
             speed = _latency(cascade, split, seconds, rows)
-            settled.checks["cascade"] = check
+            calibrated.checks["cascade"] = check
         proven = {
             "format": proof.FORMAT,
-            "checks": {"parity": parity, **settled.checks, "latency": speed},
+            "checks": {"parity": parity, **calibrated.checks, "latency": speed},
             "variants": made.table,
         }
         if peak := _peak(folder, trained, config.model.max_length, manifest["cascade"]):
             proven["memory"] = asdict(peak)
         seen = reference.describe(
-            settled.probabilities,
+            calibrated.probabilities,
             split.labels,
             encodings,
             trained.labels,
             config.model.max_length,
-            settled.predictions,
+            calibrated.predictions,
         )
         write_text(folder / PROOF, canonical_json(proven))
         write_text(folder / REFERENCE, canonical_json(seen))
         write_text(folder / CARD, card.write(**facts, proof=proven, reference=seen))
-        _seal(folder, facts | manifest).verify()
+        _write_manifest(folder, facts | manifest).verify()
     return Bundle.read(directory)
 
 
@@ -215,7 +217,7 @@ def _parity(config: Config, trained: Checkpoint, split: Split, path: Path) -> pr
     return proof.require("parity", proof.parity_check(parity, config.export.parity_tolerance))
 
 
-def _seal(folder: Path, facts: dict[str, Any]) -> Bundle:
+def _write_manifest(folder: Path, facts: dict[str, Any]) -> Bundle:
     return write_manifest(
         folder,
         **facts,
@@ -261,9 +263,9 @@ def _make_variants(
     split: Split,
     rows: TokenIds,
     logits: NDArray[np.float32],
-    settled: Settled,
-) -> Made:
-    facts, multi_label = settled.facts, split.multi_label
+    calibrated: Calibration,
+) -> VariantSet:
+    facts, multi_label = calibrated.facts, split.multi_label
 
     def answers(logits: NDArray[np.float32]) -> Answers:
         probabilities = to_probabilities(logits, facts["temperature"], multi_label)
@@ -289,13 +291,13 @@ def _make_variants(
     )
     learned = trained.tokenizer.encode([texts[i] for i in chosen])
     lengths = np.bincount([len(row) for row in rows])
-    trial = Trial(
+    trial = VariantTrial(
         folder,
         trained.tokenizer,
         gate,
         rows,
         [encoding.ids for encoding in learned],
-        synthetic_rows(lengths, trained.tokenizer.vocab_size, WITNESSES),
+        synthetic_rows(lengths, trained.tokenizer.vocab_size, FINGERPRINT_ROWS),
         answers,
         config.predict.num_threads,
     )

@@ -18,7 +18,7 @@ from linnet.predict import decide, to_probabilities
 
 
 @dataclass(frozen=True)
-class Settled:
+class Calibration:
     """What goes into the bundle.
 
     Attributes:
@@ -34,7 +34,7 @@ class Settled:
     predictions: NDArray[np.bool_]
 
 
-def settle(config: Config, logits: NDArray[np.float32], split: Split) -> Settled:
+def calibrate(config: Config, logits: NDArray[np.float32], split: Split) -> Calibration:
     """Choose the temperature and the thresholds, and check what they lead to.
 
     Args:
@@ -68,7 +68,7 @@ def settle(config: Config, logits: NDArray[np.float32], split: Split) -> Settled
         )
         checks["precision"] = proof.require("precision", check)
     facts = {"temperature": value, "min_precision": precise, "thresholds": chosen}
-    return Settled(facts, checks, probabilities, predictions)
+    return Calibration(facts, checks, probabilities, predictions)
 
 
 def _thresholds(

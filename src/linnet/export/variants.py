@@ -24,7 +24,7 @@ from linnet.errors import (
 )
 from linnet.export.gate import Answers, Gate
 from linnet.export.model_file import remove_model
-from linnet.export.quantize import Batch, dynamic, most_hurt_first, static
+from linnet.export.quantize import Batch, by_sensitivity, dynamic, static
 from linnet.files import disk_errors
 from linnet.predict.batching import pad, token_budget_batches
 from linnet.predict.engine import installed
@@ -53,7 +53,7 @@ LEFT_OUT = (
 
 
 @dataclass(frozen=True)
-class Made:
+class VariantSet:
     """What goes into the bundle.
 
     Attributes:
@@ -69,7 +69,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Trial:
+class VariantTrial:
     """All that variants are made from and measured with.
 
     Attributes:
@@ -92,9 +92,9 @@ class Trial:
     answers: Callable[[NDArray[np.float32]], Answers]
     num_threads: int
 
-    def make(self, asked: Sequence[str]) -> Made:
+    def make(self, asked: Sequence[str]) -> VariantSet:
         """Make the variants asked for, and keep those that pass; none asked for, and only float32 is there."""
-        made = Made({FLOAT32: MODEL}, {FLOAT32: [DEFAULT_ENGINE]}, [self._itself()])
+        made = VariantSet({FLOAT32: MODEL}, {FLOAT32: [DEFAULT_ENGINE]}, [self._itself()])
         for variant in [FLOAT32, *asked] if asked else []:
             file = self.folder / (f"model.{variant}.onnx" if variant in QUANTIZED else MODEL)
             entries = list(self._try_engines(variant, file))
@@ -130,7 +130,7 @@ class Trial:
         """Write an INT8 graph; give the products that stay in float32, as many as the gate asks for."""
         source = self.folder / MODEL
         batches = list(self._batches())
-        order = most_hurt_first(source, batches)
+        order = by_sensitivity(source, batches)
         expected = self._predictions(source, Plan(num_threads=self.num_threads))
         left: list[str] = []
         for share in LEFT_OUT:

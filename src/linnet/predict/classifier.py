@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from linnet.bundle import Bundle
 from linnet.errors import LabelError, TextError
 from linnet.labels import find_label
-from linnet.predict.answers import to_probabilities
 from linnet.predict.codec import Codec, Prediction
+from linnet.predict.decision import to_probabilities
 from linnet.predict.explain import Explanation, Group, log_odds, named, weigh, without, words_of
 from linnet.predict.plan import Choice, Plan, choose_plan
-from linnet.predict.stages import Answered, Cascade, Model, Stage
+from linnet.predict.stages import Cascade, Model, ModelOutput, Stage
 from linnet.text import Encoding, Tokenizer
 
 TEXTS_AT_ONCE = (
@@ -144,20 +144,20 @@ class Classifier:
         """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""
         return self.codec.decide(probabilities)
 
-    def _answer(self, texts: Sequence[str]) -> Answered:
+    def _answer(self, texts: Sequence[str]) -> ModelOutput:
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
             raise TextError(
                 "not_a_list",
                 f"Expected a list of texts, got {type(texts).__name__}. Pass it as [text].",
             )
         texts = list(texts)
-        parts = [Answered.nothing(len(self.labels))]
+        parts = [ModelOutput.nothing(len(self.labels))]
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             cleaned = self._clean(texts[start : start + TEXTS_AT_ONCE], start)
             parts.append(self._ask(cleaned, start))
-        return Answered.join(parts)
+        return ModelOutput.join(parts)
 
-    def _ask(self, cleaned: Sequence[str], first: int) -> Answered:
+    def _ask(self, cleaned: Sequence[str], first: int) -> ModelOutput:
         def encode(tokenizer: Tokenizer, places: Sequence[int]) -> list[Encoding]:
             try:
                 return tokenizer.encode([cleaned[i] for i in places])

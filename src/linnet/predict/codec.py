@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import Bundle
-from linnet.predict.answers import decide, to_probabilities
-from linnet.predict.stages import Answered, Encodings
+from linnet.predict.decision import decide, to_probabilities
+from linnet.predict.stages import Encodings, ModelOutput
 from linnet.text import Tokenizer, clean
 
 
@@ -94,7 +94,7 @@ class Codec:
         manifest = self.bundle.manifest
         return decide(probabilities, manifest.thresholds, manifest.multi_label)
 
-    def decode(self, answered: Answered) -> list[Prediction]:
+    def decode(self, answered: ModelOutput) -> list[Prediction]:
         """The predictions of n texts, by what was answered to them."""
         rows = self.probabilities(answered.logits)
         facts = (

@@ -42,7 +42,7 @@ class Host:
         """A short name, equal for equal hosts."""
         return hashlib.sha256(canonical_json(self.described).encode()).hexdigest()[:16]
 
-    def unlike(self, other: Mapping[str, Any]) -> str:
+    def diff(self, other: Mapping[str, Any]) -> str:
         """How another host differs, in words."""
         differing = [name for name, value in self.described.items() if other.get(name) != value]
         return ", ".join(

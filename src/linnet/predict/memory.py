@@ -11,7 +11,7 @@ EXHAUSTED = (
 )
 
 
-def exhausted(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether something failed for want of memory."""
     kinds = (MemoryError, OutOfMemoryError)
     return isinstance(error, kinds) or any(words in str(error).lower() for words in EXHAUSTED)

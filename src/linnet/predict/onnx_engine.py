@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from linnet.errors import BundleError
 from linnet.predict.host import available_cores
-from linnet.predict.memory import computing, exhausted, memory_error
+from linnet.predict.memory import computing, is_out_of_memory, memory_error
 
 INPUTS = ["input_ids", "attention_mask"]
 OUTPUT = "logits"
@@ -48,7 +48,7 @@ class OnnxEngine:
                 disabled_optimizers=SLOWER,
             )
         except Exception as error:  # the classes of onnxruntime have no common base but Exception
-            if exhausted(error):
+            if is_out_of_memory(error):
                 raise memory_error("ONNX Runtime", f"loaded {path}") from error
             raise BundleError(
                 f"Expected an ONNX model in {path}, but ONNX Runtime refuses it: {error}"
@@ -77,7 +77,7 @@ class OnnxEngine:
         try:
             logits: NDArray[np.float32] = self._session.run([OUTPUT], feed)[0]
         except Exception as error:  # as above
-            if exhausted(error):
+            if is_out_of_memory(error):
                 raise memory_error("ONNX Runtime", computing(input_ids)) from error
             raise BundleError(
                 f"{self._path} refuses token ids up to {input_ids.max(initial=0):,} in rows of {input_ids.shape[1]:,}: "

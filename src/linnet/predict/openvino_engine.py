@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from linnet.errors import BundleError, MissingExtraError, OutOfMemoryError
 from linnet.predict.host import available_cores
-from linnet.predict.memory import computing, exhausted, memory_error
+from linnet.predict.memory import computing, is_out_of_memory, memory_error
 from linnet.predict.onnx_engine import INPUTS, OUTPUT
 
 PRECISIONS = {
@@ -64,7 +64,7 @@ class OpenVinoEngine:
             _check_names(path, model)
             compiled = core.compile_model(model, "CPU", settings)
         except (RuntimeError, MemoryError) as error:
-            if exhausted(error):
+            if is_out_of_memory(error):
                 raise memory_error("OpenVINO", f"loaded {path}") from error
             reason = " ".join(str(error).split())
             raise BundleError(
@@ -99,7 +99,7 @@ class OpenVinoEngine:
             request.infer(dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))
             logits: NDArray[np.float32] = request.get_tensor(OUTPUT).data.copy()
         except (RuntimeError, MemoryError) as error:
-            if exhausted(error):
+            if is_out_of_memory(error):
                 raise memory_error("OpenVINO", computing(input_ids)) from error
             raise self._refusal(input_ids, " ".join(str(error).split())) from error
         finally:

@@ -26,7 +26,7 @@ from linnet.predict.host import available_cores, this_host
 from linnet.predict.peak import Peak, measure_peak
 from linnet.predict.plan import Plan, record
 from linnet.predict.runner import Runner
-from linnet.predict.synthetic import WITNESSES, synthetic_rows
+from linnet.predict.synthetic import FINGERPRINT_ROWS, synthetic_rows
 from linnet.progress import Task, progress
 from linnet.text import Tokenizer
 
@@ -166,7 +166,7 @@ class Search:
 
     def _usable(self) -> Iterator[tuple[str, str]]:
         """Variants and engines that are proven, installed, and answer here as they did when they were proven."""
-        witnesses = self._synthetic(WITNESSES)
+        witnesses = self._synthetic(FINGERPRINT_ROWS)
         for variant, engines in self._bundle.manifest.engines.items():
             for engine in engines:
                 try:

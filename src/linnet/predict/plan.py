@@ -143,7 +143,7 @@ def _measured(bundle: Bundle) -> tuple[Plan | None, str]:
         return None, f"the default, as {HOST} is of another bundle; {advice}"
     entry = known["hosts"].get(host.key)
     if entry is None:
-        strangers = "; ".join(host.unlike(other["host"]) for other in known["hosts"].values())
+        strangers = "; ".join(host.diff(other["host"]) for other in known["hosts"].values())
         logger.warning(
             "%s is ignored: it was measured on another host (%s). %s", file, strangers, advice
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from linnet import bundle
 from linnet.errors import BundleError
-from linnet.predict.answers import softmax
+from linnet.predict.decision import softmax
 from linnet.predict.plan import MAX_BATCH_TOKENS, Plan
 from linnet.predict.runner import Runner
 from linnet.text import Encoding, Span, Tokenizer
@@ -19,7 +19,7 @@ Encodings = tuple[Encoding, ...]
 
 
 @dataclass(frozen=True)
-class Answered:
+class ModelOutput:
     """What was answered to n texts.
 
     Attributes:
@@ -35,7 +35,7 @@ class Answered:
     unknown_share: NDArray[np.float64]
 
     @classmethod
-    def nothing(cls, labels: int) -> "Answered":
+    def nothing(cls, labels: int) -> "ModelOutput":
         """The answers to no text."""
         return cls(
             np.empty((0, labels), np.float32),
@@ -45,7 +45,7 @@ class Answered:
         )
 
     @classmethod
-    def join(cls, parts: Sequence["Answered"]) -> "Answered":
+    def join(cls, parts: Sequence["ModelOutput"]) -> "ModelOutput":
         """The answers to several lists of texts, one after the other."""
         return cls(
             *(
@@ -88,12 +88,12 @@ class Stage:
                 "Export the checkpoint again."
             )
 
-    def __call__(self, texts: Sequence[Encodings]) -> Answered:
+    def __call__(self, texts: Sequence[Encodings]) -> ModelOutput:
         """Answer encoded texts, by the first of each one's encodings."""
         logits = self.logits([encodings[0].ids for encodings in texts])
         truncated = np.array([encodings[0].truncated for encodings in texts], np.bool_)
         unknown = np.array([encodings[0].unknown_share for encodings in texts], np.float64)
-        return Answered(logits, truncated, np.zeros(len(texts), np.bool_), unknown)
+        return ModelOutput(logits, truncated, np.zeros(len(texts), np.bool_), unknown)
 
     def logits(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Logits (n, labels) of token ids."""
@@ -143,7 +143,7 @@ class Cascade:
         self._fast = Stage(folder / settings.model, tokenizer, temperature, plan, labels)
         self._settings, self._full = settings, full
 
-    def __call__(self, texts: Sequence[Encodings]) -> Answered:
+    def __call__(self, texts: Sequence[Encodings]) -> ModelOutput:
         """Answer encoded texts."""
         return self.ask(
             [encodings[1] for encodings in texts], lambda rest: [texts[i][0] for i in rest]
@@ -151,7 +151,7 @@ class Cascade:
 
     def ask(
         self, fast: Sequence[Encoding], full: Callable[[list[int]], Sequence[Encoding]]
-    ) -> Answered:
+    ) -> ModelOutput:
         """Answer texts of which the smaller model has the encodings; the full one's are asked for where it is not sure.
 
         Args:
@@ -161,24 +161,24 @@ class Cascade:
         found = self._fast([(encoding,) for encoding in fast])
         logits, truncated = found.logits * np.float32(self._settings.scale), found.truncated
         unknown = found.unknown_share
-        sure = sureness(found.logits, self._settings.temperature) >= self._settings.threshold
+        sure = confidence(found.logits, self._settings.temperature) >= self._settings.threshold
         rest = np.flatnonzero(~sure).tolist()
         if rest:
             others = self._full([(encoding,) for encoding in full(rest)])
             logits[rest], truncated[rest] = others.logits, others.truncated
             unknown[rest] = others.unknown_share
-        return Answered(logits, truncated, sure, unknown)
+        return ModelOutput(logits, truncated, sure, unknown)
 
     def answering(self, encodings: Encodings) -> tuple[Stage, NDArray[np.float32]]:
         """The model that answers an encoded text, and its own logits (1, labels)."""
         stage, logits = self._fast.answering(encodings[1:])
-        sure = sureness(logits, self._settings.temperature) >= self._settings.threshold
+        sure = confidence(logits, self._settings.temperature) >= self._settings.threshold
         return (stage, logits) if sure[0] else self._full.answering(encodings)
 
 
 Model = Stage | Cascade
 
 
-def sureness(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+def confidence(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
     """The probability of the most probable label, float64 (n,), of logits (n, labels)."""
     return np.asarray(softmax(logits / temperature).max(axis=1))

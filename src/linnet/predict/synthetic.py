@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-WITNESSES = 8  # rows by whose logits a variant is known again on another machine
+FINGERPRINT_ROWS = 8  # rows by whose logits a variant is known again on another machine
 
 
 def synthetic_rows(token_length_counts: Any, vocabulary: int, count: int) -> list[list[int]]:

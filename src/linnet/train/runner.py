@@ -9,7 +9,7 @@ from types import FrameType
 
 from linnet.config import TrainConfig
 from linnet.errors import StoppedError, TrainingError
-from linnet.predict.memory import exhausted
+from linnet.predict.memory import is_out_of_memory
 from linnet.progress import Task, progress
 from linnet.train.loop import Epoch, Loop
 from linnet.train.resume import ResumableRun, random_states, set_random_states
@@ -145,7 +145,7 @@ def memory_errors(settings: TrainConfig) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not exhausted(error):
+        if not is_out_of_memory(error):
             raise
         raise TrainingError(
             "Memory ran out. Lower train.per_device_train_batch_size (now "

@@ -19,7 +19,7 @@ from linnet.predict.explain import ASKED
 from linnet.predict.host import available_cores
 from linnet.predict.peak import limit_bytes
 from linnet.predict.plan import Choice
-from linnet.predict.stages import Answered, Encodings
+from linnet.predict.stages import Encodings, ModelOutput
 from linnet.serve.errors import APIError, NotReady
 from linnet.serve.models.background import in_background
 from linnet.serve.models.fair import Client
@@ -325,7 +325,9 @@ class Pool:
         self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), seconds))
         self.queue.computed(jobs, time.monotonic() - taken, len(self._workers))
 
-    def _content(self, reply: dict[str, Any], texts: int) -> tuple[Answered, dict[str, str], float]:
+    def _content(
+        self, reply: dict[str, Any], texts: int
+    ) -> tuple[ModelOutput, dict[str, str], float]:
         """The answers to so many texts, why some have none, and the seconds that they took.
 
         Raises:
@@ -335,7 +337,7 @@ class Pool:
             logits = np.array(reply["logits"], np.float32)
             truncated, fast = (np.array(reply[name], np.bool_) for name in ("truncated", "fast"))
             unknown_share = np.array(reply["unknown_share"], np.float64)
-            answered = Answered(logits, truncated, fast, unknown_share)
+            answered = ModelOutput(logits, truncated, fast, unknown_share)
             failed, seconds = dict(reply["failed"]), float(reply["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise WorkerDied(f"a reply that is no answer: {type(error).__name__} {error}") from None

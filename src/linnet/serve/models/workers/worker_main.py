@@ -29,9 +29,9 @@ import numpy as np
 from linnet.child import end_with_connection
 from linnet.errors import BundleError, LinnetError, OutOfMemoryError
 from linnet.predict import Classifier, load
-from linnet.predict.memory import exhausted, memory_error
+from linnet.predict.memory import is_out_of_memory, memory_error
 from linnet.predict.peak import limit_memory
-from linnet.predict.stages import Answered, Encodings
+from linnet.predict.stages import Encodings, ModelOutput
 from linnet.text import Encoding
 
 WARM_UP_TEXTS = ["a", "a text of a few words to warm up with", "a long one " * 200]
@@ -102,7 +102,7 @@ def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[Answered, dict[int, str]]:
+def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[ModelOutput, dict[int, str]]:
     """Answer texts; where the model fails, one by one, so that a text which it can't take does not fail its neighbours.
 
     Returns:
@@ -118,11 +118,11 @@ def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[Answered, di
         if len(texts) > 1:
             parts = [answer(classifier, [text]) for text in texts]
             failed = {index: reasons[0] for index, (_, reasons) in enumerate(parts) if reasons}
-            return Answered.join([part for part, _ in parts]), failed
+            return ModelOutput.join([part for part, _ in parts]), failed
         _log(error, f"the model failed at a text of {len(texts[0][0].ids)} tokens")
         warm_up(classifier)
         nothing, no = np.zeros((1, len(classifier.labels)), np.float32), np.zeros(1, np.bool_)
-        return Answered(nothing, no, no, np.zeros(1)), {0: _code(error)}
+        return ModelOutput(nothing, no, no, np.zeros(1)), {0: _code(error)}
     broken = np.flatnonzero(~np.isfinite(answered.logits).all(axis=1)).tolist()
     if broken:
         warm_up(classifier)
@@ -152,11 +152,11 @@ def warm_up(classifier: Classifier) -> None:
 
 def _code(error: Exception) -> str:
     """What a text is refused with that the model failed at."""
-    return OutOfMemoryError.code if exhausted(error) else MODEL_FAILED
+    return OutOfMemoryError.code if is_out_of_memory(error) else MODEL_FAILED
 
 
 def _log(error: Exception, message: str) -> None:
-    if exhausted(error):  # whose traceback says nothing
+    if is_out_of_memory(error):  # whose traceback says nothing
         logger.error("%s: memory ran out", message)
     else:
         logger.error("%s", message, exc_info=error)

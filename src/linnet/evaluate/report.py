@@ -22,7 +22,7 @@ report.json holds the following, and never a text:
     unknown               share of the judged texts' tokens that the model does not know; rows with more than half
     history, settings, lineage
 
-Where a text has any number of labels, `linnet.evaluate.several` says what stands in place of some of these.
+Where a text has any number of labels, `linnet.evaluate.multilabel_report` says what stands in place of some of these.
 """
 
 import time
@@ -37,7 +37,8 @@ from numpy.typing import NDArray
 from linnet.bundle import Manifest
 from linnet.config import Config, EvaluateConfig
 from linnet.data import Split, read_split
-from linnet.evaluate import diagnosis, latency, metrics, plots, selective, several
+from linnet.evaluate import diagnosis, latency, metrics, plots, selective
+from linnet.evaluate import multilabel_report as several
 from linnet.evaluate.baselines import Baseline, majority_class, tfidf_logistic_regression
 from linnet.evaluate.calibration import ReliabilityBin, calibrated_limit, reliability_bins
 from linnet.evaluate.intervals import (
