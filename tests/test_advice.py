@@ -55,8 +55,6 @@ RAISED_BY = {
     "export/": ["export", "run"],
     "train/tune": ["tune"],
     "train/distil": ["distil"],
-    "train/teachers": ["distil"],
-    "train/lesson": ["distil"],
     "train/": ["train", "run"],
     "score/": ["score"],
     "serve/": ["serve"],
@@ -66,7 +64,7 @@ RAISED_BY = {
     "resume": ["train", "distil", "score", "run"],
 }
 # Flags of other programs, or of a command that the message itself names.
-FOREIGN_FLAGS = {"--force-reinstall", "--no-deps"}
+FOREIGN_FLAGS = {"--force-reinstall", "--no-deps", "--compare"}
 
 
 @dataclass(frozen=True)
@@ -604,6 +602,7 @@ STATIC_ONLY = {
     "such as `linnet sign BUNDLE": "says what is expected",
     "or give a local copy with --data FILE": "needs the network",
     "Text {index}: It is not UTF-8": "an answer to one line of a request",
+    "--compare is a command now": "tests/data/test_compare.py",
     "This route takes a key": "an answer of the service; tests/serve/test_no_keys.py",
 }
 
