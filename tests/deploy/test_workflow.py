@@ -114,3 +114,11 @@ def test_the_steps_run(command: str):
     if wanted != command and not shutil.which(wanted):
         pytest.skip(f"needs {wanted}")
     run("bash", "-e", "-c", command.removeprefix("sudo "))
+
+
+def test_the_verbs_name_tests_that_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lists = re.findall(r"^(?:LOWEST_TESTS|NOT_WITH_LOWEST|WHEEL_TESTS) := (.+)$", makefile, re.M)
+    assert len(lists) == 3
+    for name in " ".join(lists).split():
+        assert (ROOT / "tests" / name.removeprefix("tests/")).exists(), name
