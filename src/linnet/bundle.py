@@ -43,17 +43,15 @@ from linnet.files import canonical_json, digest, write_text
 from linnet.links import plain
 from linnet.pii import Personal
 
-# 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows float32 alone; in 4
-# all weights lie in the graphs.
+# 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows
+# float32 alone; in 4 all weights lie in the graphs.
 FORMAT = 5
-MANIFEST, PROOF, REFERENCE, TOKENIZER, CARD, HOST = (
-    "manifest.json",
-    "proof.json",
-    "reference.json",
-    "tokenizer.json",
-    "README.md",
-    "host.json",
-)
+MANIFEST = "manifest.json"
+PROOF = "proof.json"
+REFERENCE = "reference.json"
+TOKENIZER = "tokenizer.json"
+CARD = "README.md"
+HOST = "host.json"
 SIGNATURE = "manifest.sig"
 UNLISTED = {MANIFEST, HOST, SIGNATURE}  # the manifest does not list these
 CONFIG = "config.json"  # Linnet does not read it; bundles of before have none
@@ -100,7 +98,8 @@ class Cascade(BaseModel):
         max_length: Tokens of a text that it reads.
         temperature: What its logits are divided by to tell how sure it is.
         threshold: The probability from which on it is sure.
-        scale: What its logits are multiplied by to be like the full model's, before the bundle's temperature.
+        scale: What its logits are multiplied by to be like the full model's, before the bundle's
+            temperature.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -126,13 +125,15 @@ class Manifest(BaseModel):
         problem_type: As in `transformers`.
         max_length: Tokens a text may have.
         models: Variant (a precision) to the file that holds it, `fp32` at least.
-        engines: Variant to the engines whose answers passed the gate at export; no other may serve it.
-        temperature: What logits are divided by before the softmax or, with several labels a text, the sigmoid.
-        min_precision: The share of right ones that each label's answers have at least, as proof.json says how surely;
-            None where no such share was asked for.
-        thresholds: The probability from which on each label is given: with several labels a text always, with one
-            label a text where `min_precision` is set, else None. A label that can't reach `min_precision` has None
-            for a threshold and is never given.
+        engines: Variant to the engines whose answers passed the gate at export; no other may serve
+            it.
+        temperature: What logits are divided by before the softmax or, with several labels a text,
+            the sigmoid.
+        min_precision: The share of right ones that each label's answers have at least, as
+            proof.json says how surely; None where no such share was asked for.
+        thresholds: The probability from which on each label is given: with several labels a text
+            always, with one label a text where `min_precision` is set, else None. A label that
+            can't reach `min_precision` has None for a threshold and is never given.
         mask: Which personal data were masked in training, and so are in service.
         cascade: The smaller model that is asked first; None if there is none.
         lineage: Where the model came from: git, packages, data, settings.
@@ -248,7 +249,8 @@ class Bundle:
             )
         if not file.is_file():
             raise BundleError(
-                f"{path} is not a bundle: it holds no {MANIFEST}. Expected a folder that `linnet export` wrote, "
+                f"{path} is not a bundle: it holds no {MANIFEST}. Expected a folder that `linnet "
+                f"export` wrote, "
                 "such as runs/NAME/bundle."
             )
         return cls(path, _parse_manifest(file))
@@ -282,23 +284,29 @@ class Bundle:
         engines = self.manifest.engines
         if variant not in engines:
             raise BundleError(
-                f"{self.path} holds no variant {variant!r}, only {', '.join(engines)}. Its {PROOF} says which others "
+                f"{self.path} holds no variant {variant!r}, only {', '.join(engines)}. Its "
+                f"{PROOF} says which others "
                 "were tried, and why they were refused."
             )
         if engine not in engines[variant]:
             raise BundleError(
                 f"The variant {variant!r} of {self.path} is not proven with {engine}, only with "
-                f"{', '.join(engines[variant])}. Its {PROOF} says why; or export it where {engine} is installed."
+                f"{', '.join(engines[variant])}. Its {PROOF} says why; or export it where "
+                f"{engine} is installed."
             )
         return plain(self.path) / self.manifest.models[variant]
 
     def model_bytes(self) -> int:
         """Size of the graph in float32 with all its weights."""
-        name, files = self.manifest.models[FLOAT32], self.manifest.files
+        name = self.manifest.models[FLOAT32]
+        files = self.manifest.files
         return sum(files[part].bytes for part in (name, name + WEIGHTS) if part in files)
 
     def stamps(self) -> dict[str, tuple[int, int, int]]:
-        """Of each file of weights that is there: its inode, its bytes, and when it was written to last, in ns."""
+        """Of each file of weights that is there:
+
+        its inode, its bytes, and when it was written to last, in ns.
+        """
         found = {}
         for name in self.manifest.files:
             if name.endswith(WEIGHTS):
@@ -315,8 +323,8 @@ class Bundle:
                 gives it up by what it raises.
 
         Raises:
-            BundleError: A file is missing, changed, too many or can't be read, or the manifest's own digest
-                is wrong.
+            BundleError: A file is missing, changed, too many or can't be read, or the manifest's
+                own digest is wrong.
             ProofError: The proof is missing a check, or a check failed.
         """
         # What an older format does not know is not in its digest.
@@ -368,7 +376,8 @@ class Bundle:
         for name, check in checks.items():
             if check.get("passed") is not True:
                 raise ProofError(
-                    f"{self.path / PROOF}: the check {name!r} failed: {check.get('detail', 'no detail')}."
+                    f"{self.path / PROOF}: the check {name!r} failed: "
+                    f"{check.get('detail', 'no detail')}."
                 )
 
 
@@ -401,7 +410,8 @@ def _parse_manifest(file: Path) -> Manifest:
     version = content.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise BundleError(
-            f"{file.parent} is of bundle format {version}; this Linnet reads up to {FORMAT}. Upgrade Linnet."
+            f"{file.parent} is of bundle format {version}; this Linnet reads up to {FORMAT}. "
+            f"Upgrade Linnet."
         )
     try:
         manifest = Manifest.model_validate(content)

@@ -1,6 +1,7 @@
 """The two models anyone could have had instead: always the same answer, and a bag of words.
 
-Both learn from the train split and answer the judged texts; a model that doesn't beat them earns no service.
+Both learn from the train split and answer the judged texts; a model that doesn't beat them earns no
+service.
 """
 
 import time
@@ -17,7 +18,8 @@ from linnet.data import Split
 from linnet.evaluate import multilabel, thresholds
 from linnet.progress import progress
 
-# Punctuation and emoji count as words: they carry sentiment, and so no clean text is without a word.
+# Punctuation and emoji count as words: they carry sentiment, and so no clean text is without a
+# word.
 TOKEN = r"\w+|[^\w\s]"  # noqa: S105, a pattern, no secret
 MAX_ITERATIONS = 1000
 SMALL = 1000  # train rows
@@ -31,7 +33,8 @@ class Baseline:
     Attributes:
         name: Stable, for programs.
         title: For people.
-        predictions: Class ids, int64 (n,); where a text has any number of labels, which apply, bool (n, C).
+        predictions: Class ids, int64 (n,); where a text has any number of labels, which apply, bool
+            (n, C).
         seconds: What learning and answering took.
     """
 
@@ -50,10 +53,11 @@ def majority_class(train: Split, texts: Sequence[str]) -> Baseline:
 
 
 def tfidf_logistic_regression(train: Split, texts: Sequence[str]) -> Baseline:
-    """Answer with logistic regression on TF-IDF weights of words and pairs of words, learned on all train rows.
+    """Answer with logistic regression on TF-IDF weights of words and pairs of words, learned on all
+    train rows.
 
-    scikit-learn's defaults but for sublinear term frequencies and terms that occur in one text only,
-    which are left out where there are 1,000 texts or more.
+    scikit-learn's defaults but for sublinear term frequencies and terms that occur in one text
+    only, which are left out where there are 1,000 texts or more.
     """
     started = time.perf_counter()
     with progress(f"judge {WORDS}", 3, "steps") as task:
@@ -77,10 +81,11 @@ def best_constant(train: Split, texts: Sequence[str]) -> Baseline:
 def one_vs_rest_logistic_regression(
     train: Split, validation: Split, texts: Sequence[str]
 ) -> Baseline:
-    """Answer each label by a logistic regression of its own, on the features of `tfidf_logistic_regression`.
+    """Answer each label by a logistic regression of its own, on the features of
+    `tfidf_logistic_regression`.
 
-    Its thresholds are tuned on the validation rows as the model's are, so that it competes on even terms;
-    without validation rows they are 0.5.
+    Its thresholds are tuned on the validation rows as the model's are, so that it competes on even
+    terms; without validation rows they are 0.5.
     """
     started = time.perf_counter()
     labels = train.labels.shape[1]
@@ -92,7 +97,8 @@ def one_vs_rest_logistic_regression(
             vectorizer.transform(some) if len(some) else None for some in (texts, validation.texts)
         )
         task.advance()
-        answers, tuning = np.zeros((len(texts), labels)), np.zeros((len(validation), labels))
+        answers = np.zeros((len(texts), labels))
+        tuning = np.zeros((len(validation), labels))
         for k in range(labels):
             column = train.labels[:, k]
             if column.all() or not column.any():  # nothing to tell apart

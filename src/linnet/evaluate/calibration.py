@@ -1,4 +1,5 @@
-"""Whether a model that says 80 % is right in 80 of 100 cases: bins, and what chance alone would show.
+"""Whether a model that says 80 % is right in 80 of 100 cases: bins, and what chance alone would
+show.
 
 Knows confidences, the probabilities of the predicted classes, and which predictions were right.
 """
@@ -46,10 +47,8 @@ def reliability_bins(
         confidence_level: Of each bin's interval.
     """
     found = confidence_bins(confidence, bins)
-    rows, right = (
-        np.bincount(found, minlength=bins),
-        np.bincount(found, weights=correct, minlength=bins),
-    )
+    rows = np.bincount(found, minlength=bins)
+    right = np.bincount(found, weights=correct, minlength=bins)
     total = np.bincount(found, weights=confidence, minlength=bins)
     return [
         ReliabilityBin(
@@ -69,9 +68,10 @@ def calibrated_limit(
 ) -> float:
     """The expected calibration error that a perfectly calibrated model stays below.
 
-    A mean of absolute gaps is above 0 by chance alone, and resampling rows adds to that chance, so that
-    a bootstrap interval would miss the true error of a well-calibrated model. This draws, for each row, a
-    right answer with the probability that the model stated, and looks at the error of those.
+    A mean of absolute gaps is above 0 by chance alone, and resampling rows adds to that chance, so
+    that a bootstrap interval would miss the true error of a well-calibrated model. This draws, for
+    each row, a right answer with the probability that the model stated, and looks at the error of
+    those.
 
     Source: Bröcker and Smith 2007, Increasing the Reliability of Reliability Diagrams (consistency
     resampling).
@@ -95,9 +95,11 @@ def calibrated_limit(
 def one_vs_rest_error(
     probabilities: NDArray[np.float64], labels: NDArray[np.bool_], bins: int
 ) -> float:
-    """How far each label's probability is from the share of rows that have it, averaged over rows and labels.
+    """How far each label's probability is from the share of rows that have it, averaged over rows
+    and labels.
 
-    Where labels are rare most probabilities are near 0, and so is this: compare it with `one_vs_rest_limit`.
+    Where labels are rare most probabilities are near 0, and so is this: compare it with
+    `one_vs_rest_limit`.
 
     Source: Kull et al. 2019, Beyond temperature scaling, the classwise expected calibration error.
 
@@ -122,7 +124,8 @@ def one_vs_rest_limit(
     Labels are drawn each for itself, and many rows of many labels with fewer resamples.
     """
     rng = np.random.default_rng(seed)
-    cells, stated = _cells(probabilities, bins), probabilities.ravel()
+    cells = _cells(probabilities, bins)
+    stated = probabilities.ravel()
     draws = int(np.clip(MOST_DRAWS // stated.size, min(FEWEST_RESAMPLES, resamples), resamples))
     errors = np.empty(draws)
     for i in range(draws):

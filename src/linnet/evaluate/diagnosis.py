@@ -1,4 +1,5 @@
-"""Why a model does not beat its baseline, as far as the facts of training and judging say, and what to change.
+"""Why a model does not beat its baseline, as far as the facts of training and judging say, and what
+to change.
 
 Each reason is looked for by itself. Knows nothing of files or models.
 """
@@ -27,8 +28,8 @@ class Symptoms:
 
     Attributes:
         report: report.json but for the diagnosis.
-        training: The bundle's lineage: `settings`, `history` and `encoder` of the training run, each
-            None where the model was trained elsewhere.
+        training: The bundle's lineage: `settings`, `history` and `encoder` of the training run,
+            each None where the model was trained elsewhere.
         max_length: Tokens that the model reads.
     """
 
@@ -71,7 +72,8 @@ def diagnose(facts: Symptoms) -> list[dict[str, str]]:
 
 
 UNKNOWN = (
-    "No usual reason was found. Try another encoder (model.name_or_path), search for a better recipe "
+    "No usual reason was found. Try another encoder (model.name_or_path), search for a better "
+    "recipe "
     "(linnet tune), or add labelled rows."
 )
 
@@ -94,7 +96,8 @@ def _still_improving(facts: Symptoms) -> str:
         return f"Training lasted one epoch, so it may have ended too early. {raise_them}"
     if len(history) < 2:
         return ""
-    last, former = history[-1], history[-2]
+    last = history[-1]
+    former = history[-2]
     if last["eval_loss"] >= former["eval_loss"]:
         return ""
     metric = facts.recipe.get("metric_for_best_model", "eval_accuracy")
@@ -136,7 +139,8 @@ def _underconfident(facts: Symptoms) -> str:
     if temperature >= UNDERCONFIDENT:
         return ""
     return (
-        f"Its probabilities were too even: the temperature is {temperature:.2f}, far below 1, as of a "
+        f"Its probabilities were too even: the temperature is {temperature:.2f}, far below 1, as "
+        f"of a "
         "model that was trained too little. "
         f"Raise {facts.now('num_train_epochs')} or {facts.now('learning_rate')}."
     )
@@ -162,7 +166,8 @@ def _unknown_tokens(facts: Symptoms) -> str:
     if share < MUCH_UNKNOWN:
         return ""
     return (
-        f"{share:.1%} of the texts' tokens are unknown to the encoder, so it can't read them. Take an "
+        f"{share:.1%} of the texts' tokens are unknown to the encoder, so it can't read them. "
+        f"Take an "
         'encoder for this language or script (model.name_or_path), or "scratch", which learns a '
         "vocabulary from the training texts."
     )
@@ -179,7 +184,8 @@ def _never_predicted(facts: Symptoms) -> str:
         return ""
     counts = ", ".join(f"{rows.get(label, 0):,}" for label in never[:3])
     return (
-        f"{len(never)} of {len(rows)} labels were never predicted: {listed(never)}, with {counts} rows "
+        f"{len(never)} of {len(rows)} labels were never predicted: {listed(never)}, with {counts} "
+        f"rows "
         'to train on. Set train.class_weight = "balanced", or label more rows of them.'
     )
 
@@ -199,7 +205,8 @@ def _few_judged(facts: Symptoms) -> str:
     if gap["value"] <= 0:
         return ""
     return (
-        f"It is ahead of the baseline, but {facts.report['rows']:,} rows can't show that it is not by "
+        f"It is ahead of the baseline, but {facts.report['rows']:,} rows can't show that it is "
+        f"not by "
         "chance. Judge on more rows: raise data.test_size or set evaluate.sample = 0."
     )
 

@@ -81,8 +81,8 @@ def bootstrap_f1(
     """Macro-F1 and each class's F1, with intervals by resampling the rows.
 
     F1 depends on the rows through the confusion matrix alone, and the matrix of rows drawn with
-    replacement is a multinomial draw over its cells: so this is the bootstrap over rows, at the cost of
-    the cells.
+    replacement is a multinomial draw over its cells: so this is the bootstrap over rows, at the
+    cost of the cells.
 
     Args:
         confusion: int (C, C), rows are labels, columns are predictions.
@@ -103,7 +103,9 @@ def bootstrap_f1(
 
 
 def f1_scores(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """F1 of each class from a confusion matrix; NaN for a class that is neither present nor predicted."""
+    """F1 of each class from a confusion matrix; NaN for a class that is neither present nor
+    predicted.
+    """
     rows = confusion.sum(axis=0) + confusion.sum(axis=1)
     scores = np.full(len(rows), np.nan)
     np.divide(2.0 * confusion.diagonal(), rows, out=scores, where=rows > 0)
@@ -113,11 +115,12 @@ def f1_scores(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 def paired_difference(agreement: Agreement, confidence_level: float) -> Estimate:
     """Accuracy of the first model less that of the second on the same rows.
 
-    Newcombe's square-and-add interval: it joins the two Wilson intervals by the models' correlation, and
-    holds its level also for few rows and for rare disagreement, where a bootstrap doesn't.
+    Newcombe's square-and-add interval: it joins the two Wilson intervals by the models'
+    correlation, and holds its level also for few rows and for rare disagreement, where a bootstrap
+    doesn't.
 
-    Source: Newcombe 1998, Improved Confidence Intervals for the Difference between Binomial Proportions
-    Based on Paired Data, Statistics in Medicine 17, method 10.
+    Source: Newcombe 1998, Improved Confidence Intervals for the Difference between Binomial
+    Proportions Based on Paired Data, Statistics in Medicine 17, method 10.
 
     Args:
         agreement: At least one row.
@@ -134,16 +137,18 @@ def paired_difference(agreement: Agreement, confidence_level: float) -> Estimate
 
 
 def largest_drop(agreement: Agreement, confidence_level: float) -> float:
-    """How far the second model's accuracy may lie below the first's: the one-sided upper limit of that drop.
+    """How far the second model's accuracy may lie below the first's: the one-sided upper limit of
+    that drop.
 
     It is negative where the second is shown to be the better one.
 
-    The score interval of Tango, which holds its level also where the models hardly ever disagree, with half a row for
-    continuity: without it, where nothing is known but that few rows differ, it is wrong up to 6.7 times in a hundred
-    instead of 5 (`tests/evaluate/test_intervals.py` simulates it).
+    The score interval of Tango, which holds its level also where the models hardly ever disagree,
+    with half a row for continuity: without it, where nothing is known but that few rows differ, it
+    is wrong up to 6.7 times in a hundred instead of 5 (`tests/evaluate/test_intervals.py` simulates
+    it).
 
-    Source: Tango 1998, Equivalence Test and Confidence Interval for the Difference in Proportions for the Paired-Sample
-    Design, Statistics in Medicine 17.
+    Source: Tango 1998, Equivalence Test and Confidence Interval for the Difference in Proportions
+    for the Paired-Sample Design, Statistics in Medicine 17.
 
     Args:
         agreement: At least one row.
@@ -165,7 +170,8 @@ def largest_drop(agreement: Agreement, confidence_level: float) -> float:
 
 
 def rows_to_show(agreement: Agreement, margin: float, confidence_level: float) -> int | None:
-    """Rows of which `largest_drop` would be below a margin, were they like these; None where no number would do.
+    """Rows of which `largest_drop` would be below a margin, were they like these; None where no
+    number would do.
 
     Args:
         agreement: At least one row.
@@ -173,10 +179,12 @@ def rows_to_show(agreement: Agreement, margin: float, confidence_level: float) -
         confidence_level: As for `largest_drop`.
     """
     rows = agreement.both + agreement.only_first + agreement.only_second + agreement.neither
-    lost, won = agreement.only_first / rows, agreement.only_second / rows
+    lost = agreement.only_first / rows
+    won = agreement.only_second / rows
     if lost - won >= margin:
         return None
-    critical, needed = float(ndtri(confidence_level)), 1
+    critical = float(ndtri(confidence_level))
+    needed = 1
     while _drop_score(lost * needed, won * needed, needed, margin) < critical:
         needed *= 2
     fewer = needed // 2
@@ -188,7 +196,8 @@ def rows_to_show(agreement: Agreement, margin: float, confidence_level: float) -
 
 
 def most_disagreement(rows: int, margin: float, confidence_level: float) -> float:
-    """Share of rows on which just one of two equally good models is right that `largest_drop` mostly bears.
+    """Share of rows on which just one of two equally good models is right that `largest_drop`
+    mostly bears.
 
     With more it is above the margin more often than not.
     """
@@ -196,9 +205,11 @@ def most_disagreement(rows: int, margin: float, confidence_level: float) -> floa
 
 
 def mcnemar_p(agreement: Agreement) -> float:
-    """Exact two-sided p of "both models are equally often right", from the rows on which just one is.
+    """Exact two-sided p of "both models are equally often right", from the rows on which just one
+    is.
 
-    Source: McNemar 1947, Note on the Sampling Error of the Difference between Correlated Proportions.
+    Source: McNemar 1947, Note on the Sampling Error of the Difference between Correlated
+        Proportions.
     """
     disagreements = agreement.only_first + agreement.only_second
     fewer = min(agreement.only_first, disagreements - agreement.only_first)
@@ -213,8 +224,11 @@ def percentile(value: float, resampled: NDArray[np.float64], confidence_level: f
 
 
 def _drop_score(lost: float, won: float, rows: int, drop: float) -> float:
-    """By how many standard deviations the rows lie below a drop, of which `lost` rows tell for it and `won` against."""
-    a, c = 2 * rows, -won * drop * (1 - drop)
+    """By how many standard deviations the rows lie below a drop, of which `lost` rows tell for it
+    and `won` against.
+    """
+    a = 2 * rows
+    c = -won * drop * (1 - drop)
     b = (2 * rows - lost + won) * drop - lost - won
     rarer = ((b * b - 4 * a * c) ** 0.5 - b) / (
         2 * a
@@ -225,7 +239,10 @@ def _drop_score(lost: float, won: float, rows: int, drop: float) -> float:
 
 
 def _correlation(agreement: Agreement, n: int) -> float:
-    a, b, c, d = agreement.both, agreement.only_first, agreement.only_second, agreement.neither
+    a = agreement.both
+    b = agreement.only_first
+    c = agreement.only_second
+    d = agreement.neither
     product = (a + b) * (c + d) * (a + c) * (b + d)
     if product == 0:
         return 0.0

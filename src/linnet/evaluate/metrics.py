@@ -1,7 +1,8 @@
-"""How good predictions are, as numbers and intervals: scikit-learn's and SciPy's where they have them.
+"""How good predictions are, as numbers and intervals: scikit-learn's and SciPy's where they have
+them.
 
-Shapes: n rows, C classes; labels and predictions are class ids, int (n,); probabilities are float (n, C)
-whose rows sum to 1. Knows nothing of models, files or texts.
+Shapes: n rows, C classes; labels and predictions are class ids, int (n,); probabilities are float
+(n, C) whose rows sum to 1. Knows nothing of models, files or texts.
 """
 
 from dataclasses import dataclass
@@ -38,17 +39,24 @@ class ClassMetrics:
 
 
 def accuracy(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """Share of the rows predicted right; where a text has any number of labels, bool (n, C), with all of them right."""
+    """Share of the rows predicted right; where a text has any number of labels, bool (n, C), with
+    all of them right.
+    """
     return float(sklearn_metrics.accuracy_score(labels, predictions))
 
 
 def macro_f1(labels: Ints, predictions: Ints) -> float:
-    """Mean of the classes' F1, each class counting alike; classes neither present nor predicted are left out."""
+    """Mean of the classes' F1, each class counting alike; classes neither present nor predicted are
+    left out.
+    """
     return float(sklearn_metrics.f1_score(labels, predictions, average="macro", zero_division=0))
 
 
 def micro_f1(labels: NDArray[np.bool_], predictions: NDArray[np.bool_]) -> float:
-    """F1 over every decision, where a text has any number of labels: both bool (n, C); 0 of nothing."""
+    """F1 over every decision, where a text has any number of labels:
+
+    both bool (n, C); 0 of nothing.
+    """
     return float(2 * (labels & predictions).sum() / max(labels.sum() + predictions.sum(), 1))
 
 
@@ -91,8 +99,8 @@ def log_loss(probabilities: Floats, labels: Ints) -> float:
 def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int) -> float:
     """How far confidence is from accuracy, on average over the rows.
 
-    Confidence is the probability of the predicted class. Bins are of equal width on [0, 1], closed on
-    the right.
+    Confidence is the probability of the predicted class. Bins are of equal width on [0, 1], closed
+    on the right.
 
     Source: Guo et al. 2017, On Calibration of Modern Neural Networks, equation 3.
 
@@ -120,7 +128,8 @@ def confidence_bins(confidence: Floats, bins: int) -> NDArray[np.int64]:
 def wilson_interval(successes: int, n: int, confidence_level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share; it stays within [0, 1] and covers well near both ends.
 
-    Source: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22.
+    Source: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference, JASA
+        22.
 
     Args:
         successes: Rows that count.

@@ -1,7 +1,7 @@
 """How good, and how sure, where a text has any number of labels.
 
-Shapes: n rows, C labels; labels and predictions say which labels apply, bool (n, C); probabilities are float
-(n, C) and each for itself. Knows nothing of models, files or texts.
+Shapes: n rows, C labels; labels and predictions say which labels apply, bool (n, C); probabilities
+are float (n, C) and each for itself. Knows nothing of models, files or texts.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,9 @@ def bootstrap_f1s(
 def paired_micro_f1(
     labels: Bools, first: Bools, second: Bools, confidence_level: float, resamples: int, seed: int
 ) -> Estimate:
-    """Micro F1 of the first predictions less that of the second on the same rows, resampled together."""
+    """Micro F1 of the first predictions less that of the second on the same rows, resampled
+    together.
+    """
     pairs = [(labels & some, labels, some) for some in (first, second)]
     columns = np.stack([part.sum(axis=1) for pair in pairs for part in pair], axis=1)
     sums = np.vstack([columns.sum(axis=0), resampled_sums(columns, resamples, seed)])
@@ -66,7 +68,8 @@ def paired_micro_f1(
 def resampled_sums(columns: NDArray[Any], resamples: int, seed: int) -> Floats:
     """Sums of the columns over rows drawn with replacement.
 
-    Equal rows are drawn together: the draw is multinomial over the different rows, at the cost of those.
+    Equal rows are drawn together: the draw is multinomial over the different rows, at the cost of
+        those.
 
     Args:
         columns: bool or int (n, k).
@@ -78,7 +81,8 @@ def resampled_sums(columns: NDArray[Any], resamples: int, seed: int) -> Floats:
     """
     keys = np.packbits(columns, axis=1) if columns.dtype == bool else columns
     _, first, counts = np.unique(keys, axis=0, return_index=True, return_counts=True)
-    cells, shares = columns[first].astype(np.float64), counts / len(columns)
+    cells = columns[first].astype(np.float64)
+    shares = counts / len(columns)
     draw = np.random.default_rng(seed).multinomial
     step = max(1, VALUES_AT_ONCE // len(cells))
     parts = [
@@ -94,7 +98,8 @@ def f1(right: NDArray[Any], present_and_predicted: NDArray[Any]) -> Floats:
 
 
 def best_constant(labels: Bools) -> Bools:
-    """The set of labels that has the best micro F1 if every row gets it, bool (C,); at least one label.
+    """The set of labels that has the best micro F1 if every row gets it, bool (C,); at least one
+    label.
 
     The best set of k labels is that of the k most frequent, so only those are tried.
     """

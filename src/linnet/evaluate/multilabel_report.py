@@ -52,12 +52,11 @@ def judge(
         splits: Where the baselines' train and validation rows are.
         settings: Of the intervals.
     """
-    predictions, labels, level = (
-        classifier.decide(probabilities),
-        split.labels,
-        settings.confidence_level,
-    )
-    train, validation = read_split(splits, "train"), read_split(splits, "validation")
+    predictions = classifier.decide(probabilities)
+    labels = split.labels
+    level = settings.confidence_level
+    train = read_split(splits, "train")
+    validation = read_split(splits, "validation")
     f1s = multilabel.bootstrap_f1s(
         labels, predictions, level, settings.bootstrap_resamples, settings.seed
     )
@@ -113,7 +112,9 @@ def _subset_accuracy(labels: Bools, predictions: Bools, level: float) -> Estimat
 
 
 def _mean(values: NDArray[np.float64], settings: EvaluateConfig) -> dict[str, float]:
-    level, resamples, seed = settings.confidence_level, settings.bootstrap_resamples, settings.seed
+    level = settings.confidence_level
+    resamples = settings.bootstrap_resamples
+    seed = settings.seed
     return asdict(bootstrap_mean(values, level, resamples, seed))
 
 
@@ -158,11 +159,14 @@ def _by_label_count(
     labels: Bools, predictions: Bools, settings: EvaluateConfig
 ) -> list[dict[str, Any]]:
     counts = np.minimum(labels.sum(axis=1), MANY)
-    level, resamples, seed = settings.confidence_level, settings.bootstrap_resamples, settings.seed
+    level = settings.confidence_level
+    resamples = settings.bootstrap_resamples
+    seed = settings.seed
     found = []
     for count in np.unique(counts).tolist():
         chosen = counts == count
-        truth, given = labels[chosen], predictions[chosen]
+        truth = labels[chosen]
+        given = predictions[chosen]
         f1s = multilabel.bootstrap_f1s(truth, given, level, resamples, seed) if count else None
         found.append(
             {
@@ -180,7 +184,9 @@ def _by_label_count(
 def _compare(
     baseline: Baseline, labels: Bools, predictions: Bools, settings: EvaluateConfig
 ) -> dict[str, Any]:
-    level, resamples, seed = settings.confidence_level, settings.bootstrap_resamples, settings.seed
+    level = settings.confidence_level
+    resamples = settings.bootstrap_resamples
+    seed = settings.seed
     f1s = multilabel.bootstrap_f1s(labels, baseline.predictions, level, resamples, seed)
     gap = multilabel.paired_micro_f1(
         labels, predictions, baseline.predictions, level, resamples, seed

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from linnet.evaluate.calibration import ReliabilityBin
 from linnet.html import PALETTE, legend_above, percent, plain, plot, svg
 
-FIRST, SECOND, GREY = PALETTE[0], PALETTE[1], PALETTE[5]
+FIRST = PALETTE[0]
+SECOND = PALETTE[1]
+GREY = PALETTE[5]
 CELLS_WITH_NUMBERS = 12
 TICKS = 20  # label names that fit next to a matrix
 SHOWN_LABELS = 40  # of a plot with one line per label
@@ -22,7 +24,8 @@ SMOOTH = 15  # windows of the running mean in one curve
 
 
 def confusion(matrix: NDArray[np.int64], labels: Sequence[str]) -> Markup:
-    """Share of each label's rows by prediction, as a heat map; nothing where the names would not fit.
+    """Share of each label's rows by prediction, as a heat map; nothing where the names would not
+    fit.
 
     Args:
         matrix: Rows by label, columns by prediction, int (C, C).

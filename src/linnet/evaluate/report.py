@@ -1,4 +1,5 @@
-"""The stage itself: a bundle answers a split, and what it can do is written down beside the baselines.
+"""The stage itself: a bundle answers a split, and what it can do is written down beside the
+baselines.
 
 report.json holds the following, and never a text:
 
@@ -7,7 +8,8 @@ report.json holds the following, and never a text:
     split, rows           what was judged: `rows` of `rows_in_split`, `split_sha256` of its file, `notes` in words
     accuracy, macro_f1, log_loss      value, low, high: the ends of the interval at `confidence_level`
     per_class             for each label precision, recall, f1 (each value, low, high), support and predicted (rows);
-                          precision is null of a label that is never predicted, recall of one without rows
+                          precision is null of a label that is never predicted, recall of one
+                          without rows
     confusion_matrix      rows are labels, columns are predictions; `most_confused` names its largest mistakes
     calibration           expected_calibration_error, which has no interval (see `calibrated_limit`, what chance alone
                           would show, for why), and the reliability bins
@@ -22,7 +24,8 @@ report.json holds the following, and never a text:
     unknown               share of the judged texts' tokens that the model does not know; rows with more than half
     history, settings, lineage
 
-Where a text has any number of labels, `linnet.evaluate.multilabel_report` says what stands in place of some of these.
+Where a text has any number of labels, `linnet.evaluate.multilabel_report` says what stands in place
+of some of these.
 """
 
 import time
@@ -221,10 +224,14 @@ def _judge(answers: _Answers, split: Split, splits: Path, settings: EvaluateConf
 
 
 def _measures(answers: _Answers, split: Split, settings: EvaluateConfig) -> dict[str, Any]:
-    level, resamples, seed = settings.confidence_level, settings.bootstrap_resamples, settings.seed
+    level = settings.confidence_level
+    resamples = settings.bootstrap_resamples
+    seed = settings.seed
     matrix = metrics.confusion_matrix(split.labels, answers.predictions, len(split.label_names))
     macro_f1, f1 = bootstrap_f1(matrix, level, resamples, seed)
-    right, predicted, present = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
+    right = matrix.diagonal()
+    predicted = matrix.sum(axis=0)
+    present = matrix.sum(axis=1)
     losses = metrics.log_losses(answers.probabilities, split.labels)
     return {
         "macro_f1": asdict(macro_f1),
@@ -264,7 +271,8 @@ def _calibration(
     answers: _Answers, split: Split, reliability: Sequence[ReliabilityBin], settings: EvaluateConfig
 ) -> dict[str, Any]:
     confidence = answers.probabilities.max(axis=1)
-    bins, level = settings.calibration_bins, settings.confidence_level
+    bins = settings.calibration_bins
+    level = settings.confidence_level
     return {
         "expected_calibration_error": metrics.expected_calibration_error(
             answers.probabilities, split.labels, bins

@@ -17,8 +17,10 @@ TRAIN_FILE = "train.parquet"
 FEWEST = 2  # one row has no spread, so no interval
 
 NOTES = {
-    "train": "The model learned from these rows: the figures say what it remembers, not what it can do.",
-    "validation": "The validation rows chose the epoch that was kept, so these figures flatter the model somewhat.",
+    "train": "The model learned from these rows: the figures say what it remembers, not what it "
+    "can do.",
+    "validation": "The validation rows chose the epoch that was kept, so these figures flatter "
+    "the model somewhat.",
 }
 
 
@@ -52,21 +54,25 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
     split = read_split(splits, settings.split)
     if len(split) < FEWEST:
         raise DataError(
-            f"The {split.name} split of {splits} has {len(split)} row(s); judging needs {FEWEST} or more. "
-            f"{_splits_with_rows(splits)} Choose one with evaluate.split, or prepare again with a larger "
+            f"The {split.name} split of {splits} has {len(split)} row(s); judging needs {FEWEST} "
+            f"or more. "
+            f"{_splits_with_rows(splits)} Choose one with evaluate.split, or prepare again with a "
+            f"larger "
             f"data.{split.name}_size."
         )
     _check_labels(split.label_names, manifest.labels, splits)
     if split.multi_label != manifest.multi_label:
         kinds = ["one label", "any number of labels"]
         raise LabelError(
-            f"{splits} has {kinds[split.multi_label]} a text, but the bundle gives {kinds[manifest.multi_label]}. "
+            f"{splits} has {kinds[split.multi_label]} a text, but the bundle gives "
+            f"{kinds[manifest.multi_label]}. "
             "Choose the splits that the model was trained on."
         )
     notes = [NOTES[split.name]] if split.name in NOTES else []
     if trained_elsewhere(splits, manifest):
         notes.append(
-            "The bundle was trained on other splits than these: it may have seen some of the judged rows."
+            "The bundle was trained on other splits than these: it may have seen some of the "
+            "judged rows."
         )
     if set(split.mask) != set(manifest.mask):
         notes.append(
@@ -112,7 +118,8 @@ def _check_labels(found: Sequence[str], expected: Sequence[str], splits: Path) -
         difference = f"The splits have them in the order {_names(found)}, the bundle in the order {_names(expected)}"
     raise LabelError(
         f"The labels of {splits} are not the bundle's. {difference}. "
-        "Choose the splits that the model was trained on, or prepare again with data.labels set to the bundle's."
+        "Choose the splits that the model was trained on, or prepare again with data.labels set "
+        "to the bundle's."
     )
 
 

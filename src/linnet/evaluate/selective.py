@@ -1,22 +1,26 @@
-"""From which probability on an answer is right often enough, and what share of the texts is then answered.
+"""From which probability on an answer is right often enough, and what share of the texts is then
+answered.
 
-Every label gets the lowest threshold from which on its answers are shown to be right with the precision asked for.
-"Shown" holds for all labels at once with the confidence asked for, although the thresholds are chosen on the rows that
-show it. That is by Learn then Test: the texts that a label could be given to are taken from the surest down, and each
-number of answers on a ladder stands for the hypothesis "of texts this sure or surer, fewer are right", which an exact
-binomial test rejects or not. The ladder is climbed down and left at the first number that is not rejected, so that no
-further allowance for many tests is due. With few answers one mistake would end that, so it has several `STARTS`, the
-last of them with all texts answered; they share the allowance, as the labels do.
+Every label gets the lowest threshold from which on its answers are shown to be right with the
+precision asked for. "Shown" holds for all labels at once with the confidence asked for, although
+the thresholds are chosen on the rows that show it. That is by Learn then Test: the texts that a
+label could be given to are taken from the surest down, and each number of answers on a ladder
+stands for the hypothesis "of texts this sure or surer, fewer are right", which an exact binomial
+test rejects or not. The ladder is climbed down and left at the first number that is not rejected,
+so that no further allowance for many tests is due. With few answers one mistake would end that, so
+it has several `STARTS`, the last of them with all texts answered; they share the allowance, as the
+labels do.
 
-The test is exact because the number of answers is fixed, and not the probability: given where the next text lies, those
-before it are a plain sample of all texts that are surer. Nothing takes the model at its word. What is presumed is that
-the texts to come are like the rows, and that precision, once it has fallen below what is asked for, stays there as less
-sure texts are added.
+The test is exact because the number of answers is fixed, and not the probability: given where the
+next text lies, those before it are a plain sample of all texts that are surer. Nothing takes the
+model at its word. What is presumed is that the texts to come are like the rows, and that precision,
+once it has fallen below what is asked for, stays there as less sure texts are added.
 
-Source: Angelopoulos et al. 2021, Learn then Test: Calibrating Predictive Algorithms to Achieve Risk Control, fixed
-sequence testing with several starts.
+Source: Angelopoulos et al. 2021, Learn then Test: Calibrating Predictive Algorithms to Achieve Risk
+Control, fixed sequence testing with several starts.
 
-Shapes: n rows, C labels; probabilities are float (n, C), labels and predictions say which labels apply, bool (n, C).
+Shapes: n rows, C labels; probabilities are float (n, C), labels and predictions say which labels
+apply, bool (n, C).
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,17 +52,20 @@ def choose(
     min_precision: float,
     confidence_level: float,
 ) -> list[float | None]:
-    """The threshold of each label from which on its answers are right in at least `min_precision` of cases.
+    """The threshold of each label from which on its answers are right in at least `min_precision`
+    of cases.
 
     Args:
         probabilities: Of rows that the model has not learned from.
         labels: What is right.
-        multi_label: Whether a text has any number of labels; else only its most probable one is ever given.
+        multi_label: Whether a text has any number of labels; else only its most probable one is
+            ever given.
         min_precision: Between 0 and 1.
         confidence_level: With which that holds, for all labels at once.
 
     Returns:
-        A threshold a label; None for a label that these rows don't show to reach `min_precision` anywhere.
+        A threshold a label; None for a label that these rows don't show to reach `min_precision`
+        anywhere.
     """
     count = labels.shape[1]
     lowest = SMALLEST if multi_label else 1 / count  # the most probable of C has at least that
@@ -108,7 +115,9 @@ def lowest_shown(
 def precision_is_shown(
     right: NDArray[Any], answers: NDArray[Any], min_precision: float, error_rate: float
 ) -> Bools:
-    """Whether so many right answers of so many show a precision, each for itself, by an exact binomial test."""
+    """Whether so many right answers of so many show a precision, each for itself, by an exact
+    binomial test.
+    """
     shown: Bools = binom.sf(right - 1, answers, min_precision) <= error_rate
     return shown
 
@@ -119,9 +128,11 @@ def fewest(min_precision: float, error_rate: float) -> int:
 
 
 def ladder(least: int, rows: int) -> tuple[NDArray[np.int64], list[int]]:
-    """The numbers of answers to try, rising from `least` to `rows`, and the places in it to start from.
+    """The numbers of answers to try, rising from `least` to `rows`, and the places in it to start
+    from.
 
-    Both are empty where there are fewer rows than that. They depend on nothing but these two numbers.
+    Both are empty where there are fewer rows than that. They depend on nothing but these two
+    numbers.
     """
     if rows < least:
         return np.zeros(0, np.int64), []
@@ -143,23 +154,25 @@ def describe(
     multi_label: bool,
     settings: EvaluateConfig,
 ) -> dict[str, Any]:
-    """How much is answered, and how much of that is right, in all and by label; each with its interval.
+    """How much is answered, and how much of that is right, in all and by label; each with its
+    interval.
 
     Args:
         labels: What is right.
         predictions: What was answered.
         label_names: Names by id.
         thresholds: From which on each label is given.
-        multi_label: Whether a text has any number of labels. Then a text is answered if it gets one at all, and
-            precision is of all labels given, its interval by resampling the texts.
+        multi_label: Whether a text has any number of labels. Then a text is answered if it gets one
+            at all, and precision is of all labels given, its interval by resampling the texts.
         settings: Of the intervals.
 
     Returns:
-        `coverage`, `precision`, and `per_class` with `label`, `threshold`, `answered` (rows) and `precision`. A
-        precision of no answers is None.
+        `coverage`, `precision`, and `per_class` with `label`, `threshold`, `answered` (rows) and
+        `precision`. A precision of no answers is None.
     """
     level = settings.confidence_level
-    answered, right = predictions.sum(axis=0).tolist(), (labels & predictions).sum(axis=0).tolist()
+    answered = predictions.sum(axis=0).tolist()
+    right = (labels & predictions).sum(axis=0).tolist()
     precision = share_or_none(sum(right), sum(answered), level)
     if multi_label and sum(answered):
         precision = asdict(_resampled_precision(labels, predictions, settings))
@@ -180,7 +193,8 @@ def describe(
 
 def sentence(found: Mapping[str, Any], multi_label: bool) -> str:
     """What `describe` found, for people, without a subject."""
-    coverage, precision = found["coverage"]["value"], found["precision"]
+    coverage = found["coverage"]["value"]
+    precision = found["precision"]
     if precision is None:
         return "gives no label to any text" if multi_label else "answers no text"
     interval = f"({precision['low']:.2%} to {precision['high']:.2%})"
@@ -206,8 +220,10 @@ def notes(found: Mapping[str, Any], multi_label: bool) -> list[str]:
     ]
     if below:
         lines.append(
-            f"On these rows the answer {listed(below)} is right LESS often than that: they are unlike the validation "
-            "rows, or chance was against it. Export with rows like these to have thresholds that hold for them."
+            f"On these rows the answer {listed(below)} is right LESS often than that: they are "
+            f"unlike the validation "
+            "rows, or chance was against it. Export with rows like these to have thresholds that "
+            "hold for them."
         )
     return lines
 

@@ -1,9 +1,12 @@
-"""One number that makes probabilities mean what they say: the temperature that logits are divided by.
+"""One number that makes probabilities mean what they say: the temperature that logits are divided
+by.
 
-Source: Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2. It changes no answer where a text has
-one label, as it keeps the order of the logits; where a text has any number, each logit is divided alike.
+Source: Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2. It changes no answer
+where a text has one label, as it keeps the order of the logits; where a text has any number, each
+logit is divided alike.
 
-Shapes: logits are float (n, C); labels are class ids, int (n,), or where a text has any number of labels bool (n, C).
+Shapes: logits are float (n, C); labels are class ids, int (n,), or where a text has any number of
+labels bool (n, C).
 """
 
 from dataclasses import dataclass
@@ -14,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 FEWEST = 50  # rows
-LOWEST, HIGHEST = 0.1, 10.0
+LOWEST = 0.1
+HIGHEST = 10.0
 PRECISION = 1e-4  # of the temperature's logarithm
 
 Floats = NDArray[np.floating[Any]]
@@ -26,8 +30,8 @@ class Temperature:
 
     Attributes:
         value: What to divide logits by.
-        crossed: For each row the temperature that the other half of the rows gives, float64 (n, 1); all 1 where 1 is
-            kept.
+        crossed: For each row the temperature that the other half of the rows gives, float64 (n, 1);
+            all 1 where 1 is kept.
         kept: Why it is 1, as a sentence; None where it was fitted.
     """
 
@@ -39,8 +43,8 @@ class Temperature:
 def choose(logits: Floats, labels: NDArray[Any], seed: int) -> Temperature:
     """Fit a temperature, if it makes rows that it was not fitted on likelier.
 
-    One half of the rows is judged by the temperature of the other, and the other way round; the one to serve is fitted
-    on all rows.
+    One half of the rows is judged by the temperature of the other, and the other way round; the one
+    to serve is fitted on all rows.
 
     Args:
         logits: Of rows that the model has not learned from.
@@ -57,11 +61,13 @@ def choose(logits: Floats, labels: NDArray[Any], seed: int) -> Temperature:
         fit(logits[some], labels[some]) for some in (first, ~first, slice(None))
     )
     crossed = np.where(first, of_others, of_first)[:, None]
-    before, after = log_loss(logits, labels), log_loss(logits / crossed, labels)
+    before = log_loss(logits, labels)
+    after = log_loss(logits / crossed, labels)
     if after >= before:
         return _keep(
             rows,
-            f"{value:.2f}, which fits best, does not lower the log loss of rows that it was not fitted on "
+            f"{value:.2f}, which fits best, does not lower the log loss of rows that it was not "
+            f"fitted on "
             f"({before:.4f} to {after:.4f})",
         )
     return Temperature(value, crossed)
@@ -72,7 +78,8 @@ def _keep(rows: int, reason: str) -> Temperature:
 
 
 def fit(logits: Floats, labels: NDArray[Any]) -> float:
-    """The temperature with the lowest log loss, from 0.1 to 10; rows that are all answered right give the lowest.
+    """The temperature with the lowest log loss, from 0.1 to 10; rows that are all answered right
+    give the lowest.
 
     The loss is convex in the inverse of the temperature, and so has one minimum.
     """
@@ -86,7 +93,10 @@ def fit(logits: Floats, labels: NDArray[Any]) -> float:
 
 
 def log_loss(logits: Floats, labels: NDArray[Any]) -> float:
-    """Mean negative log-likelihood in nats: of each row's label, or of each decision on a row's labels."""
+    """Mean negative log-likelihood in nats:
+
+    of each row's label, or of each decision on a row's labels.
+    """
     logits = logits.astype(np.float64)
     if labels.ndim == 2:
         return float(np.logaddexp(0, np.where(labels, -logits, logits)).mean())

@@ -1,15 +1,16 @@
 """From which probability on a label applies, where a text may have any number of them.
 
-A label's threshold is the one with the best F1 on the given rows. It is below 0.5 where the label is rare: the
-best threshold of a calibrated model is half of its best F1 (Lipton, Elkan and Naryanaswamy 2014, Optimal
-Thresholding of Classifiers to Maximize F1 Measure).
+A label's threshold is the one with the best F1 on the given rows. It is below 0.5 where the label
+is rare: the best threshold of a calibrated model is half of its best F1 (Lipton, Elkan and
+Naryanaswamy 2014, Optimal Thresholding of Classifiers to Maximize F1 Measure).
 
-Where a model can't tell a rare label at all, the best F1 is that of always giving it, which would bury the other
-labels of every text under it. So no threshold gives a label to more than `MOST_GIVEN` times the rows that have it.
+Where a model can't tell a rare label at all, the best F1 is that of always giving it, which would
+bury the other labels of every text under it. So no threshold gives a label to more than
+`MOST_GIVEN` times the rows that have it.
 
-A label that fewer than `FEWEST` of the rows have gets the threshold that is best for all labels together: one
-row more or less would move its own F1 by a tenth and its threshold with it, and 0.5 would silence it, as a
-model that rarely saw a label hardly ever is half sure of it.
+A label that fewer than `FEWEST` of the rows have gets the threshold that is best for all labels
+together: one row more or less would move its own F1 by a tenth and its threshold with it, and 0.5
+would silence it, as a model that rarely saw a label hardly ever is half sure of it.
 """
 
 import numpy as np
@@ -47,7 +48,8 @@ def tune(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArr
 def cross_decide(
     probabilities: NDArray[np.float64], labels: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Which labels apply by thresholds tuned on other rows: each fifth of the rows by those of the four others.
+    """Which labels apply by thresholds tuned on other rows: each fifth of the rows by those of the
+    four others.
 
     What thresholds do on the rows they were tuned on flatters them; this doesn't.
 
@@ -68,7 +70,8 @@ def cross_decide(
 
 
 def best_threshold(probabilities: NDArray[np.float64], applies: NDArray[np.bool_]) -> float:
-    """The admissible threshold with the best F1, half-way between two probabilities; the highest of equally good ones.
+    """The admissible threshold with the best F1, half-way between two probabilities; the highest of
+    equally good ones.
 
     Args:
         probabilities: Of one label, float (n,), at least one.

@@ -1,4 +1,7 @@
-"""What a judgement comes to: its figures and drawings, and whether the model beats the baseline that counts."""
+"""What a judgement comes to:
+
+its figures and drawings, and whether the model beats the baseline that counts.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +41,8 @@ def verdict(
         baseline: Its `title`, and the `difference` of the model to it.
         confidence_level: Of that difference's interval.
     """
-    gap, title = baseline["difference"], baseline["title"]
+    gap = baseline["difference"]
+    title = baseline["title"]
     figures = (
         f"{100 * value.value:.1f} % against {100 * beaten['value']:.1f} %, "
         f"{100 * gap['value']:+.1f} points ({100 * confidence_level:g} % interval "

@@ -1,6 +1,7 @@
 """Checkpoint to bundle: the ONNX graph, its parity with torch, its proof, reference and model card.
 
-Knows nothing of training, nor of how a bundle is served; a bundle whose checks fail is never written.
+Knows nothing of training, nor of how a bundle is served; a bundle whose checks fail is never
+written.
 """
 
 from linnet.errors import MissingExtraError

@@ -95,7 +95,8 @@ so the accuracy flatters the model a little; `linnet evaluate` judges it on rows
 
 
 def _metadata(name: str, lineage: Mapping[str, Any], proof: Mapping[str, Any]) -> str:
-    source, accuracy = lineage["data"]["source"], proof["checks"]["accuracy"]
+    source = lineage["data"]["source"]
+    accuracy = proof["checks"]["accuracy"]
     # The hub calls every F1 "f1".
     metric = "f1" if accuracy.get("metric") == "micro_f1" else "accuracy"
     return front_matter(
@@ -144,7 +145,8 @@ def _data(data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     source = data["source"]["name"] if data["source"] else "not recorded"
     shares = [f"{label} {share:.1%}" for label, share in reference["true_labels"].items()]
     return (
-        f"Source: {inline(source)}. Validated on {reference['rows']:,} rows ({_listed(shares)}), half of them of up to "
+        f"Source: {inline(source)}. Validated on {reference['rows']:,} rows ({_listed(shares)}), "
+        f"half of them of up to "
         f"{reference['token_length']['quantiles']['0.5']:.0f} tokens."
     )
 
@@ -152,7 +154,8 @@ def _data(data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
 def _soft_loss(distil: Mapping[str, Any] | None) -> str:
     if not distil:
         return ""
-    agreement, rows = distil["agreement"], distil["rows"]
+    agreement = distil["agreement"]
+    rows = distil["rows"]
     named = zip(distil["teachers"], distil["teacher_digests"], strict=True)
     teachers = ", ".join(f"{code(teacher['name'])} ({inline(digest)})" for teacher, digest in named)
     less = distil["left_out"]
@@ -160,8 +163,10 @@ def _soft_loss(distil: Mapping[str, Any] | None) -> str:
         f" ({less['words']:,} telling words left out of {less['texts']:,} of them)" if less else ""
     )
     return (
-        f"\n\nIt was taught by {teachers}, asked for {rows['train']:,} training texts and {rows['texts']:,} texts "
-        f"without labels{without}. It agrees with what it was taught on {agreement['value']:.1%} of the validation "
+        f"\n\nIt was taught by {teachers}, asked for {rows['train']:,} training texts and "
+        f"{rows['texts']:,} texts "
+        f"without labels{without}. It agrees with what it was taught on {agreement['value']:.1%} "
+        f"of the validation "
         "rows, and what is wrong there it learnt too."
     )
 
@@ -208,7 +213,8 @@ def _masked(mask: Sequence[str]) -> str:
         return "Personal data were not masked: it may have learned names, addresses or numbers from its data."
     kinds = _listed([MASKED[kind] for kind in mask])
     return (
-        f"Before the model sees a text, in training as in service, what looks like {kinds} is replaced. "
+        f"Before the model sees a text, in training as in service, what looks like {kinds} is "
+        f"replaced. "
         "That is found by shape alone: names of people, and odd spellings, get through."
     )
 
@@ -227,12 +233,15 @@ def _limits(
     elif problem_type == MULTI_LABEL:
         foreign = "A text of another kind or in another language gets labels too, where it happens to look like one."
     lines = [
-        f"It reads the first {max_length:,} tokens of a text; the rest is cut off, and the answer says so "
+        f"It reads the first {max_length:,} tokens of a text; the rest is cut off, and the answer "
+        f"says so "
         f"({reference['truncated']:.1%} of the validation rows were cut).",
         foreign,
         _masked(mask),
-        "What the figures say holds for texts like the validation rows; other sources and later times may differ.",
-        "It learned what its data hold, prejudice included: look at its errors by group before it decides on people.",
+        "What the figures say holds for texts like the validation rows; other sources and later "
+        "times may differ.",
+        "It learned what its data hold, prejudice included: look at its errors by group before it "
+        "decides on people.",
     ]
     if data["generated"]:
         lines.insert(

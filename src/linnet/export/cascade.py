@@ -1,10 +1,12 @@
-"""A smaller model in front of the full one: from how sure an answer on it may stand, and what that costs and saves.
+"""A smaller model in front of the full one: from how sure an answer on it may stand, and what that
+costs and saves.
 
-The texts are taken from those that the smaller model is surest of, and ever more of them are left to it; each number of
-them stands for the hypothesis "this costs the margin or more", which the largest drop of accuracy that the rows don't
-rule out rejects or not. The first number that can't be rejected ends it, so that no allowance for many tests is due
-(fixed sequence testing: Angelopoulos et al. 2021, Learn then Test). As the gate, it lets a cascade that costs the
-margin or more pass in at most 5 of 100 exports, at a confidence of 95 %.
+The texts are taken from those that the smaller model is surest of, and ever more of them are left
+to it; each number of them stands for the hypothesis "this costs the margin or more", which the
+largest drop of accuracy that the rows don't rule out rejects or not. The first number that can't be
+rejected ends it, so that no allowance for many tests is due (fixed sequence testing: Angelopoulos
+et al. 2021, Learn then Test). As the gate, it lets a cascade that costs the margin or more pass in
+at most 5 of 100 exports, at a confidence of 95 %.
 """
 
 import shutil
@@ -30,9 +32,11 @@ from linnet.predict import Classifier
 from linnet.predict.plan import Choice, Plan
 from linnet.predict.stages import confidence
 
-MODEL, TOKENIZER = "fast.onnx", "fast.json"
+MODEL = "fast.onnx"
+TOKENIZER = "fast.json"
 STEPS = 100  # of the ladder, each a hundredth of the rows
-TEXTS_TIMED, ROUNDS = 2000, 5
+TEXTS_TIMED = 2000
+ROUNDS = 5
 
 Score = Callable[[Classifier, Sequence[str]], tuple[NDArray[np.float32], float]]
 
@@ -70,7 +74,8 @@ def fit(
         margin: The drop of accuracy, as a share, that must be ruled out.
         confidence_level: How surely.
     """
-    order, best = np.argsort(-sure, kind="stable"), None
+    order = np.argsort(-sure, kind="stable")
+    best = None
     for count in np.unique(np.ceil(np.linspace(0, len(sure), STEPS + 1)[1:]).astype(int)).tolist():
         threshold = float(sure[order[count - 1]])
         left = sure >= threshold
@@ -88,12 +93,14 @@ def check_fast(fast: Bundle, split: Split, min_precision: float) -> None:
 
     Raises:
         LabelError: Its labels are not those of the rows, or either has any number of labels a text.
-        UsageError: Answers are held back for a precision, its texts are masked otherwise, or it is a cascade itself.
+        UsageError: Answers are held back for a precision, its texts are masked otherwise, or it is
+            a cascade itself.
     """
     manifest = fast.manifest
     if split.multi_label or manifest.multi_label:
         raise LabelError(
-            "A cascade is of models for one label a text; export one with several labels without it."
+            "A cascade is of models for one label a text; export one with several labels without "
+            "it."
         )
     if manifest.labels != split.label_names:
         raise LabelError(
@@ -103,7 +110,8 @@ def check_fast(fast: Bundle, split: Split, min_precision: float) -> None:
     if set(manifest.mask) != set(split.mask):
         raise UsageError(
             f"{fast.path} masks {', '.join(manifest.mask) or 'nothing'} in its texts, the splits "
-            f"{', '.join(split.mask) or 'nothing'}. Both models are to read the same: train the smaller one so."
+            f"{', '.join(split.mask) or 'nothing'}. Both models are to read the same: train the "
+            f"smaller one so."
         )
     if min_precision or manifest.min_precision:
         raise UsageError(
@@ -128,7 +136,8 @@ class CascadeBuilder:
     """
 
     def __init__(self, config: Config, split: Split):
-        self._config, self._split = config, split
+        self._config = config
+        self._split = split
         fast = Bundle.read(config.export.cascade).verify()
         check_fast(fast, split, config.export.min_precision)
         plan = Plan(num_threads=config.predict.num_threads)
@@ -150,13 +159,12 @@ class CascadeBuilder:
         Raises:
             ProofError: No text can be left to the smaller model at the accuracy that may be lost.
         """
-        manifest, labels = self._classifier.bundle.manifest, self._split.labels
+        manifest = self._classifier.bundle.manifest
+        labels = self._split.labels
         logits, _ = score(self._classifier, self._split.texts)
         sure = confidence(logits, manifest.temperature)
-        margin, level = (
-            self._config.export.max_accuracy_drop / 100,
-            self._config.evaluate.confidence_level,
-        )
+        margin = self._config.export.max_accuracy_drop / 100
+        level = self._config.evaluate.confidence_level
         fitted = fit(
             sure, logits.argmax(axis=1) == labels, full.argmax(axis=1) == labels, margin, level
         )
@@ -180,8 +188,12 @@ class CascadeBuilder:
         shutil.copyfile(self._classifier.bundle.tokenizer_path, folder / TOKENIZER)
 
     def compare(self, full: Classifier, cascade: Classifier, detail: str) -> dict[str, Any]:
-        """How many times as fast a list is answered by the cascade as by the full model: the median of some turns."""
-        texts, ratios = self._split.texts[:TEXTS_TIMED], []
+        """How many times as fast a list is answered by the cascade as by the full model:
+
+        the median of some turns.
+        """
+        texts = self._split.texts[:TEXTS_TIMED]
+        ratios = []
         for _ in range(ROUNDS):
             seconds = []
             for classifier in (full, cascade):
@@ -208,13 +220,15 @@ def _check(
     }
     if fitted is None:
         return asked | {
-            "detail": f"{rows:,} validation rows don't show of any text that leaving it to {name} costs less than "
+            "detail": f"{rows:,} validation rows don't show of any text that leaving it to {name} "
+            f"costs less than "
             f"{allowed}"
         }
     return asked | {
         "threshold": fitted.threshold,
         "share": fitted.share,
         "accuracy_drop": {"value": fitted.drop, "limit": fitted.limit},
-        "detail": f"{name} answers {fitted.share:.1%} of the {rows:,} validation rows, {100 * fitted.drop:+.2f} points "
+        "detail": f"{name} answers {fitted.share:.1%} of the {rows:,} validation rows, "
+        f"{100 * fitted.drop:+.2f} points "
         f"of accuracy lost, at most {100 * fitted.limit:.2f} (allowed: {allowed})",
     }

@@ -1,4 +1,5 @@
-"""A trained model in Hugging Face layout, loaded as data: safetensors only, no code of its own, no hub.
+"""A trained model in Hugging Face layout, loaded as data: safetensors only, no code of its own, no
+hub.
 
 Knows nothing of ONNX or bundles.
 """
@@ -54,7 +55,10 @@ class Checkpoint:
         return self.path / "tokenizer.json"
 
     def public_config(self) -> dict[str, Any]:
-        """config.json without what is private or runs code: the path it was loaded from, and own classes."""
+        """config.json without what is private or runs code:
+
+        the path it was loaded from, and own classes.
+        """
         config: dict[str, Any] = self.model.config.to_dict()
         for name in ("_name_or_path", "auto_map"):
             config.pop(name, None)
@@ -71,8 +75,8 @@ def load_checkpoint(path: Path, max_length: int) -> Checkpoint:
         max_length: Tokens a text may have.
 
     Raises:
-        ModelError: The folder is no checkpoint, its head was never trained, its tokenizer is not its own, or
-            it can't read `max_length` tokens.
+        ModelError: The folder is no checkpoint, its head was never trained, its tokenizer is not
+            its own, or it can't read `max_length` tokens.
     """
     for name in ("config.json", TOKENIZER):
         if not (path / name).is_file():
@@ -103,7 +107,8 @@ def _load_model(path: Path) -> PreTrainedModel:
             model, loading = AutoModelForSequenceClassification.from_pretrained(
                 plain(path),
                 dtype=torch.float32,
-                attn_implementation="eager",  # gives the graph with the fewest nodes, and the fastest
+                # gives the graph with the fewest nodes, and the fastest
+                attn_implementation="eager",
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
@@ -128,7 +133,8 @@ def _read_record(path: Path) -> dict[str, Any] | None:
         raise ModelError(f"{path} can't be read as JSON: {error}. Train again.") from error
     if not isinstance(content, dict):
         raise ModelError(
-            f"{path} can't be read: expected a JSON object, got {type(content).__name__}. Train again."
+            f"{path} can't be read: expected a JSON object, got {type(content).__name__}. Train "
+            f"again."
         )
     return content
 
@@ -138,7 +144,8 @@ def _check_length(path: Path, training: dict[str, Any] | None, max_length: int) 
     trained = settings.get("model", {}).get("max_length", max_length)
     if trained != max_length:
         raise ModelError(
-            f"{path} was trained on up to {trained} tokens of a text, but model.max_length is {max_length}. "
+            f"{path} was trained on up to {trained} tokens of a text, but model.max_length is "
+            f"{max_length}. "
             f"Export it as it was trained: --set model.max_length={trained}"
         )
 
@@ -147,7 +154,8 @@ def _check_vocabulary(path: Path, model: PreTrainedModel, tokenizer: Tokenizer) 
     rows = model.get_input_embeddings().num_embeddings
     if tokenizer.vocab_size > rows:
         raise ModelError(
-            f"The tokenizer of {path} has {tokenizer.vocab_size:,} tokens, but the model knows {rows:,}: they do not "
+            f"The tokenizer of {path} has {tokenizer.vocab_size:,} tokens, but the model knows "
+            f"{rows:,}: they do not "
             "belong together. Take tokenizer.json from where the model came from."
         )
 
@@ -174,7 +182,8 @@ def _labels(path: Path, model: PreTrainedModel) -> tuple[str, ...]:
     config = model.config
     if config.problem_type not in {None, SINGLE_LABEL, MULTI_LABEL} or config.num_labels < 2:
         raise ModelError(
-            f"{path} is a model for {config.problem_type or 'regression'} with {config.num_labels} output(s); expected "
+            f"{path} is a model for {config.problem_type or 'regression'} with "
+            f"{config.num_labels} output(s); expected "
             "one that gives each text one, or any number, of at least two labels."
         )
     try:

@@ -1,4 +1,7 @@
-"""That a long text which is read in part has the token ids of the whole: shown for the tokenizer at hand."""
+"""That a long text which is read in part has the token ids of the whole:
+
+shown for the tokenizer at hand.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,18 +14,21 @@ STEP = 41
 # What splits texts in other places than a space does, or joins across one.
 HOSTILE = [
     "don't stop-here (now)! a,b;c:d [MASK] [ MASK ] [SEP]text <mask> </s> ##ing _x_ 3.14 1e9",
-    "\u0600 \u0601 1 \u0d4e \u0915\u094d \u200d x \u0301e e\u0301 \u1100\u1161 \u034f . \u0600. \u0301!",
+    "\u0600 \u0601 1 \u0d4e \u0915\u094d \u200d x \u0301e e\u0301 \u1100\u1161 \u034f . \u0600. "
+    "\u0301!",
     "\u4e2d\u6587 \u4e2d[MASK]\u6587 \u65e5\u672c\u8a9e\u3002 \ud55c\uad6d\uc5b4 \u0e44\u0e17\u0e22",
     "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 \ufdfa \u00a8 \u00b4a",
     "\uff3b\uff2d\uff21\uff33\uff2b\uff3d \ufb01",
-    "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1e9\U0001f1ea \u2581 \u0120 \u03a3 \u039f\u03a3 \u0130 \u00df",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1e9\U0001f1ea \u2581 \u0120 \u03a3 "
+    "\u039f\u03a3 \u0130 \u00df",
     "x" * 300,
     "!" * 40,
 ]
 
 
 def check_cuts(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
-    """Pass if long texts made of these, and of hostile ones, are encoded as when read to their ends.
+    """Pass if long texts made of these, and of hostile ones, are encoded as when read to their
+    ends.
 
     Args:
         tokenizer: The model's.

@@ -1,6 +1,8 @@
-"""Of the last layer, only the first token: where the head reads no other, the others need not be computed.
+"""Of the last layer, only the first token: where the head reads no other, the others need not be
+computed.
 
-That saves three quarters of the last layer's products; its attention still reads all tokens. Knows ONNX graphs alone.
+That saves three quarters of the last layer's products; its attention still reads all tokens. Knows
+ONNX graphs alone.
 """
 
 from collections import defaultdict
@@ -8,7 +10,8 @@ from collections import defaultdict
 import onnx
 from onnx import NodeProto, helper, numpy_helper
 
-# Operators whose answer for one token depends on that token alone, given that their other inputs are weights.
+# Operators whose answer for one token depends on that token alone, given that their other inputs
+# are weights.
 TOKEN_BY_TOKEN = {
     "Add",
     "Sub",
@@ -26,7 +29,8 @@ BOUNDS = "first_token_start", "first_token_end", "first_token_axis"
 
 
 def only_first_token(model: onnx.ModelProto) -> None:
-    """Change a graph in place so that what nothing but a selection of the first token reads is computed for it alone.
+    """Change a graph in place so that what nothing but a selection of the first token reads is
+    computed for it alone.
 
     The answers stay the same. A graph without such a selection stays as it is.
     """

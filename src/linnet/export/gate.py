@@ -1,9 +1,10 @@
 """Whether a variant of a model costs too much accuracy to be served: it must show that it doesn't.
 
-Knows numbers alone. Each variant is compared with float32 on the same rows, and what counts is the largest drop of
-accuracy that those rows don't rule out (a one-sided paired limit, `linnet.evaluate.intervals.largest_drop`). A variant
-passes where that is below the margin. So a variant that costs the margin or more passes in at most 5 of 100 exports, at
-a confidence of 95 %; this holds for each variant by itself. With few rows hardly any passes.
+Knows numbers alone. Each variant is compared with float32 on the same rows, and what counts is the
+largest drop of accuracy that those rows don't rule out (a one-sided paired limit,
+`linnet.evaluate.intervals.largest_drop`). A variant passes where that is below the margin. So a
+variant that costs the margin or more passes in at most 5 of 100 exports, at a confidence of 95 %;
+this holds for each variant by itself. With few rows hardly any passes.
 """
 
 from collections.abc import Sequence
@@ -44,7 +45,8 @@ class Gate:
         multi_label: Whether a text has any number of labels.
         reference: What float32 answers.
         margin: The drop of accuracy, as a share, that a variant must be shown to stay under.
-        tolerance: Logits that differ by no more than this are equal; a variant of such logits passes.
+        tolerance: Logits that differ by no more than this are equal; a variant of such logits
+            passes.
         min_precision: The precision that the answers with each label must be shown to have, if so.
         settings: Of the confidence.
     """
@@ -62,14 +64,16 @@ class Gate:
         """Pass if there are so many rows that a variant can pass at all.
 
         Raises:
-            DataError: There are fewer than it takes for one that is right and wrong just where float32 is.
+            DataError: There are fewer than it takes for one that is right and wrong just where
+                float32 is.
         """
         fewest = (
             rows_to_show(Agreement(1, 0, 0, 0), self.margin, self.settings.confidence_level) or 1
         )
         if len(self.labels) < fewest:
             raise DataError(
-                f"{len(self.labels):,} validation rows can't show of any variant that it costs less than "
+                f"{len(self.labels):,} validation rows can't show of any variant that it costs "
+                f"less than "
                 f"{100 * self.margin:g} points of accuracy; it would take at least {fewest:,}"
             )
 
@@ -81,14 +85,16 @@ class Gate:
         """Compare a variant with float32.
 
         Returns:
-            `accepted` and `reason`, a sentence without its full stop; `rows`, `accuracy_drop` (`value` and `limit`),
-            `margin`, `confidence_level`, `label_agreement`, `max_probability_shift`, `max_logit_difference`,
-            `rows_to_show` (null where no number would do), and `per_class` with `label`, `recall` (of float32),
-            `recall_variant` and `support`.
+            `accepted` and `reason`, a sentence without its full stop; `rows`, `accuracy_drop`
+            (`value` and `limit`), `margin`, `confidence_level`, `label_agreement`,
+            `max_probability_shift`, `max_logit_difference`, `rows_to_show` (null where no number
+            would do), and `per_class` with `label`, `recall` (of float32), `recall_variant` and
+            `support`.
         """
         right = [self._right(answers) for answers in (self.reference, variant)]
         agreement = Agreement.count(*right)
-        level, rows = self.settings.confidence_level, len(self.labels)
+        level = self.settings.confidence_level
+        rows = len(self.labels)
         shifts = np.abs(variant.probabilities - self.reference.probabilities)
         differences = np.abs(variant.logits - self.reference.logits)
         found = {
@@ -110,7 +116,9 @@ class Gate:
         return self._verdict(found, variant) | found
 
     def _verdict(self, found: dict[str, Any], variant: Answers) -> dict[str, Any]:
-        drop, rows, needed = found["accuracy_drop"], found["rows"], found["rows_to_show"]
+        drop = found["accuracy_drop"]
+        rows = found["rows"]
+        needed = found["rows_to_show"]
         lost = f"{100 * drop['value']:+.2f} points of accuracy lost on {rows:,} validation rows"
         if found["max_logit_difference"] <= self.tolerance:
             return {
@@ -121,7 +129,8 @@ class Gate:
             asked = f"{self.min_precision:.2%}"
             return {
                 "accepted": False,
-                "reason": f"its answers {selective.listed(unsure)} are not shown to be right in {asked}",
+                "reason": f"its answers {selective.listed(unsure)} are not shown to be right in "
+                f"{asked}",
             }
         shown = f"{100 * drop['limit']:.2f} at {found['confidence_level']:.0%} confidence"
         if drop["limit"] < self.margin:
@@ -133,7 +142,9 @@ class Gate:
         return {"accepted": False, "reason": f"{lost}, but perhaps {shown}: {wanted}; {takes}"}
 
     def _right(self, answers: Answers) -> NDArray[np.bool_]:
-        """Which rows are answered rightly; with one label a text, as though each had to be answered."""
+        """Which rows are answered rightly; with one label a text, as though each had to be
+        answered.
+        """
         if self.multi_label:
             return np.asarray((answers.predictions == self.labels).all(axis=1))
         return np.asarray(

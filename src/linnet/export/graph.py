@@ -16,7 +16,8 @@ from linnet.export.first_token import only_first_token
 from linnet.export.model_file import write_model
 
 LARGEST = 2**31 - 2**20  # bytes; protobuf ends at 2 GB, and the graph needs some beside its weights
-# What the exporter says of its own doings; each is torch's to mend and changes nothing in the graph.
+# What the exporter says of its own doings; each is torch's to mend and changes nothing in the
+# graph.
 CHATTER = (
     (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
     (
@@ -44,14 +45,15 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
     """Write a sequence classifier as ONNX.
 
     Args:
-        model: In evaluation mode; takes int64 `input_ids` and `attention_mask` of shape (batch, sequence).
-        path: The file to write, and beside it the large weights (`linnet.export.model_file`). Nothing of this
-            machine's paths lies in either.
+        model: In evaluation mode; takes int64 `input_ids` and `attention_mask` of shape (batch,
+            sequence).
+        path: The file to write, and beside it the large weights (`linnet.export.model_file`).
+            Nothing of this machine's paths lies in either.
         opset: Version of ONNX's operators.
 
     Raises:
-        ModelError: There is no such opset, torch can't export the model, the graph is invalid, or it is too large for
-            one file.
+        ModelError: There is no such opset, torch can't export the model, the graph is invalid, or
+            it is too large for one file.
     """
     if opset > (newest := onnx.defs.onnx_opset_version()):
         raise ModelError(
@@ -60,7 +62,8 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
     size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     if size > LARGEST:
         raise ModelError(
-            f"The model's weights take {size / 2**30:.1f} GiB; one ONNX file holds 2. Train a smaller encoder."
+            f"The model's weights take {size / 2**30:.1f} GiB; one ONNX file holds 2. Train a "
+            f"smaller encoder."
         )
     input_ids = torch.ones((2, 8), dtype=torch.int64)
     attention_mask = input_ids.clone()

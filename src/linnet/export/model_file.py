@@ -1,8 +1,8 @@
 """An ONNX model on the disk: the graph in one file, and its large weights in another beside it.
 
-ONNX Runtime maps that other file into memory instead of reading and copying it, so that a model starts sooner and in
-less memory. It packs the weights of products for the processor, a copy in each process; tables of embeddings stay
-mapped, and are shared by the processes that run the same model.
+ONNX Runtime maps that other file into memory instead of reading and copying it, so that a model
+starts sooner and in less memory. It packs the weights of products for the processor, a copy in each
+process; tables of embeddings stay mapped, and are shared by the processes that run the same model.
 """
 
 from pathlib import Path
@@ -16,7 +16,8 @@ LARGE = 2**12  # bytes of one tensor: a page of memory
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model; weights of `LARGE` bytes and more go to a file of the same name and `.data`, if there are any.
+    """Write a model; weights of `LARGE` bytes and more go to a file of the same name and `.data`,
+    if there are any.
 
     Args:
         model: The model, with all its weights; it is left without the large ones.

@@ -22,9 +22,10 @@ class Parity:
     """How far apart two ways to run one model are.
 
     Attributes:
-        max_logit_difference: The largest absolute difference of any logit; NaN where either is no number.
-        label_agreement: Share of the answers whose most probable label is the same; where a text has any number of
-            labels, whose labels of a probability of 0.5 or more are the same.
+        max_logit_difference: The largest absolute difference of any logit; NaN where either is no
+            number.
+        label_agreement: Share of the answers whose most probable label is the same; where a text
+            has any number of labels, whose labels of a probability of 0.5 or more are the same.
         rows: Rows compared.
     """
 
@@ -43,8 +44,8 @@ def compare(
 ) -> Parity:
     """Run the same rows through torch and through an engine.
 
-    They run as they come, sixteen at a time, so that lengths are mixed and rows padded; then some alone;
-    then one batch filled to `max_length`.
+    They run as they come, sixteen at a time, so that lengths are mixed and rows padded; then some
+    alone; then one batch filled to `max_length`.
 
     Args:
         model: In evaluation mode.

@@ -1,4 +1,7 @@
-"""proof.json: what was measured on the finished model, check by check, each with what it takes to pass."""
+"""proof.json:
+
+what was measured on the finished model, check by check, each with what it takes to pass.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,10 +24,14 @@ FORMAT = 1
 Check = dict[str, Any]
 
 ADVICE = {
-    "parity": " Try another export.opset, or export.parity_tolerance if so large a difference is right for this model.",
-    "accuracy": " Train on more rows, for more epochs or with another learning rate, or validate on more rows.",
-    "cascade": " Teach the smaller model better, allow more with export.max_accuracy_drop, or validate on more rows.",
-    "precision": " Ask for less with export.min_precision, validate on more rows, or train a better model.",
+    "parity": " Try another export.opset, or export.parity_tolerance if so large a difference is "
+    "right for this model.",
+    "accuracy": " Train on more rows, for more epochs or with another learning rate, or validate "
+    "on more rows.",
+    "cascade": " Teach the smaller model better, allow more with export.max_accuracy_drop, or "
+    "validate on more rows.",
+    "precision": " Ask for less with export.min_precision, validate on more rows, or train a "
+    "better model.",
 }
 
 
@@ -36,7 +43,8 @@ def parity_check(parity: Parity, tolerance: float) -> Check:
         "label_agreement": parity.label_agreement,
         "rows": parity.rows,
         "tolerance": tolerance,
-        "detail": f"largest logit difference to torch {parity.max_logit_difference:.2g} (allowed: {tolerance:.2g}), "
+        "detail": f"largest logit difference to torch {parity.max_logit_difference:.2g} (allowed: "
+        f"{tolerance:.2g}), "
         f"labels agree on {parity.label_agreement:.2%} of {parity.rows:,} rows",
     }
 
@@ -47,7 +55,9 @@ def accuracy_check(
     label_names: Sequence[str],
     confidence_level: float,
 ) -> Check:
-    """Passes where the low end of the accuracy's Wilson interval is above the share of the largest class."""
+    """Passes where the low end of the accuracy's Wilson interval is above the share of the largest
+    class.
+    """
     rows = len(labels)
     value = metrics.accuracy(labels, predictions)
     low, high = metrics.wilson_interval(int((labels == predictions).sum()), rows, confidence_level)
@@ -62,7 +72,8 @@ def accuracy_check(
         "confidence_level": confidence_level,
         "rows": rows,
         "majority_class": {"label": label_names[majority], "share": share},
-        "detail": f"accuracy {value:.2%} on {rows:,} validation rows ({confidence_level:.0%} interval {low:.2%} to "
+        "detail": f"accuracy {value:.2%} on {rows:,} validation rows ({confidence_level:.0%} "
+        f"interval {low:.2%} to "
         f"{high:.2%}), {verdict} the {share:.2%} of always answering {label_names[majority]!r}",
     }
 
@@ -85,14 +96,18 @@ def calibration_check(
     before, after = (
         _calibration_error(logits, by, labels, bins) for by in (np.ones_like(divisors), divisors)
     )
-    loss_before, loss_after = log_loss(logits, labels), log_loss(logits / divisors, labels)
+    loss_before = log_loss(logits, labels)
+    loss_after = log_loss(logits / divisors, labels)
     each = ", each label for itself" if labels.ndim == 2 else ""
     detail = f"expected calibration error {after:.2%} in {bins} bins{each}, at a temperature of 1"
     if temperature is not None and temperature.kept is None:
         detail = (
-            f"expected calibration error {before:.2%} before and {after:.2%} after, log loss {loss_before:.4f} and "
-            f"{loss_after:.4f} ({bins} bins{each}; each half of the {len(labels):,} validation rows by the temperature "
-            f"of the other); served is a temperature of {temperature.value:.2f}, fitted on all of them"
+            f"expected calibration error {before:.2%} before and {after:.2%} after, log loss "
+            f"{loss_before:.4f} and "
+            f"{loss_after:.4f} ({bins} bins{each}; each half of the {len(labels):,} validation "
+            f"rows by the temperature "
+            f"of the other); served is a temperature of {temperature.value:.2f}, fitted on all of "
+            f"them"
         )
     return {
         "passed": True,
@@ -128,7 +143,8 @@ def multi_label_check(
     resamples: int,
     seed: int,
 ) -> Check:
-    """Passes where micro F1 is above that of the best set to answer always, by an interval over the same rows.
+    """Passes where micro F1 is above that of the best set to answer always, by an interval over the
+    same rows.
 
     Args:
         labels: Which labels apply, bool (n, C).
@@ -158,8 +174,10 @@ def multi_label_check(
         "subset_accuracy": metrics.accuracy(labels, predictions),
         "best_constant": {"labels": names, "micro_f1": trivial},
         "difference": asdict(gap),
-        "detail": f"micro F1 {value.value:.2%} on {rows:,} validation rows ({confidence_level:.0%} interval "
-        f"{value.low:.2%} to {value.high:.2%}), {verdict} the {trivial:.2%} of always answering {always} "
+        "detail": f"micro F1 {value.value:.2%} on {rows:,} validation rows "
+        f"({confidence_level:.0%} interval "
+        f"{value.low:.2%} to {value.high:.2%}), {verdict} the {trivial:.2%} of always answering "
+        f"{always} "
         f"(difference {gap.value:+.2%}, interval {gap.low:+.2%} to {gap.high:+.2%})",
     }
 
@@ -184,7 +202,8 @@ def precision_check(
         min_precision: What was asked for.
         settings: Of the intervals.
     """
-    rows, level = len(labels), settings.confidence_level
+    rows = len(labels)
+    level = settings.confidence_level
     found = selective.describe(labels, predictions, label_names, thresholds, multi_label, settings)
     never = [
         name for name, threshold in zip(label_names, thresholds, strict=True) if threshold is None
@@ -193,7 +212,8 @@ def precision_check(
     fewest = selective.fewest(min_precision, (1 - level) / len(label_names))
     takes = f"{fewest:,} answers with a label, were all of them right"
     detail = (
-        f"{selective.sentence(found, multi_label)}, on the {rows:,} validation rows that chose the thresholds; each "
+        f"{selective.sentence(found, multi_label)}, on the {rows:,} validation rows that chose "
+        f"the thresholds; each "
         f"label that is given is right in at least {asked}, for all labels at once"
     )
     notes = []
@@ -201,7 +221,8 @@ def precision_check(
         detail = f"{rows:,} rows show no label to be right in at least {asked}, from any threshold on; it takes {takes}"
     elif never:
         notes = [
-            f"Never answered, as no threshold is shown to reach {asked}: {selective.listed(never)}. It takes {takes}."
+            f"Never answered, as no threshold is shown to reach {asked}: "
+            f"{selective.listed(never)}. It takes {takes}."
         ]
     return {
         "passed": len(never) < len(label_names),
@@ -224,8 +245,10 @@ def latency_check(latency: Latency, padding: float) -> Check:
         "cpu": latency.cpu,
         "num_threads": latency.num_threads,
         "padding": padding,
-        "detail": f"one text {latency.median_ms:.1f} ms, a list {latency.texts_per_second:,.0f} texts a second, in "
-        f"{latency.variant}, on {latency.num_threads} thread(s) of {latency.cpu}; {padding:.1%} of the list's tokens "
+        "detail": f"one text {latency.median_ms:.1f} ms, a list {latency.texts_per_second:,.0f} "
+        f"texts a second, in "
+        f"{latency.variant}, on {latency.num_threads} thread(s) of {latency.cpu}; {padding:.1%} "
+        f"of the list's tokens "
         "are padding",
     }
 

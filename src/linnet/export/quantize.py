@@ -1,8 +1,8 @@
 """A float32 graph to one whose products are of 8-bit integers, and which products that hurts most.
 
-Only products with a weight are made integer, the weights column by column; embeddings and the head stay as they are. On
-processors without VNNI such products may overflow 16 bits (hence onnxruntime's `reduce_range`, which costs accuracy
-everywhere); `linnet optimize` finds out whether they do.
+Only products with a weight are made integer, the weights column by column; embeddings and the head
+stay as they are. On processors without VNNI such products may overflow 16 bits (hence onnxruntime's
+`reduce_range`, which costs accuracy everywhere); `linnet optimize` finds out whether they do.
 """
 
 import io
@@ -54,8 +54,9 @@ def dynamic(source: Path, target: Path, leave_out: Sequence[str], _: Sequence[Ba
 def static(source: Path, target: Path, leave_out: Sequence[str], batches: Sequence[Batch]) -> None:
     """Integers whose range is fixed beforehand, from real rows, by NNCF.
 
-    It balances activations against weights (Xiao et al. 2023, SmoothQuant) and corrects the products' biases; with
-    onnxruntime's own tool twice as many labels changed on tweets. The file runs in either engine.
+    It balances activations against weights (Xiao et al. 2023, SmoothQuant) and corrects the
+    products' biases; with onnxruntime's own tool twice as many labels changed on tweets. The file
+    runs in either engine.
 
     Args:
         source: The float32 graph.
@@ -82,7 +83,8 @@ def static(source: Path, target: Path, leave_out: Sequence[str], batches: Sequen
 
 
 def by_sensitivity(source: Path, batches: Sequence[Batch]) -> list[str]:
-    """Names of all products with a weight, by the share of their result that 8-bit integers would lose.
+    """Names of all products with a weight, by the share of their result that 8-bit integers would
+    lose.
 
     Args:
         source: The float32 graph.
@@ -122,7 +124,8 @@ def by_sensitivity(source: Path, batches: Sequence[Batch]) -> list[str]:
 
 def _lost(inputs: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
     exact = inputs @ weight
-    low, high = min(float(inputs.min()), 0.0), max(float(inputs.max()), 0.0)
+    low = min(float(inputs.min()), 0.0)
+    high = max(float(inputs.max()), 0.0)
     step = max(high - low, 1e-12) / 255
     columns = np.maximum(np.abs(weight).max(axis=0), 1e-12) / 127
     rounded = (np.round(inputs / step) * step) @ (np.round(weight / columns) * columns)

@@ -1,4 +1,7 @@
-"""reference.json: what the validation rows and the answers to them looked like, for monitoring to compare with."""
+"""reference.json:
+
+what the validation rows and the answers to them looked like, for monitoring to compare with.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,9 +35,10 @@ def describe(
         predictions: The labels that they were given, bool (n, C).
 
     Returns:
-        `rows`, `accuracy` (of those that were answered), `true_labels` and `predicted_labels` (name to share of the
-        rows), `abstained` (share), `top_probability` (counts in equal bins on [0, 1]), `token_length` (counts by number
-        of tokens from 0 to `max_length`, and quantiles) and `truncated` (share).
+        `rows`, `accuracy` (of those that were answered), `true_labels` and `predicted_labels` (name
+        to share of the rows), `abstained` (share), `top_probability` (counts in equal bins on [0,
+        1]), `token_length` (counts by number of tokens from 0 to `max_length`, and quantiles) and
+        `truncated` (share).
     """
     rows = len(labels)
     several = labels.ndim == 2

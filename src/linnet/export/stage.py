@@ -1,4 +1,7 @@
-"""The stage itself: a checkpoint becomes a bundle, which appears only if every check on it passed."""
+"""The stage itself:
+
+a checkpoint becomes a bundle, which appears only if every check on it passed.
+"""
 
 import json
 import shutil
@@ -52,8 +55,8 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     """Turn a checkpoint into a proven bundle.
 
     Args:
-        config: Its `export`, `model`, `predict` and `run` sections are used, and from `evaluate` the
-            confidence level, the number of bins, and the resamples and seed of a bootstrap.
+        config: Its `export`, `model`, `predict` and `run` sections are used, and from `evaluate`
+            the confidence level, the number of bins, and the resamples and seed of a bootstrap.
         checkpoint: Folder in Hugging Face layout with safetensors weights.
         splits: Folder that `linnet prepare` wrote; its validation rows are what is checked on.
         directory: The bundle's folder; appears whole, or not at all if a check fails.
@@ -64,11 +67,14 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     Raises:
         ModelError: The checkpoint can't be used or exported.
         DataError: The validation split is missing or empty.
-        LabelError: The checkpoint's labels are not those of the splits, or only one of them is multi-label.
+        LabelError: The checkpoint's labels are not those of the splits, or only one of them is
+            multi-label.
         ProofError: A check failed; the message names it.
         UsageError: Something that is no bundle stands in the bundle's place.
     """
-    checkpoint, splits, directory = Path(checkpoint), Path(splits), Path(directory)
+    checkpoint = Path(checkpoint)
+    splits = Path(splits)
+    directory = Path(directory)
     check_replaceable(directory, MANIFEST)
     trained = load_checkpoint(checkpoint, config.model.max_length)
     split = _read(splits, trained)
@@ -93,7 +99,8 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         with progress("write the ONNX graph", None, "steps"):
             write_graph(trained.model, folder / MODEL, config.export.opset)
         parity = _parity(config, trained, split, folder / MODEL)
-        # Judged through the very code that will serve it; the manifest is written again once the rest is there.
+        # Judged through the very code that will serve it; the manifest is written again once the
+        # rest is there.
         choice = Choice(Plan(num_threads=config.predict.num_threads), "as it is proven")
         classifier = Classifier(_write_manifest(folder, facts), choice)
         logits, seconds = _score(classifier, split.texts)
@@ -147,20 +154,24 @@ def _read(splits: Path, trained: Checkpoint) -> Split:
         )
     if split.label_names != trained.labels:
         raise LabelError(
-            f"The labels of {splits} are {', '.join(split.label_names)}; those of {trained.path} are "
-            f"{', '.join(trained.labels)}. Expected the same in the same order: export with the splits that the "
+            f"The labels of {splits} are {', '.join(split.label_names)}; those of {trained.path} "
+            f"are "
+            f"{', '.join(trained.labels)}. Expected the same in the same order: export with the "
+            f"splits that the "
             "checkpoint was trained on."
         )
     if split.multi_label != trained.multi_label:
         kinds = ["one label a text", "any number of labels a text"]
         raise LabelError(
-            f"{splits} has {kinds[split.multi_label]}, but {trained.path} was trained on {kinds[trained.multi_label]}. "
+            f"{splits} has {kinds[split.multi_label]}, but {trained.path} was trained on "
+            f"{kinds[trained.multi_label]}. "
             "Export with the splits that the checkpoint was trained on."
         )
     masked = split.mask if trained.training is None else tuple(trained.training.get("mask", ()))
     if masked != split.mask:
         raise DataError(
-            f"In the texts of {splits} {_listed(split.mask)} is masked, but {trained.path} was trained with "
+            f"In the texts of {splits} {_listed(split.mask)} is masked, but {trained.path} was "
+            f"trained with "
             f"{_listed(masked)} masked. Export with the splits that the checkpoint was trained on."
         )
     return split
@@ -197,7 +208,8 @@ def _data_card(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} can't be read as JSON: {error}. Prepare again.") from error
     if not isinstance(content, dict):
         raise DataError(
-            f"{path} can't be read: expected a JSON object, got {type(content).__name__}. Prepare again."
+            f"{path} can't be read: expected a JSON object, got {type(content).__name__}. Prepare "
+            f"again."
         )
     return content
 
@@ -265,7 +277,8 @@ def _make_variants(
     logits: NDArray[np.float32],
     calibrated: Calibration,
 ) -> VariantSet:
-    facts, multi_label = calibrated.facts, split.multi_label
+    facts = calibrated.facts
+    multi_label = split.multi_label
 
     def answers(logits: NDArray[np.float32]) -> Answers:
         probabilities = to_probabilities(logits, facts["temperature"], multi_label)

@@ -1,6 +1,8 @@
-"""What the validation rows settle: the temperature, the thresholds, and whether the model is good enough.
+"""What the validation rows settle: the temperature, the thresholds, and whether the model is good
+enough.
 
-The rows are scored once; everything here follows from their logits, and so agrees with what will be served.
+The rows are scored once; everything here follows from their logits, and so agrees with what will be
+served.
 """
 
 from dataclasses import dataclass
@@ -38,15 +40,16 @@ def calibrate(config: Config, logits: NDArray[np.float32], split: Split) -> Cali
     """Choose the temperature and the thresholds, and check what they lead to.
 
     Args:
-        config: Its `export` section, and from `evaluate` the confidence level, the number of bins, and the resamples
-            and seed of a bootstrap.
+        config: Its `export` section, and from `evaluate` the confidence level, the number of bins,
+            and the resamples and seed of a bootstrap.
         logits: What the graph answered to the rows, (n, C).
         split: The rows.
 
     Raises:
         ProofError: A check failed; the message names it.
     """
-    settings, multi_label = config.evaluate, split.multi_label
+    settings = config.evaluate
+    multi_label = split.multi_label
     temperature = choose(logits, split.labels, settings.seed) if config.export.calibrate else None
     value = 1.0 if temperature is None else temperature.value
     probabilities = to_probabilities(logits, value, multi_label)

@@ -1,7 +1,9 @@
-"""The variants of a bundle: made from the float32 graph, run by each engine, and kept where the gate lets them.
+"""The variants of a bundle: made from the float32 graph, run by each engine, and kept where the
+gate lets them.
 
-Each is compared with the float32 graph in ONNX Runtime, as it is served and as parity proved it equal to torch, on all
-validation rows. What INT8 is set up by are training rows, so that the validation rows are looked at once for each.
+Each is compared with the float32 graph in ONNX Runtime, as it is served and as parity proved it
+equal to torch, on all validation rows. What INT8 is set up by are training rows, so that the
+validation rows are looked at once for each.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -59,8 +61,9 @@ class VariantSet:
     Attributes:
         models: As in manifest.json.
         engines: As in manifest.json.
-        table: As `variants` in proof.json: an entry for each variant and engine that was tried, accepted or not, as
-            `linnet.export.gate.Gate.judge` tells it, with `variant`, `engine`, and `left_in_float32` (products).
+        table: As `variants` in proof.json: an entry for each variant and engine that was tried,
+            accepted or not, as `linnet.export.gate.Gate.judge` tells it, with `variant`, `engine`,
+            and `left_in_float32` (products).
     """
 
     models: dict[str, str]
@@ -93,7 +96,9 @@ class VariantTrial:
     num_threads: int
 
     def make(self, asked: Sequence[str]) -> VariantSet:
-        """Make the variants asked for, and keep those that pass; none asked for, and only float32 is there."""
+        """Make the variants asked for, and keep those that pass; none asked for, and only float32
+        is there.
+        """
         made = VariantSet({FLOAT32: MODEL}, {FLOAT32: [DEFAULT_ENGINE]}, [self._itself()])
         for variant in [FLOAT32, *asked] if asked else []:
             file = self.folder / (f"model.{variant}.onnx" if variant in QUANTIZED else MODEL)
@@ -127,7 +132,9 @@ class VariantTrial:
             }
 
     def _quantize(self, variant: str, file: Path) -> list[str]:
-        """Write an INT8 graph; give the products that stay in float32, as many as the gate asks for."""
+        """Write an INT8 graph; give the products that stay in float32, as many as the gate asks
+        for.
+        """
         source = self.folder / MODEL
         batches = list(self._batches())
         order = by_sensitivity(source, batches)
@@ -191,12 +198,17 @@ class VariantTrial:
         )
 
     def _refused(self, variant: str, engine: str, error: LinnetError) -> dict[str, Any]:
-        """The entry of one that is left out; the folder, which goes when the bundle stands, is not named."""
+        """The entry of one that is left out; the folder, which goes when the bundle stands, is not
+        named.
+        """
         reason = str(error).replace(f"{self.folder}/", "").rstrip(".")
         return {"variant": variant, "engine": engine, "accepted": False, "reason": reason}
 
     def _witness(self, runner: Runner, shift: float) -> dict[str, Any]:
-        """What it answers to the witnesses, and how far off that may be elsewhere: half of what the gate has seen."""
+        """What it answers to the witnesses, and how far off that may be elsewhere:
+
+        half of what the gate has seen.
+        """
         tolerance = max(self.gate.tolerance, shift / 2)
         return {"witness": runner.logits(self.witnesses).tolist(), "witness_tolerance": tolerance}
 

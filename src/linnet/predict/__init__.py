@@ -1,4 +1,7 @@
-"""Bundle to answers: engine, batching, classifier. Knows nothing of how a model was made, or of HTTP."""
+"""Bundle to answers:
+
+engine, batching, classifier. Knows nothing of how a model was made, or of HTTP.
+"""
 
 from linnet.predict.classifier import Classifier, load
 from linnet.predict.codec import Prediction

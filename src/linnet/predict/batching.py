@@ -6,8 +6,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-# What a batch costs beside its tokens, in tokens: an engine reads all weights once for each. A DistilBERT of base size
-# took 3.0 ms and 0.19 ms a token in OpenVINO (INT8), 2.4 and 0.22 in ONNX Runtime (INT8): 16 and 11 tokens.
+# What a batch costs beside its tokens, in tokens: an engine reads all weights once for each. A
+# DistilBERT of base size took 3.0 ms and 0.19 ms a token in OpenVINO (INT8), 2.4 and 0.22 in ONNX
+# Runtime (INT8): 16 and 11 tokens.
 BATCH_COST = 16
 FEW = 128  # items up to which the cheapest split is looked for; more leave little padding anyway
 
@@ -15,9 +16,10 @@ FEW = 128  # items up to which the cheapest split is looked for; more leave litt
 def token_budget_batches(lengths: Sequence[int], max_batch_tokens: int) -> list[list[int]]:
     """Split items into batches by length.
 
-    Items are taken from long to short. A few are split where it costs least, by the padding and what a batch costs by
-    itself (dynamic programming over the sorted lengths); of many a batch is closed where one more item would take its
-    padded size, rows times longest row, past the budget. An item longer than the budget gets a batch of its own.
+    Items are taken from long to short. A few are split where it costs least, by the padding and
+    what a batch costs by itself (dynamic programming over the sorted lengths); of many a batch is
+    closed where one more item would take its padded size, rows times longest row, past the budget.
+    An item longer than the budget gets a batch of its own.
 
     Args:
         lengths: Tokens of each item.
@@ -38,7 +40,8 @@ def token_budget_batches(lengths: Sequence[int], max_batch_tokens: int) -> list[
 
 def _full_ends(lengths: Sequence[int], max_batch_tokens: int) -> list[int]:
     """Where batches of falling lengths end that are as full as can be."""
-    ends, start = [], 0
+    ends = []
+    start = 0
     while start < len(lengths):
         start = min(start + max(max_batch_tokens // lengths[start], 1), len(lengths))
         ends.append(start)
@@ -48,10 +51,9 @@ def _full_ends(lengths: Sequence[int], max_batch_tokens: int) -> list[int]:
 def _cheapest_ends(lengths: Sequence[int], max_batch_tokens: int) -> list[int]:
     """Where batches of falling lengths end that cost least together."""
     items = len(lengths)
-    least, end_of = (
-        [0] * (items + 1),
-        [0] * items,
-    )  # of what is left from an item on, and where its batch ends
+    # of what is left from an item on, and where its batch ends
+    least = [0] * (items + 1)
+    end_of = [0] * items
     for start in range(items - 1, -1, -1):
         longest = lengths[start]
         most = min(start + max(max_batch_tokens // longest, 1), items)
@@ -65,7 +67,9 @@ def _cheapest_ends(lengths: Sequence[int], max_batch_tokens: int) -> list[int]:
 
 
 def padding_share(lengths: Sequence[int], max_batch_tokens: int) -> float:
-    """What share of the tokens that are computed is padding, where texts of these lengths are batched."""
+    """What share of the tokens that are computed is padding, where texts of these lengths are
+    batched.
+    """
     batches = token_budget_batches(lengths, max_batch_tokens)
     computed = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
     return 1 - sum(lengths) / computed if computed else 0.0

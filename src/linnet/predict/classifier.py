@@ -1,4 +1,7 @@
-"""Texts in, labels and probabilities out: clean, encode, batch, run, decide, in the order they came."""
+"""Texts in, labels and probabilities out:
+
+clean, encode, batch, run, decide, in the order they came.
+"""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -42,17 +45,17 @@ class Classifier:
 
     Raises:
         MissingExtraError: The engine is not installed.
-        BundleError: The graph or the tokenizer can't be loaded, or the bundle has no proof of the plan's variant and
-            engine.
+        BundleError: The graph or the tokenizer can't be loaded, or the bundle has no proof of the
+            plan's variant and engine.
     """
 
     def __init__(self, bundle: Bundle, choice: Choice = DEFAULT):
-        self.bundle, self.plan, self.reason = bundle, choice.plan, choice.reason
+        self.bundle = bundle
+        self.plan = choice.plan
+        self.reason = choice.reason
         self.codec = Codec(bundle)
-        path, temperature = (
-            bundle.model_path(self.plan.variant, self.plan.engine),
-            bundle.manifest.temperature,
-        )
+        path = bundle.model_path(self.plan.variant, self.plan.engine)
+        temperature = bundle.manifest.temperature
         full = Stage(path, self.codec.tokenizers[0], temperature, self.plan, self.labels)
         self.model: Model = full
         if bundle.manifest.cascade:
@@ -97,14 +100,17 @@ class Classifier:
         return self.codec.probabilities(self.logits(texts))
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """What the graph answers, before temperature and softmax, of shape (texts, labels); see `predict`."""
+        """What the graph answers, before temperature and softmax, of shape (texts, labels); see
+        `predict`.
+        """
         return self._answer(texts).logits
 
     def explain(self, text: str, label: str | None = None) -> Explanation:
         """Say which words moved the answer to a text: by how much it is less without each.
 
-        The model is asked for at most 20 answers (`explain.ASKED`), each of at most as many tokens as the text has. Up
-        to 19 words are told one by one; of a longer text those that weigh most, the others in groups.
+        The model is asked for at most 20 answers (`explain.ASKED`), each of at most as many tokens
+        as the text has. Up to 19 words are told one by one; of a longer text those that weigh most,
+        the others in groups.
 
         Args:
             text: A raw text.
@@ -141,7 +147,9 @@ class Classifier:
         )
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""
+        """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the
+        model abstains.
+        """
         return self.codec.decide(probabilities)
 
     def _answer(self, texts: Sequence[str]) -> ModelOutput:
@@ -195,12 +203,14 @@ def load(
 ) -> Classifier:
     """Load a bundle to classify with.
 
-    What is not asked for is as `linnet optimize` chose it for this host; if it didn't, float32 in ONNX Runtime with
-    512 tokens a batch. The log (`linnet.predict`) and `Classifier.reason` say which it is.
+    What is not asked for is as `linnet optimize` chose it for this host; if it didn't, float32 in
+    ONNX Runtime with 512 tokens a batch. The log (`linnet.predict`) and `Classifier.reason` say
+    which it is.
 
     Args:
         path: A folder that `linnet export` wrote.
-        verify: Check every file's digest and the proof first. Leave it on, but where the folder was just verified.
+        verify: Check every file's digest and the proof first. Leave it on, but where the folder was
+            just verified.
         engine: "onnxruntime", "openvino" or "auto".
         variant: A variant that the bundle has proof of, such as "int8-dynamic", or "auto".
         num_threads: Threads of one batch; 0: as chosen, or one for each core this process may use.
@@ -208,7 +218,8 @@ def load(
         max_batch_tokens: Tokens in one batch, padding included; 0: as chosen, or 512.
 
     Raises:
-        BundleError: The folder is no bundle, is incomplete, or was changed; or it has no proof of what is asked for.
+        BundleError: The folder is no bundle, is incomplete, or was changed; or it has no proof of
+            what is asked for.
         ProofError: The bundle's proof is missing a check, or a check failed.
         MissingExtraError: The engine is not installed.
     """

@@ -1,4 +1,7 @@
-"""All there is to a bundle beside its graphs: a text becomes token ids, logits become a prediction."""
+"""All there is to a bundle beside its graphs:
+
+a text becomes token ids, logits become a prediction.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,18 +17,21 @@ from linnet.text import Tokenizer, clean
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer to one text, which has exactly one label or, where the model is multi-label, any number.
+    """The answer to one text, which has exactly one label or, where the model is multi-label, any
+    number.
 
     Attributes:
-        label: The most probable of `labels`; None where no label applies, or where the model abstains.
+        label: The most probable of `labels`; None where no label applies, or where the model
+            abstains.
         probability: Its probability; where there is no label, the largest of all.
-        probabilities: Every label's probability, in the model's order. They sum to 1; those of a multi-label
-            model don't, as each label applies or not by itself.
+        probabilities: Every label's probability, in the model's order. They sum to 1; those of a
+            multi-label model don't, as each label applies or not by itself.
         truncated: Whether the text was longer than the model reads, so that its end was cut off.
-        labels: The labels that apply, the most probable first: the one label, or those whose probability
-            reaches their threshold, which may be none.
-        abstained: Whether the model is not sure enough of the most probable label to give it. Only a model that was
-            exported with `export.min_precision` abstains, and a multi-label one just gives fewer labels.
+        labels: The labels that apply, the most probable first: the one label, or those whose
+            probability reaches their threshold, which may be none.
+        abstained: Whether the model is not sure enough of the most probable label to give it. Only
+            a model that was exported with `export.min_precision` abstains, and a multi-label one
+            just gives fewer labels.
         fast: Whether the smaller model of a cascade answered, which was sure.
         unknown_share: Share of the text's tokens that the model does not know, 0 to 1. An answer to
             a text of unknown tokens alone says nothing of it.
@@ -42,7 +48,8 @@ class Prediction:
 
 
 class Codec:
-    """A bundle's tokenizers, labels, temperature and thresholds. Several threads may call it at once.
+    """A bundle's tokenizers, labels, temperature and thresholds. Several threads may call it at
+    once.
 
     Args:
         bundle: The bundle; its graphs are not looked at. Verified, if there are others.
@@ -58,7 +65,8 @@ class Codec:
     """
 
     def __init__(self, bundle: Bundle, others: Iterable["Codec"] = ()):
-        manifest, cascade = bundle.manifest, bundle.manifest.cascade
+        manifest = bundle.manifest
+        cascade = bundle.manifest.cascade
         self.bundle = bundle
         lengths = {bundle.tokenizer_path: manifest.max_length}
         if cascade:
@@ -90,7 +98,9 @@ class Codec:
         return to_probabilities(logits, manifest.temperature, manifest.multi_label)
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the model abstains."""
+        """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the
+        model abstains.
+        """
         manifest = self.bundle.manifest
         return decide(probabilities, manifest.thresholds, manifest.multi_label)
 

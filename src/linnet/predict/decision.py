@@ -1,4 +1,7 @@
-"""Logits to probabilities to labels: the one place where the temperature divides and the thresholds decide."""
+"""Logits to probabilities to labels:
+
+the one place where the temperature divides and the thresholds decide.
+"""
 
 from collections.abc import Sequence
 
@@ -14,7 +17,8 @@ def to_probabilities(
     Args:
         logits: float (texts, labels).
         temperature: What they are divided by first; one for all rows, or float (texts, 1).
-        multi_label: Whether a text has any number of labels: then each probability is for itself, else they sum to 1.
+        multi_label: Whether a text has any number of labels: then each probability is for itself,
+            else they sum to 1.
     """
     scaled = logits / temperature
     return sigmoid(scaled) if multi_label else softmax(scaled)
@@ -27,9 +31,10 @@ def decide(
 
     Args:
         probabilities: float (texts, labels).
-        thresholds: The probability from which on each label is given; a label whose threshold is None never is.
-            None in place of them all: nothing is held back.
-        multi_label: Whether a text has any number of labels; else only its most probable one can be given.
+        thresholds: The probability from which on each label is given; a label whose threshold is
+            None never is. None in place of them all: nothing is held back.
+        multi_label: Whether a text has any number of labels; else only its most probable one can be
+            given.
 
     Returns:
         bool (texts, labels).
@@ -47,7 +52,9 @@ def decide(
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probabilities of rows of logits, in float64 so that they sum to 1 and large logits don't overflow."""
+    """Probabilities of rows of logits, in float64 so that they sum to 1 and large logits don't
+    overflow.
+    """
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return probabilities

@@ -13,7 +13,8 @@ from linnet.predict.onnx_engine import OnnxEngine
 from linnet.predict.openvino_engine import OpenVinoEngine
 from linnet.predict.plan import Plan
 
-# Variants that a graph doesn't make by itself: the engine computes in another precision than the file says.
+# Variants that a graph doesn't make by itself: the engine computes in another precision than the
+# file says.
 PRECISION = {"bf16": "bf16"}
 ENGINES = ("onnxruntime", "openvino")
 

@@ -1,8 +1,8 @@
 """Which words moved an answer: each is left out, and the answer asked for again.
 
-Leave-one-out occlusion: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2, of
-pictures; Li, Monroe and Jurafsky 2016, "Understanding Neural Networks through Representation Erasure", section 3, of
-words. Knows nothing of texts to ids, or of engines.
+Leave-one-out occlusion: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional
+Networks", section 4.2, of pictures; Li, Monroe and Jurafsky 2016, "Understanding Neural Networks
+through Representation Erasure", section 3, of words. Knows nothing of texts to ids, or of engines.
 """
 
 import unicodedata
@@ -28,7 +28,8 @@ class Word:
         text: It as it stands in the clean text.
         start: Its first character there.
         end: The character after it.
-        weight: By how much the label's log odds are higher with it than without it: above 0 it speaks for the label.
+        weight: By how much the label's log odds are higher with it than without it: above 0 it
+            speaks for the label.
     """
 
     text: str
@@ -46,7 +47,8 @@ class Explanation:
         label: The label that is explained.
         probability: The label's probability.
         words: All that the model read, in order.
-        truncated: Whether the text was longer than the model reads; the words behind are not among `words`.
+        truncated: Whether the text was longer than the model reads; the words behind are not among
+            `words`.
     """
 
     text: str
@@ -58,7 +60,10 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Adjacent words, by the places of their tokens: those from `first` to before `last`; and their weight."""
+    """Adjacent words, by the places of their tokens:
+
+    those from `first` to before `last`; and their weight.
+    """
 
     first: int
     last: int
@@ -71,8 +76,8 @@ class Group:
 def words_of(text: str, places: Sequence[Span | None]) -> list[list[int]]:
     """Indices of the tokens of each word, in order.
 
-    A word is what stands between white space; where that holds letters of a script without capitals, many of which are
-    written without spaces, it is what the tokenizer holds to be one.
+    A word is what stands between white space; where that holds letters of a script without
+    capitals, many of which are written without spaces, it is what the tokenizer holds to be one.
 
     Args:
         text: A clean text.
@@ -107,10 +112,12 @@ def _apart(text: str, run: NDArray[np.int64], former: Span, place: Span) -> bool
 
 
 def weigh(count: int, ask: Callable[[Sequence[Group]], NDArray[np.float64]]) -> list[Group]:
-    """Groups of adjacent words that cover all of them, each with its weight, with fewer than `ASKED` questions.
+    """Groups of adjacent words that cover all of them, each with its weight, with fewer than
+    `ASKED` questions.
 
-    Up to ASKED - 1 words are each left out. More are cut into groups, and the heaviest group into smaller ones, again
-    and again, so that single words are found where it matters; words that cancel each other in a group stay hidden.
+    Up to ASKED - 1 words are each left out. More are cut into groups, and the heaviest group into
+    smaller ones, again and again, so that single words are found where it matters; words that
+    cancel each other in a group stay hidden.
 
     Args:
         count: Number of words.
@@ -153,7 +160,9 @@ def _cut(group: Group, pieces: int) -> list[Group]:
 
 
 def log_odds(logits: NDArray[np.float64], label: int, multi_label: bool) -> NDArray[np.float64]:
-    """The logarithm of p / (1 - p) of one label, float (texts,), by scaled logits, float (texts, labels)."""
+    """The logarithm of p / (1 - p) of one label, float (texts,), by scaled logits, float (texts,
+    labels).
+    """
     if multi_label:
         return logits[:, label]
     others = np.delete(logits, label, axis=1)

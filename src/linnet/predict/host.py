@@ -32,7 +32,8 @@ class Host:
     """What a measurement of speed holds for.
 
     Attributes:
-        described: `cpu`, `instructions`, `cores` (those this process may use), `machine`, and each engine's version.
+        described: `cpu`, `instructions`, `cores` (those this process may use), `machine`, and each
+            engine's version.
     """
 
     described: dict[str, Any]
@@ -65,7 +66,10 @@ def this_host() -> Host:
 
 
 def available_cores() -> int:
-    """Cores this process may use: its CPU affinity, and no more than its cgroup's quota, at least one."""
+    """Cores this process may use:
+
+    its CPU affinity, and no more than its cgroup's quota, at least one.
+    """
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -100,7 +104,9 @@ def _version(package: str) -> str | None:
 
 
 def _cgroup_quota() -> float | None:
-    """Cores by the quota of cgroup version 2 (`QUOTA PERIOD` in microseconds); None where there is none."""
+    """Cores by the quota of cgroup version 2 (`QUOTA PERIOD` in microseconds); None where there is
+    none.
+    """
     try:
         quota, period = CGROUP_QUOTA.read_text(encoding="ascii").split()
         return int(quota) / int(period)

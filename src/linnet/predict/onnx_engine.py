@@ -1,4 +1,7 @@
-"""A graph of token ids to logits, run by ONNX Runtime. Knows nothing of texts, labels or bundles."""
+"""A graph of token ids to logits, run by ONNX Runtime.
+
+Knows nothing of texts, labels or bundles.
+"""
 
 from pathlib import Path
 
@@ -20,15 +23,16 @@ SLOWER = ["SkipLayerNormFusion"]
 
 
 class OnnxEngine:
-    """An ONNX Runtime session. Several threads may call `run` at once, and each then computes with its own threads.
+    """An ONNX Runtime session. Several threads may call `run` at once, and each then computes with
+    its own threads.
 
     Args:
         path: An ONNX file whose weights lie in the file, or at least in its folder.
         num_threads: Threads of one `run`; 0: one for each core this process may use.
 
     Raises:
-        BundleError: The file can't be loaded, weights lie outside of its folder, or its inputs and output are not
-            those expected.
+        BundleError: The file can't be loaded, weights lie outside of its folder, or its inputs and
+            output are not those expected.
         OutOfMemoryError: Memory ran out.
     """
 
@@ -53,13 +57,15 @@ class OnnxEngine:
             raise BundleError(
                 f"Expected an ONNX model in {path}, but ONNX Runtime refuses it: {error}"
             ) from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs = self._session.get_inputs()
+        outputs = self._session.get_outputs()
         if {item.name for item in inputs} != set(INPUTS) or OUTPUT not in {
             item.name for item in outputs
         }:
             raise BundleError(
                 f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of "
-                f"{', '.join(item.name for item in inputs)} to {', '.join(item.name for item in outputs)}."
+                f"{', '.join(item.name for item in inputs)} to "
+                f"{', '.join(item.name for item in outputs)}."
             )
         self._path = path
         self.num_threads: int = options.intra_op_num_threads
@@ -70,7 +76,8 @@ class OnnxEngine:
         """Logits of shape (n, classes) of token ids and mask of shape (n, length).
 
         Raises:
-            BundleError: The graph can't take them: an id that it has no embedding for, or more tokens than it reads.
+            BundleError: The graph can't take them: an id that it has no embedding for, or more
+                tokens than it reads.
             OutOfMemoryError: Memory ran out.
         """
         feed = dict(zip(INPUTS, (input_ids, attention_mask), strict=True))
@@ -80,7 +87,8 @@ class OnnxEngine:
             if is_out_of_memory(error):
                 raise memory_error("ONNX Runtime", computing(input_ids)) from error
             raise BundleError(
-                f"{self._path} refuses token ids up to {input_ids.max(initial=0):,} in rows of {input_ids.shape[1]:,}: "
+                f"{self._path} refuses token ids up to {input_ids.max(initial=0):,} in rows of "
+                f"{input_ids.shape[1]:,}: "
                 f"{error}"
             ) from error
         return logits

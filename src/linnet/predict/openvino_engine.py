@@ -21,7 +21,8 @@ UNANSWERED = np.uint32(0x7FC0_11E7)  # as a float32 no number, and none that a c
 
 
 class OpenVinoEngine:
-    """A model compiled by OpenVINO. Several threads may call `run` at once; more than `num_sessions` wait.
+    """A model compiled by OpenVINO. Several threads may call `run` at once; more than
+    `num_sessions` wait.
 
     Args:
         path: An ONNX file whose weights lie in the file, or at least in its folder.
@@ -31,8 +32,8 @@ class OpenVinoEngine:
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
-        BundleError: The file can't be loaded, its inputs and output are not those expected, or this processor can't
-            compute in the precision.
+        BundleError: The file can't be loaded, its inputs and output are not those expected, or this
+            processor can't compute in the precision.
         OutOfMemoryError: Memory ran out.
     """
 
@@ -49,12 +50,14 @@ class OpenVinoEngine:
             raise _unusable(error) from error
         if PRECISIONS[precision] not in able:
             raise BundleError(
-                f"This processor ({name}) doesn't compute in {precision}, so {path} is not run in it. "
+                f"This processor ({name}) doesn't compute in {precision}, so {path} is not run in "
+                f"it. "
                 "Choose another variant."
             )
         self.num_threads = num_threads or available_cores()
         settings = {
-            "INFERENCE_PRECISION_HINT": precision,  # OpenVINO's own choice is bfloat16 wherever the processor has it
+            # OpenVINO's own choice is bfloat16 wherever the processor has it
+            "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": self.num_threads * num_sessions,
             "NUM_STREAMS": num_sessions,
             "ENABLE_CPU_PINNING": False,  # the cores are shared with the rest of the service
@@ -70,7 +73,8 @@ class OpenVinoEngine:
             raise BundleError(
                 f"Expected an ONNX model in {path}, but OpenVINO refuses it: {reason}"
             ) from error
-        self._path, self._vocabulary = path, _vocabulary(model)
+        self._path = path
+        self._vocabulary = _vocabulary(model)
         self._exhausted = False
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(num_sessions):
@@ -82,8 +86,10 @@ class OpenVinoEngine:
         """Logits of shape (n, classes) of token ids and mask of shape (n, length).
 
         Raises:
-            BundleError: The graph can't take them: an id that it has no embedding for, or more tokens than it reads.
-            OutOfMemoryError: Memory ran out; the model has to be loaded anew before it answers again.
+            BundleError: The graph can't take them: an id that it has no embedding for, or more
+                tokens than it reads.
+            OutOfMemoryError: Memory ran out; the model has to be loaded anew before it answers
+                again.
         """
         # OpenVINO reads on past the end of its tables, and answers with whatever lies there.
         if max(input_ids.max(initial=0), -1 - input_ids.min(initial=0)) >= self._vocabulary:
@@ -94,7 +100,8 @@ class OpenVinoEngine:
             )
         request = self._requests.get()
         try:
-            # Where memory runs out OpenVINO raises nothing, then and ever after, and leaves the former answer there.
+            # Where memory runs out OpenVINO raises nothing, then and ever after, and leaves the
+            # former answer there.
             request.get_tensor(OUTPUT).data.view(np.uint32)[...] = UNANSWERED
             request.infer(dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))
             logits: NDArray[np.float32] = request.get_tensor(OUTPUT).data.copy()
@@ -118,8 +125,9 @@ class OpenVinoEngine:
 def _core() -> Any:
     """OpenVINO, once for the whole process.
 
-    Loaded, it gives the thread another stack for signals, and puts the former one back when it goes; of two that go in
-    the order they came in, the second puts back that of the first, which is no more: the next signal ends the process.
+    Loaded, it gives the thread another stack for signals, and puts the former one back when it
+    goes; of two that go in the order they came in, the second puts back that of the first, which is
+    no more: the next signal ends the process.
     """
     try:
         import openvino  # noqa: PLC0415 - takes a third of a second, so only where it is used
@@ -146,7 +154,8 @@ def _check_names(path: Path, model: Any) -> None:
     )
     if set(inputs) != set(INPUTS) or OUTPUT not in outputs:
         raise BundleError(
-            f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of {', '.join(inputs)} to "
+            f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of "
+            f"{', '.join(inputs)} to "
             f"{', '.join(outputs)}."
         )
     if (kind := model.output(OUTPUT).get_element_type().to_string()) != "f32":
@@ -154,7 +163,9 @@ def _check_names(path: Path, model: Any) -> None:
 
 
 def _vocabulary(model: Any) -> int:
-    """Rows of the table that token ids are looked up in; where there is no such table, as many as there are numbers."""
+    """Rows of the table that token ids are looked up in; where there is no such table, as many as
+    there are numbers.
+    """
     ports = list(model.input(INPUTS[0]).get_target_inputs())
     rows = [np.iinfo(np.int64).max]
     while ports:

@@ -1,12 +1,14 @@
-"""Which engine, variant, threads, sessions and batch size is fastest on this host: measured, and written down.
+"""Which engine, variant, threads, sessions and batch size is fastest on this host: measured, and
+written down.
 
-Not every combination is tried. First the engines and variants that the bundle has proof of, then for the best of them
-how the cores are shared, then how large a batch is: each time the plans take turns, round after round, and the best
-median wins. What is computed are rows of token ids as long as the validation texts, of tokens by chance, for the bundle
-holds no texts; tokenising them, which costs the same under every plan, is left out.
+Not every combination is tried. First the engines and variants that the bundle has proof of, then
+for the best of them how the cores are shared, then how large a batch is: each time the plans take
+turns, round after round, and the best median wins. What is computed are rows of token ids as long
+as the validation texts, of tokens by chance, for the bundle holds no texts; tokenising them, which
+costs the same under every plan, is left out.
 
-Before any of that, each variant must answer here as it did when it was proven. Integer products overflow on some
-processors, and what the gate measured elsewhere doesn't hold for those.
+Before any of that, each variant must answer here as it did when it was proven. Integer products
+overflow on some processors, and what the gate measured elsewhere doesn't hold for those.
 """
 
 import statistics
@@ -34,7 +36,8 @@ Goal = Literal["throughput", "latency"]
 
 TEXTS = {"throughput": 256, "latency": 24}  # of one round
 BATCH_TOKENS = (128, 256, 512, 1024, 2048, 4096)
-FEWEST_ROUNDS, MOST_ROUNDS = 3, 15
+FEWEST_ROUNDS = 3
+MOST_ROUNDS = 15
 FINALISTS = 2
 
 
@@ -76,9 +79,10 @@ def optimize(path: Path, goal: Goal = "throughput", budget: float = 60.0) -> dic
         budget: Seconds to measure for; three rounds of each plan are made in any case.
 
     Returns:
-        What host.json says of this host: `host`, `measured`, `goal`, `plan`, `speedup` (over float32 in ONNX Runtime
-        with its defaults, in the same rounds), `padding` (share of the tokens), `table` (each plan and its speed),
-        `left_out` (variant, engine, reason), and `memory` (of a worker, where that can be measured).
+        What host.json says of this host: `host`, `measured`, `goal`, `plan`, `speedup` (over
+        float32 in ONNX Runtime with its defaults, in the same rounds), `padding` (share of the
+        tokens), `table` (each plan and its speed), `left_out` (variant, engine, reason), and
+        `memory` (of a worker, where that can be measured).
 
     Raises:
         BundleError: The bundle is broken.
@@ -118,7 +122,9 @@ class Search:
     """
 
     def __init__(self, bundle: Bundle, goal: Goal, budget: float):
-        self._bundle, self._goal, self._budget = bundle, goal, budget
+        self._bundle = bundle
+        self._goal = goal
+        self._budget = budget
         self._tokenizer = Tokenizer(bundle.tokenizer_path, bundle.manifest.max_length)
         self.rows = self._synthetic(TEXTS[goal])
         self.timings: list[Timing] = []
@@ -128,7 +134,8 @@ class Search:
         """Search; give the best plan's timing and that of the default, of the same rounds."""
         cores = available_cores()
         alone = self._goal == "latency"
-        whole, split = Plan(num_threads=cores), Plan(num_threads=1, num_sessions=cores)
+        whole = Plan(num_threads=cores)
+        split = Plan(num_threads=1, num_sessions=cores)
         base = whole if alone or cores == 1 else split
         plans = [
             replace(base, engine=engine, variant=variant) for variant, engine in self._usable()
@@ -165,7 +172,9 @@ class Search:
         return Runner(path, plan, self._tokenizer.pad_id, self._tokenizer.vocab_size - 1)
 
     def _usable(self) -> Iterator[tuple[str, str]]:
-        """Variants and engines that are proven, installed, and answer here as they did when they were proven."""
+        """Variants and engines that are proven, installed, and answer here as they did when they
+        were proven.
+        """
         witnesses = self._synthetic(FINGERPRINT_ROWS)
         for variant, engines in self._bundle.manifest.engines.items():
             for engine in engines:
@@ -216,7 +225,8 @@ class Search:
         return sorted(timings, key=lambda timing: timing.median)
 
     def _work(self, plan: Plan) -> Callable[[], None]:
-        runner, rows = self._open(plan), self.rows
+        runner = self._open(plan)
+        rows = self.rows
         lists = [rows] if self._goal == "throughput" else [[row] for row in rows]
 
         def work() -> None:

@@ -1,4 +1,5 @@
-"""The memory that a model needs: measured at its largest batch, in a process of its own, and the limit that follows.
+"""The memory that a model needs: measured at its largest batch, in a process of its own, and the
+limit that follows.
 
 Counted is private memory that may be written to (VmData of proc(5)), as the kernel limits that
 (RLIMIT_DATA), or what was in memory at most (VmHWM) where that is more. Address space (RLIMIT_AS)
@@ -32,7 +33,8 @@ MEBIBYTE = 1 << 20
 FACTOR = 2
 OTHER_ENGINE = 2  # times as much again where it was measured with another engine
 HEADROOM_BYTES = 1 << 30
-# NumPy's products keep threads and buffers for each core, and the measuring host may have had fewer.
+# NumPy's products keep threads and buffers for each core, and the measuring host may have had
+# fewer.
 CORE_BYTES = 64 * MEBIBYTE
 
 
@@ -87,7 +89,8 @@ def measure_peak(
 def main() -> None:
     """Measure what standard input asks for; the answer goes to standard output."""
     order = json.load(sys.stdin)
-    token, length = order["token_id"], order["max_length"]
+    token = order["token_id"]
+    length = order["max_length"]
     graphs = [(Path(path), Plan(**plan)) for path, plan in order["graphs"]]
     runners = [Runner(path, plan, token, token) for path, plan in graphs]
     loaded = _bytes_now()
@@ -123,7 +126,10 @@ def limit_bytes(bundle: Bundle, plan: Plan, asked_mb: int) -> int | None:
 
 
 def limit_memory(limit: int) -> None:
-    """Have the system refuse this process more than so many bytes; it then raises MemoryError. Linux only."""
+    """Have the system refuse this process more than so many bytes; it then raises MemoryError.
+
+    Linux only.
+    """
     if sys.platform == "linux":
         _, highest = resource.getrlimit(resource.RLIMIT_DATA)
         if highest != resource.RLIM_INFINITY:

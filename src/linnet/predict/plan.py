@@ -1,7 +1,8 @@
-"""How a bundle is run on this host: by the choice that `linnet optimize` measured here, or by the default.
+"""How a bundle is run on this host: by the choice that `linnet optimize` measured here, or by the
+default.
 
-The choices lie in the bundle's host.json, one for each host that was measured. They are no part of what the bundle's
-digest covers, and can only name what its manifest has proof of.
+The choices lie in the bundle's host.json, one for each host that was measured. They are no part of
+what the bundle's digest covers, and can only name what its manifest has proof of.
 """
 
 import json
@@ -31,7 +32,8 @@ class Plan:
     Attributes:
         engine: "onnxruntime" or "openvino".
         variant: A key of the manifest's `models`.
-        num_threads: Threads of one batch; 0: the cores that this process may use, shared among the sessions.
+        num_threads: Threads of one batch; 0: the cores that this process may use, shared among the
+            sessions.
         num_sessions: Batches of a list that are computed at once.
         max_batch_tokens: Tokens in one batch, padding included.
     """
@@ -67,10 +69,12 @@ def choose_plan(
     num_sessions: int = 0,
     max_batch_tokens: int = 0,
 ) -> Choice:
-    """How to run a bundle, where not all is asked for: "auto" and 0 leave it to the choice for this host.
+    """How to run a bundle, where not all is asked for: "auto" and 0 leave it to the choice for this
+    host.
 
-    A choice for another engine or variant than asked for says nothing of its threads, and is not used. Without a choice
-    it is float32 in ONNX Runtime, whose parity with torch was proven: nothing else is known to be faster here.
+    A choice for another engine or variant than asked for says nothing of its threads, and is not
+    used. Without a choice it is float32 in ONNX Runtime, whose parity with torch was proven:
+    nothing else is known to be faster here.
 
     Raises:
         BundleError: host.json is broken, or the variant isn't in the bundle.
@@ -94,7 +98,8 @@ def choose_plan(
 
 
 def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dict[str, Any]:
-    """Add the choice for a host to host.json; what it says of other hosts stays, if it is of this very bundle.
+    """Add the choice for a host to host.json; what it says of other hosts stays, if it is of this
+    very bundle.
 
     Args:
         bundle: Where to write.
@@ -134,7 +139,9 @@ def measured_here(bundle: Bundle) -> dict[str, Any] | None:
 
 def _measured(bundle: Bundle) -> tuple[Plan | None, str]:
     """The plan that was measured on this host, and why it is, or is not, used."""
-    file, known, host = bundle.path / HOST, _read(bundle), this_host()
+    file = bundle.path / HOST
+    known = _read(bundle)
+    host = this_host()
     advice = f"`linnet optimize {shlex.quote(str(bundle.path))}` finds the fastest"
     if known is None:
         return None, f"the default, as nothing was measured on this host; {advice}"
@@ -167,7 +174,8 @@ def _read(bundle: Bundle) -> dict[str, Any] | None:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["format"] > FORMAT:
             raise BundleError(
-                f"{file} is of format {content['format']}; this Linnet reads up to {FORMAT}. Upgrade Linnet."
+                f"{file} is of format {content['format']}; this Linnet reads up to {FORMAT}. "
+                f"Upgrade Linnet."
             )
         texts = [
             content["bundle"],

@@ -33,13 +33,15 @@ class Runner:
     """
 
     def __init__(self, path: Path, plan: Plan, pad_id: int, largest_id: int):
-        self.plan, self._pad_id = plan, pad_id
+        self.plan = plan
+        self._pad_id = pad_id
         self._engine = open_engine(path, plan)
         self._pool = ThreadPoolExecutor(plan.num_sessions, "linnet-session")
         shape = self._engine.run(*pad([[largest_id]], pad_id)).shape
         if len(shape) != 2 or shape[0] != 1:
             raise BundleError(
-                f"{path} answers one text with numbers of the shape {shape}; expected (1, labels). It is no model that "
+                f"{path} answers one text with numbers of the shape {shape}; expected (1, "
+                f"labels). It is no model that "
                 "classifies texts."
             )
         self.classes: int = shape[1]

@@ -79,12 +79,14 @@ class Stage:
         plan: Plan,
         labels: Sequence[str],
     ):
-        self.temperature, self._tokenizer = temperature, tokenizer
+        self.temperature = temperature
+        self._tokenizer = tokenizer
         # A tokenizer that has more tokens than the graph is another model's, and shows here.
         self._runner = Runner(graph, plan, self._tokenizer.pad_id, self._tokenizer.vocab_size - 1)
         if self._runner.classes != len(labels):
             raise BundleError(
-                f"{graph} answers {self._runner.classes} classes, but the manifest names {len(labels)} labels. "
+                f"{graph} answers {self._runner.classes} classes, but the manifest names "
+                f"{len(labels)} labels. "
                 "Export the checkpoint again."
             )
 
@@ -141,7 +143,8 @@ class Cascade:
         # As `scale` does it, for what is answered is divided by the full model's temperature.
         temperature = full.temperature / settings.scale
         self._fast = Stage(folder / settings.model, tokenizer, temperature, plan, labels)
-        self._settings, self._full = settings, full
+        self._settings = settings
+        self._full = full
 
     def __call__(self, texts: Sequence[Encodings]) -> ModelOutput:
         """Answer encoded texts."""
@@ -152,20 +155,23 @@ class Cascade:
     def ask(
         self, fast: Sequence[Encoding], full: Callable[[list[int]], Sequence[Encoding]]
     ) -> ModelOutput:
-        """Answer texts of which the smaller model has the encodings; the full one's are asked for where it is not sure.
+        """Answer texts of which the smaller model has the encodings; the full one's are asked for
+        where it is not sure.
 
         Args:
             fast: Of n texts, by the smaller model's tokenizer.
             full: Gives those of some of them, by the full model's.
         """
         found = self._fast([(encoding,) for encoding in fast])
-        logits, truncated = found.logits * np.float32(self._settings.scale), found.truncated
+        logits = found.logits * np.float32(self._settings.scale)
+        truncated = found.truncated
         unknown = found.unknown_share
         sure = confidence(found.logits, self._settings.temperature) >= self._settings.threshold
         rest = np.flatnonzero(~sure).tolist()
         if rest:
             others = self._full([(encoding,) for encoding in full(rest)])
-            logits[rest], truncated[rest] = others.logits, others.truncated
+            logits[rest] = others.logits
+            truncated[rest] = others.truncated
             unknown[rest] = others.unknown_share
         return ModelOutput(logits, truncated, sure, unknown)
 

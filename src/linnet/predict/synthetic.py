@@ -1,4 +1,7 @@
-"""Rows of token ids that stand for real texts, of which a bundle holds none: as long as those, of tokens by chance."""
+"""Rows of token ids that stand for real texts, of which a bundle holds none:
+
+as long as those, of tokens by chance.
+"""
 
 from typing import Any
 
@@ -8,7 +11,8 @@ FINGERPRINT_ROWS = 8  # rows by whose logits a variant is known again on another
 
 
 def synthetic_rows(token_length_counts: Any, vocabulary: int, count: int) -> list[list[int]]:
-    """Rows whose lengths are spread as in `token_length.counts` of reference.json; the same on every machine.
+    """Rows whose lengths are spread as in `token_length.counts` of reference.json; the same on
+    every machine.
 
     Args:
         token_length_counts: How many texts have 0, 1, 2 ... tokens.

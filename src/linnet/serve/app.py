@@ -56,7 +56,8 @@ def create_app(
 ) -> FastAPI:
     """The HTTP service, as an ASGI application.
 
-    Its lifespan, which any ASGI server starts before it listens, verifies, loads and warms the models.
+    Its lifespan, which any ASGI server starts before it listens, verifies, loads and warms the
+    models.
 
     Args:
         service: What the routes ask.
@@ -65,7 +66,8 @@ def create_app(
         spans: Where traces go; None: there are none.
         open_to: Who may ask if there are no keys; None: whatever reaches the application.
     """
-    quotas, watch = quotas or Quotas(), Recorder(service, keys)
+    quotas = quotas or Quotas()
+    watch = Recorder(service, keys)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -92,7 +94,8 @@ def create_app(
 
     app = _with_routes(lifespan=lifespan)
     app.around = around
-    app.state.service, app.state.watch = service, watch
+    app.state.service = service
+    app.state.watch = watch
     handle_failures(app)
     return app
 
@@ -103,12 +106,16 @@ def openapi() -> dict[str, Any]:
 
 
 class _App(FastAPI):
-    """FastAPI, in what is put around it, and with a description of the bodies that routes read themselves."""
+    """FastAPI, in what is put around it, and with a description of the bodies that routes read
+    themselves.
+    """
 
     around: Callable[[ASGIApp], ASGIApp] = staticmethod(lambda app: app)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """What is put around goes around FastAPI's own layers too, which the direct routes so do without."""
+        """What is put around goes around FastAPI's own layers too, which the direct routes so do
+        without.
+        """
         stack = super().build_middleware_stack()
         assert isinstance(
             stack, StarletteErrorMiddleware

@@ -210,7 +210,9 @@ class ProtocolError(BaseModel):
 
 
 def error_response(scope: Scope, error: APIError) -> Response:
-    """The answer that a error stands for, for middleware around the app, whose errors the app doesn't see."""
+    """The answer that a error stands for, for middleware around the app, whose errors the app
+    doesn't see.
+    """
     return failure_response(
         scope, error.status_code, error.code, error.message, error.details, error.headers
     )
@@ -250,10 +252,12 @@ def failure_response(
         message = f"{message[:MAX_MESSAGE_LENGTH]}…"
     if scope["path"] == PROTOCOL or scope["path"].startswith(f"{PROTOCOL}/"):
         # inference_rest.md, "Inference Response JSON Error Object": the status is "typically 400".
-        error, status = message, 400 if status == 422 else status
+        error = message
+        status = 400 if status == 422 else status
     else:
         error = {"code": code, "message": message, "request_id": request_id(scope)}
         if details:
             error["details"] = details
-    # As ASCII: what a message quotes of the request may hold half of a surrogate pair, which UTF-8 can't.
+    # As ASCII: what a message quotes of the request may hold half of a surrogate pair, which UTF-8
+    # can't.
     return Response(json.dumps({"error": error}), status, headers, "application/json")

@@ -1,6 +1,7 @@
 """Sockets to listen on: of an address and a port, or of a path. Knows nothing of what is served.
 
-A name such as `localhost` may stand for an address of IPv4 and one of IPv6: all of its addresses are listened on.
+A name such as `localhost` may stand for an address of IPv4 and one of IPv6: all of its addresses
+are listened on.
 """
 
 import errno
@@ -34,13 +35,17 @@ class Listeners:
     Attributes:
         sockets: One, or one for each address of a host's name.
         name: For messages, such as "127.0.0.1 port 8000" or "/run/linnet.sock".
-        url: For the service's first line, such as "http://127.0.0.1:8000" or "unix:/run/linnet.sock".
-        address: The IP address that other machines may reach, if there is one; else one that only this machine
-            reaches. A path counts as the latter.
+        url: For the service's first line, such as "http://127.0.0.1:8000" or
+            "unix:/run/linnet.sock".
+        address: The IP address that other machines may reach, if there is one; else one that only
+            this machine reaches. A path counts as the latter.
     """
 
     def __init__(self, sockets: list[socket.socket], name: str, url: str, address: str):
-        self.sockets, self.name, self.url, self.address = sockets, name, url, address
+        self.sockets = sockets
+        self.name = name
+        self.url = url
+        self.address = address
 
     @property
     def local(self) -> bool:
@@ -163,7 +168,8 @@ def _bind_path(path: Path) -> socket.socket:
     former = os.umask(0o777 & ~MODE)  # so that it never has other rights
     try:
         listener.bind(str(path))
-        # Before the models are loaded, for a socket that doesn't listen looks like a stale one to `_remove_stale`.
+        # Before the models are loaded, for a socket that doesn't listen looks like a stale one to
+        # `_remove_stale`.
         listener.listen(BACKLOG)
     except BaseException:
         listener.close()
@@ -175,7 +181,10 @@ def _bind_path(path: Path) -> socket.socket:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Hold off other services that start in the same folder: they could both find, and replace, a stale file."""
+    """Hold off other services that start in the same folder:
+
+    they could both find, and replace, a stale file.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -197,7 +206,8 @@ def _remove_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise UsageError(
-            f"Can't listen on {path}: it is no socket, and is not replaced. Choose another path with --uds."
+            f"Can't listen on {path}: it is no socket, and is not replaced. Choose another path "
+            f"with --uds."
         )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.setblocking(False)
@@ -218,7 +228,8 @@ def _remove_own(path: Path, made: os.stat_result) -> None:
         if os.path.samestat(path.lstat(), made):
             path.unlink()
     except OSError:
-        pass  # it is gone, or its folder is no longer ours: a stale one is replaced at the next start
+        # it is gone, or its folder is no longer ours: a stale one is replaced at the next start
+        pass
 
 
 def _loopback(address: str) -> bool:

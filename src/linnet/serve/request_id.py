@@ -13,7 +13,9 @@ _count = itertools.count()
 
 
 def new_id() -> str:
-    """32 hexadecimal digits that no other id has; half of them count, for random ones cost a system call."""
+    """32 hexadecimal digits that no other id has; half of them count, for random ones cost a system
+    call.
+    """
     return f"{PROCESS}{next(_count):016x}"
 
 
@@ -24,7 +26,10 @@ def request_id(scope: Scope) -> str:
 
 
 def route_of(scope: Scope) -> str:
-    """The route that a request matched, as a template; "(no route)" where none did. There are as many as routes."""
+    """The route that a request matched, as a template; "(no route)" where none did.
+
+    There are as many as routes.
+    """
     template: str = getattr(scope.get("route"), "path", None) or scope["state"].get(
         "route", NO_ROUTE
     )

@@ -62,7 +62,9 @@ class Server(uvicorn.Server):
         stopping: Callable[[], None] = lambda: None,
     ):
         super().__init__(config)
-        self._name, self._announce, self._stopping = name, announce, stopping
+        self._name = name
+        self._announce = announce
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start the app, then listen, then say so."""
@@ -79,7 +81,10 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal. Uvicorn's own would raise it again after the drain, and so end with an error."""
+        """Stop on a signal.
+
+        Uvicorn's own would raise it again after the drain, and so end with an error.
+        """
         former = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
         try:
             yield
@@ -156,7 +161,8 @@ def _probing(
 
 
 def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -> None:
-    """Verify and load a bundle, then answer over HTTP until SIGTERM or SIGINT; what was accepted is finished first.
+    """Verify and load a bundle, then answer over HTTP until SIGTERM or SIGINT; what was accepted is
+    finished first.
 
     Args:
         config: All settings; `[serve]` and `[predict]` are used.
@@ -165,8 +171,8 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
 
     Raises:
         BundleError: The bundle is broken, changed, or its proof failed.
-        UsageError: The address can't be listened on; or other machines reach it, and there are no keys; or uvicorn is
-            too old.
+        UsageError: The address can't be listened on; or other machines reach it, and there are no
+            keys; or uvicorn is too old.
         ConfigError: The file of keys can't be read, or the arms can't be served together.
     """
     check_hooks()
@@ -175,7 +181,8 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
         quotas = Quotas(keys.path.with_suffix(".usage.json")) if keys else None
         log_config = logging_config(config.serve.log_format)
         logging.config.dictConfig(log_config)
-        spans, service = start_tracing(), Service(config, str(bundle))
+        spans = start_tracing()
+        service = Service(config, str(bundle))
         app = create_app(
             service, keys, quotas, spans, None if keys else open_to(config.serve, listeners.local)
         )
@@ -195,7 +202,8 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             proxy_headers=False,
             http=connection,  # type: ignore[arg-type]
             ws="none",
-            lifespan="off",  # it is begun before the server, so that what can't be served ends it in a sentence
+            # it is begun before the server, so that what can't be served ends it in a sentence
+            lifespan="off",
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
@@ -221,7 +229,8 @@ async def _serve(
     probes: "ProbeServer | None",
     announce: Callable[[str], None],
 ) -> None:
-    loop, starting = asyncio.get_running_loop(), asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    starting = asyncio.current_task()
     assert starting is not None
     readings: set[asyncio.Task[None]] = set()  # the loop itself keeps no task from being forgotten
 
@@ -238,7 +247,8 @@ async def _serve(
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
             gc.collect()
-            gc.freeze()  # what is there now stays, and looking through it again would hold all requests up
+            # what is there now stays, and looking through it again would hold all requests up
+            gc.freeze()
             bundle = service.arms.champion.pool.bundle
             line = f"Serving {bundle.manifest.name} ({bundle.digest[:12]}) on {listeners.url}"
             announced = partial(announce, line)
@@ -265,12 +275,14 @@ async def _read_anew(service: Service) -> None:
 
 
 def _connections(asked: int) -> int:
-    """So many connections as are asked for, or as the limit of open files leaves, which is raised as far as may be.
+    """So many connections as are asked for, or as the limit of open files leaves, which is raised
+    as far as may be.
 
     Raises:
         UsageError: It leaves none.
     """
-    needed, (limit, highest) = asked + OTHER_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = asked + OTHER_FILES
+    (limit, highest) = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return asked
     wanted = needed + BACKLOG  # as many may come at once before the first is closed
@@ -279,12 +291,14 @@ def _connections(asked: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, highest))
     if limit <= OTHER_FILES:
         raise UsageError(
-            f"The system lets a process open {limit} files; the service needs {OTHER_FILES} beside its connections: "
+            f"The system lets a process open {limit} files; the service needs {OTHER_FILES} "
+            f"beside its connections: "
             "raise the limit (ulimit -n)."
         )
     if limit < needed:
         logger.warning(
-            "at most %d connections are taken at once, as the system lets a process open %d files (ulimit -n); "
+            "at most %d connections are taken at once, as the system lets a process open %d files "
+            "(ulimit -n); "
             "serve.max_connections asks for %d",
             limit - OTHER_FILES,
             limit,

@@ -1,1 +1,4 @@
-"""What a request passes before a route: identity, keys, quotas, limits, and failures on the way out."""
+"""What a request passes before a route:
+
+identity, keys, quotas, limits, and failures on the way out.
+"""

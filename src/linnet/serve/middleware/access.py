@@ -51,10 +51,11 @@ class Caller:
 
 
 class AuthMiddleware:
-    """ASGI middleware: lets a request pass that carries a key which opens its route, and refuses every other.
+    """ASGI middleware: lets a request pass that carries a key which opens its route, and refuses
+    every other.
 
-    In the request's state are then `key_id`, for the log, and `caller`, for `take_texts`. Neither the key nor anything
-    of it is logged or answered.
+    In the request's state are then `key_id`, for the log, and `caller`, for `take_texts`. Neither
+    the key nor anything of it is logged or answered.
 
     Args:
         app: What the request is passed on to.
@@ -63,7 +64,9 @@ class AuthMiddleware:
     """
 
     def __init__(self, app: ASGIApp, keys: Keys, quotas: Quotas):
-        self._app, self._keys, self._quotas = app, keys, quotas
+        self._app = app
+        self._keys = keys
+        self._quotas = quotas
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it before anything of its body is read."""
@@ -97,7 +100,8 @@ class AuthMiddleware:
             raise APIError(
                 403,
                 "not_allowed",
-                f"This route takes a key of the scope {needed}; this key has {', '.join(key.scopes)}. "
+                f"This route takes a key of the scope {needed}; this key has "
+                f"{', '.join(key.scopes)}. "
                 "Ask the service's operator for another.",
                 headers={
                     "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'
@@ -129,7 +133,10 @@ class AuthMiddleware:
 
 
 def needed_scope(path: str) -> KeyScope | None:
-    """The scope that a path needs which is not free; None: no key opens it, as what is not named is closed."""
+    """The scope that a path needs which is not free; None:
+
+    no key opens it, as what is not named is closed.
+    """
     if path in NEEDED:
         return NEEDED[path]
     return next((scope for start, scope in NEEDED_BELOW.items() if path.startswith(start)), None)
@@ -168,15 +175,16 @@ def give_back_texts(scope: Scope, texts: int) -> None:
 
 
 def keys_for(settings: ServeConfig, address: str) -> Keys | None:
-    """The keys that a service asks for; None: it asks for none, as it should not or only this machine reaches it.
+    """The keys that a service asks for; None: it asks for none, as it should not or only this
+    machine reaches it.
 
     Args:
         settings: `keys` and `no_auth`.
         address: The IP address that is listened on.
 
     Raises:
-        UsageError: There is no file, and other machines reach the address or the file was asked for; or no key in it is
-            in force.
+        UsageError: There is no file, and other machines reach the address or the file was asked
+            for; or no key in it is in force.
         ConfigError: The file is no file of keys.
     """
     if settings.no_auth:
@@ -186,7 +194,8 @@ def keys_for(settings: ServeConfig, address: str) -> Keys | None:
     try:
         path.lstat()
     except FileNotFoundError:
-        # A file that was asked for by name and is missing is a mistake, also where only this machine could profit.
+        # A file that was asked for by name and is missing is a mistake, also where only this
+        # machine could profit.
         if (
             ipaddress.ip_address(address).is_loopback
             and settings.keys == defaults()["serve"]["keys"]

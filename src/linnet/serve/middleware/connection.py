@@ -1,4 +1,6 @@
-"""A client's connection, which is cut off where the client doesn't get on with its request, or takes no answer."""
+"""A client's connection, which is cut off where the client doesn't get on with its request, or
+takes no answer.
+"""
 
 import asyncio
 import json
@@ -18,8 +20,8 @@ from linnet.serve.middleware.limits import PROBES_ONLY, SURPLUS
 from linnet.serve.request_id import HEADER, NO_ROUTE, new_id
 
 MAX_HEAD_BYTES = 65_536
-# Chunk sizes, chunk extensions and trailers may take MAX_HEAD_BYTES and so many times the body's bytes: chunks of one
-# byte take 5.
+# Chunk sizes, chunk extensions and trailers may take MAX_HEAD_BYTES and so many times the body's
+# bytes: chunks of one byte take 5.
 MAX_FRAMING = 8
 MAX_HEADERS = 200  # of a request; each is looked at several times
 HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 3986, 3.2.2, and a port
@@ -40,15 +42,19 @@ class HeadRefused(Exception):
 
     def __init__(self, status: int, code: str, message: str):
         super().__init__(status, code, message)
-        self.status, self.code, self.message = status, code, message
+        self.status = status
+        self.code = code
+        self.message = message
 
 
 class Connection(HttpToolsProtocol):
-    """Uvicorn's connection, which by itself waits for a request without end, and for a head of any size.
+    """Uvicorn's connection, which by itself waits for a request without end, and for a head of any
+    size.
 
-    A request must have come whole, body included, so many seconds after the connection was made or its first byte came;
-    an answer must be taken within as many. There is one timer, for that costs a request nothing. Requests on a
-    connection too many are marked so, for `ConnectionLimitMiddleware`, and it is closed after the first.
+    A request must have come whole, body included, so many seconds after the connection was made or
+    its first byte came; an answer must be taken within as many. There is one timer, for that costs
+    a request nothing. Requests on a connection too many are marked so, for
+    `ConnectionLimitMiddleware`, and it is closed after the first.
 
     Args:
         seconds: The time a client has.
@@ -68,7 +74,9 @@ class Connection(HttpToolsProtocol):
         **options: Any,
     ):
         super().__init__(**options)
-        self._seconds, self._observe, self._probes_only = seconds, observe, probes_only
+        self._seconds = seconds
+        self._observe = observe
+        self._probes_only = probes_only
         self._open_connections = open_connections
         self._waiting = True  # for the first byte of a request, and nothing else is under way
         self._timer: asyncio.TimerHandle | None = None
@@ -133,10 +141,12 @@ class Connection(HttpToolsProtocol):
                 self._refuse(400, "bad_request", message)
 
     def _parse(self, data: bytes) -> None:
-        """Feed the parser, and pass over every offer to speak another protocol (RFC 9110, section 7.8).
+        """Feed the parser, and pass over every offer to speak another protocol (RFC 9110, section
+        7.8).
 
-        The parser stops after the head that holds such an offer, and takes the body for the other protocol. So the head
-        is read again without it: as any other, by a new parser, for the old one may have closed.
+        The parser stops after the head that holds such an offer, and takes the body for the other
+        protocol. So the head is read again without it: as any other, by a new parser, for the old
+        one may have closed.
         """
         rest = memoryview(data)
         while rest:
@@ -164,7 +174,8 @@ class Connection(HttpToolsProtocol):
         """Called by the parser at the first byte of a request."""
         if self._reading_since is None:
             self._reading_since = self.loop.time()
-        self._in_head, self._framing = True, 0
+        self._in_head = True
+        self._framing = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -266,8 +277,8 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _mark_left(self) -> None:
-        # Uvicorn tells the request that was read last, which is another where the client sent several at once; the
-        # answer would then be written to what is closed.
+        # Uvicorn tells the request that was read last, which is another where the client sent
+        # several at once; the answer would then be written to what is closed.
         if self._answered:
             self._answered.disconnected = True
             self._answered.message_event.set()
@@ -308,8 +319,10 @@ class Connection(HttpToolsProtocol):
             error = {"code": code, "message": message, "request_id": identity}
             body = json.dumps({"error": error}).encode()
             head = (
-                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
-                f"content-length: {len(body)}\r\n{HEADER.lower()}: {identity}\r\nconnection: close\r\n\r\n"
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: "
+                f"application/json\r\n"
+                f"content-length: {len(body)}\r\n{HEADER.lower()}: {identity}\r\nconnection: "
+                f"close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
         self.transport.close()
@@ -317,7 +330,8 @@ class Connection(HttpToolsProtocol):
 
 
 def check_hooks() -> None:
-    """Pass if uvicorn is as `Connection` needs it: an older one would silently bound no connections.
+    """Pass if uvicorn is as `Connection` needs it: an older one would silently bound no
+    connections.
 
     Raises:
         UsageError: It is not.
@@ -325,7 +339,8 @@ def check_hooks() -> None:
     missing = [name for name in HOOKS if not hasattr(HttpToolsProtocol, name)]
     if missing:
         raise UsageError(
-            f"uvicorn {uvicorn_version} can't be used: it lacks {', '.join(missing)}, which serve.max_connections "
+            f"uvicorn {uvicorn_version} can't be used: it lacks {', '.join(missing)}, which "
+            f"serve.max_connections "
             "needs. Install another: pip install 'uvicorn>=0.45'."
         )
 

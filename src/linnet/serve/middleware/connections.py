@@ -28,7 +28,8 @@ class Connections:
     """
 
     def __init__(self, most: int, per_address: int = 0):
-        self.most, self._per_address = most, per_address
+        self.most = most
+        self._per_address = per_address
         self._open: dict[Closable, str] = {}  # to its address
         # Dictionaries keep the order: the first has waited longest.
         self._silent: dict[Closable, None] = {}

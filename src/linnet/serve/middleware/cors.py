@@ -1,7 +1,8 @@
 """Pages of other origins may ask the service from a browser, where `serve.cors_origins` names them.
 
-Starlette's middleware does the work. Here, routes for operators stay closed, and failures have the one shape. Cookies
-and other credentials that a browser adds by itself are never allowed: keys are in headers that a page sets.
+Starlette's middleware does the work. Here, routes for operators stay closed, and failures have the
+one shape. Cookies and other credentials that a browser adds by itself are never allowed: keys are
+in headers that a page sets.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,8 @@ REQUEST_HEADERS = (
     HEADER,
     "Content-Encoding",
     "Content-Type",
-    "Inference-Header-Content-Length",  # of the Open Inference Protocol, as clients in JavaScript send it
+    # of the Open Inference Protocol, as clients in JavaScript send it
+    "Inference-Header-Content-Length",
     "Traceparent",
     "Tracestate",
     "X-Request-Timeout",
@@ -29,7 +31,8 @@ ANSWER_HEADERS = (HEADER, "Inference-Header-Content-Length", "Retry-After", "WWW
 
 
 class CrossOriginMiddleware(CORSMiddleware):
-    """ASGI middleware: answers preflights, before a key is asked for, and marks answers for pages of other origins.
+    """ASGI middleware: answers preflights, before a key is asked for, and marks answers for pages
+    of other origins.
 
     Args:
         app: What the request is passed on to.
@@ -44,8 +47,8 @@ class CrossOriginMiddleware(CORSMiddleware):
             allow_headers=REQUEST_HEADERS,
             expose_headers=ANSWER_HEADERS,
         )
-        # A page that is named may also ask a service in a private network; "*" names none. Set so, as older versions of
-        # Starlette have no argument for it.
+        # A page that is named may also ask a service in a private network; "*" names none. Set so,
+        # as older versions of Starlette have no argument for it.
         self.allow_private_network = "*" not in origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +87,8 @@ def _refusal(origin: str) -> APIError:
     return APIError(
         403,
         "origin_not_allowed",
-        f"Expected an origin of serve.cors_origins that asks with {', '.join(REQUEST_HEADERS)} alone; "
+        f"Expected an origin of serve.cors_origins that asks with {', '.join(REQUEST_HEADERS)} "
+        f"alone; "
         f"got {origin[:100]!r}. Add the origin to the setting, or send other headers.",
         headers={"Vary": "Origin"},
     )

@@ -22,7 +22,8 @@ logger = logging.getLogger("linnet.serve")
 
 
 class ServerErrorMiddleware:
-    """ASGI middleware: an exception that nothing expected is logged with its traceback and answered with 500.
+    """ASGI middleware: an exception that nothing expected is logged with its traceback and answered
+    with 500.
 
     What is cancelled, as the server does when its time to stop is over, is answered with 503.
     """
@@ -59,7 +60,10 @@ class ServerErrorMiddleware:
 
 
 def handle_failures(app: FastAPI) -> None:
-    """Have an app answer every failure in the one shape. Defects need `ServerErrorMiddleware` around it as well."""
+    """Have an app answer every failure in the one shape.
+
+    Defects need `ServerErrorMiddleware` around it as well.
+    """
     for kind in (StarletteHTTPException, RequestValidationError, LinnetError):
         app.add_exception_handler(kind, answer_failure)
 
@@ -107,7 +111,8 @@ def _field(location: Sequence[int | str]) -> str:
 
 def _linnet_error(request: Request, error: LinnetError) -> Response:
     if error.http_status >= 500:
-        raise error  # not the client's doing, and its message may name files: log it, say nothing of it
+        # not the client's doing, and its message may name files: log it, say nothing of it
+        raise error
     details: dict[str, Any] = {}
     if isinstance(error, TextError):
         details = {"reason": error.reason} | ({} if error.index is None else {"index": error.index})

@@ -1,4 +1,7 @@
-"""The way around the framework for the routes that are asked most: it costs as much as a small model's answer."""
+"""The way around the framework for the routes that are asked most:
+
+it costs as much as a small model's answer.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -11,18 +14,22 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class FastRoutes:
-    """ASGI middleware: calls endpoints that read their request themselves; the rest goes to the framework.
+    """ASGI middleware: calls endpoints that read their request themselves; the rest goes to the
+    framework.
 
     Args:
         app: The framework's application, which describes these routes too.
         endpoints: The path of a route that takes POST, to what answers it.
-        check: Raises a refusal where no endpoint could do more than refuse, which spares reading the request.
+        check: Raises a refusal where no endpoint could do more than refuse, which spares reading
+            the request.
     """
 
     def __init__(
         self, app: ASGIApp, endpoints: Mapping[str, Endpoint], check: Callable[[Scope], None]
     ):
-        self._app, self._endpoints, self._check = app, endpoints, check
+        self._app = app
+        self._endpoints = endpoints
+        self._check = check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""

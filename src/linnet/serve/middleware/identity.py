@@ -1,4 +1,7 @@
-"""Every request has an id: the client's own where it is sane, else a new one; it is in the answer and in the log."""
+"""Every request has an id:
+
+the client's own where it is sane, else a new one; it is in the answer and in the log.
+"""
 
 import logging
 import re
@@ -19,18 +22,20 @@ logger = logging.getLogger("linnet.serve")
 
 
 class RequestIdMiddleware:
-    """ASGI middleware: gives each request its id, and when it is answered logs a line and has it counted.
+    """ASGI middleware: gives each request its id, and when it is answered logs a line and has it
+    counted.
 
     The line holds neither texts nor the path that was asked for, only the route that it matched.
 
     Args:
         app: What the request is passed on to.
-        observe: Is told of each answer: route, status (0: none, as the client left), seconds, and the failure's code
-            or None; such as `Metrics.observe_request`.
+        observe: Is told of each answer: route, status (0: none, as the client left), seconds, and
+            the failure's code or None; such as `Metrics.observe_request`.
     """
 
     def __init__(self, app: ASGIApp, observe: Observe | None = None):
-        self._app, self._observe = app, observe
+        self._app = app
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -58,7 +63,8 @@ class RequestIdMiddleware:
             self._tell(scope, status, seconds)
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        state, route = scope["state"], route_of(scope)
+        state = scope["state"]
+        route = route_of(scope)
         facts = {
             "route": route,
             "status": status,

@@ -1,7 +1,8 @@
 """Keys: made once, kept as hashes in a file, and read again when the file changes.
 
-A key is `lk_ID_SECRET`. The secret is 256 random bits, so SHA-256 is enough to keep it by: slow hashes (bcrypt, Argon2)
-make it dear to guess a password, which has few bits. These nobody can guess, and each request would pay for the hash.
+A key is `lk_ID_SECRET`. The secret is 256 random bits, so SHA-256 is enough to keep it by: slow
+hashes (bcrypt, Argon2) make it dear to guess a password, which has few bits. These nobody can
+guess, and each request would pay for the hash.
 """
 
 import hashlib
@@ -70,7 +71,9 @@ class Key(BaseModel):
         return name
 
     def refusal(self, now: datetime) -> str | None:
-        """Why it opens nothing any more, as the end of a sentence that begins with "The key"; None while it does."""
+        """Why it opens nothing any more, as the end of a sentence that begins with "The key"; None
+        while it does.
+        """
         if self.revoked is not None:
             return f"was revoked on {self.revoked:%Y-%m-%d}"
         if self.expires is not None and now >= self.expires:
@@ -95,9 +98,11 @@ class KeyFile(BaseModel):
 
 
 class Keys:
-    """The keys of a file. The file is looked at again at most once a second, when a key is asked for.
+    """The keys of a file. The file is looked at again at most once a second, when a key is asked
+    for.
 
-    A file that changed for the worse changes nothing: the keys read before stay in force, and the log says so. A file
+    A file that changed for the worse changes nothing: the keys read before stay in force, and the
+        log says so. A file
     that is gone closes: no key is known until it is back.
 
     Args:
@@ -113,14 +118,18 @@ class Keys:
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic):
-        self.path, self._clock = path, clock
+        self.path = path
+        self._clock = clock
         self.stale: str | None = None
         self._seen = _signature(path)  # before it is read: a change in between is then seen later
         self._keys = read_keys(path)
         self._look_at = clock() + LOOK_SECONDS
 
     def find(self, sent: str) -> Key | None:
-        """The key that a request carries, be it still in force or not (`Key.refusal`); None: there is no such key."""
+        """The key that a request carries, be it still in force or not (`Key.refusal`); None:
+
+        there is no such key.
+        """
         self.look()
         match = SHAPE.fullmatch(sent)
         if match is None:
@@ -134,7 +143,9 @@ class Keys:
         return sum(key.refusal(now) is None for key in self._keys.values())
 
     def look(self) -> None:
-        """Read the file again if it has changed since it was last looked at, a second ago or longer."""
+        """Read the file again if it has changed since it was last looked at, a second ago or
+        longer.
+        """
         now = self._clock()
         if now < self._look_at:
             return
@@ -144,11 +155,13 @@ class Keys:
             return
         self._seen = seen
         if seen is None:
-            self._keys, self.stale = {}, f"{self.path} is gone."
+            self._keys = {}
+            self.stale = f"{self.path} is gone."
             logger.error("%s is gone: every key is refused until it is back", self.path)
             return
         try:
-            self._keys, self.stale = read_keys(self.path), None
+            self._keys = read_keys(self.path)
+            self.stale = None
             logger.info("Read %s again: %d keys", self.path, len(self._keys))
         except ConfigError as error:
             self.stale = str(error)
@@ -159,7 +172,8 @@ def read_keys(path: Path) -> dict[str, Key]:
     """The keys of a file by their ids.
 
     Raises:
-        ConfigError: The file is missing, can't be read, may be written by others, or holds something else.
+        ConfigError: The file is missing, can't be read, may be written by others, or holds
+            something else.
     """
     try:
         return {key.id: key for key in KeyFile.model_validate_json(_read(path)).keys}
@@ -176,7 +190,8 @@ def read_keys(path: Path) -> dict[str, Key]:
 
 
 def _read(path: Path) -> bytes:
-    """The content of a plain file that its owner alone may write. Never waits, as a pipe would make it.
+    """The content of a plain file that its owner alone may write. Never waits, as a pipe would make
+    it.
 
     Raises:
         OSError: The file is missing or can't be read.
@@ -191,7 +206,8 @@ def _read(path: Path) -> bytes:
             )
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise ConfigError(
-                f"{path} may be written by other users (its mode is {stat.S_IMODE(status.st_mode):04o}), "
+                f"{path} may be written by other users (its mode is "
+                f"{stat.S_IMODE(status.st_mode):04o}), "
                 f"who could add keys of their own. Run `chmod go-w {shlex.quote(str(path))}`."
             )
         return file.read()
@@ -248,7 +264,8 @@ def add_key(
 
 
 def revoke_key(path: Path, identity: str) -> Key:
-    """Mark a key as revoked; one that is already stays as it is. Running services refuse it a second later.
+    """Mark a key as revoked; one that is already stays as it is. Running services refuse it a
+    second later.
 
     Args:
         path: The file.

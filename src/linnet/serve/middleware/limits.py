@@ -7,16 +7,19 @@ from linnet.serve.middleware.access import PROBES
 
 # In the state of a request: of one on a connection too many, the limit in words; of one on
 # `serve.probe_port`, True.
-SURPLUS, PROBES_ONLY = "surplus", "probes_only"
+SURPLUS = "surplus"
+PROBES_ONLY = "probes_only"
 WATCHED_BY = {*PROBES, "/metrics"}
 
 
 class ConnectionLimitMiddleware:
-    """ASGI middleware: refuses requests on connections too many with 429, but for those by which a service is watched.
+    """ASGI middleware: refuses requests on connections too many with 429, but for those by which a
+    service is watched.
 
     On `serve.probe_port` these are all that there is.
 
-    The body is read first and thrown away: where a connection is closed before, its client may not see the answer.
+    The body is read first and thrown away: where a connection is closed before, its client may not
+        see the answer.
 
     Args:
         app: What other requests are passed on to.
@@ -49,8 +52,9 @@ class ConnectionLimitMiddleware:
 class BodySizeLimitMiddleware:
     """ASGI middleware: reading more of a body than allowed raises a refusal with 413.
 
-    A client that leaves before its body has come raises one with 499, which is for the log. A declared length is
-    believed when it is too large; a body is counted all the same, as one sent in chunks declares none.
+    A client that leaves before its body has come raises one with 499, which is for the log. A
+    declared length is believed when it is too large; a body is counted all the same, as one sent in
+    chunks declares none.
 
     Args:
         app: What the request is passed on to.
@@ -58,7 +62,8 @@ class BodySizeLimitMiddleware:
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int):
-        self._app, self._max_bytes = app, max_bytes
+        self._app = app
+        self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -67,7 +72,8 @@ class BodySizeLimitMiddleware:
             return
         declared = b"".join(header_values(scope, b"content-length"))
         declared_too_large = declared.isdigit() and int(declared) > self._max_bytes
-        read, whole = 0, False
+        read = 0
+        whole = False
 
         async def limited() -> Message:
             nonlocal read, whole
@@ -86,16 +92,21 @@ class BodySizeLimitMiddleware:
 
 
 def header_values(scope: Scope, name: bytes) -> list[bytes]:
-    """The values of a request's header by its lower-case name, at half of the cost of Starlette's `Headers`."""
+    """The values of a request's header by its lower-case name, at half of the cost of Starlette's
+    `Headers`.
+    """
     return [value for one, value in scope["headers"] if one == name]
 
 
 def too_large(max_bytes: int, once: str = "") -> APIError:
-    """The refusal of a body that is larger than allowed; `once` says when, such as " once unpacked"."""
+    """The refusal of a body that is larger than allowed; `once` says when, such as " once
+    unpacked".
+    """
     return APIError(
         413,
         "body_too_large",
-        f"Expected a body of at most {max_bytes:,} bytes{once}, got a larger one. Send several requests.",
+        f"Expected a body of at most {max_bytes:,} bytes{once}, got a larger one. Send several "
+        f"requests.",
         # The rest of the body is not read, so the connection can't carry another request.
         headers={"Connection": "close"},
     )

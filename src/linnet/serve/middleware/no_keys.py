@@ -1,8 +1,8 @@
 """A service that asks for no key is not for the web pages that run in its user's browser.
 
 A page of another site can send requests to a service on the same machine. It can also let its own
-name mean that machine (DNS rebinding) and read the answers. Browsers say where a request comes from,
-in Host, Origin and Sec-Fetch-Site, and no page can change these. Knows nothing of keys.
+name mean that machine (DNS rebinding) and read the answers. Browsers say where a request comes
+from, in Host, Origin and Sec-Fetch-Site, and no page can change these. Knows nothing of keys.
 """
 
 import ipaddress
@@ -68,7 +68,8 @@ class NoKeysMiddleware:
     """
 
     def __init__(self, app: ASGIApp, open_to: OpenTo):
-        self._app, self._open_to = app, open_to
+        self._app = app
+        self._open_to = open_to
         self._allows: Callable[[bytes], bool] = lru_cache(maxsize=64)(self._allows_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,7 +94,8 @@ class NoKeysMiddleware:
                 f"Expected localhost or another name of this service as Host; got "
                 f"{host[:100].decode('latin-1')!r}. Name it in serve.hosts, or use keys.",
             )
-        origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+        origin = headers.get(b"origin")
+        site = headers.get(b"sec-fetch-site")
         if origin is not None or site is not None:
             self._check_page(scope, headers, origin, site)
         if not self._open_to.admin and needed_scope(scope["path"]) == "admin":

@@ -1,6 +1,7 @@
 """How often each key may ask, and how many texts it may send in a day.
 
-The counts are those of one service, kept through a restart in a file. Everything here belongs to the event loop.
+The counts are those of one service, kept through a restart in a file. Everything here belongs to
+the event loop.
 """
 
 import asyncio
@@ -40,7 +41,9 @@ class Quotas:
         clock: Callable[[], int] = time.monotonic_ns,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
-        self._path, self._clock, self._now = path, clock, now
+        self._path = path
+        self._clock = clock
+        self._now = now
         self._paid_until: dict[str, int] = {}
         self._day = now().date()
         self._texts: dict[str, int] = {}
@@ -49,11 +52,13 @@ class Quotas:
     def admit(self, key: Key) -> None:
         """Count a request.
 
-        The key's token bucket holds a minute's requests and fills evenly: so many can come at once, after them one at a
-        time (as the generic cell rate algorithm has it, ITU-T I.371, which keeps one number a key).
+        The key's token bucket holds a minute's requests and fills evenly: so many can come at once,
+        after them one at a time (as the generic cell rate algorithm has it, ITU-T I.371, which
+        keeps one number a key).
 
         Raises:
-            APIError: 429, the bucket is empty; `Retry-After` is the time until it isn't, rounded up to a second.
+            APIError: 429, the bucket is empty; `Retry-After` is the time until it isn't, rounded up
+                to a second.
         """
         if not key.requests_per_minute:
             return
@@ -65,7 +70,8 @@ class Quotas:
         if wait > 0:
             raise QuotaExceeded(
                 "rate_limited",
-                f"This key may ask {key.requests_per_minute:,} times a minute, and has. Wait as `Retry-After` says.",
+                f"This key may ask {key.requests_per_minute:,} times a minute, and has. Wait as "
+                f"`Retry-After` says.",
                 -(-wait // SECOND),
             )
         self._paid_until[key.id] = paid_until
@@ -74,13 +80,15 @@ class Quotas:
         """Count the texts of a request: all or none.
 
         Raises:
-            APIError: 429, fewer are left of this day; `Retry-After` is the time to the next. 422, no day has so many.
+            APIError: 429, fewer are left of this day; `Retry-After` is the time to the next. 422,
+                no day has so many.
         """
         if not key.texts_per_day:
             return
         if texts > key.texts_per_day:
             raise TooManyTexts(
-                f"This key may send {key.texts_per_day:,} texts a day, and this request counts as {texts:,}. "
+                f"This key may send {key.texts_per_day:,} texts a day, and this request counts as "
+                f"{texts:,}. "
                 "Send fewer texts, or ask the service's operator for a larger quota.",
                 {"max_texts": key.texts_per_day},
             )
@@ -89,7 +97,8 @@ class Quotas:
         if texts > left:
             raise QuotaExceeded(
                 "quota_used_up",
-                f"This key may send {key.texts_per_day:,} texts a day, and {left:,} are left today; got {texts:,}. "
+                f"This key may send {key.texts_per_day:,} texts a day, and {left:,} are left "
+                f"today; got {texts:,}. "
                 "The next day begins at 00:00 UTC.",
                 _seconds_to(self._day + timedelta(days=1), now),
                 {"texts_left": left},
@@ -104,11 +113,12 @@ class Quotas:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Begin with the counts of the file, and write them into it every few seconds and when the block ends.
+        """Begin with the counts of the file, and write them into it every few seconds and when the
+        block ends.
 
-        A kill loses what was counted since the file was last written: at most the texts of about `SAVE_SECONDS`, which
-        those keys may then send once more. Where the file can't be written, the counts last as long as the process;
-        the log says so.
+        A kill loses what was counted since the file was last written: at most the texts of about
+        `SAVE_SECONDS`, which those keys may then send once more. Where the file can't be written,
+        the counts last as long as the process; the log says so.
         """
         with ExitStack() as stack:
             if self._path is None or not self._hold(self._path, stack):
@@ -136,7 +146,8 @@ class Quotas:
             text = canonical_json({"day": self._day.isoformat(), "texts": counts})
             try:
                 await asyncio.to_thread(write_text, path, text, private=True)
-                self._saved, failing = counts, False
+                self._saved = counts
+                failing = False
             except (StorageError, OSError) as error:
                 if not failing:
                     logger.error(
@@ -183,9 +194,11 @@ class Quotas:
         now = self._now()
         today = now.date()
         if today > self._day:
-            self._day, self._texts = today, {}
+            self._day = today
+            self._texts = {}
         elif today < self._day - timedelta(days=1):
-            # The clock was far ahead, or is far behind. The counts stay, for today is not a new day.
+            # The clock was far ahead, or is far behind. The counts stay, for today is not a new
+            # day.
             self._day = today
         return now  # a clock put back by less gives no second day
 

@@ -1,4 +1,7 @@
-"""Bodies that a client packed are unpacked as they are read: `Content-Encoding` of gzip or deflate (RFC 9110, 8.4)."""
+"""Bodies that a client packed are unpacked as they are read:
+
+`Content-Encoding` of gzip or deflate (RFC 9110, 8.4).
+"""
 
 import asyncio
 import zlib
@@ -11,14 +14,19 @@ from linnet.serve.middleware.limits import header_values, too_large
 ACCEPTED = "gzip, deflate, identity"
 PIECE = 262_144  # bytes that are unpacked at once, before other requests have their turn
 MAX_MEMBERS = 1_000  # of one gzip body: each costs as much as many bytes, and may hold none
-GZIP, ZLIB, RAW = 31, 15, -15  # what zlib calls its formats (`wbits`)
+# what zlib calls its formats (`wbits`)
+GZIP = 31
+ZLIB = 15
+RAW = -15
 
 
 class UnpackMiddleware:
-    """ASGI middleware: what reads a body gets it unpacked; reading what can't be unpacked raises a refusal.
+    """ASGI middleware: what reads a body gets it unpacked; reading what can't be unpacked raises a
+    refusal.
 
-    400 if it is damaged, 413 if it is larger than allowed once unpacked, 415 if it is packed in another way. Nothing is
-    unpacked before it is read, so nothing of a request that is refused by its head.
+    400 if it is damaged, 413 if it is larger than allowed once unpacked, 415 if it is packed in
+    another way. Nothing is unpacked before it is read, so nothing of a request that is refused by
+    its head.
 
     Args:
         app: What the request is passed on to.
@@ -26,7 +34,8 @@ class UnpackMiddleware:
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int):
-        self._app, self._max_bytes = app, max_bytes
+        self._app = app
+        self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -39,7 +48,8 @@ class UnpackMiddleware:
 
     def _unpacking(self, codings: list[bytes], receive: Receive) -> Receive:
         unpacker: Unpacker | None = None
-        more, whole = True, False
+        more = True
+        whole = False
 
         async def unpacked() -> Message:
             nonlocal unpacker, more, whole
@@ -67,12 +77,14 @@ class Unpacker:
     """Unpacks a body that comes in parts, at most `PIECE` bytes at once.
 
     Args:
-        wbits: The format: `GZIP`, or `ZLIB` for deflate, which some clients send without zlib's head.
+        wbits: The format: `GZIP`, or `ZLIB` for deflate, which some clients send without zlib's
+            head.
         max_bytes: The largest body allowed, unpacked.
     """
 
     def __init__(self, wbits: int, max_bytes: int):
-        self._wbits, self._max_bytes = wbits, max_bytes
+        self._wbits = wbits
+        self._max_bytes = max_bytes
         self._packed = b""  # what has come and is not unpacked
         self._left_over = False  # the member holds more than it gave
         self._unpacked = 0
@@ -134,7 +146,9 @@ class Unpacker:
 
 
 def _has_zlib_head(packed: bytes) -> bool:
-    """Whether a body of deflate has the head that it should (RFC 1950, 2.2); raw ones (RFC 1951) never look so."""
+    """Whether a body of deflate has the head that it should (RFC 1950, 2.2); raw ones (RFC 1951)
+    never look so.
+    """
     return packed[0] & 0x0F == 8 and int.from_bytes(packed[:2], "big") % 31 == 0
 
 
@@ -146,7 +160,8 @@ def _format_of(codings: list[bytes]) -> int:
     raise APIError(
         415,
         "unsupported_content_encoding",
-        f"Expected a body packed once, as one of {ACCEPTED}; got {got!r}. Send such a Content-Encoding, or none.",
+        f"Expected a body packed once, as one of {ACCEPTED}; got {got!r}. Send such a "
+        f"Content-Encoding, or none.",
         headers={"Accept-Encoding": ACCEPTED},
     )
 

@@ -1,4 +1,7 @@
-"""Which model answers a text: the champion, or a challenger with a share of them; shadows answer for the log alone."""
+"""Which model answers a text:
+
+the champion, or a challenger with a share of them; shadows answer for the log alone.
+"""
 
 import hashlib
 import logging
@@ -51,7 +54,8 @@ class Arms:
 
     def __init__(self, arms: Iterable[Arm]):
         self._arms = {arm.name: arm for arm in arms}
-        # A challenger's part begins where the one before ends, so that no text of that one moves with its share.
+        # A challenger's part begins where the one before ends, so that no text of that one moves
+        # with its share.
         self._bounds: list[tuple[float, Arm]] = []
         bound = 0.0
         for arm in self._arms.values():
@@ -79,7 +83,8 @@ class Arms:
         """The arm that a request asks for.
 
         Raises:
-            APIError: There is none of this name, or it is a shadow, whose answers are for the log alone.
+            APIError: There is none of this name, or it is a shadow, whose answers are for the log
+                alone.
         """
         arm = self._arms.get(name)
         if arm is None or arm.role == "shadow":
@@ -119,18 +124,22 @@ def check_arms(settings: Mapping[str, ArmConfig]) -> None:
 
 
 def check_labels(bundles: Sequence[Bundle]) -> None:
-    """Pass if all bundles give the same labels, so that no client gets another kind of answer than the one before.
+    """Pass if all bundles give the same labels, so that no client gets another kind of answer than
+    the one before.
 
     Raises:
         ConfigError: One gives others than the first.
     """
     for bundle in bundles:
-        first, other = bundles[0].manifest, bundle.manifest
+        first = bundles[0].manifest
+        other = bundle.manifest
         if set(other.labels) != set(first.labels) or other.multi_label != first.multi_label:
             kinds = ["any number of" if one.multi_label else "one of" for one in (first, other)]
             raise ConfigError(
-                f"Expected {kinds[0]} the labels {', '.join(first.labels):.200} from every model, those at work "
-                f"included; {bundle.path} gives {kinds[1]} {', '.join(other.labels):.200}. Serve it by itself."
+                f"Expected {kinds[0]} the labels {', '.join(first.labels):.200} from every model, "
+                f"those at work "
+                f"included; {bundle.path} gives {kinds[1]} {', '.join(other.labels):.200}. Serve "
+                f"it by itself."
             )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-KEPT = 1000  # clients that have had more than their share, before those that no longer have are dropped
+# clients that have had more than their share, before those that no longer have are dropped
+KEPT = 1000
 
 
 @dataclass(eq=False, slots=True)
@@ -51,7 +52,8 @@ class Turns:
     def clear(self) -> None:
         """Forget who had how much: call it when nothing waits."""
         if self._had:
-            self._had, self._floor = {}, 0.0
+            self._had = {}
+            self._floor = 0.0
 
     def _had_by(self, share: str) -> float:
         return max(self._had.get(share, 0.0), self._floor)

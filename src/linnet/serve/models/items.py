@@ -39,7 +39,8 @@ def read_texts(work: TextsToRead) -> ReadTexts:
     texts, arms = work
     read: list[Encodings | TextError | None] = [None] * len(texts)
     for arm in dict.fromkeys(arms):
-        codec, cleaned = arm.pool.codec, {}
+        codec = arm.pool.codec
+        cleaned = {}
         for index in (i for i, one in enumerate(arms) if one is arm):
             try:
                 cleaned[index] = codec.clean(texts[index])

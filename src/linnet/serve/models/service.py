@@ -1,4 +1,7 @@
-"""The models at work: texts are read off the event loop, wait for their arm, and come back as answers."""
+"""The models at work:
+
+texts are read off the event loop, wait for their arm, and come back as answers.
+"""
 
 import asyncio
 import logging
@@ -49,7 +52,8 @@ class Service:
     """
 
     def __init__(self, config: Config, bundle: str):
-        self.config, self.settings = config, config.serve
+        self.config = config
+        self.settings = config.serve
         self.unready: str | None = "The service has not started yet."
         self.on_batch: Callable[[str, Batch], None] = lambda arm, batch: None
         self.on_item: Callable[[Item, str, bool], None] = lambda item, text, shadow: None
@@ -104,7 +108,8 @@ class Service:
         """Take nothing more, answer what waits, and end the workers."""
         self.unready = "The service is shutting down."
         await self._swaps.stop()
-        arms, self._arms = self._arms, None
+        arms = self._arms
+        self._arms = None
         aside = list(self._aside)
         stops = [asyncio.create_task(arm.pool.stop(STOP_SECONDS)) for arm in arms or ()]
         if aside:
@@ -125,7 +130,8 @@ class Service:
             await self.stop()
 
     async def swap(self, settings: Mapping[str, ArmConfig] | None = None) -> Arms:
-        """Put other arms to work: these, or those asked for last, read again. Until then the old ones go on.
+        """Put other arms to work: these, or those asked for last, read again. Until then the old
+        ones go on.
 
         Of two swaps at once the arms of the later one stay, whichever is ready first.
 
@@ -164,7 +170,8 @@ class Service:
             await asyncio.gather(*(pool.stop() for pool in opened))
 
     def _put_to_work(self, new: Arms, asked: Mapping[str, ArmConfig], old: Arms) -> None:
-        self._arms, self._asked = new, asked
+        self._arms = new
+        self._asked = asked
         self.on_arms(new)
         kept = {arm.pool for arm in new}
         for arm in old:
@@ -173,7 +180,9 @@ class Service:
                 self._go_on(arm.pool.stop(DRAIN_SECONDS))
 
     def give_up_swaps(self) -> None:
-        """Answer those who wait for a swap that the service stops; call it before their time is over."""
+        """Answer those who wait for a swap that the service stops; call it before their time is
+        over.
+        """
         self._swaps.give_up()
 
     async def predict(
@@ -191,13 +200,15 @@ class Service:
             arm: Who is asked; None: as the shares say.
             key: What decides the arm in place of the text, such as a user's id.
             timeout: Seconds to answer in.
-            client: Who asks; the texts that are begun are counted in it, also where a refusal follows.
+            client: Who asks; the texts that are begun are counted in it, also where a refusal
+                follows.
 
         Returns:
             What became of each text, in order; an error at most of those that can't be answered.
 
         Raises:
-            APIError: The service is not ready, has no room, or these are too many texts; or the time is over.
+            APIError: The service is not ready, has no room, or these are too many texts; or the
+                time is over.
         """
         self.check_count(len(texts))
         client = client or Client()
@@ -252,7 +263,8 @@ class Service:
         client = client or Client()
         chosen = self.arms.named(arm) if arm is not None else self.arms.choose(text)
         self._check_room(chosen, client.share)
-        end, future = self._seconds(timeout), None
+        end = self._seconds(timeout)
+        future = None
         try:
             with _in_use({chosen}):
                 async with asyncio.timeout(end):
@@ -284,7 +296,8 @@ class Service:
             raise NotReady(f"{self.unready} Try again later.")
 
     def check_ready(self, details: bool = False) -> None:
-        """Pass if all is well: started, and every worker up of the models whose answers are returned.
+        """Pass if all is well: started, and every worker up of the models whose answers are
+        returned.
 
         Args:
             details: Whether the message may say which model isn't, and why.

@@ -1,4 +1,6 @@
-"""Texts are cleaned and encoded in a thread of their own, so that a long one keeps no other request waiting."""
+"""Texts are cleaned and encoded in a thread of their own, so that a long one keeps no other request
+waiting.
+"""
 
 import asyncio
 import threading
@@ -63,7 +65,8 @@ class TokenizerThread(Generic[T, R]):
 
     def _run(self) -> None:
         lines: dict[str, deque[tuple[T, float, asyncio.Future[R]]]] = {}  # never an empty one
-        turns, closed = Turns(), False
+        turns = Turns()
+        closed = False
         while not closed:
             closed = self._sort(lines, wait=True)
             done: list[_Done[R]] = []
@@ -81,7 +84,8 @@ class TokenizerThread(Generic[T, R]):
                     turns.clear()
                 if time.perf_counter() - began > GATHER_SECONDS:
                     self._give(done)
-                    done, began = [], time.perf_counter()
+                    done = []
+                    began = time.perf_counter()
             self._give(done)
 
     def _sort(

@@ -1,7 +1,9 @@
-"""How SageMaker starts a container: `docker run IMAGE serve`, with the model in a folder and not one flag.
+"""How SageMaker starts a container: `docker run IMAGE serve`, with the model in a folder and not
+one flag.
 
-Amazon SageMaker AI Developer Guide, "Custom Inference Code with Hosting Services" and "... with Batch Transform":
-"How SageMaker AI Runs Your Inference Image", "... Loads Your Model Artifacts" and "How Containers Serve Requests".
+Amazon SageMaker AI Developer Guide, "Custom Inference Code with Hosting Services" and "... with
+Batch Transform": "How SageMaker AI Runs Your Inference Image", "... Loads Your Model Artifacts" and
+"How Containers Serve Requests".
 """
 
 from collections.abc import Mapping
@@ -16,8 +18,9 @@ MEBIBYTE = 2**20
 MAX_PAYLOAD_MEBIBYTES = (
     6  # of InvokeEndpoint at first, and of a batch transform that asks for nothing else
 )
-# Set by SageMaker itself: for containers that share an endpoint, and for batch transforms. It promises neither on an
-# endpoint of one container, so there the first is to be among the model's own variables.
+# Set by SageMaker itself: for containers that share an endpoint, and for batch transforms. It
+# promises neither on an endpoint of one container, so there the first is to be among the model's
+# own variables.
 SIGNS = ("SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_BATCH")
 
 
@@ -25,7 +28,8 @@ def model_folder(environment: Mapping[str, str]) -> Path:
     """Where SageMaker has put the bundle.
 
     Args:
-        environment: Variables of the process; `SAGEMAKER_BASE_DIR` moves the folder, as in SageMaker's own toolkit.
+        environment: Variables of the process; `SAGEMAKER_BASE_DIR` moves the folder, as in
+            SageMaker's own toolkit.
 
     Raises:
         UsageError: There is no such folder, so this is not SageMaker.
@@ -33,7 +37,8 @@ def model_folder(environment: Mapping[str, str]) -> Path:
     folder = Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model"
     if not folder.is_dir():
         raise UsageError(
-            f"Expected a bundle, such as runs/tweets/bundle; got none, nor is there {folder}, where SageMaker puts it."
+            f"Expected a bundle, such as runs/tweets/bundle; got none, nor is there {folder}, "
+            f"where SageMaker puts it."
         )
     return folder
 
@@ -44,7 +49,8 @@ def inside(environment: Mapping[str, str]) -> bool:
 
 
 def sagemaker_defaults(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """What stands in for the defaults of `[serve]` in a container of SageMaker's; a settings file or a flag wins.
+    """What stands in for the defaults of `[serve]` in a container of SageMaker's; a settings file
+    or a flag wins.
 
     Raises:
         UsageError: A variable holds no such number.
@@ -70,7 +76,8 @@ def explanation(folder: Path, environment: Mapping[str, str], settings: ServeCon
         guard = "It asks for keys, as the settings have it."
     else:
         guard = (
-            f"It asks for keys, as neither {' nor '.join(SIGNS)} says that SageMaker guards the door: "
+            f"It asks for keys, as neither {' nor '.join(SIGNS)} says that SageMaker guards the "
+            f"door: "
             f"on an endpoint of one container, set {SIGNS[0]}={PORT} in the model's environment."
         )
     return f"linnet: No bundle was named, so {folder} is served as SageMaker has it. {guard}"

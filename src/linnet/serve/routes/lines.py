@@ -34,7 +34,8 @@ def read_json_lines(body: bytes, most: int) -> list[Line]:
 
     Other members of an object are ignored.
 
-    A line ends with LF or CR LF alone, as https://jsonlines.org has it: other ends of lines may stand in a text.
+    A line ends with LF or CR LF alone, as https://jsonlines.org has it: other ends of lines may
+    stand in a text.
 
     Args:
         body: In UTF-8; the last line may lack its end.
@@ -43,7 +44,9 @@ def read_json_lines(body: bytes, most: int) -> list[Line]:
     Raises:
         APIError: They hold too many values.
     """
-    lines, found, left = io.BytesIO(split_mark(body)[1]), list[Line](), max_values(most)
+    lines = io.BytesIO(split_mark(body)[1])
+    found = list[Line]()
+    left = max_values(most)
     for index, line in enumerate(islice(lines, most)):
         left -= count_values(line, left) if len(body) > SMALL else 0
         if left < 0:
@@ -133,7 +136,10 @@ def _wrong_encoding(index: int) -> TextError:
 
 
 def texts_of(lines: Iterable[Line]) -> list[str]:
-    """What is asked of the service: a line without a text is an empty one there, so that every text keeps its place."""
+    """What is asked of the service:
+
+    a line without a text is an empty one there, so that every text keeps its place.
+    """
     return ["" if isinstance(line, TextError) else line for line in lines]
 
 
@@ -176,5 +182,6 @@ def _csv_record(item: Item, label_separator: str) -> tuple[Any, ...]:
             error.reason if isinstance(error, TextError) else error.code if error else "",
         )
     found = item.answer.prediction
-    truncated, abstained = str(found.truncated).lower(), str(found.abstained).lower()
+    truncated = str(found.truncated).lower()
+    abstained = str(found.abstained).lower()
     return (label_separator.join(found.labels), found.probability, truncated, abstained, "")

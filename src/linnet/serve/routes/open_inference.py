@@ -57,7 +57,8 @@ NAME, VERSION = (
     {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     for name in ("name", "version")
 )
-OF_MODEL, OF_VERSION = {"parameters": [NAME]}, {"parameters": [NAME, VERSION]}
+OF_MODEL = {"parameters": [NAME]}
+OF_VERSION = {"parameters": [NAME, VERSION]}
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 BODY = body_schema(InferenceRequest, BINARY)
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -113,7 +114,9 @@ async def ready(service: Annotated[Service, Depends(service_of)]) -> ServerHealt
     openapi_extra=OF_VERSION,
 )
 async def model_metadata(request: Request) -> ModelMetadata:
-    """The name is an arm's, as in `/v1/models`, or the champion's bundle's; the version is the bundle's digest."""
+    """The name is an arm's, as in `/v1/models`, or the champion's bundle's; the version is the
+    bundle's digest.
+    """
     manifest = _model(request).pool.bundle.manifest
     width = len(manifest.labels)
     return ModelMetadata(
@@ -202,7 +205,8 @@ def _model(request: Request) -> Arm:
     Raises:
         APIError: No model has this name, or its version is another.
     """
-    arms, name = service_of(request).arms, request.path_params["name"]
+    arms = service_of(request).arms
+    name = request.path_params["name"]
     known = {arm.name: arm for arm in arms if arm.role != "shadow"}
     arm = known.get(name)
     if arm is None and name == arms.champion.pool.bundle.manifest.name:
@@ -218,7 +222,8 @@ def _model(request: Request) -> Arm:
 
 
 def _check_version(request: Request, arm: Arm) -> None:
-    digest, version = arm.pool.bundle.digest, request.path_params.get("version")
+    digest = arm.pool.bundle.digest
+    version = request.path_params.get("version")
     if version is not None and not (len(version) >= MIN_VERSION and digest.startswith(version)):
         message = f"Expected the version {digest}, or its first {MIN_VERSION} digits at least; got {version!r:.80}."
         raise APIError(404, "unknown_version", message)
@@ -229,7 +234,8 @@ async def _read(request: Request) -> tuple[InferenceRequest, list[str]]:
     body = await request.body()
     header_length = request.headers.get(HEADER_LENGTH)
     if header_length is None:
-        encoded, binary = body, b""
+        encoded = body
+        binary = b""
     else:
         encoded, binary = split_body(body, header_length)
         if not encoded:  # Triton's "raw binary request"

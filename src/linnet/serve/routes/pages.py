@@ -8,7 +8,9 @@ import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 
-STYLE, SCRIPT = "/* style.css */", "/* shared.js */"  # where a page wants them
+# where a page wants them
+STYLE = "/* style.css */"
+SCRIPT = "/* shared.js */"
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,8 @@ class StaticPage:
 
     Attributes:
         html: The whole page.
-        headers: Its policy. Nothing of the page comes from, or goes to, another host. No script but its own runs, and
-            no page of another host shows it.
+        headers: Its policy. Nothing of the page comes from, or goes to, another host. No script but
+            its own runs, and no page of another host shows it.
     """
 
     html: str

@@ -43,7 +43,8 @@ def require_json(request: Request) -> None:
     kind, subtype = header.get_content_type().split("/")
     if kind != "application" or not (subtype == "json" or subtype.endswith("+json")):
         raise UnsupportedMediaType(
-            f"Expected a body of JSON; got {sent[:100]!r}. Send the header Content-Type: application/json."
+            f"Expected a body of JSON; got {sent[:100]!r}. Send the header Content-Type: "
+            f"application/json."
         )
 
 
@@ -105,7 +106,8 @@ async def answer_texts(
     key: str | None = None,
     timeout: float | None = None,
 ) -> list[Item]:
-    """What becomes of the texts of a request: counted to its key, traced, and given up when the client leaves.
+    """What becomes of the texts of a request: counted to its key, traced, and given up when the
+    client leaves.
 
     Raises:
         APIError: As of `Service.predict`, or the key has used up its texts.
@@ -142,7 +144,8 @@ def arm_infos(arms: Arms) -> list[ArmInfo]:
 
 
 def _arm_info(arm: Arm) -> ArmInfo:
-    manifest, choice = arm.pool.bundle.manifest, arm.pool.choice
+    manifest = arm.pool.bundle.manifest
+    choice = arm.pool.choice
     return ArmInfo(
         arm=arm.name,
         role=arm.role,

@@ -1,8 +1,10 @@
-"""Amazon SageMaker's contract for a container that answers: `/ping`, `/invocations`, `/execution-parameters`.
+"""Amazon SageMaker's contract for a container that answers: `/ping`, `/invocations`,
+`/execution-parameters`.
 
-Amazon SageMaker AI Developer Guide, "Custom Inference Code with Hosting Services", sections "How Your Container Should
-Respond to Inference Requests" and "... to Health Check (Ping) Requests"; "Custom Inference Code with Batch Transform",
-section "How Containers Serve Requests"; API reference, InvokeEndpoint. `container` has how such a container is started.
+Amazon SageMaker AI Developer Guide, "Custom Inference Code with Hosting Services", sections "How
+Your Container Should Respond to Inference Requests" and "... to Health Check (Ping) Requests";
+"Custom Inference Code with Batch Transform", section "How Containers Serve Requests"; API
+reference, InvokeEndpoint. `container` has how such a container is started.
 """
 
 import json
@@ -42,7 +44,9 @@ from linnet.serve.routes.request import (
 )
 from linnet.serve.routes.schemas import ArmName, Health, PredictResponse
 
-JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+CSV = "text/csv"
 FORMATS = {JSON: JSON, JSON_LINES: JSON_LINES, "application/x-jsonlines": JSON_LINES, CSV: CSV}
 NAMES = ("texts", "text", "instances", "inputs")
 CHARSETS = ("utf-8", "utf8", "us-ascii")
@@ -140,7 +144,9 @@ class Sent:
 
 @router.get("/ping", summary="SageMaker: can the service answer?", responses=responses(500, 503))
 async def ping(service: Annotated[Service, Depends(service_of)]) -> Health:
-    """200 when every model is loaded and every worker up, else 503; at once, where SageMaker waits for 2 seconds."""
+    """200 when every model is loaded and every worker up, else 503; at once, where SageMaker waits
+    for 2 seconds.
+    """
     service.check_ready()
     return Health(status="ok")
 
@@ -153,7 +159,9 @@ async def ping(service: Annotated[Service, Depends(service_of)]) -> Health:
 async def execution_parameters(
     service: Annotated[Service, Depends(service_of)],
 ) -> ExecutionParameters:
-    """A record a request, so that no request has more than `serve.max_texts`, and enough of them at once."""
+    """A record a request, so that no request has more than `serve.max_texts`, and enough of them at
+    once.
+    """
     size = min(MAX_TRANSFORM_MEBIBYTES, max(1, service.settings.max_body_bytes // MEBIBYTE))
     return ExecutionParameters(
         MaxConcurrentTransforms=min(MAX_TRANSFORMS, MAX_TRANSFORM_MEBIBYTES // size),
@@ -165,7 +173,8 @@ async def execution_parameters(
 @router.post(
     "/invocations",
     summary="SageMaker: classify texts",
-    response_description="What became of each text, in the format that `Accept` asks for, else in the request's own.",
+    response_description="What became of each text, in the format that `Accept` asks for, else in "
+    "the request's own.",
     response_model=PredictResponse,
     responses={
         200: {
@@ -202,7 +211,8 @@ async def invocations(request: Request) -> Response:
     service.check_started()
     content_type = _content_type(request)
     accepted = _accepted(request)
-    timeout, sent = timeout_of(request), await _read(request, *content_type)
+    timeout = timeout_of(request)
+    sent = await _read(request, *content_type)
     answer_type, header = _answer_type(accepted, sent)
     items = await answer_texts(request, texts_of(sent.lines), sent.arm, sent.key, timeout)
     raise_refusal(items)
@@ -212,7 +222,8 @@ async def invocations(request: Request) -> Response:
 
 
 async def _read(request: Request, media_type: str | None, header: bool) -> Sent:
-    body, service = await request.body(), service_of(request)
+    body = await request.body()
+    service = service_of(request)
     media_type = media_type or _guessed(request, body, service.settings.max_texts)
     max_texts = service.settings.max_texts
     if media_type == JSON:
@@ -250,9 +261,11 @@ def _content_type(request: Request) -> tuple[str | None, bool]:
     parsed["content-type"] = request.headers.get("content-type", "")
     media_type = FORMATS.get(parsed.get_content_type())
     try:
-        charset, header = parsed.get_content_charset("utf-8"), parsed.get_param("header")
+        charset = parsed.get_content_charset("utf-8")
+        header = parsed.get_param("header")
     except (TypeError, ValueError):  # continued parameters (RFC 2231) that can't be put together
-        charset, header = "", ""
+        charset = ""
+        header = ""
     # JSON is UTF-8, whatever its header says (RFC 8259, section 8.1).
     if media_type in (JSON_LINES, CSV) and charset not in CHARSETS:
         raise _unsupported(request, "Send it in UTF-8.")
@@ -327,7 +340,9 @@ def _media_range(part: str) -> tuple[str, tuple[float, str]]:
 
 
 def _echoed(request: Request) -> dict[str, str]:
-    """The caller's own note on the request, given back, as InvokeEndpoint hands it on only if the container does."""
+    """The caller's own note on the request, given back, as InvokeEndpoint hands it on only if the
+    container does.
+    """
     note = request.headers.get(CUSTOM_ATTRIBUTES, "")
     return {CUSTOM_ATTRIBUTES: note} if SANE_ATTRIBUTES.fullmatch(note) else {}
 

@@ -33,7 +33,8 @@ class PredictRequest(BaseModel):
     # One wrong item says enough; a list of a million would be answered with a million complaints.
     texts: Annotated[list[str], FailFast()] = Field(
         min_length=1,
-        description="Raw texts, each with at least one visible character. The service's `serve.max_texts` bounds "
+        description="Raw texts, each with at least one visible character. The service's "
+        "`serve.max_texts` bounds "
         "their number and `serve.max_body_bytes` the size of the whole.",
     )
     arm: ArmName | None = Field(
@@ -42,7 +43,8 @@ class PredictRequest(BaseModel):
     )
     key: Annotated[str, Field(max_length=256)] | None = Field(
         default=None,
-        description="What decides who answers in place of each text, such as a user's id: the same for the same key.",
+        description="What decides who answers in place of each text, such as a user's id: the "
+        "same for the same key.",
     )
 
 
@@ -69,7 +71,8 @@ class TextPrediction(BaseModel):
     arm: str = ARM
     digest: str = DIGEST
     label: str | None = Field(
-        description="The most probable of `labels`; null where none applies, which only a multi-label model says, or "
+        description="The most probable of `labels`; null where none applies, which only a "
+        "multi-label model says, or "
         "where the model abstained.",
         examples=["positive"],
     )
@@ -88,25 +91,29 @@ class TextPrediction(BaseModel):
         examples=[False],
     )
     labels: list[str] = Field(
-        description="The labels that apply, the most probable first: one, or from a multi-label model those whose "
+        description="The labels that apply, the most probable first: one, or from a multi-label "
+        "model those whose "
         "probability reaches their threshold, which may be none.",
         examples=[["positive"]],
     )
     abstained: bool = Field(
-        description="Whether the model is not sure enough of the most probable label to give it; only one with a "
+        description="Whether the model is not sure enough of the most probable label to give it; "
+        "only one with a "
         "`min_precision` abstains.",
         examples=[False],
     )
     fast: bool = Field(
         default=False,
-        description="Whether the smaller model of a cascade answered, which was sure; the full one answers the rest.",
+        description="Whether the smaller model of a cascade answered, which was sure; the full "
+        "one answers the rest.",
         examples=[False],
     )
     unknown_share: float = Field(
         ge=0,
         le=1,
         default=0.0,
-        description="Share of the text's tokens that the model does not know. An answer to a text of "
+        description="Share of the text's tokens that the model does not know. An answer to a text "
+        "of "
         "unknown tokens alone says nothing of it.",
         examples=[0.0],
     )
@@ -209,13 +216,15 @@ class ArmInfo(BaseModel):
     )
     multi_label: bool = Field(description="Whether a text has any number of labels.")
     min_precision: float | None = Field(
-        description="The share of right ones that each label's answers were shown to reach; texts that are not sure "
+        description="The share of right ones that each label's answers were shown to reach; texts "
+        "that are not sure "
         "enough of it are not answered. Null: every text is answered.",
         examples=[None],
     )
     engine: EngineInfo
     reason: str = Field(
-        description="Why it is run so: as `linnet optimize` measured on this host, as asked, or by default.",
+        description="Why it is run so: as `linnet optimize` measured on this host, as asked, or "
+        "by default.",
         examples=["measured on this host at 2026-11-24T12:00:00+00:00 for throughput"],
     )
 
@@ -244,7 +253,8 @@ class SwapRequest(BaseModel):
     arms: Annotated[dict[ArmName, ArmConfig] | None, BeforeValidator(_few_arms)] = Field(
         default=None,
         max_length=MAX_ARMS,
-        description="Arm to its settings, as in `serve.arms`, the `champion` among them. What is not named is ended.",
+        description="Arm to its settings, as in `serve.arms`, the `champion` among them. What is "
+        "not named is ended.",
     )
 
 

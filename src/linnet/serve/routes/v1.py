@@ -54,14 +54,16 @@ router = APIRouter()
     openapi_extra=body_schema(PredictRequest),
 )
 async def predict(request: Request) -> Response:
-    """Labels, probabilities, whether the text was cut and whether the model abstained, for each text in order.
+    """Labels, probabilities, whether the text was cut and whether the model abstained, for each
+    text in order.
 
-    A text that can't be used has its own `error`, and the others their answers; where none has one, the request fails.
-    The header `X-Request-Timeout` says how many seconds the client waits.
+    A text that can't be used has its own `error`, and the others their answers; where none has one,
+    the request fails. The header `X-Request-Timeout` says how many seconds the client waits.
     """
     service: Service = request.app.state.service
     service.check_started()
-    body, timeout = await body_of(request, PredictRequest), timeout_of(request)
+    body = await body_of(request, PredictRequest)
+    timeout = timeout_of(request)
     items = await answer_texts(request, body.texts, body.arm, body.key, timeout)
     raise_if_none(items)
     content = {
@@ -85,7 +87,8 @@ async def explain(request: Request) -> Response:
     """
     service: Service = request.app.state.service
     service.check_started()
-    body, timeout = await body_of(request, ExplainRequest), timeout_of(request)
+    body = await body_of(request, ExplainRequest)
+    timeout = timeout_of(request)
     client = Client(share_of(request.scope))
     take_texts(request.scope, ASKED)
     try:
@@ -115,8 +118,11 @@ DIRECT = {"/v1/predict": predict, "/v1/explain": explain}  # they read their req
     openapi_extra=body_schema(FeedbackRequest),
 )
 async def feedback(request: Request) -> FeedbackResponse:
-    """Stores the right label beside the answer in the prediction log; sent twice, the latest counts."""
-    service, watch = request.app.state.service, request.app.state.watch
+    """Stores the right label beside the answer in the prediction log; sent twice, the latest
+    counts.
+    """
+    service = request.app.state.service
+    watch = request.app.state.watch
     service.check_started()
     body = await body_of(request, FeedbackRequest)
     await watch.feedback(body.id, body.label)
@@ -146,7 +152,8 @@ async def readyz(request: Request) -> Readiness:
 
     The models, or the reason, are given to a key of the scope `admin` or `metrics`.
     """
-    service, details = service_of(request), DETAILS in request.scope["state"]
+    service = service_of(request)
+    details = DETAILS in request.scope["state"]
     service.check_ready(details)
     if details:
         return Readiness(status="ready", arms=arm_infos(service.arms))
@@ -167,9 +174,11 @@ async def admin_models(service: Annotated[Service, Depends(service_of)]) -> Mode
     openapi_extra=body_schema(SwapRequest),
 )
 async def swap_models(request: Request) -> Models:
-    """Verifies, loads and warms the bundles beside those at work, then switches; no request fails meanwhile.
+    """Verifies, loads and warms the bundles beside those at work, then switches; no request fails
+    meanwhile.
 
-    Where one can't be used the old ones go on, and the answer says why. The paths are the service's own.
+    Where one can't be used the old ones go on, and the answer says why. The paths are the service's
+    own.
     """
     service: Service = request.app.state.service
     body = await body_of(request, SwapRequest)
@@ -186,7 +195,9 @@ async def swap_models(request: Request) -> Models:
     responses=responses(500),
 )
 async def metrics(request: Request) -> Response:
-    """In the text format of Prometheus, or in that of OpenMetrics where the header `Accept` names it."""
+    """In the text format of Prometheus, or in that of OpenMetrics where the header `Accept` names
+    it.
+    """
     watch: Recorder = request.app.state.watch
     body, media_type = watch.metrics.render(request.headers.get("accept", ""))
     return Response(body, media_type=media_type)

@@ -1,6 +1,8 @@
-"""The log of the service: a line a record, for people or as JSON for programs; never a text, never a key.
+"""The log of the service: a line a record, for people or as JSON for programs; never a text, never
+a key.
 
-What is logged holds neither by itself. As a last line of defence what has the shape of a key is crossed out.
+What is logged holds neither by itself. As a last line of defence what has the shape of a key is
+crossed out.
 """
 
 import json
@@ -28,7 +30,10 @@ class Lines(logging.Formatter):
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
-        """The traceback, indented: a line of an error's message can't be taken for a line of the log."""
+        """The traceback, indented:
+
+        a line of an error's message can't be taken for a line of the log.
+        """
         return indent(printable(super().formatException(ei)), "  ", lambda line: True)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -39,8 +44,9 @@ class Lines(logging.Formatter):
 class JsonLines(logging.Formatter):
     """A record as an object on one line.
 
-    It holds `time` (UTC, ISO 8601), `level`, `logger` and `message`; those of `FIELDS` that the record has, such as
-    `request_id`, `route`, `status` and `ms` where a request was answered; and `exception` with the traceback, if any.
+    It holds `time` (UTC, ISO 8601), `level`, `logger` and `message`; those of `FIELDS` that the
+    record has, such as `request_id`, `route`, `status` and `ms` where a request was answered; and
+    `exception` with the traceback, if any.
     """
 
     def format(self, record: logging.LogRecord) -> str:

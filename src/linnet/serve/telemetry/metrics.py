@@ -1,8 +1,8 @@
 """What is counted and measured, as Prometheus reads it. Knows nothing of how requests are answered.
 
-Everything is counted in the front process, which sees every request, batch and worker: one registry is right however
-many workers there are. Labels are bounded: routes are templates, arms and their labels come from the configuration,
-codes from the source; nothing of a request becomes a label.
+Everything is counted in the front process, which sees every request, batch and worker: one registry
+is right however many workers there are. Labels are bounded: routes are templates, arms and their
+labels come from the configuration, codes from the source; nothing of a request becomes a label.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -96,7 +96,9 @@ class ArmStatus:
 
 
 class Children(dict[tuple[str, ...], Family]):
-    """The children of a family by their label values, kept since finding one anew costs more than counting does."""
+    """The children of a family by their label values, kept since finding one anew costs more than
+    counting does.
+    """
 
     def __init__(self, family: Family):
         self._family: Family = family
@@ -121,7 +123,8 @@ class Metrics:
         self._requests = _counter(
             registry,
             "linnet_requests",
-            "Requests by route (a template), outcome (answered, failed, or shed as there was too much) and status; "
+            "Requests by route (a template), outcome (answered, failed, or shed as there was too "
+            "much) and status; "
             "499: the client left before its answer.",
             "route outcome status",
         )
@@ -269,7 +272,8 @@ class Metrics:
         """All metrics, and the media type they are in.
 
         Args:
-            accept: The request's header `Accept`: OpenMetrics where it is named, else Prometheus' own text.
+            accept: The request's header `Accept`: OpenMetrics where it is named, else Prometheus'
+                own text.
         """
         # prometheus_client's choose_encoder fails on versions that are no numbers.
         if "application/openmetrics-text" in accept.lower():
@@ -290,7 +294,8 @@ class ServiceCollector:
     def collect(self) -> Iterator[Metric]:
         """The facts as metrics."""
         facts = self._read()
-        gauge, counter = GaugeMetricFamily, CounterMetricFamily
+        gauge = GaugeMetricFamily
+        counter = CounterMetricFamily
         yield gauge("linnet_ready", "Whether the service can answer: 1 or 0.", value=facts.ready)
         yield gauge("linnet_queue_texts", "Texts that wait.", value=facts.queue_texts)
         yield gauge(

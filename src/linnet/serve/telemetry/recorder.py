@@ -1,4 +1,7 @@
-"""What is told of a service at work: each batch, answer and change of models, to metrics and prediction log."""
+"""What is told of a service at work:
+
+each batch, answer and change of models, to metrics and prediction log.
+"""
 
 import asyncio
 import time
@@ -31,14 +34,13 @@ class Recorder:
     """
 
     def __init__(self, service: Service, keys: Keys | None):
-        self._service, self._keys = service, keys
+        self._service = service
+        self._keys = keys
         self._log: PredictionLog | None = None
         self.metrics = Metrics(self._facts)
-        service.on_batch, service.on_item, service.on_arms = (
-            self._on_batch,
-            self._on_item,
-            self._on_arms,
-        )
+        service.on_batch = self._on_batch
+        service.on_item = self._on_item
+        service.on_arms = self._on_arms
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -59,7 +61,8 @@ class Recorder:
         """Record what is true of an answer.
 
         Raises:
-            APIError: No such answer was recorded, no model at work has this label, or the log can't be reached.
+            APIError: No such answer was recorded, no model at work has this label, or the log can't
+                be reached.
         """
         known_labels = (arm.pool.bundle.manifest.labels for arm in self._service.arms)
         found_label = next(filter(None, (find_label(label, names) for names in known_labels)), None)
@@ -93,7 +96,8 @@ class Recorder:
         )
 
     def _on_item(self, item: Item, text: str, shadow: bool) -> None:
-        arm, answer = item.arm, item.answer
+        arm = item.arm
+        answer = item.answer
         if answer is None:
             assert item.error is not None
             self.metrics.observe_failed_text(arm.name, item.error.code)
@@ -123,7 +127,8 @@ class Recorder:
         self.metrics.set_arms([_arm_facts(arm) for arm in arms])
 
     def _facts(self) -> ServiceStatus:
-        service, pools = self._service, self._service.pools
+        service = self._service
+        pools = self._service.pools
         try:
             service.check_ready()
             ready = True
@@ -147,7 +152,8 @@ class Recorder:
 
 
 def _arm_facts(arm: Arm) -> ArmStatus:
-    manifest, plan = arm.pool.bundle.manifest, arm.pool.choice.plan
+    manifest = arm.pool.bundle.manifest
+    plan = arm.pool.choice.plan
     return ArmStatus(
         arm.name, arm.role, arm.share, manifest.name, manifest.digest, plan.engine, plan.variant
     )

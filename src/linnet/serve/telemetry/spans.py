@@ -1,4 +1,7 @@
-"""Spans of OpenTelemetry: one a request, the stages of its work below it. Needs the extra `tracing`."""
+"""Spans of OpenTelemetry:
+
+one a request, the stages of its work below it. Needs the extra `tracing`.
+"""
 
 import os
 import time
@@ -43,7 +46,8 @@ class RequestSpan:
 
     def __init__(self, tracer: Tracer, parent: dict[str, str]):
         self._tracer = tracer
-        self._wall, self._clock = time.time_ns(), time.perf_counter()
+        self._wall = time.time_ns()
+        self._clock = time.perf_counter()
         context = TraceContextTextMapPropagator().extract(parent)
         self._span = tracer.start_span("request", context, SpanKind.SERVER, start_time=self._wall)
         self._below = set_span_in_context(self._span)
@@ -90,11 +94,12 @@ class Spans:
     def exported(cls, names: str) -> "Spans":
         """Spans that are exported as the standard variables say.
 
-        `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_...` and those of the exporter
-        are read by OpenTelemetry itself.
+        `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_...` and
+        those of the exporter are read by OpenTelemetry itself.
 
         Args:
-            names: As `OTEL_TRACES_EXPORTER` has them: "otlp", "console", or others that are installed, after commas.
+            names: As `OTEL_TRACES_EXPORTER` has them: "otlp", "console", or others that are
+                installed, after commas.
 
         Raises:
             ValueError: One is not installed, or refuses its variables.
@@ -135,7 +140,8 @@ class TraceRequests:
     """
 
     def __init__(self, app: ASGIApp, spans: Spans):
-        self._app, self._spans = app, spans
+        self._app = app
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""

@@ -1,6 +1,8 @@
-"""Traces, where they are asked for: whether they are, and how a stage of a request's work is told of.
+"""Traces, where they are asked for: whether they are, and how a stage of a request's work is told
+of.
 
-OpenTelemetry is an extra (`linnet-text[tracing]`), and is not imported before its environment variables ask for it.
+OpenTelemetry is an extra (`linnet-text[tracing]`), and is not imported before its environment
+variables ask for it.
 """
 
 import logging
@@ -15,17 +17,20 @@ if TYPE_CHECKING:
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 # For FastAPI(telemetry=...). Newer ones trace by themselves where a provider is set globally, as by
-# `opentelemetry-instrument`, and export paths, queries and what exceptions say; older ones don't, and overlook this.
+# `opentelemetry-instrument`, and export paths, queries and what exceptions say; older ones don't,
+# and overlook this.
 NO_FASTAPI_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 logger = logging.getLogger("linnet.serve")
 
 
 def start_tracing() -> "Spans | None":
-    """Begin to export traces, as the standard variables of OpenTelemetry say; None: they ask for none.
+    """Begin to export traces, as the standard variables of OpenTelemetry say; None: they ask for
+    none.
 
-    They do by `OTEL_TRACES_EXPORTER` or the endpoint of an OTLP collector. Where the extra is missing, or the exporter
-    can't be had, the service goes on without traces and the log says so: the variables may be meant for its neighbours.
+    They do by `OTEL_TRACES_EXPORTER` or the endpoint of an OTLP collector. Where the extra is
+    missing, or the exporter can't be had, the service goes on without traces and the log says so:
+    the variables may be meant for its neighbours.
     """
     exporters = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
     asked = bool(exporters) or any(os.environ.get(name) for name in ENDPOINTS)
@@ -38,20 +43,22 @@ def start_tracing() -> "Spans | None":
         return Spans.exported(exporters or "otlp")
     except (ImportError, ValueError) as error:
         logger.warning(
-            "No traces, though OTEL_ variables ask for them: %s. (pip install 'linnet-text[tracing]')",
+            "No traces, though OTEL_ variables ask for them: %s. (pip install "
+            "'linnet-text[tracing]')",
             error,
         )
         return None
 
 
 def trace_stage(scope: Scope, name: str, started: float, ended: float) -> None:
-    """Add a stage of a request's work to its trace, such as "tokenize", "queue" or "compute"; nothing without traces.
+    """Add a stage of a request's work to its trace, such as "tokenize", "queue" or "compute";
+    nothing without traces.
 
     Args:
         scope: The request's.
         name: The stage's.
-        started: When it began, in seconds of `time.perf_counter`; on Linux and macOS that is the clock of
-            `time.monotonic` too, and of all processes.
+        started: When it began, in seconds of `time.perf_counter`; on Linux and macOS that is the
+            clock of `time.monotonic` too, and of all processes.
         ended: When it ended.
     """
     span: RequestSpan | None = scope["state"].get("span")

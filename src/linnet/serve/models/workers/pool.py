@@ -1,4 +1,7 @@
-"""The workers of one bundle: started, fed from one queue, watched, and started again when they die."""
+"""The workers of one bundle:
+
+started, fed from one queue, watched, and started again when they die.
+"""
 
 import asyncio
 import logging
@@ -27,10 +30,9 @@ from linnet.serve.models.workers.queue import Answer, Job, Queue
 from linnet.serve.models.workers.worker_client import Worker, WorkerDied, WorkerOutOfMemory
 from linnet.serve.models.workers.worker_main import MODEL_FAILED
 
-FIRST_PAUSE, LONGEST_PAUSE = (
-    0.1,
-    30.0,
-)  # seconds before a dead worker is started again, doubled each time
+# seconds before a dead worker is started again, doubled each time
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 30.0
 STEADY = 60.0  # seconds after which a worker that dies is one that works
 
 logger = logging.getLogger("linnet.serve")
@@ -38,7 +40,10 @@ logger = logging.getLogger("linnet.serve")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was computed at once, for metrics: texts, their tokens, those with padding, and the seconds it took."""
+    """What was computed at once, for metrics:
+
+    texts, their tokens, those with padding, and the seconds it took.
+    """
 
     texts: int
     tokens: int
@@ -132,7 +137,9 @@ class Pool:
         ]
 
     async def stop(self, drain_seconds: float = 0.0) -> None:
-        """End all workers, when what waits is answered or the time is over; what then still waits is refused."""
+        """End all workers, when what waits is answered or the time is over; what then still waits
+        is refused.
+        """
         end = time.monotonic() + drain_seconds
         try:
             while (
@@ -160,7 +167,10 @@ class Pool:
 
     @property
     def changed(self) -> bool:
-        """Whether weights that the workers map were written to: they then answer what no proven model would."""
+        """Whether weights that the workers map were written to:
+
+        they then answer what no proven model would.
+        """
         now = self.bundle.stamps()
         return any(
             name in now and now[name] != was and now[name][0] == was[0]
@@ -172,12 +182,14 @@ class Pool:
         """Why not all workers can answer as they should; None if they can."""
         if self.changed:
             return (
-                f"The weights of {self.bundle.path} were written to while they are served. Put the bundle into a new "
+                f"The weights of {self.bundle.path} were written to while they are served. Put "
+                f"the bundle into a new "
                 "folder and that to work (POST /admin/models), or start the service again."
             )
         if not self._down:
             return None
-        total, reason = self.choice.plan.num_sessions, next(iter(self._down.values()))
+        total = self.choice.plan.num_sessions
+        reason = next(iter(self._down.values()))
         name = self.bundle.manifest.name
         return f"{len(self._down)} of {total} workers of {name} are being started again ({reason})."
 
@@ -206,7 +218,8 @@ class Pool:
             QueueFull: There is no room.
             APIError: No worker is up.
         """
-        tokens, message = ASKED * max(len(encodings[0].ids), 1), {"explain": text, "label": label}
+        tokens = ASKED * max(len(encodings[0].ids), 1)
+        message = {"explain": text, "label": label}
         job = Job(tokens, client or Client(), ASKED, message=message)
         self._put([job])
         return job.done
@@ -234,7 +247,8 @@ class Pool:
         """Feed one worker for ever; when it dies, start another."""
         pause = FIRST_PAUSE
         while True:
-            self._workers[number], started = worker, time.monotonic()
+            self._workers[number] = worker
+            started = time.monotonic()
             try:
                 self._down[number] = await self._until_gone(worker)
             finally:
@@ -254,7 +268,10 @@ class Pool:
             del self._down[number]
 
     async def _until_gone(self, worker: Worker) -> str:
-        """Feed a worker for as long as it works; says why it does no more. One that nobody asks is seen to die, too."""
+        """Feed a worker for as long as it works; says why it does no more.
+
+        One that nobody asks is seen to die, too.
+        """
         feeding = asyncio.create_task(self._feed(worker))
         try:
             await asyncio.wait((feeding, worker.ended), return_when=asyncio.FIRST_COMPLETED)
@@ -338,7 +355,8 @@ class Pool:
             truncated, fast = (np.array(reply[name], np.bool_) for name in ("truncated", "fast"))
             unknown_share = np.array(reply["unknown_share"], np.float64)
             answered = ModelOutput(logits, truncated, fast, unknown_share)
-            failed, seconds = dict(reply["failed"]), float(reply["seconds"])
+            failed = dict(reply["failed"])
+            seconds = float(reply["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise WorkerDied(f"a reply that is no answer: {type(error).__name__} {error}") from None
         arrays = logits, answered.truncated, answered.fast, answered.unknown_share
@@ -361,11 +379,10 @@ def _failure(code: str) -> APIError:
 
 def _refusal(error: BaseException) -> APIError:
     """What is answered to those whose worker ended with the error."""
-    code, reason = "worker_died", "The worker that computed the answer died"
+    code = "worker_died"
+    reason = "The worker that computed the answer died"
     if isinstance(error, WorkerOutOfMemory):
-        code, reason = (
-            OutOfMemoryError.code,
-            "Memory ran out in the worker that computed the answer",
-        )
+        code = OutOfMemoryError.code
+        reason = "Memory ran out in the worker that computed the answer"
     message = f"{reason}; another is started. Send the request again."
     return APIError(503, code, message, headers={"Retry-After": "1"})

@@ -1,4 +1,7 @@
-"""What waits for a worker: bounded by tokens and by time, taken in fair turns together with what is about as long."""
+"""What waits for a worker:
+
+bounded by tokens and by time, taken in fair turns together with what is about as long.
+"""
 
 import asyncio
 import time
@@ -13,8 +16,8 @@ from linnet.predict.stages import Encodings
 from linnet.serve.models.fair import Client, Turns
 
 SMOOTHING = 0.1  # the weight of the latest batch in the speed that waits are estimated by
-# Times the wait that is estimated the oldest may really have waited. At 1, a queue that was filled at once would let
-# nothing in until it is empty.
+# Times the wait that is estimated the oldest may really have waited. At 1, a queue that was filled
+# at once would let nothing in until it is empty.
 LATE = 2
 FEWEST = (
     3 * BATCH_COST
@@ -53,7 +56,8 @@ class Job:
         message: Of a job that goes alone, the message itself; None for a text to classify.
         entered: When it came, by the queue's clock.
         taken: Whether a worker has begun it.
-        done: Resolves to an `Answer`, or to the reply where it went alone. Cancelled, it is not computed any more.
+        done: Resolves to an `Answer`, or to the reply where it went alone. Cancelled, it is not
+            computed any more.
     """
 
     tokens: int
@@ -104,18 +108,18 @@ class Queue:
         max_batch_tokens: int,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._max_tokens, self._max_wait, self._max_batch_tokens = (
-            max_tokens,
-            max_wait,
-            max_batch_tokens,
-        )
-        self._clock, self._jobs = clock, deque[Job]()
+        self._max_tokens = max_tokens
+        self._max_wait = max_wait
+        self._max_batch_tokens = max_batch_tokens
+        self._clock = clock
+        self._jobs = deque[Job]()
         self._lines: dict[
             str, deque[Job]
         ] = {}  # the same by share; what is over leaves at the front
         self._held: dict[str, int] = {}  # tokens by share
         self._turns = Turns()
-        self._filled, self._speed = asyncio.Event(), 0.0
+        self._filled = asyncio.Event()
+        self._speed = 0.0
         self.computing = self.tokens = 0
 
     def __len__(self) -> int:
@@ -128,11 +132,14 @@ class Queue:
 
     @property
     def wait(self) -> float:
-        """Seconds that a job which comes now is likely to wait, by how fast the latest batches were; 0 if unknown."""
+        """Seconds that a job which comes now is likely to wait, by how fast the latest batches
+        were; 0 if unknown.
+        """
         return self.tokens / self._speed if self._speed else 0.0
 
     def check(self, tokens: int = 1, share: str = "") -> None:
-        """Pass if there is room. An empty queue has room for anything, else a long list could never be answered.
+        """Pass if there is room. An empty queue has room for anything, else a long list could never
+        be answered.
 
         Args:
             tokens: Of what shall wait.
@@ -188,10 +195,11 @@ class Queue:
         self._filled.set()
 
     async def take(self, workers: int = 1) -> list[Job]:
-        """The next batch, once there is one: a job and what is most like it in length, in the order of age.
+        """The next batch, once there is one: a job and what is most like it in length, in the order
+        of age.
 
-        The job is the oldest of the share whose turn it is.
-        It leaves the others of so many workers their share of what waits. Whoever takes it says `computed` when it is.
+        The job is the oldest of the share whose turn it is. It leaves the others of so many workers
+        their share of what waits. Whoever takes it says `computed` when it is.
         """
         while True:
             self._forget()
@@ -203,7 +211,9 @@ class Queue:
             await self._filled.wait()
 
     def computed(self, jobs: Sequence[Job], seconds: float, workers: int) -> None:
-        """Learn how long a batch took, where so many workers compute at once; a small one tells no speed."""
+        """Learn how long a batch took, where so many workers compute at once; a small one tells no
+        speed.
+        """
         self.computing -= len(jobs)
         tokens = sum(job.tokens for job in jobs)
         if tokens >= TELLING * BATCH_COST:
@@ -282,7 +292,9 @@ class Queue:
         return [job for job in waiting if job in chosen]
 
     def _like(self, lead: Job, waiting: Sequence[Job], workers: int) -> list[Job]:
-        """The batch that a job is in where what waits is split at the least cost; of many the nearest in length."""
+        """The batch that a job is in where what waits is split at the least cost; of many the
+        nearest in length.
+        """
         texts = [job for job in waiting if job.message is None]
         least = max(sum(job.tokens for job in texts) // workers, FEWEST)
         budget = min(least, self._max_batch_tokens)
@@ -297,7 +309,10 @@ class Queue:
 
     @staticmethod
     def _own_first(lead: Job, texts: Sequence[Job], budget: int) -> list[Job]:
-        """What a job's batch is made of: its share's texts, and if they fill none, others that ride along."""
+        """What a job's batch is made of:
+
+        its share's texts, and if they fill none, others that ride along.
+        """
         share = lead.client.share
         own = [job for job in texts if job.client.share == share]
         own.sort(key=lambda job: abs(job.tokens - lead.tokens))

@@ -39,13 +39,15 @@ class Worker(asyncio.Protocol):
 
     Attributes:
         process: The process, once it was started.
-        ended: Is done once the process has closed its end of the connection, also while nobody asks.
+        ended: Is done once the process has closed its end of the connection, also while nobody
+            asks.
     """
 
     process: subprocess.Popen[bytes]
 
     def __init__(self, order: dict[str, Any], seconds: float):
-        self._order, self._seconds = order, seconds
+        self._order = order
+        self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
@@ -64,7 +66,8 @@ class Worker(asyncio.Protocol):
             await self._loop.create_connection(lambda: self, sock=ours)
             reply = await self.ask(self._order, START_SECONDS)
             if "error" in reply:
-                code, message = reply["error"]["code"], reply["error"]["message"]
+                code = reply["error"]["code"]
+                message = reply["error"]["message"]
                 if code == OutOfMemoryError.code:
                     raise OutOfMemoryError(message + self._limit)
                 raise BundleError(message)
@@ -152,7 +155,8 @@ class Worker(asyncio.Protocol):
         ):  # nobody asked for it
             self._transport.abort()
         elif data.endswith(b"\n"):
-            line, self._received = self._received, bytearray()
+            line = self._received
+            self._received = bytearray()
             self._reply.set_result(line)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,4 +1,5 @@
-"""A worker: a process that holds one model and answers lines of JSON with lines of JSON, over a socket, one at a time.
+"""A worker: a process that holds one model and answers lines of JSON with lines of JSON, over a
+socket, one at a time.
 
     {"bundle", "digest", "plan", "memory_bytes"} -> {"ready": true} or {"error"}
     {"texts": [[[ids, truncated, unknown_share], ...]]}
@@ -103,7 +104,8 @@ def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[ModelOutput, dict[int, str]]:
-    """Answer texts; where the model fails, one by one, so that a text which it can't take does not fail its neighbours.
+    """Answer texts; where the model fails, one by one, so that a text which it can't take does not
+    fail its neighbours.
 
     Returns:
         The answers, zeros where there is none, and why there is none.
@@ -121,7 +123,8 @@ def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[ModelOutput,
             return ModelOutput.join([part for part, _ in parts]), failed
         _log(error, f"the model failed at a text of {len(texts[0][0].ids)} tokens")
         warm_up(classifier)
-        nothing, no = np.zeros((1, len(classifier.labels)), np.float32), np.zeros(1, np.bool_)
+        nothing = np.zeros((1, len(classifier.labels)), np.float32)
+        no = np.zeros(1, np.bool_)
         return ModelOutput(nothing, no, no, np.zeros(1)), {0: _code(error)}
     broken = np.flatnonzero(~np.isfinite(answered.logits).all(axis=1)).tolist()
     if broken:
@@ -168,7 +171,8 @@ def _load(order: dict[str, Any]) -> Classifier:
     classifier = load(order["bundle"], **order["plan"])
     if classifier.digest != order["digest"]:
         raise BundleError(
-            f"{order['bundle']} was replaced: expected the bundle {order['digest'][:12]}, got {classifier.digest[:12]}."
+            f"{order['bundle']} was replaced: expected the bundle {order['digest'][:12]}, got "
+            f"{classifier.digest[:12]}."
         )
     warm_up(classifier)
     return classifier
