@@ -41,7 +41,6 @@ PHRASES = {
 EXCEPT = {"docs/log.md", "CHANGELOG.md", "src/linnet/mini/README.md", "docs/reference.md"}
 # Rooms whose prose is still to be rewritten.
 NOT_CLEAN_YET = (
-    "src/linnet/bundle.py",
     "src/linnet/child.py",
     "src/linnet/cli",
     "src/linnet/client",
@@ -49,8 +48,6 @@ NOT_CLEAN_YET = (
     "src/linnet/data",
     "src/linnet/defaults.toml",
     "src/linnet/errors.py",
-    "src/linnet/evaluate",
-    "src/linnet/export",
     "src/linnet/files.py",
     "src/linnet/html.py",
     "src/linnet/labels.py",
@@ -58,13 +55,11 @@ NOT_CLEAN_YET = (
     "src/linnet/mini",
     "src/linnet/monitor",
     "src/linnet/pii.py",
-    "src/linnet/predict",
     "src/linnet/printable.py",
     "src/linnet/progress.py",
     "src/linnet/resume.py",
     "src/linnet/score",
     "src/linnet/seams.py",
-    "src/linnet/serve",
     "src/linnet/tables",
     "src/linnet/templates",
     "src/linnet/terminal.py",
@@ -148,11 +143,27 @@ def phrases(path: Path) -> list[str]:
     return found
 
 
+def lines_of_content(path: Path) -> set[int]:
+    """Lines of strings over several lines that are no docstring: text that Linnet writes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in docstrings:
+            source = ast.get_source_segment(path.read_text(encoding="utf-8"), node) or ""
+            if '"""' in source[:5] and node.end_lineno:
+                found |= set(range(node.lineno, node.end_lineno + 1))
+    return found
+
+
 def long_lines(path: Path) -> list[str]:
     """Lines of over 100 columns, but for tables, links and code in docs."""
     found = []
     fenced = False
+    content = lines_of_content(path) if path.suffix == ".py" else set()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if number in content or "# type:" in line or "# noqa" in line:
+            continue
         if path.suffix == ".md":
             fenced ^= line.startswith("```")
             if fenced or line.startswith(("|", "!", "[", "```")) or "](" in line:

@@ -9,13 +9,14 @@
       fast.onnx        of a cascade, the graph that is asked first
       fast.json        its tokenizer
       manifest.json    names, labels, lineage, and the digest of every other file
-      proof.json       what was checked on the finished model, with numbers; every check must have passed
+      proof.json       the checks of the finished model, with figures; all must have passed
       reference.json   what the validation rows looked like, for monitoring to compare with
       README.md        the model card
-      host.json        how it is best run on the hosts that `linnet optimize` measured; no part of the bundle's digest
+      host.json        the fastest plans of the hosts that `linnet optimize` measured; not in
+                       the bundle's digest
       manifest.sig     the signature of manifest.json by `linnet sign`; optional
 
-Nothing else may lie in it. Knows nothing of how a model is made or run.
+Nothing else may be in it. Knows nothing of how a model is made or run.
 """
 
 import hashlib
@@ -44,7 +45,7 @@ from linnet.links import plain
 from linnet.pii import Personal
 
 # 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows
-# float32 alone; in 4 all weights lie in the graphs.
+# float32 alone; in 4 all weights are in the graphs.
 FORMAT = 5
 MANIFEST = "manifest.json"
 PROOF = "proof.json"
@@ -66,7 +67,7 @@ CONTROL_OR_LINE_END = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 PLAIN_NAME = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*"
-)  # of a file beside the manifest: no path, no hidden file
+)  # of a file next to the manifest: no path, no hidden file
 
 
 def _one_line(text: str) -> str:
@@ -127,11 +128,11 @@ class Manifest(BaseModel):
         models: Variant (a precision) to the file that holds it, `fp32` at least.
         engines: Variant to the engines whose answers passed the gate at export; no other may serve
             it.
-        temperature: What logits are divided by before the softmax or, with several labels a text,
+        temperature: What logits are divided by before the softmax or, with several labels per text,
             the sigmoid.
         min_precision: The share of right ones that each label's answers have at least, as
             proof.json says how surely; None where no such share was asked for.
-        thresholds: The probability from which on each label is given: with several labels a text
+        thresholds: The probability from which on each label is given: with several labels per text
             always, with one label a text where `min_precision` is set, else None. A label that
             can't reach `min_precision` has None for a threshold and is never given.
         mask: Which personal data were masked in training, and so are in service.
@@ -185,7 +186,7 @@ class Manifest(BaseModel):
 
     @property
     def multi_label(self) -> bool:
-        """Whether a text has any number of labels."""
+        """Whether the model is multi-label."""
         return self.problem_type == "multi_label_classification"
 
     @field_validator("thresholds")
@@ -319,7 +320,7 @@ class Bundle:
         """Check every file against the manifest, and the proof; give the bundle back.
 
         Args:
-            check: Called between pieces of the work, of which there is much in a large bundle;
+            check: Called between pieces of the work, which takes long for a large bundle;
                 gives it up by what it raises.
 
         Raises:
@@ -382,7 +383,7 @@ class Bundle:
 
 
 def write_manifest(directory: Path, **fields: Any) -> Bundle:
-    """Seal a folder: digest every file in it and write manifest.json beside them.
+    """Seal a folder: digest every file in it and write manifest.json next to them.
 
     Args:
         directory: Holds all other files of the bundle.

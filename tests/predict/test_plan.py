@@ -35,7 +35,7 @@ def test_the_default_is_float32_and_says_what_to_do(copy, caplog):
         "the default, as nothing was measured on this host; `linnet optimize "
     )
     assert (
-        "runs as fp32 in onnxruntime, 1 session(s), all cores, 512 tokens a batch: the default"
+        "runs as fp32 in onnxruntime (sessions: 1, threads: all cores, tokens per batch: 512): the default"
         in caplog.text
     )
 
@@ -47,7 +47,7 @@ def test_what_was_measured_here_is_used_and_said(copy, caplog):
     assert classifier.plan == CHOSEN
     assert classifier.reason.startswith("measured on this host at 20")
     assert classifier.reason.endswith(" for latency")
-    assert "2 session(s), 1 thread(s), 77 tokens a batch: measured on this host" in caplog.text
+    assert "(sessions: 2, threads: 1, tokens per batch: 77): measured on this host" in caplog.text
     assert classifier.digest == copy.digest
     assert len(classifier.predict(["good day"] * 50)) == 50
 

@@ -1,4 +1,4 @@
-"""Bundle and split to a report: how good the served model is, how sure that is, beside honest
+"""Bundle and split to a report: how good the served model is, how certain that is, with honest
 baselines.
 
 Judges what will be served, the bundle, and never the checkpoint. Knows nothing of training.

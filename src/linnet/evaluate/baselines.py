@@ -33,7 +33,7 @@ class Baseline:
     Attributes:
         name: Stable, for programs.
         title: For people.
-        predictions: Class ids, int64 (n,); where a text has any number of labels, which apply, bool
+        predictions: Class ids, int64 (n,); if the task is multi-label, which labels apply, bool
             (n, C).
         seconds: What learning and answering took.
     """

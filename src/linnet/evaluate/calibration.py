@@ -18,7 +18,7 @@ FEWEST_RESAMPLES = 100
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The rows whose confidence lies in one range.
+    """The rows with a confidence in one range.
 
     Attributes:
         low: Start of the range, open.

@@ -170,7 +170,7 @@ def largest_drop(agreement: Agreement, confidence_level: float) -> float:
 
 
 def rows_to_show(agreement: Agreement, margin: float, confidence_level: float) -> int | None:
-    """Rows of which `largest_drop` would be below a margin, were they like these; None where no
+    """How many rows like these would bring `largest_drop` below a margin; None where no
     number would do.
 
     Args:
@@ -224,7 +224,7 @@ def percentile(value: float, resampled: NDArray[np.float64], confidence_level: f
 
 
 def _drop_score(lost: float, won: float, rows: int, drop: float) -> float:
-    """By how many standard deviations the rows lie below a drop, of which `lost` rows tell for it
+    """By how many standard deviations the rows are below a drop; `lost` rows speak for it
     and `won` against.
     """
     a = 2 * rows

@@ -39,7 +39,7 @@ class ClassMetrics:
 
 
 def accuracy(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """Share of the rows predicted right; where a text has any number of labels, bool (n, C), with
+    """Share of the rows predicted right; bool (n, C) if the task is multi-label, with
     all of them right.
     """
     return float(sklearn_metrics.accuracy_score(labels, predictions))
@@ -53,7 +53,7 @@ def macro_f1(labels: Ints, predictions: Ints) -> float:
 
 
 def micro_f1(labels: NDArray[np.bool_], predictions: NDArray[np.bool_]) -> float:
-    """F1 over every decision, where a text has any number of labels:
+    """F1 over every decision of a multi-label model:
 
     both bool (n, C); 0 of nothing.
     """

@@ -1,4 +1,4 @@
-"""How good, and how sure, where a text has any number of labels.
+"""Figures of a multi-label model, with their intervals.
 
 Shapes: n rows, C labels; labels and predictions say which labels apply, bool (n, C); probabilities
 are float (n, C) and each for itself. Knows nothing of models, files or texts.
@@ -36,7 +36,9 @@ class F1s:
 def bootstrap_f1s(
     labels: Bools, predictions: Bools, confidence_level: float, resamples: int, seed: int
 ) -> F1s:
-    """F1, with intervals by resampling the rows, so that labels that come together stay together."""
+    """F1, with intervals by resampling the rows, so that labels that come together stay
+    together.
+    """
     columns = np.hstack([labels & predictions, labels, predictions])
     right, present, predicted = np.split(
         np.vstack([columns.sum(axis=0), resampled_sums(columns, resamples, seed)]), 3, 1
@@ -115,7 +117,7 @@ def best_constant(labels: Bools) -> Bools:
 def average_precisions(probabilities: Floats, labels: Bools) -> list[float | None]:
     """Average precision of each label, which needs no threshold; None for a label that no row has.
 
-    Without an interval: each resample would have to be sorted anew.
+    Without an interval: each resample would have to be sorted.
     """
     return [
         float(average_precision_score(labels[:, k], probabilities[:, k]))

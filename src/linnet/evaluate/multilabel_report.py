@@ -1,14 +1,20 @@
-"""The judgement where a text has any number of labels. In report.json then stand:
+"""The report of a multi-label model. report.json then holds:
 
     verdict, beats_baseline      by micro F1
-    accuracy                     subset accuracy: the share of the rows with all of their labels right
+    accuracy                     subset accuracy: the share of the rows with all of their labels
+                                 right
     micro_f1, macro_f1           over all decisions, and the mean of the labels' own
-    hamming_loss, log_loss       share of wrong decisions, and mean binary cross-entropy; each over rows and labels
-    average_precision            without thresholds: `macro` over the labels that are there, `micro` over all decisions
-    per_class                    for each label threshold, precision, recall, f1, average_precision, support, predicted
+    hamming_loss, log_loss       share of wrong decisions, and mean binary cross-entropy; each over
+                                 rows and labels
+    average_precision            without thresholds: `macro` over the labels that are there, `micro`
+                                 over all decisions
+    per_class                    for each label threshold, precision, recall, f1, average_precision,
+                                 support, predicted
     by_label_count               rows by how many labels they have, with accuracy and micro_f1
-    calibration                  each label for itself, the error averaged; the bins hold all decisions
-    baselines                    each with accuracy, micro_f1, macro_f1, and the paired difference of micro F1 to it
+    calibration                  each label for itself, the error averaged; the bins hold all
+                                 decisions
+    baselines                    each with accuracy, micro_f1, macro_f1, and the paired difference
+                                 of micro F1 to it
 
 All but average_precision and the calibration error have an interval: value, low, high.
 """

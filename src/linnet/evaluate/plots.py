@@ -165,7 +165,9 @@ def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
 def course(
     points: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]], steps_per_epoch: int
 ) -> Markup:
-    """Training loss by step and its running mean, with the validation loss where each epoch ends."""
+    """Training loss by step and its running mean, with the validation loss where each epoch
+    ends.
+    """
     figure, axes = plot()
     steps, losses = ([point[name] for point in points] for name in ("step", "loss"))
     axes.plot(steps, losses, color=GREY, linewidth=0.7, alpha=0.55, label="training loss")

@@ -1,30 +1,36 @@
-"""The stage itself: a bundle answers a split, and what it can do is written down beside the
+"""The stage itself: a bundle answers a split, and what it can do is written down with the
 baselines.
 
 report.json holds the following, and never a text:
 
     verdict               one sentence; `beats_baseline` is the same for programs
     model                 name, digest, labels, temperature, thresholds if it has any
-    split, rows           what was judged: `rows` of `rows_in_split`, `split_sha256` of its file, `notes` in words
-    accuracy, macro_f1, log_loss      value, low, high: the ends of the interval at `confidence_level`
-    per_class             for each label precision, recall, f1 (each value, low, high), support and predicted (rows);
-                          precision is null of a label that is never predicted, recall of one
-                          without rows
-    confusion_matrix      rows are labels, columns are predictions; `most_confused` names its largest mistakes
-    calibration           expected_calibration_error, which has no interval (see `calibrated_limit`, what chance alone
-                          would show, for why), and the reliability bins
-    selective             null, or where the bundle has a `min_precision` that, coverage (the share of the rows that are
-                          answered), precision of the answers, and by label threshold, answered (rows) and precision;
-                          with one label a text, all other figures count every row, as though it had to be answered
+    split, rows           what was judged: `rows` of `rows_in_split`, `split_sha256` of its file,
+                          `notes` in words
+    accuracy, macro_f1, log_loss      value, low, high: the ends of the interval at
+                                      `confidence_level`
+    per_class             for each label precision, recall, f1 (each value, low, high), support and
+                          predicted (rows); precision is null of a label that is never predicted,
+                          recall of one without rows
+    confusion_matrix      rows are labels, columns are predictions; `most_confused` names its
+                          largest mistakes
+    calibration           expected_calibration_error, which has no interval (see `calibrated_limit`,
+                          what chance alone would show, for why), and the reliability bins
+    selective             null, or where the bundle has a `min_precision` that, coverage (the share
+                          of the rows that are answered), precision of the answers, and by label
+                          threshold, answered (rows) and precision; with one label a text, all other
+                          figures count every row, as though it had to be answered
     truncated             rows whose text was longer than the model reads
     latency               of one text, and of a list, on the host named
     baselines             each with accuracy, macro_f1, and the paired difference of the model to it
-    diagnosis             why the model is not shown to beat the baseline: `reason` and `sentence`; else empty
+    diagnosis             why the model is not shown to beat the baseline: `reason` and `sentence`;
+                          else empty
     train_rows            rows of each label in the train split
-    unknown               share of the judged texts' tokens that the model does not know; rows with more than half
+    unknown               share of the judged texts' tokens that the model does not know; rows with
+                          more than half
     history, settings, lineage
 
-Where a text has any number of labels, `linnet.evaluate.multilabel_report` says what stands in place
+For a multi-label model, `linnet.evaluate.multilabel_report` says what is in place
 of some of these.
 """
 
@@ -96,7 +102,7 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         BundleError: The bundle is broken.
         DataError: The split is missing or has too few rows.
         LabelError: The split's labels are not the bundle's.
-        UsageError: Something that is no report stands in the report's place.
+        UsageError: There is something else in the report's place.
     """
     settings = config.evaluate
     check_replaceable(directory, REPORT)  # before the work, not after it

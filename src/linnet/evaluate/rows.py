@@ -54,15 +54,14 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
     split = read_split(splits, settings.split)
     if len(split) < FEWEST:
         raise DataError(
-            f"The {split.name} split of {splits} has {len(split)} row(s); judging needs {FEWEST} "
-            f"or more. "
+            f"The {split.name} split of {splits} has {len(split)} rows. Expected at least "
+            f"{FEWEST}. "
             f"{_splits_with_rows(splits)} Choose one with evaluate.split, or prepare again with a "
-            f"larger "
-            f"data.{split.name}_size."
+            f"larger data.{split.name}_size."
         )
     _check_labels(split.label_names, manifest.labels, splits)
     if split.multi_label != manifest.multi_label:
-        kinds = ["one label", "any number of labels"]
+        kinds = ["one label", "several labels"]
         raise LabelError(
             f"{splits} has {kinds[split.multi_label]} a text, but the bundle gives "
             f"{kinds[manifest.multi_label]}. "
@@ -115,7 +114,10 @@ def _check_labels(found: Sequence[str], expected: Sequence[str], splits: Path) -
     elif only_bundle := sorted(set(expected) - set(found)):
         difference = f"The splits lack {_names(only_bundle)}"
     else:
-        difference = f"The splits have them in the order {_names(found)}, the bundle in the order {_names(expected)}"
+        difference = (
+            f"The splits have them in the order {_names(found)}, the bundle in the order "
+            f"{_names(expected)}"
+        )
     raise LabelError(
         f"The labels of {splits} are not the bundle's. {difference}. "
         "Choose the splits that the model was trained on, or prepare again with data.labels set "

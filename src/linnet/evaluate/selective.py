@@ -58,7 +58,7 @@ def choose(
     Args:
         probabilities: Of rows that the model has not learned from.
         labels: What is right.
-        multi_label: Whether a text has any number of labels; else only its most probable one is
+        multi_label: Whether the model is multi-label; else only its most probable one is
             ever given.
         min_precision: Between 0 and 1.
         confidence_level: With which that holds, for all labels at once.
@@ -162,7 +162,7 @@ def describe(
         predictions: What was answered.
         label_names: Names by id.
         thresholds: From which on each label is given.
-        multi_label: Whether a text has any number of labels. Then a text is answered if it gets one
+        multi_label: Whether the model is multi-label. Then a text is answered if it gets one
             at all, and precision is of all labels given, its interval by resampling the texts.
         settings: Of the intervals.
 
@@ -201,11 +201,14 @@ def sentence(found: Mapping[str, Any], multi_label: bool) -> str:
     if multi_label:
         given = f"of the labels given, {precision['value']:.2%} {interval} are right"
         return f"gives labels to {coverage:.2%} of the texts; {given}"
-    return f"answers {coverage:.2%} of the texts, and is right in {precision['value']:.2%} {interval} of those"
+    return (
+        f"answers {coverage:.2%} of the texts, and is right in {precision['value']:.2%} "
+        f"{interval} of those"
+    )
 
 
 def notes(found: Mapping[str, Any], multi_label: bool) -> list[str]:
-    """What a report says of `describe`'s figures and the `min_precision` beside them, in sentences."""
+    """The sentences of a report about `describe`'s figures and the `min_precision`."""
     asked = f"{found['min_precision']:.2%}"
     lines = [f"The model {sentence(found, multi_label)}. Export asked for {asked} with each label."]
     never = [item["label"] for item in found["per_class"] if item["threshold"] is None]

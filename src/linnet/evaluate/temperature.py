@@ -5,8 +5,8 @@ Source: Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2. 
 where a text has one label, as it keeps the order of the logits; where a text has any number, each
 logit is divided alike.
 
-Shapes: logits are float (n, C); labels are class ids, int (n,), or where a text has any number of
-labels bool (n, C).
+Shapes: logits are float (n, C); labels are class ids, int (n,), or bool (n, C) if the task is
+multi-label.
 """
 
 from dataclasses import dataclass

@@ -51,7 +51,10 @@ def verdict(
     if gap["low"] > 0:
         sentence = f"The model beats {title}: {figures}."
     elif gap["high"] < 0:
-        sentence = f"The model is WORSE than {title}, which costs next to nothing: {figures}. Don't serve it."
+        sentence = (
+            f"The model is WORSE than {title}, which costs next to nothing: {figures}. Don't "
+            f"serve it."
+        )
     else:
         sentence = (
             f"The model is not shown to beat {title}, which costs next to nothing: {figures}."

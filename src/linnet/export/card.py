@@ -193,10 +193,16 @@ def _thresholds(
         for label, threshold in zip(labels, thresholds, strict=True)
     ]
     if min_precision is not None:
-        others = "A text whose label is less sure gets none, and the answer says that the model abstained.\n"
+        others = (
+            "A text whose label is less sure gets none, and the answer says that the model "
+            "abstained.\n"
+        )
         others += "The accuracy above counts every text, as though it had to be answered."
         if problem_type == MULTI_LABEL:
-            others = "A label that is less sure is not given. The F1 above is by other thresholds, chosen for it."
+            others = (
+                "A label that is less sure is not given. The F1 above is by other thresholds, "
+                "chosen for it."
+            )
         return f"""
 A label is given from a probability of its own on ({_listed(shown)}): the lowest from which on at least
 {min_precision:.2%} of its answers are shown to be right. {others}
@@ -210,7 +216,10 @@ thresholds that were tuned on other rows than those judged.
 
 def _masked(mask: Sequence[str]) -> str:
     if not mask:
-        return "Personal data were not masked: it may have learned names, addresses or numbers from its data."
+        return (
+            "Personal data were not masked: it may have learned names, addresses or numbers from "
+            "its data."
+        )
     kinds = _listed([MASKED[kind] for kind in mask])
     return (
         f"Before the model sees a text, in training as in service, what looks like {kinds} is "
@@ -227,11 +236,20 @@ def _limits(
     data: Mapping[str, Any],
     reference: Mapping[str, Any],
 ) -> str:
-    foreign = "Every text gets one of the labels, also one that is about none of them or in another language."
+    foreign = (
+        "Every text gets one of the labels, also one that is about none of them or in another "
+        "language."
+    )
     if min_precision is not None:
-        foreign = "A text that is about none of the labels or in another language may get one all the same."
+        foreign = (
+            "A text that is about none of the labels or in another language may get one all the "
+            "same."
+        )
     elif problem_type == MULTI_LABEL:
-        foreign = "A text of another kind or in another language gets labels too, where it happens to look like one."
+        foreign = (
+            "A text of another kind or in another language gets labels too, where it happens to "
+            "look like one."
+        )
     lines = [
         f"It reads the first {max_length:,} tokens of a text; the rest is cut off, and the answer "
         f"says so "
@@ -255,4 +273,7 @@ def _licence(lineage: Mapping[str, Any]) -> str:
     if encoder.get("source") == "scratch":
         return "The encoder was trained from nothing; what binds is the licence of the data."
     name = code(encoder["name"]) if encoder else "an encoder that was not recorded"
-    return f"The model was fine-tuned from {name}; the licences of that encoder and of the data bind this model too."
+    return (
+        f"The model was fine-tuned from {name}; the licences of that encoder and of the data bind "
+        f"this model too."
+    )

@@ -92,7 +92,7 @@ def check_fast(fast: Bundle, split: Split, min_precision: float) -> None:
     """See that a bundle can be asked first.
 
     Raises:
-        LabelError: Its labels are not those of the rows, or either has any number of labels a text.
+        LabelError: Its labels are not those of the rows, or one of them is multi-label.
         UsageError: Answers are held back for a precision, its texts are masked otherwise, or it is
             a cascade itself.
     """

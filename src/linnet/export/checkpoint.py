@@ -38,7 +38,7 @@ class Checkpoint:
         model: The model in float32, in evaluation mode.
         tokenizer: Its tokenizer, cutting at `max_length`.
         labels: Label names in the order of the logits.
-        multi_label: Whether a text has any number of labels.
+        multi_label: Whether the model is multi-label.
         training: training.json; None where the folder has none.
     """
 
@@ -183,8 +183,8 @@ def _labels(path: Path, model: PreTrainedModel) -> tuple[str, ...]:
     if config.problem_type not in {None, SINGLE_LABEL, MULTI_LABEL} or config.num_labels < 2:
         raise ModelError(
             f"{path} is a model for {config.problem_type or 'regression'} with "
-            f"{config.num_labels} output(s); expected "
-            "one that gives each text one, or any number, of at least two labels."
+            f"num_labels {config.num_labels}. Expected one that classifies texts, with at least "
+            f"two labels."
         )
     try:
         return clean_names(config.id2label[i] for i in range(config.num_labels))

@@ -16,7 +16,8 @@ HOSTILE = [
     "don't stop-here (now)! a,b;c:d [MASK] [ MASK ] [SEP]text <mask> </s> ##ing _x_ 3.14 1e9",
     "\u0600 \u0601 1 \u0d4e \u0915\u094d \u200d x \u0301e e\u0301 \u1100\u1161 \u034f . \u0600. "
     "\u0301!",
-    "\u4e2d\u6587 \u4e2d[MASK]\u6587 \u65e5\u672c\u8a9e\u3002 \ud55c\uad6d\uc5b4 \u0e44\u0e17\u0e22",
+    "\u4e2d\u6587 \u4e2d[MASK]\u6587 \u65e5\u672c\u8a9e\u3002 "
+    "\ud55c\uad6d\uc5b4 \u0e44\u0e17\u0e22",
     "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 \ufdfa \u00a8 \u00b4a",
     "\uff3b\uff2d\uff21\uff33\uff2b\uff3d \ufb01",
     "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1e9\U0001f1ea \u2581 \u0120 \u03a3 "
@@ -32,7 +33,7 @@ def check_cuts(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
 
     Args:
         tokenizer: The model's.
-        texts: Clean texts, of which the first are taken.
+        texts: Clean texts; the first of them are taken.
 
     Raises:
         ModelError: One is not; the rules of `linnet.seams` do not hold for this tokenizer.

@@ -42,7 +42,7 @@ class Gate:
     Attributes:
         labels: Which labels apply, bool (n, C).
         label_names: Their names.
-        multi_label: Whether a text has any number of labels.
+        multi_label: Whether the model is multi-label.
         reference: What float32 answers.
         margin: The drop of accuracy, as a share, that a variant must be shown to stay under.
         tolerance: Logits that differ by no more than this are equal; a variant of such logits
@@ -78,7 +78,9 @@ class Gate:
             )
 
     def allowed_disagreement(self) -> float:
-        """Share of changed answers up to which a variant that costs nothing passes in most cases."""
+        """Share of changed answers up to which a variant that costs nothing passes in most
+        cases.
+        """
         return most_disagreement(len(self.labels), self.margin, self.settings.confidence_level) / 2
 
     def judge(self, variant: Answers) -> dict[str, Any]:

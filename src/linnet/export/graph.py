@@ -15,8 +15,9 @@ from linnet.errors import ModelError
 from linnet.export.first_token import only_first_token
 from linnet.export.model_file import write_model
 
-LARGEST = 2**31 - 2**20  # bytes; protobuf ends at 2 GB, and the graph needs some beside its weights
-# What the exporter says of its own doings; each is torch's to mend and changes nothing in the
+# bytes; protobuf ends at 2 GB, and the graph needs some besides its weights
+LARGEST = 2**31 - 2**20
+# What the exporter says of its own doings; each is torch's to fix and changes nothing in the
 # graph.
 CHATTER = (
     (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
@@ -47,8 +48,8 @@ def write_graph(model: PreTrainedModel, path: Path, opset: int) -> None:
     Args:
         model: In evaluation mode; takes int64 `input_ids` and `attention_mask` of shape (batch,
             sequence).
-        path: The file to write, and beside it the large weights (`linnet.export.model_file`).
-            Nothing of this machine's paths lies in either.
+        path: The file to write; the large weights go next to it (`linnet.export.model_file`).
+            Neither holds a path of this machine.
         opset: Version of ONNX's operators.
 
     Raises:

@@ -1,4 +1,4 @@
-"""An ONNX model on the disk: the graph in one file, and its large weights in another beside it.
+"""An ONNX model on the disk: the graph in one file, and its large weights in another next to it.
 
 ONNX Runtime maps that other file into memory instead of reading and copying it, so that a model
 starts sooner and in less memory. It packs the weights of products for the processor, a copy in each
@@ -21,7 +21,8 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
 
     Args:
         model: The model, with all its weights; it is left without the large ones.
-        path: The file of the graph. It names the other, which has to stay beside it under its name.
+        path: The file of the graph. It names the other, which has to stay next to it under its
+            name.
     """
     weights = path.with_name(path.name + WEIGHTS)
     weights.unlink(missing_ok=True)  # onnx would append to it

@@ -25,7 +25,7 @@ class Parity:
         max_logit_difference: The largest absolute difference of any logit; NaN where either is no
             number.
         label_agreement: Share of the answers whose most probable label is the same; where a text
-            has any number of labels, whose labels of a probability of 0.5 or more are the same.
+            is multi-label, whose labels of a probability of 0.5 or more are the same.
         rows: Rows compared.
     """
 
@@ -53,7 +53,7 @@ def compare(
         rows: Token ids of real texts; at least one.
         pad_id: The padding token.
         max_length: Tokens a text may have.
-        multi_label: Whether a text has any number of labels.
+        multi_label: Whether the model is multi-label.
     """
     largest: list[float] = []
     agreed: list[bool] = []

@@ -88,7 +88,7 @@ def calibration_check(
 
     Args:
         logits: What the graph answered, float (n, C).
-        labels: Label ids, int (n,), or where a text has any number of labels bool (n, C).
+        labels: Label ids, int (n,), or bool (n, C) if the task is multi-label.
         temperature: What is served, and what other rows give; None where none was asked for.
         bins: Of the calibration error.
     """
@@ -198,7 +198,7 @@ def precision_check(
         predictions: Which are given, bool (n, C).
         label_names: Names by id.
         thresholds: As in manifest.json.
-        multi_label: Whether a text has any number of labels.
+        multi_label: Whether the model is multi-label.
         min_precision: What was asked for.
         settings: Of the intervals.
     """
@@ -218,7 +218,10 @@ def precision_check(
     )
     notes = []
     if len(never) == len(label_names):
-        detail = f"{rows:,} rows show no label to be right in at least {asked}, from any threshold on; it takes {takes}"
+        detail = (
+            f"{rows:,} rows show no label to be right in at least {asked}, from any threshold on; "
+            f"it takes {takes}"
+        )
     elif never:
         notes = [
             f"Never answered, as no threshold is shown to reach {asked}: "
@@ -246,10 +249,9 @@ def latency_check(latency: Latency, padding: float) -> Check:
         "num_threads": latency.num_threads,
         "padding": padding,
         "detail": f"one text {latency.median_ms:.1f} ms, a list {latency.texts_per_second:,.0f} "
-        f"texts a second, in "
-        f"{latency.variant}, on {latency.num_threads} thread(s) of {latency.cpu}; {padding:.1%} "
-        f"of the list's tokens "
-        "are padding",
+        f"texts per second, in {latency.variant} on {latency.cpu} (threads: "
+        f"{latency.num_threads}); "
+        f"{padding:.1%} of the list's tokens are padding",
     }
 
 

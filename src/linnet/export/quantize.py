@@ -1,8 +1,9 @@
 """A float32 graph to one whose products are of 8-bit integers, and which products that hurts most.
 
 Only products with a weight are made integer, the weights column by column; embeddings and the head
-stay as they are. On processors without VNNI such products may overflow 16 bits (hence onnxruntime's
-`reduce_range`, which costs accuracy everywhere); `linnet optimize` finds out whether they do.
+stay as they are. On processors without VNNI such products may overflow 16 bits (therefore
+onnxruntime's `reduce_range`, which costs accuracy everywhere); `linnet optimize` finds out whether
+they do.
 """
 
 import io
@@ -32,7 +33,7 @@ LOGGERS = ("root", "nncf")  # advise to do what has been done, and tell of their
 
 
 def dynamic(source: Path, target: Path, leave_out: Sequence[str], _: Sequence[Batch]) -> None:
-    """Integers whose range is found anew in every batch.
+    """Integers whose range is found in every batch.
 
     Args:
         source: The float32 graph.

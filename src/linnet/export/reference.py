@@ -28,7 +28,7 @@ def describe(
 
     Args:
         probabilities: What the model answered, float (n, C).
-        labels: The true label ids, int (n,); where a text has any number of labels, bool (n, C).
+        labels: The true label ids, int (n,); bool (n, C) if the task is multi-label.
         encodings: The n texts as the model saw them.
         label_names: Names by id.
         max_length: Tokens a text may have.

@@ -70,7 +70,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         LabelError: The checkpoint's labels are not those of the splits, or only one of them is
             multi-label.
         ProofError: A check failed; the message names it.
-        UsageError: Something that is no bundle stands in the bundle's place.
+        UsageError: There is something else in the bundle's place.
     """
     checkpoint = Path(checkpoint)
     splits = Path(splits)
@@ -161,7 +161,7 @@ def _read(splits: Path, trained: Checkpoint) -> Split:
             "checkpoint was trained on."
         )
     if split.multi_label != trained.multi_label:
-        kinds = ["one label a text", "any number of labels a text"]
+        kinds = ["one label per text", "several labels per text"]
         raise LabelError(
             f"{splits} has {kinds[split.multi_label]}, but {trained.path} was trained on "
             f"{kinds[trained.multi_label]}. "

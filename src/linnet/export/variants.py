@@ -40,7 +40,7 @@ TokenIds = Sequence[Sequence[int]]
 TEXTS_A_STEP = 1024
 MODEL = "model.onnx"
 ENGINES = {
-    FLOAT32: ("openvino",),  # beside onnxruntime, which parity is about
+    FLOAT32: ("openvino",),  # in addition to onnxruntime, which parity is about
     "bf16": ("openvino",),
     "int8-dynamic": ("onnxruntime",),  # OpenVINO runs it more slowly than float32
     "int8-static": ("onnxruntime", "openvino"),
@@ -76,7 +76,7 @@ class VariantTrial:
     """All that variants are made from and measured with.
 
     Attributes:
-        folder: Holds the float32 graph; the files of accepted variants are written beside it.
+        folder: Holds the float32 graph; the files of accepted variants are written next to it.
         tokenizer: The model's.
         gate: What they must pass.
         validation: Token ids of the rows that the gate knows.

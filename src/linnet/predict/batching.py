@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-# What a batch costs beside its tokens, in tokens: an engine reads all weights once for each. A
+# What a batch costs besides its tokens, in tokens: an engine reads all weights once for each. A
 # DistilBERT of base size took 3.0 ms and 0.19 ms a token in OpenVINO (INT8), 2.4 and 0.22 in ONNX
 # Runtime (INT8): 16 and 11 tokens.
 BATCH_COST = 16

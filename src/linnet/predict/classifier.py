@@ -71,7 +71,7 @@ class Classifier:
 
     @property
     def multi_label(self) -> bool:
-        """Whether a text has any number of labels."""
+        """Whether the model is multi-label."""
         return self.bundle.manifest.multi_label
 
     @property
@@ -109,8 +109,8 @@ class Classifier:
         """Say which words moved the answer to a text: by how much it is less without each.
 
         The model is asked for at most 20 answers (`explain.ASKED`), each of at most as many tokens
-        as the text has. Up to 19 words are told one by one; of a longer text those that weigh most,
-        the others in groups.
+        as the text has. Up to 19 words are removed one by one; of a longer text those that weigh
+        most, the others in groups.
 
         Args:
             text: A raw text.

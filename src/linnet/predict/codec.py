@@ -1,4 +1,4 @@
-"""All there is to a bundle beside its graphs:
+"""All of a bundle except its graphs:
 
 a text becomes token ids, logits become a prediction.
 """

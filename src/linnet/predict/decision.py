@@ -17,7 +17,7 @@ def to_probabilities(
     Args:
         logits: float (texts, labels).
         temperature: What they are divided by first; one for all rows, or float (texts, 1).
-        multi_label: Whether a text has any number of labels: then each probability is for itself,
+        multi_label: Whether the model is multi-label: then each probability is for itself,
             else they sum to 1.
     """
     scaled = logits / temperature
@@ -33,7 +33,7 @@ def decide(
         probabilities: float (texts, labels).
         thresholds: The probability from which on each label is given; a label whose threshold is
             None never is. None in place of them all: nothing is held back.
-        multi_label: Whether a text has any number of labels; else only its most probable one can be
+        multi_label: Whether the model is multi-label; else only its most probable one can be
             given.
 
     Returns:

@@ -25,7 +25,7 @@ class Word:
     """A word, or adjacent ones of a long text that were left out together.
 
     Attributes:
-        text: It as it stands in the clean text.
+        text: The word as in the clean text.
         start: Its first character there.
         end: The character after it.
         weight: By how much the label's log odds are higher with it than without it: above 0 it
@@ -76,8 +76,8 @@ class Group:
 def words_of(text: str, places: Sequence[Span | None]) -> list[list[int]]:
     """Indices of the tokens of each word, in order.
 
-    A word is what stands between white space; where that holds letters of a script without
-    capitals, many of which are written without spaces, it is what the tokenizer holds to be one.
+    A word is what white space separates; if it holds letters of a script without
+    capitals, which are often written without spaces, it is what the tokenizer takes for one.
 
     Args:
         text: A clean text.
@@ -191,7 +191,7 @@ def without(
 def named(
     text: str, places: Sequence[Span | None], words: Sequence[Sequence[int]], group: Group
 ) -> Word:
-    """A group's words as they stand in the clean text."""
+    """A group's words as in the clean text."""
     tokens = [
         place
         for word in words[group.first : group.last]

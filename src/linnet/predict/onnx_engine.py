@@ -27,7 +27,7 @@ class OnnxEngine:
     its own threads.
 
     Args:
-        path: An ONNX file whose weights lie in the file, or at least in its folder.
+        path: An ONNX file whose weights are in the file or in its folder.
         num_threads: Threads of one `run`; 0: one for each core this process may use.
 
     Raises:
@@ -46,7 +46,7 @@ class OnnxEngine:
         options.log_severity_level = FATAL
         try:
             self._session = onnxruntime.InferenceSession(
-                path,  # and not its bytes: weights that lie beside it are mapped into memory
+                path,  # not its bytes: weights next to it are mapped into memory
                 sess_options=options,
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=SLOWER,

@@ -25,7 +25,7 @@ class OpenVinoEngine:
     `num_sessions` wait.
 
     Args:
-        path: An ONNX file whose weights lie in the file, or at least in its folder.
+        path: An ONNX file whose weights are in the file or in its folder.
         num_threads: Threads of one `run`; 0: one for each core this process may use.
         num_sessions: How many runs are computed at once.
         precision: What is computed in that the graph has in float32: "f32" or "bf16".
@@ -63,7 +63,7 @@ class OpenVinoEngine:
             "ENABLE_CPU_PINNING": False,  # the cores are shared with the rest of the service
         }
         try:
-            model = core.read_model(path)  # by its path, as weights may lie beside it
+            model = core.read_model(path)  # by its path, because weights may be next to it
             _check_names(path, model)
             compiled = core.compile_model(model, "CPU", settings)
         except (RuntimeError, MemoryError) as error:
@@ -88,7 +88,7 @@ class OpenVinoEngine:
         Raises:
             BundleError: The graph can't take them: an id that it has no embedding for, or more
                 tokens than it reads.
-            OutOfMemoryError: Memory ran out; the model has to be loaded anew before it answers
+            OutOfMemoryError: Memory ran out; the model has to be loaded again before it answers
                 again.
         """
         # OpenVINO reads on past the end of its tables, and answers with whatever lies there.

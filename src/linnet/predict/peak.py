@@ -82,7 +82,7 @@ def measure_peak(
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return None  # a figure to know, for want of which nothing is refused
+        return None  # nothing is refused for lack of this figure
     return Peak(**json.loads(done.stdout))
 
 

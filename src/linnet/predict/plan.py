@@ -1,7 +1,7 @@
 """How a bundle is run on this host: by the choice that `linnet optimize` measured here, or by the
 default.
 
-The choices lie in the bundle's host.json, one for each host that was measured. They are no part of
+The choices are in the bundle's host.json, one for each host that was measured. They are no part of
 what the bundle's digest covers, and can only name what its manifest has proof of.
 """
 
@@ -46,10 +46,10 @@ class Plan:
 
     def __str__(self) -> str:
         """In words."""
-        threads = f"{self.num_threads} thread(s)" if self.num_threads else "all cores"
+        threads = str(self.num_threads) if self.num_threads else "all cores"
         return (
-            f"{self.variant} in {self.engine}, {self.num_sessions} session(s), {threads}, "
-            f"{self.max_batch_tokens} tokens a batch"
+            f"{self.variant} in {self.engine} (sessions: {self.num_sessions}, threads: {threads}, "
+            f"tokens per batch: {self.max_batch_tokens})"
         )
 
 

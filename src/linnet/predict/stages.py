@@ -1,4 +1,4 @@
-"""Token ids in, logits out: by one model, or by two of which the smaller is asked first."""
+"""Token ids in, logits out: by one model, or by a cascade that asks the smaller one first."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -102,7 +102,7 @@ class Stage:
         return self._runner.logits(rows)
 
     def trace(self, text: str) -> tuple[Encoding, list[Span | None]]:
-        """The tokens of a clean text, and where each stands in it."""
+        """The tokens of a clean text, and the place of each in it."""
         return self._tokenizer.trace(text)
 
     def answering(self, encodings: Encodings) -> "tuple[Stage, NDArray[np.float32]]":
@@ -135,7 +135,7 @@ class Cascade:
         plan: Plan,
         labels: Sequence[str],
     ):
-        # What a call costs by itself is much beside a small model's few operations.
+        # The cost of a call is large compared with a small model's few operations.
         tokens = max(plan.max_batch_tokens, MAX_BATCH_TOKENS)
         plan = replace(
             plan, engine=bundle.DEFAULT_ENGINE, variant=bundle.FLOAT32, max_batch_tokens=tokens
@@ -155,7 +155,7 @@ class Cascade:
     def ask(
         self, fast: Sequence[Encoding], full: Callable[[list[int]], Sequence[Encoding]]
     ) -> ModelOutput:
-        """Answer texts of which the smaller model has the encodings; the full one's are asked for
+        """Answer texts that the smaller model has encodings for; the full one's are asked for
         where it is not sure.
 
         Args:

@@ -1,4 +1,4 @@
-"""Rows of token ids that stand for real texts, of which a bundle holds none:
+"""Rows of token ids in place of real texts, because a bundle holds none:
 
 as long as those, of tokens by chance.
 """

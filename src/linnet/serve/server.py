@@ -1,4 +1,4 @@
-"""The process: bind, load, announce, run until told to stop, drain, end well."""
+"""The process: bind, load, announce, run until a signal, drain, end."""
 
 import asyncio
 import gc
@@ -32,7 +32,7 @@ from linnet.serve.models.service import Service
 from linnet.serve.telemetry.logs import logging_config
 from linnet.serve.telemetry.tracing import start_tracing
 
-# Orchestrators kill after 30, of which the workers and the prediction log get 8.
+# Orchestrators kill after 30 s. The workers and the prediction log get 8 of them.
 GRACE_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 of common load balancers, so that it is they who close
 PROBE_CONNECTIONS = 32
@@ -167,7 +167,7 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
     Args:
         config: All settings; `[serve]` and `[predict]` are used.
         bundle: A folder that `linnet export` wrote.
-        announce: Is told where the service listens, in one line, once it does.
+        announce: Called with the line that says where the service listens.
 
     Raises:
         BundleError: The bundle is broken, changed, or its proof failed.
@@ -292,7 +292,7 @@ def _connections(asked: int) -> int:
     if limit <= OTHER_FILES:
         raise UsageError(
             f"The system lets a process open {limit} files; the service needs {OTHER_FILES} "
-            f"beside its connections: "
+            f"besides its connections: "
             "raise the limit (ulimit -n)."
         )
     if limit < needed:

@@ -59,7 +59,7 @@ class Connection(HttpToolsProtocol):
     Args:
         seconds: The time a client has.
         open_connections: All of the same listener.
-        observe: Is told of each request that is refused here; see `RequestIdMiddleware`.
+        observe: Called for each request that is refused here; see `RequestIdMiddleware`.
         probes_only: Whether only probes and metrics are answered; see `ConnectionLimitMiddleware`.
         options: Uvicorn's own.
     """
@@ -306,11 +306,16 @@ class Connection(HttpToolsProtocol):
         elif answering:  # what has come of the next request can wait
             self._look_after(self._seconds)
         else:
-            message = f"Expected a whole request within {self._seconds:g} s; it did not come. Send it faster."
+            message = (
+                f"Expected a whole request within {self._seconds:g} s; it did not come. Send it "
+                f"faster."
+            )
             self._refuse(408, "request_too_slow", message)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answer a request that is not whole, and so never came to the app, and end the connection."""
+        """Answer a request that is not whole, and so never came to the app, and end the
+        connection.
+        """
         identity = new_id()
         waited = self.loop.time() - (self._reading_since or self.loop.time())
         logger.info("%s %s %d %s", identity, NO_ROUTE, status, code)

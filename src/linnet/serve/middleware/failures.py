@@ -55,7 +55,10 @@ class ServerErrorMiddleware:
             logger.exception("request %s: this is a defect of Linnet", request_id(scope))
             if started:
                 raise  # half an answer can only be cut off
-            message = "The service failed to answer; its log has the reason under this request id. Try again later."
+            message = (
+                "The service failed to answer; its log has the reason under this request id. Try "
+                "again later."
+            )
             await failure_response(scope, 500, LinnetError.code, message)(scope, receive, send)
 
 

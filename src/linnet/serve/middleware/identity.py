@@ -29,7 +29,7 @@ class RequestIdMiddleware:
 
     Args:
         app: What the request is passed on to.
-        observe: Is told of each answer: route, status (0: none, as the client left), seconds, and
+        observe: Called for each answer: route, status (0: none, as the client left), seconds, and
             the failure's code or None; such as `Metrics.observe_request`.
     """
 

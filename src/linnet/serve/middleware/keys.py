@@ -40,7 +40,7 @@ class Key(BaseModel):
     """What is kept of a key; its secret is not.
 
     Attributes:
-        id: 8 hexadecimal digits, part of the key; it may be told and logged.
+        id: 8 hexadecimal digits, part of the key; it may be shown and logged.
         name: Whose it is, for people.
         sha256: Of the secret's 64 hexadecimal digits.
         scopes: What it opens.

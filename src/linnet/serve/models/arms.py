@@ -33,7 +33,7 @@ class Arm:
     Attributes:
         name: What answers call it.
         role: What it is for.
-        share: Of the texts, from 0 to 1; of a shadow, those that it is asked beside another.
+        share: Of the texts, from 0 to 1; for a shadow, the part of the texts that it gets too.
         pool: Its workers.
         settings: What it was made from.
     """
@@ -154,7 +154,7 @@ async def open_arms(
     Args:
         config: `[predict]` and `[serve]` are used.
         settings: Arm name to its settings.
-        on_batch: Told of every batch, with the arm's name.
+        on_batch: Called for every batch, with the arm's name.
         known: Arms at work.
 
     Raises:

@@ -46,9 +46,9 @@ class Service:
     Attributes:
         settings: The section `[serve]`.
         unready: Why the service can't answer anything; None when it can.
-        on_batch: Told of every batch, with the arm's name.
-        on_item: Told of every text, and whether its answer is only looked at.
-        on_arms: Told of the arms, when others go to work.
+        on_batch: Called for every batch, with the arm's name.
+        on_item: Called for every text, with whether its answer is for the log only.
+        on_arms: Called with the arms when they change.
     """
 
     def __init__(self, config: Config, bundle: str):
@@ -83,7 +83,9 @@ class Service:
 
     @property
     def restarts(self) -> int:
-        """How often a worker died and was started again, of the models at work and of those before."""
+        """How often a worker died and was started again, of the models at work and of those
+        before.
+        """
         return self._former_restarts + sum(pool.restarts for pool in self.pools)
 
     @property
@@ -228,7 +230,10 @@ class Service:
                     self._put(read, chosen, waiting, client)
                     answers = {index: await settled(future) for index, future in waiting.items()}
         except TimeoutError:
-            message = f"No answer within {end:g} s. Try again later, or ask for more time with X-Request-Timeout."
+            message = (
+                f"No answer within {end:g} s. Try again later, or ask for more time with "
+                f"X-Request-Timeout."
+            )
             raise DeadlineExceeded(message) from None
         finally:
             for future in waiting.values():
@@ -337,7 +342,10 @@ class Service:
         """
         most = self.settings.max_texts
         if texts > most:
-            message = f"Expected at most {most} texts in a request; got {texts}. Send them in several requests."
+            message = (
+                f"Expected at most {most} texts in a request; got {texts}. Send them in several "
+                f"requests."
+            )
             raise TooManyTexts(message, {"max_texts": most})
 
     def _seconds(self, asked: float | None) -> float:
@@ -345,7 +353,9 @@ class Service:
         return longest if asked is None else min(asked, longest)
 
     def _check_room(self, arm: Arm, share: str) -> None:
-        """Pass if there is room for a text, also where texts are read before they wait for a model."""
+        """Pass if there is room for a text, also where texts are read before they wait for a
+        model.
+        """
         assert self._reader is not None
         age = self._reader.age(share)
         if age > self.settings.max_wait_seconds:
@@ -428,7 +438,7 @@ class Service:
         self.on_batch(arm, batch)
 
     def _go_on(self, work: Any) -> None:
-        """Let something run beside the requests; what it fails with is said in the log."""
+        """Run something in the background; log its failure."""
 
         def end(task: asyncio.Task[None]) -> None:
             self._aside.discard(task)

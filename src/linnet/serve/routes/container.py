@@ -44,12 +44,12 @@ def model_folder(environment: Mapping[str, str]) -> Path:
 
 
 def inside(environment: Mapping[str, str]) -> bool:
-    """Whether SageMaker's own guard (IAM) stands before this process: one of `SIGNS` says so."""
+    """Whether SageMaker's IAM guards this process: one of `SIGNS` says so."""
     return any(environment.get(name) for name in SIGNS)
 
 
 def sagemaker_defaults(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """What stands in for the defaults of `[serve]` in a container of SageMaker's; a settings file
+    """The defaults of `[serve]` in a container of SageMaker's; a settings file
     or a flag wins.
 
     Raises:

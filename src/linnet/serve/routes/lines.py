@@ -35,7 +35,7 @@ def read_json_lines(body: bytes, most: int) -> list[Line]:
     Other members of an object are ignored.
 
     A line ends with LF or CR LF alone, as https://jsonlines.org has it: other ends of lines may
-    stand in a text.
+    be part of a text.
 
     Args:
         body: In UTF-8; the last line may lack its end.
@@ -159,7 +159,7 @@ def write_csv(items: Iterable[Item], label_separator: str, header: bool) -> byte
 
     Args:
         items: The answers.
-        label_separator: What stands between several labels of one text.
+        label_separator: The separator of several labels of one text.
         header: Whether the first record names the columns.
     """
     text = io.StringIO()

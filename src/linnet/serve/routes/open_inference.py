@@ -225,7 +225,10 @@ def _check_version(request: Request, arm: Arm) -> None:
     digest = arm.pool.bundle.digest
     version = request.path_params.get("version")
     if version is not None and not (len(version) >= MIN_VERSION and digest.startswith(version)):
-        message = f"Expected the version {digest}, or its first {MIN_VERSION} digits at least; got {version!r:.80}."
+        message = (
+            f"Expected the version {digest}, or its first {MIN_VERSION} digits at least; got "
+            f"{version!r:.80}."
+        )
         raise APIError(404, "unknown_version", message)
 
 

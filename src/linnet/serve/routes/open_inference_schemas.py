@@ -49,7 +49,7 @@ class ModelMetadata(BaseModel):
 
     name: str = Field(examples=["champion"])
     versions: list[str] = Field(
-        description="The digest of its bundle, of which a part from the start will do."
+        description="The digest of its bundle, A part from the start is enough."
     )
     platform: str = Field(examples=[PLATFORM])
     inputs: list[TensorMetadata]

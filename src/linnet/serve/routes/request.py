@@ -93,7 +93,10 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         task.uncancel()
         if watcher.done():
             raise APIError(*CLIENT_LEFT) from None
-        message = "The service stops, and the answer would have taken longer than it has. Send the request again."
+        message = (
+            "The service stops, and the answer would have taken longer than it has. Send the "
+            "request again."
+        )
         raise NotReady(message) from None
     finally:
         watcher.cancel()

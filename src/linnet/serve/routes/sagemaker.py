@@ -114,7 +114,7 @@ class InvocationRequest(BaseModel):
 
 
 class ExecutionParameters(BaseModel):
-    """How a batch transform that was not told otherwise is to ask; the names are SageMaker's."""
+    """How a batch transform asks by default; the names are SageMaker's."""
 
     MaxConcurrentTransforms: int = Field(description="Requests at once.")
     BatchStrategy: str = Field(

@@ -87,7 +87,7 @@ class TextPrediction(BaseModel):
         examples=[{"negative": 0.03, "positive": 0.97}],
     )
     truncated: bool = Field(
-        description="Whether the text was longer than the model reads, so that its end was cut off.",
+        description="Whether the text was too long for the model, so that its end was cut off.",
         examples=[False],
     )
     labels: list[str] = Field(
@@ -145,7 +145,7 @@ class PredictResponse(BaseModel):
 class WordWeight(BaseModel):
     """A word, or adjacent ones of a long text that were left out together."""
 
-    text: str = Field(description="It as it stands in the text that the model read.")
+    text: str = Field(description="The word as in the text that the model read.")
     start: int = Field(description="Its first character there.")
     end: int = Field(description="The character after it.")
     weight: float = Field(
@@ -207,14 +207,14 @@ class ArmInfo(BaseModel):
     arm: str = ARM
     role: Literal["champion", "challenger", "shadow"] = Field(description="What it is for.")
     share: float = Field(
-        ge=0, le=1, description="Of the texts; of a shadow, those that it is asked beside another."
+        ge=0, le=1, description="The share of the texts; for a shadow, the share that it gets too."
     )
     name: str = Field(description="The model's name.", examples=["tweets"])
     digest: str = DIGEST
     labels: list[str] = Field(
         description="What it may answer.", examples=[["negative", "positive"]]
     )
-    multi_label: bool = Field(description="Whether a text has any number of labels.")
+    multi_label: bool = Field(description="Whether the model is multi-label.")
     min_precision: float | None = Field(
         description="The share of right ones that each label's answers were shown to reach; texts "
         "that are not sure "
@@ -243,7 +243,7 @@ def _few_arms(sent: Any) -> Any:
 
 
 class SwapRequest(BaseModel):
-    """The models that shall be at work; null: those that are, their folders read anew."""
+    """The models that shall serve; null: the present ones, with their folders read again."""
 
     model_config = ConfigDict(
         extra="forbid",

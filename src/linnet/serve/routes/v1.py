@@ -118,7 +118,7 @@ DIRECT = {"/v1/predict": predict, "/v1/explain": explain}  # they read their req
     openapi_extra=body_schema(FeedbackRequest),
 )
 async def feedback(request: Request) -> FeedbackResponse:
-    """Stores the right label beside the answer in the prediction log; sent twice, the latest
+    """Stores the right label with the answer in the prediction log; sent twice, the latest
     counts.
     """
     service = request.app.state.service
@@ -174,8 +174,8 @@ async def admin_models(service: Annotated[Service, Depends(service_of)]) -> Mode
     openapi_extra=body_schema(SwapRequest),
 )
 async def swap_models(request: Request) -> Models:
-    """Verifies, loads and warms the bundles beside those at work, then switches; no request fails
-    meanwhile.
+    """Verifies, loads and warms the bundles next to the present ones, then switches; no request
+    fails meanwhile.
 
     Where one can't be used the old ones go on, and the answer says why. The paths are the service's
     own.

@@ -41,7 +41,7 @@ Family = TypeVar("Family", Counter, Histogram)
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """How the service stands at one moment.
+    """The state of the service at one moment.
 
     Attributes:
         ready: Whether it can answer.
@@ -96,7 +96,7 @@ class ArmStatus:
 
 
 class Children(dict[tuple[str, ...], Family]):
-    """The children of a family by their label values, kept since finding one anew costs more than
+    """The children of a family by their label values, kept because a lookup costs more than
     counting does.
     """
 
@@ -163,7 +163,7 @@ class Metrics:
         self._unknown = _counter(
             registry,
             "linnet_unknown_texts",
-            "Texts of which the model does not know more than half of the tokens.",
+            "Texts with more than half of their tokens unknown to the model.",
             "arm",
         )
         self._batch_texts = _histogram(
@@ -226,7 +226,9 @@ class Metrics:
         self._request_seconds[route, outcome].observe(seconds)
 
     def observe_answer(self, arm: str, answer: Prediction) -> None:
-        """Count a text that an arm answered, with its labels, its confidence and how it was read."""
+        """Count a text that an arm answered, with its labels, its confidence and how it was
+        read.
+        """
         self._texts[arm, "abstained" if answer.abstained else "answered"].inc()
         for label in answer.labels or (NO_LABEL,):
             self._labels[arm, label].inc()

@@ -1,4 +1,4 @@
-"""What is told of a service at work:
+"""Records what a service does:
 
 each batch, answer and change of models, to metrics and prediction log.
 """
@@ -23,7 +23,7 @@ FEEDBACK_SECONDS = 5.0  # that storing what is true may take
 
 
 class Recorder:
-    """Counts and records what a service does; nobody else is told by it.
+    """Counts and records what a service does.
 
     Args:
         service: The service.
@@ -73,7 +73,10 @@ class Recorder:
             raise APIError(
                 422, "bad_label", f"Expected a label of a model at work: {', '.join(known):.300}."
             )
-        down = "The prediction log can't be reached, so that nothing was stored. Send the feedback again later."
+        down = (
+            "The prediction log can't be reached, so that nothing was stored. Send the feedback "
+            "again later."
+        )
         if self._log is None:
             raise LogUnavailable(
                 "This service keeps no prediction log (prediction_log.url is empty)."

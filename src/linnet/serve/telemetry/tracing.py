@@ -1,5 +1,4 @@
-"""Traces, where they are asked for: whether they are, and how a stage of a request's work is told
-of.
+"""Traces, if they are asked for: the switch, and the record of a stage of a request's work.
 
 OpenTelemetry is an extra (`linnet-text[tracing]`), and is not imported before its environment
 variables ask for it.

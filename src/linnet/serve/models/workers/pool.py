@@ -58,7 +58,7 @@ class Pool:
         bundle: A verified bundle.
         choice: How it is run; as many workers as it has sessions, of one session each.
         settings: The section `[serve]`.
-        on_batch: Told of every batch.
+        on_batch: Called for every batch.
 
     Attributes:
         bundle: The bundle given.

@@ -254,7 +254,7 @@ class Queue:
             self._held.pop(share, None)
 
     def _line(self, share: str) -> deque[Job] | None:
-        """The jobs of a share, the first of which still waits; None if it has none."""
+        """The jobs of a share, whose first one still waits; None if it has none."""
         line = self._lines.get(share)
         while line and (line[0].taken or line[0].done.done()):
             line.popleft()

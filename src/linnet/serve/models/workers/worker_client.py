@@ -10,7 +10,7 @@ from typing import Any
 
 from linnet.errors import BundleError, OutOfMemoryError
 
-# Not by `-m`: the package imports that module, of which there would be two then, and a warning.
+# Not by `-m`: the package imports that module, so it would be loaded twice, with a warning.
 # The kernel is asked first, as importing the rest takes a while.
 PROGRAM = [
     sys.executable,
@@ -31,7 +31,7 @@ class WorkerOutOfMemory(WorkerDied):
 
 
 class Worker(asyncio.Protocol):
-    """A running process; see `process.py` for what it is told and replies.
+    """A running process; `worker_main.py` has its messages.
 
     Args:
         order: Its first line.
@@ -95,7 +95,7 @@ class Worker(asyncio.Protocol):
         """The reply to a message.
 
         Args:
-            message: What the worker is told.
+            message: The message to the worker.
             seconds: To wait for the reply; None: as many as any reply may take.
 
         Raises:

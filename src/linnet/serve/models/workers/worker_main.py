@@ -44,7 +44,9 @@ logger = logging.getLogger("linnet.serve.worker")
 
 
 def main() -> None:
-    """Serve the socket whose file descriptor is the first argument; the second is the parent's id."""
+    """Serve the socket whose file descriptor is the first argument; the second is the parent's
+    id.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
