@@ -1,8 +1,8 @@
 """A child process ends when its parent does, however that one ends. Called in the child.
 
-Two ways, as each has its gap. The kernel of Linux kills the child at once, also a stopped one or one
-that computes without end. Elsewhere, and where a sandbox forbids that, a thread waits for the end
-of the connection to the parent.
+Two ways, as each has its gap. The kernel of Linux kills the child at once, also a stopped one or
+one that computes without end. Elsewhere, and where a sandbox forbids that, a thread waits for the
+end of the connection to the parent.
 """
 
 import ctypes

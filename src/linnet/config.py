@@ -1,4 +1,5 @@
-"""Settings: defaults.toml, then the user's linnet.toml, then overrides; one validated, frozen whole.
+"""Settings: defaults.toml, then the user's linnet.toml, then overrides; one validated, frozen
+whole.
 
 The schema below holds types and ranges and no default: defaults.toml is the only place for those.
 """
@@ -37,9 +38,10 @@ Size = Share | Positive
 RENAMED = {"log": "prediction_log", "score.part_rows": "score.chunk_size"}
 MAX_ARMS = 32  # each has processes of its own
 HEAD_SIZE = 32  # of the attention of an encoder made from nothing
-# What `model.name_or_path` says where no encoder is named, and the one that is then asked of the model hub.
-# Also a learning rate that the encoder decides.
-AUTO, FIRST_CHOICE = "auto", "distilbert-base-uncased"
+# What `model.name_or_path` says where no encoder is named, and the one that is then asked of the
+# model hub. Also a learning rate that the encoder decides.
+AUTO = "auto"
+FIRST_CHOICE = "distilbert-base-uncased"
 Variant = Literal["bf16", "int8-dynamic", "int8-static"]
 # Of a file that may not be UTF-8. No constraint of pydantic's own: those refuse surrogates.
 FileName = Annotated[str, AfterValidator(file_name)]
@@ -248,11 +250,11 @@ class ScoreConfig(Section):
 
 
 class ArmConfig(Section):
-    """One of `serve.arms`: a model that answers beside the champion, or is only watched.
+    """One of `serve.arms`: a model that answers besides the champion, or a shadow.
 
     Attributes:
         bundle: Its bundle's folder.
-        share: Of the texts that it answers; of a shadow, that it is asked beside another.
+        share: Of the texts that it answers; for a shadow, of the texts that it gets too.
         shadow: Whether its answers go into the log alone.
     """
 
@@ -405,9 +407,9 @@ def load_config(
 
     Args:
         path: A TOML file. None: `linnet.toml` of the current folder where there is one.
-        overrides: `section.key` to value, or strings `section.key=value` with a TOML value (a bare word
-            is taken as a string).
-        base: Sections of settings that stand in for the defaults; the file goes over them.
+        overrides: `section.key` to value, or strings `section.key=value` with a TOML value (a bare
+            word is taken as a string).
+        base: Sections of settings in place of the defaults; the file goes over them.
 
     Raises:
         ConfigError: All mistakes at once, a line each: `section.key  what is wrong`.

@@ -14,7 +14,8 @@
     │   ├── ProofError          exit 5   HTTP 503   a bundle's proof is missing or failed
     │   └── SignatureError      exit 5   HTTP 503   a bundle's signature is missing or wrong
     ├── TrainingError           exit 6   HTTP 500   training can't go on
-    │   └── StoppedError        exit 130 HTTP 500   training was asked to stop, and can be gone on with
+    │   └── StoppedError        exit 130 HTTP 500   training was asked to stop, and can be gone on
+        with
     ├── StorageError            exit 7   HTTP 507   the disk refused a write
     ├── OutOfMemoryError        exit 9   HTTP 500   the system gave no more memory
     └── ServiceError            exit 8   HTTP 502   a service that was asked did not answer
@@ -56,7 +57,9 @@ class ConfigError(UsageError):
 
 
 class UnusableLogError(UsageError):
-    """The prediction log is damaged, of a newer format or another program's; only a person can help."""
+    """The prediction log is damaged, of a newer format or another program's; only a person can
+    help.
+    """
 
     code = "unusable_log"
 
@@ -157,7 +160,7 @@ class TrainingError(LinnetError):
 
 
 class StoppedError(TrainingError):
-    """Training was asked to stop, by Ctrl-C or SIGTERM, and can be gone on with."""
+    """Training was asked to stop, by Ctrl-C or SIGTERM, and can be resumed."""
 
     exit_code = 130  # 128 + SIGINT, as shells have it
     code = "training_stopped"
@@ -172,7 +175,9 @@ class StorageError(LinnetError):
 
 
 class OutOfMemoryError(LinnetError):
-    """The system gave no more memory; while training it is a `TrainingError`, which says what to lower."""
+    """The system gave no more memory; while training it is a `TrainingError`, which says what
+    to lower.
+    """
 
     exit_code = 9
     code = "out_of_memory"
@@ -182,8 +187,8 @@ class ServiceError(LinnetError):
     """A service that was asked refused, failed or can't be reached.
 
     Args:
-        code: What the service calls it, or one of the client's own: `unreachable`, `connection_lost`,
-            `deadline_exceeded`, `bad_answer`, `not_sent`, `http_STATUS`.
+        code: What the service calls it, or one of the client's own: `unreachable`,
+            `connection_lost`, `deadline_exceeded`, `bad_answer`, `not_sent`, `http_STATUS`.
         message: The sentence for people.
         status: The HTTP status; None where no answer came.
         request_id: Finds the request in the service's log; the same for every try.
@@ -211,5 +216,9 @@ class ServiceError(LinnetError):
             *([f"request {request_id}"] if request_id else []),
         ]
         super().__init__(f"{message} ({', '.join(facts)})")
-        self.code, self.message, self.status, self.request_id = code, message, status, request_id
-        self.details, self.results = dict(details or {}), list(results)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.request_id = request_id
+        self.details = dict(details or {})
+        self.results = list(results)

@@ -64,7 +64,8 @@ def digest(path: Path, check: Callable[[], None] = lambda: None) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    r"""JSON with sorted keys and a final newline: the same value gives the same bytes, so it can be digested.
+    r"""JSON with sorted keys and a final newline: the same value gives the same bytes, so it can be
+    digested.
 
     A file name that is not UTF-8 is written as it is shown, with an escape such as `\xe9`.
     """
@@ -108,12 +109,15 @@ def write_bytes(path: Path, content: bytes, private: bool = False) -> None:
 
 
 def temporary_file(target: Path) -> Path:
-    """A name next to a target that nobody can guess; what a kill leaves there is found by `install`."""
+    """A name next to a target that nobody can guess; what a kill leaves there is found by
+    `install`.
+    """
     return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
 def install(temporary: Path, target: Path) -> None:
-    """Put a finished file in the target's place in one step, and see to it that it outlives a power cut.
+    """Put a finished file in the target's place in one step, and see to it that it outlives a power
+    cut.
 
     Files that killed processes of this host left behind for the same target are removed.
 
@@ -149,7 +153,8 @@ def _moved_next_to(target: Path, file: Path) -> Path:
 
 
 def open_own(path: Path) -> BinaryIO:
-    """Open a file of a known name to append to it: made if it is missing, no link followed, no pipe waited for.
+    """Open a file of a known name to append to it: made if it is missing, no link followed, no pipe
+    waited for.
 
     Raises:
         UsageError: The path is a symbolic link or no plain file.
@@ -201,19 +206,22 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
 def whole_directory(
     target: Path, holds: str | None = None, only: Container[str] | None = None
 ) -> Iterator[Path]:
-    """Give an empty folder to fill; when the block ends well it takes the target's place in one step.
+    """Give an empty folder to fill; when the block ends well it takes the target's place in one
+    step.
 
-    On any error, and on a kill, what stood at the target still stands there. Folders that a killed
+    On any error, and on a kill, what was at the target is still there. Folders that a killed
     process of this host left behind are removed by the next call for the same target.
 
     Args:
         target: Where the folder is to appear. A symbolic link is followed.
-        holds: A file that every folder of this kind holds; what stands at the target is replaced only if it is empty
-            or holds it too, so that no mistyped path costs anybody their work. None: it is replaced anyhow.
-        only: Whatever folders of this kind hold; one that holds more is not replaced, for that is somebody's own.
+        holds: A file that every folder of this kind holds; what is at the target is replaced
+            only if it is empty or holds it too, so that no mistyped path costs anybody their work.
+            None: it is replaced anyhow.
+        only: Whatever folders of this kind hold; one that holds more is not replaced, for that is
+            somebody's own.
 
     Raises:
-        UsageError: Something else stands at the target or in it, or no folder can be made there.
+        UsageError: There is something else at the target or in it, or no folder can be made there.
         StorageError: The disk refused a write.
     """
     asked = Path(os.path.abspath(target))
@@ -246,8 +254,8 @@ def check_replaceable(target: Path, holds: str | None, only: Container[str] | No
     """Refuse a target whose replacement would cost something; see `whole_directory`.
 
     Raises:
-        UsageError: What stands there is no folder, is the working folder or a mount point, is not of
-            the kind, or holds more; or it is a symbolic link that leads nowhere.
+        UsageError: It is no folder, is the working folder or a mount point, is not
+            of the kind, or holds more; or it is a symbolic link that leads nowhere.
         StorageError: This user may not look there.
     """
     with disk_errors(target):  # this user may not look there, or no disk has such names
@@ -268,7 +276,8 @@ def check_replaceable(target: Path, holds: str | None, only: Container[str] | No
             )
         if holds and any(target.iterdir()) and not (target / holds).is_file():
             raise UsageError(
-                f"{target} exists and holds no {holds}, so it is not Linnet's to replace. Choose another, or empty it."
+                f"{target} exists and holds no {holds}, so it is not Linnet's to replace. Choose "
+                f"another, or empty it."
             )
         strange = sorted(
             path.name
@@ -277,7 +286,8 @@ def check_replaceable(target: Path, holds: str | None, only: Container[str] | No
         )
         if strange:
             raise UsageError(
-                f"{target} is replaced as a whole, and {strange[0]!r} in it, which Linnet didn't write, would be lost. "
+                f"{target} is replaced as a whole, and {strange[0]!r} in it, which Linnet didn't "
+                f"write, would be lost. "
                 "Move it elsewhere, or choose another folder."
             )
 

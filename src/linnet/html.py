@@ -1,7 +1,9 @@
-"""HTML pages that need nothing but themselves: a template, inline plots, no script, no outside host.
+"""HTML pages that need nothing but themselves: a template, inline plots, no script, no outside
+host.
 
-Knows nothing of what a page is about. Black in a plot means "the colour of the page's text", so plots
-read well on light and on dark pages; other colours should be mid-tones, such as those of `PALETTE`.
+Knows nothing of what a page is about. Black in a plot means "the colour of the page's text", so
+plots read well on light and on dark pages; other colours should be mid-tones, such as those of
+`PALETTE`.
 """
 
 import io
@@ -17,7 +19,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Each has a contrast of at least 3 to the cards of a light page and of a dark one (WCAG 2.2, 1.4.11).
+# Each has a contrast of at least 3 to the cards of a light page and of a dark one (WCAG 2.2,
+# 1.4.11).
 PALETTE = ("#2a9d8a", "#d97b29", "#4c86d8", "#c65d8f", "#8b7fd1", "#7d868f")
 
 SHOWN = 30  # characters of a name in a plot
@@ -46,7 +49,8 @@ def plain(text: str, longest: int = SHOWN) -> str:
     """A text as a plot shows it: on one line, not too long, and no formula.
 
     Args:
-        text: Such as the name of a label. Matplotlib takes what is between two dollars for a formula.
+        text: Such as the name of a label. Matplotlib takes what is between two dollars for a
+            formula.
         longest: Characters.
     """
     return _shortened(" ".join(text[: 4 * longest].split()), longest).replace("$", r"\$")
@@ -72,17 +76,17 @@ def svg(figure: Figure, description: str = "") -> Markup:
         description: What it shows, for those who can't see it.
     """
     buffer = io.StringIO()
-    # Text stays text (fonttype none) so that it takes the page's font and colour; with a fixed salt and no
-    # metadata the same figure gives the same bytes on every run.
+    # Text stays text (fonttype none) so that it takes the page's font and colour; with a fixed salt
+    # and no metadata the same figure gives the same bytes on every run.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "linnet"}), warnings.catch_warnings():
         # The reader's font draws the text, so it doesn't matter what matplotlib's own font lacks.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
     drawing = buffer.getvalue()
-    drawing = drawing[drawing.index("<svg") :]  # an XML prolog may not stand inside of HTML
+    drawing = drawing[drawing.index("<svg") :]  # HTML may not hold an XML prolog
     drawing = re.sub(
         r'<g id="[^"]*">', "<g>", drawing
-    )  # names such as axes_1 would stand twice on a page
+    )  # names such as axes_1 would be twice on a page
     drawing = drawing.replace("#000000", "currentColor")
     opening = f'<svg role="img" aria-label="{escape(description)}" fill="currentColor"'
     return Markup(drawing.replace("<svg", opening, 1))  # noqa: S704, matplotlib has escaped the texts
@@ -144,18 +148,27 @@ def _thousands(count: int) -> str:
 
 
 def _p_value(value: float) -> str:
-    """A p-value to three digits. A very small one is only bounded: its digits depend on the test's approximation."""
+    """A p-value to three digits.
+
+    A very small one is only bounded: its digits depend on the test's approximation.
+    """
     return f"<{SPACE}{SMALLEST_P}" if value < SMALLEST_P else f"{value:.3f}"
 
 
 def _prose(text: str) -> Markup:
-    """A message as HTML: what it sets in backticks is code, and a number stays with its percent sign."""
+    """A message as HTML:
+
+    what it sets in backticks is code, and a number stays with its percent sign.
+    """
     whole = re.sub(r"(?<=\d) (?=%)", SPACE, text)
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(whole))))  # noqa: S704, escaped
 
 
 def _named(name: str) -> Markup:
-    """A name from the data: its middle left out if it is long, and its writing direction kept to itself."""
+    """A name from the data:
+
+    its middle left out if it is long, and its writing direction kept to itself.
+    """
     shown = name if len(name) <= NAMED else f"{name[: NAMED // 2]} … {name[-NAMED // 3 :]}"
     return Markup("<bdi>{}</bdi>").format(shown)
 

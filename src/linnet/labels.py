@@ -87,7 +87,8 @@ def find_label(raw: str, names: Sequence[str]) -> str | None:
     if raw in names:
         return raw
     try:
-        label, known = clean_label(raw), {clean_label(name): name for name in names}
+        label = clean_label(raw)
+        known = {clean_label(name): name for name in names}
     except LabelError:
         return None
     called = one_name_each([*known, label])

@@ -33,7 +33,8 @@ def _check(link: Path) -> None:
     real = Path(os.path.realpath(link))
     if real.is_symlink():
         raise UsageError(
-            f"{link} is a symbolic link that leads back to itself. Remove it, or choose another place."
+            f"{link} is a symbolic link that leads back to itself. Remove it, or choose another "
+            f"place."
         )
     if not real.parent.is_dir():
         raise UsageError(
@@ -48,7 +49,9 @@ def _check(link: Path) -> None:
 
 
 def planted(path: Path) -> bool:
-    """Whether somebody else put a link or a folder into a shared folder, as fs.protected_symlinks of Linux asks."""
+    """Whether somebody else put a link or a folder into a shared folder, as
+    fs.protected_symlinks of Linux asks.
+    """
     folder = path.parent.stat()
     shared = folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return bool(shared) and path.lstat().st_uid not in (os.geteuid(), folder.st_uid)

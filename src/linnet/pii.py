@@ -1,7 +1,7 @@
 """Personal data in a text, put behind a name of its kind: addresses, handles, telephone numbers.
 
-Knows a text alone, and no names of people or places: what it finds is found by its shape. Every pattern
-takes linear time on any text, and masking a masked text changes nothing.
+Knows a text alone, and no names of people or places: what it finds is found by its shape. Every
+pattern takes linear time on any text, and masking a masked text changes nothing.
 """
 
 import re
@@ -12,19 +12,22 @@ from typing import Literal
 
 Personal = Literal["email", "phone", "handle"]
 
-# In these patterns WORD stands for what a word is made of: see `_compiled`.
-# The look-behind and the possessive quantifiers see to it that no run of characters is read more than twice.
-# Addresses that touch are taken as one, as nothing would tell where the next one starts.
+# In these patterns WORD stands for what a word is made of: see `_compiled`. The look-behind and the
+# possessive quantifiers see to it that no run of characters is read more than twice. Addresses that
+# touch are taken as one, as nothing would tell where the next one starts.
 ADDRESS = r"[WORD.%+-]++@(?:[WORD-]++\.)+[^\W\d_][WORD-]++"
 EMAIL = rf"(?<![WORD.%+-])(?:{ADDRESS})++"
 HANDLE = r"(?<![WORD])@\w[WORD]*+"
 
-# Digits in groups, as long as they go on; a comma or colon between two digits makes it a price or a time.
+# Digits in groups, as long as they go on; a comma or colon between two digits makes it a price or a
+# time.
 DIGITS = re.compile(r"\+?\(?[0-9]++(?:(?:[ .()/-]{1,3}+|[,:])[0-9]++)*+")
 BEFORE = r"(?<=[WORD@#$€£¥/=])"
 AFTER = r"[WORD@%€£°]"
 LONGEST = 32  # characters of a telephone number with all its separators
-FEWEST_DIGITS, MOST_DIGITS = 7, 15  # of ITU-T E.164, and of a local number
+# of ITU-T E.164, and of a local number
+FEWEST_DIGITS = 7
+MOST_DIGITS = 15
 NO_PHONE = re.compile(
     r"""
       [0-9]{4} (?P<date>[-/. ]) [0-9]{1,2} (?P=date) [0-9]{1,2} (?:\ [0-9]{1,2})?         # 2009-05-12, and its hour
@@ -43,7 +46,8 @@ def mask(text: str, kinds: Sequence[str]) -> str:
 
     Args:
         text: A clean text.
-        kinds: Which kinds, keys of `PERSONAL`, in any order; of none the text is given back as it is.
+        kinds: Which kinds, keys of `PERSONAL`, in any order; of none the text is given back as it
+            is.
     """
     for kind, replace in PERSONAL.items():
         if kind in kinds:
@@ -53,14 +57,16 @@ def mask(text: str, kinds: Sequence[str]) -> str:
 
 @cache
 def _word() -> str:
-    # A mark left behind would join the replacement in normal form C ("@user" and a caron make "@useř"), so marks
-    # count as part of the word they follow. The planes above hold selectors alone, which join nothing.
+    # A mark left behind would join the replacement in normal form C ("@user" and a caron make
+    # "@useř"), so marks count as part of the word they follow. The planes above hold selectors
+    # alone, which join nothing.
     return r"\w" + "".join(
         mark for mark in map(chr, range(0x300, 0x1F000)) if unicodedata.category(mark)[0] == "M"
     )
 
 
-@cache  # and not at the import, as to find all marks would be a twentieth of what a service takes to start
+# and not at the import, as to find all marks would be a twentieth of what a service takes to start
+@cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace("WORD", _word()))
 
@@ -96,7 +102,7 @@ def _phones(run: re.Match[str], follows_phone: bool) -> str:
     ]
     if not any(found):
         return run[0]
-    # What stands between two numbers is read as a whole too, as it would be the next time.
+    # What is between two numbers is read as a whole too, as it would be the next time.
     parts: list[str] = []
     waiting: list[str] = []
     start = 0
@@ -110,7 +116,8 @@ def _phones(run: re.Match[str], follows_phone: bool) -> str:
             parts.append("<phone>" if whole else between)
         if index <= last:
             parts.append("<phone>")
-        waiting, start = [], index + 1
+        waiting = []
+        start = index + 1
     return " ".join(parts)
 
 
@@ -124,7 +131,8 @@ def _is_phone(run: str) -> bool:
         return True
     if len(groups) == 1:
         return len(groups[0]) in {10, 11}
-    # Numbers side by side are no telephone number: it has a group of three digits, or starts with a 0.
+    # Numbers side by side are no telephone number: it has a group of three digits, or starts with a
+    # 0.
     like_one = (
         len(groups) <= 6
         and min(map(len, groups[1:])) >= 2
@@ -133,7 +141,8 @@ def _is_phone(run: str) -> bool:
     return like_one and not NO_PHONE.fullmatch(run)
 
 
-# In the order in which they are replaced: an address holds what looks like a handle, and a handle may hold digits.
+# In the order in which they are replaced: an address holds what looks like a handle, and a handle
+# may hold digits.
 PERSONAL: dict[str, Callable[[str], str]] = {
     "email": lambda text: _compiled(EMAIL).sub("<email>", text) if "@" in text else text,
     "handle": lambda text: _compiled(HANDLE).sub("@user", text) if "@" in text else text,

@@ -10,7 +10,8 @@ import re
 
 ERRORS = "linnet-escape"  # the name of the codec error handler, for streams
 SURROGATE = re.compile("[\ud800-\udfff]")
-# C0 but tab and line feed, delete, C1, line and paragraph separators, and the marks that reorder text.
+# C0 but tab and line feed, delete, C1, line and paragraph separators, and the marks that reorder
+# text.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 NO_FILE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 ESCAPED_BYTES = re.compile(r"\\x([89a-fA-F][0-9a-fA-F])")

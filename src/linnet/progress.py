@@ -25,7 +25,10 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Task:
-    """One piece of long work. `advance` it; `note` puts a short text beside the bar; `done` says how far it is."""
+    """One piece of long work.
+
+    `advance` it; `note` puts a short text next to the bar; `done` says how far it is.
+    """
 
     def __init__(
         self,
@@ -37,10 +40,14 @@ class Task:
         every: float = 0.0,
     ):
         description = printable_cell(description)
-        self._description, self._total, self._unit, self._bar = description, total, unit, bar
+        self._description = description
+        self._total = total
+        self._unit = unit
+        self._bar = bar
         self._id = bar.add_task(description, total=total, completed=done, note="") if bar else None
         self.done = self._before = done
-        self._note, self._every = "", every
+        self._note = ""
+        self._every = every
         self._started = self._printed = time.monotonic()
 
     def advance(self, steps: int = 1) -> None:
@@ -52,7 +59,7 @@ class Task:
             self._print()
 
     def note(self, text: str) -> None:
-        """Show a short text, such as the loss, beside the bar or on the next plain line."""
+        """Show a short text, such as the loss, next to the bar or on the next plain line."""
         self._note = printable_cell(text)
         if self._bar is not None and self._id is not None:
             self._bar.update(self._id, note=self._note)

@@ -30,14 +30,15 @@ def unfinished_path(target: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path, doing: str) -> Iterator[None]:
-    """Make a folder and keep other processes out of it for the block; the system lets go of it on a kill.
+    """Make a folder and keep other processes out of it for the block; the system lets go of it on a
+    kill.
 
     Args:
         folder: The folder.
         doing: What a process does there, for the message, such as "is training into".
 
     Raises:
-        UsageError: Another process has it, or something else stands there.
+        UsageError: Another process has it, or something else is there.
         StorageError: The disk refused.
     """
     with disk_errors(folder):
@@ -63,12 +64,12 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
 
 
 def check_same(folder: Path, found: dict[str, Any], identity: dict[str, Any]) -> None:
-    """Refuse to go on with other work than was begun.
+    """Refuse to resume other work than was begun.
 
     Args:
         folder: Where it lies.
         found: What it was begun with, JSON-able.
-        identity: What it would be gone on with.
+        identity: What would resume it.
 
     Raises:
         UsageError: Names what differs.
@@ -77,14 +78,16 @@ def check_same(folder: Path, found: dict[str, Any], identity: dict[str, Any]) ->
     if differ:
         raise UsageError(
             f"{folder} holds a run that was not finished, and it is another one:\n{differ}\n"
-            "Resume it with the settings it began with, start over with --overwrite, or choose another "
+            "Resume it with the settings it began with, start over with --overwrite, or choose "
+            "another "
             "folder: --out, or --name of a run."
         )
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     """What differs between two identities, a line each, at most eight; empty where nothing does."""
-    flat, other = _flat(before), _flat(now)
+    flat = _flat(before)
+    other = _flat(now)
     differ = [name for name in sorted(flat | other) if flat.get(name) != other.get(name)]
     return "\n".join(
         f"  {name}  was {flat.get(name)!r}, is now {other.get(name)!r}" for name in differ[:SHOWN]

@@ -13,10 +13,12 @@ from typing import Any
 
 import tokenizers
 
-# Each piece is encoded by itself. BPE with dropout gives other ids each time, and no two can be compared.
+# Each piece is encoded by itself. BPE with dropout gives other ids each time, and no two can be
+# compared.
 MODELS = {"BPE", "Unigram", "WordLevel", "WordPiece"}
 # These normalizers look no further than from a character to the marks behind it, and a space is
-# never such a mark. Not Precompiled: it reads a space as part of the sign before it in some scripts.
+# never such a mark. Not Precompiled: it reads a space as part of the sign before it in some
+# scripts.
 NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
 # These split at every white space, or put it at the start of a piece.
 SPLITTERS = {"BertPreTokenizer", "ByteLevel", "Metaspace", "Whitespace", "WhitespaceSplit"}
@@ -58,7 +60,7 @@ def find_seams(tokenizer: tokenizers.Tokenizer) -> re.Pattern[str] | None:
 
 
 def find_long_words(tokenizer: tokenizers.Tokenizer) -> re.Pattern[str] | None:
-    """A pattern of words of which the middle does not count; None if it may.
+    """A pattern of words whose middle does not count; None if it may.
 
     WordPiece gives one unknown token for a word that is longer than it takes, whatever it is made
     of. The first two groups of a match are to be kept, so that the word stays too long.
@@ -108,7 +110,10 @@ def _splits(part: dict[str, Any]) -> bool:
 
 
 def _characters(normalizers: list[dict[str, Any]], added: str) -> str:
-    """Of BERT's pre-tokenizer: a cut at a character of an added token could be within that token."""
+    """Of BERT's pre-tokenizer:
+
+    a cut at a character of an added token could be within that token.
+    """
     punctuation = "".join(re.escape(c) for c in string.punctuation if c not in added)
     alone = any(
         part["type"] == "BertNormalizer" and part["handle_chinese_chars"] for part in normalizers

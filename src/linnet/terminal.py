@@ -11,7 +11,10 @@ from linnet.printable import ERRORS, printable
 
 
 def open_streams() -> None:
-    """Make the standard streams ready: escape what their encoding lacks, replace the closed ones."""
+    """Make the standard streams ready:
+
+    escape what their encoding lacks, replace the closed ones.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if (

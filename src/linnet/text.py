@@ -1,7 +1,8 @@
 """The only text path: a raw string becomes a clean string, a clean string becomes token ids.
 
-`prepare` drops the rows, and the service refuses the items, for which `clean` raises; everything that
-trains, judges or serves encodes through `Tokenizer`. Knows nothing of models, files of texts or labels.
+`prepare` drops the rows, and the service refuses the items, for which `clean` raises; everything
+that trains, judges or serves encodes through `Tokenizer`. Knows nothing of models, files of texts
+or labels.
 """
 
 import html
@@ -23,18 +24,22 @@ CONTROL = re.compile(r"[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]+")
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 # Unicode's Default_Ignorable_Code_Point: shown as nothing, so a text of these alone is empty.
 VISIBLE = re.compile(
-    r"[^\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    r"[^\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    r"\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-# A name counts with its semicolon only: browsers, and html.unescape, read "tired&not happy" as "tired¬ happy".
+# A name counts with its semicolon only: browsers, and html.unescape, read "tired&not happy" as
+# "tired¬ happy".
 ENTITY = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|[A-Za-z][A-Za-z0-9]{0,31};)")
 NESTED_AMPERSAND = re.compile(r"&(?:amp;)+")
-# No character has a number of nine digits, and int(), which html.unescape calls, refuses 4,300 of them.
+# No character has a number of nine digits, and int(), which html.unescape calls, refuses 4,300 of
+# them.
 OVERLONG_NUMBER = re.compile(r"&#[0-9]{9,};?")
 MAX_UNESCAPES = 8
 UNASSIGNED = "\U000e1fff"  # which no vocabulary has
-# Normalising sorts each run of marks in quadratic time, so a run is cut where the Stream-Safe Text Format
-# of UAX #15 would break it. The pattern finds more than marks (emoji, say); `_cut_marks` tells them apart.
+# Normalising sorts each run of marks in quadratic time, so a run is cut where the Stream-Safe Text
+# Format of UAX #15 would break it. The pattern finds more than marks (emoji, say); `_cut_marks`
+# tells them apart.
 MAX_MARKS = 30
 MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_MARKS + 1},}}")
 # Characters per token that a long text is read to at first, about twice as many as a token of
@@ -46,9 +51,10 @@ GROWTH = 4
 def clean(raw: str, mask: Sequence[str] = ()) -> str:
     """Normalise one raw text.
 
-    HTML entities become characters, control characters go, white space is folded to single spaces and
-    the result is in Unicode normal form C. Cleaning a clean text changes nothing. Case, punctuation,
-    emoji, links and names stay: what they are worth is for the model to learn. Takes linear time.
+    HTML entities become characters, control characters go, white space is folded to single spaces
+    and the result is in Unicode normal form C. Cleaning a clean text changes nothing. Case,
+    punctuation, emoji, links and names stay: what they are worth is for the model to learn. Takes
+    linear time.
 
     Args:
         raw: Any text.
@@ -83,7 +89,8 @@ def _unescape(text: str) -> str:
         text = unescaped
     raise TextError(
         "nested_entities",
-        f"The text's HTML entities are nested more than {MAX_UNESCAPES} deep, so it is no text that people read. "
+        f"The text's HTML entities are nested more than {MAX_UNESCAPES} deep, so it is no text "
+        f"that people read. "
         "Send it unescaped.",
     )
 
@@ -96,7 +103,7 @@ def _character(match: re.Match[str]) -> str:
 def _tidy(text: str) -> str:
     if (
         text.isascii() and text.isprintable() and "  " not in text
-    ):  # as most texts are: nothing but the ends to mend
+    ):  # as most texts are: nothing but the ends to repair
         return text.strip()
     text = " ".join(CONTROL.sub("", text).split())
     if text.isascii():
@@ -106,7 +113,8 @@ def _tidy(text: str) -> str:
 
 
 def _cut_marks(match: re.Match[str]) -> str:
-    kept, run = [], 0
+    kept = []
+    run = 0
     for character in match[0]:
         run = run + 1 if unicodedata.category(character).startswith("M") else 0
         if run <= MAX_MARKS:
@@ -131,7 +139,7 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a token stands in its text.
+    """The place of a token in its text.
 
     Attributes:
         start: Its first character.
@@ -147,7 +155,8 @@ class Span:
 class Tokenizer:
     """Clean texts to token ids, the same in training and in service.
 
-    A long text is read only as far as its tokens count, if `linnet.seams` knows where it can be cut.
+    A long text is read only as far as its tokens count, if `linnet.seams` knows where it can be
+    cut.
 
     Args:
         path: A `tokenizer.json`.
@@ -188,7 +197,10 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Rows that a table of embeddings needs: one more than the largest id, added tokens included."""
+        """Rows that a table of embeddings needs:
+
+        one more than the largest id, added tokens included.
+        """
         return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
 
     def has(self, token: str) -> bool:
@@ -232,7 +244,9 @@ class Tokenizer:
         return CHARACTERS * self.max_length
 
     def _shorten(self, part: str, length: int) -> str:
-        """The start of a text of some length, without the middle of words that are too long to count."""
+        """The start of a text of some length, without the middle of words that are too long to
+        count.
+        """
         if length <= self._first or self._long_words is None:
             return part
         return self._long_words.sub(r"\1\2", part)
@@ -241,7 +255,8 @@ class Tokenizer:
         """Where `_shorten` takes something away: the place in what is left, and how much."""
         if len(text) <= self._first or self._long_words is None:
             return []
-        found, taken = [], 0
+        found = []
+        taken = 0
         for match in self._long_words.finditer(text):
             length = match.start(2) - match.end(1)
             found.append((match.end(1) - taken, length))
@@ -279,9 +294,12 @@ class Tokenizer:
         return False
 
     def trace(self, text: str) -> tuple[Encoding, list[Span | None]]:
-        """Encode one clean text, and say where each token stands in it; None for a special token."""
+        """Encode one clean text, and give the place of each token in it; None for a special
+        token.
+        """
         (encoding,) = self._read([text])
-        special, words = encoding.special_tokens_mask, encoding.word_ids
+        special = encoding.special_tokens_mask
+        words = encoding.word_ids
         gaps = self._gaps(text)
 
         def shifted(place: int) -> int:
@@ -304,7 +322,7 @@ def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:
     """The id of the unknown token; None of a vocabulary of bytes, to which nothing is unknown."""
     names = [getattr(tokenizer.model, "unk_token", None)]
     if isinstance(tokenizer.model, tokenizers.models.Unigram):
-        # Python is not told its id. A model that falls back to bytes never gives it.
+        # Python does not know its id. A model that falls back to bytes never gives it.
         names = ["<unk>", "[UNK]"]
     found = (tokenizer.token_to_id(name) for name in names if name)
     return next((token for token in found if token is not None), None)

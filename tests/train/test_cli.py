@@ -112,7 +112,10 @@ def test_distil_prints_what_was_learnt_from_and_how_like_its_teacher_it_is(
     )
     less = told["left_out"]
     assert f"{less['words']:,} of them were left out of {less['texts']:,} texts." in printed
-    assert f"agrees with what it was taught in {100 * told['agreement']['value']:.2f} %" in printed
+    assert (
+        f"Agreement with the teacher on validation texts: {100 * told['agreement']['value']:.2f} %"
+        in printed
+    )
     assert "other splits" not in printed
     assert f"Final model: {out}" in printed
 

@@ -1,1 +1,4 @@
-"""The command line: one module a command. They import what they need when they run, so `--help` is instant."""
+"""The command line:
+
+one module a command. They import what they need when they run, so `--help` is instant.
+"""

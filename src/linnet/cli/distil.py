@@ -1,4 +1,6 @@
-"""Teach a student what a bundle answers, or several together, on the train split's texts and on any without labels."""
+"""Teach a student what a bundle answers, or several together, on the train split's texts and on
+any without labels.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the student's checkpoint (default: student)",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="begin anew, though an unfinished run lies there"
+        "--overwrite", action="store_true", help="start over and delete the unfinished run"
     )
     add_config_options(
         parser,
@@ -62,9 +64,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def print_distillation(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> None:
-    """Print what was learnt from, how training went, and how far the student is like its teachers."""
-    told = record["distil"]
-    source, rows = told["source"], told["rows"]
+    """Print what was learnt from, how training went, and how far the student is like its
+    teachers.
+    """
+    distillation = record["distil"]
+    source = distillation["source"]
+    rows = distillation["rows"]
     if source:
         dropped = ", ".join(
             f"{reason} {count:,}" for reason, count in source["dropped"].items() if count
@@ -75,29 +80,35 @@ def print_distillation(record: dict[str, Any], teachers: Sequence[Path], directo
         )
     names = ", ".join(map(str, teachers))
     print_line(
-        f"Taught by {names}: {rows['train']:,} texts of the train split and {rows['texts']:,} others."
+        f"Taught by {names}: {rows['train']:,} texts of the train split and {rows['texts']:,} "
+        f"others."
     )
-    if left_out := told["left_out"]:
+    if left_out := distillation["left_out"]:
         print_line(
-            f"{left_out['telling_words']:,} words tell the label; {left_out['words']:,} of them were left out of "
+            f"{left_out['telling_words']:,} words tell the label; {left_out['words']:,} of them "
+            f"were left out of "
             f"{left_out['texts']:,} texts."
         )
-    for teacher, facts in zip(teachers, told["teachers"], strict=True):
+    for teacher, facts in zip(teachers, distillation["teachers"], strict=True):
         if facts["trained_elsewhere"]:
             print_line(
-                f"{teacher} was trained on other splits than these: it may have seen some of the rows held out here."
+                f"{teacher} was trained on other splits than these: it may have seen some of the "
+                f"rows held out here."
             )
     train.print_training(record, directory)
-    size, all_bytes = (
-        4 * record["parameters"],
-        sum(teacher["bytes"] for teacher in told["teachers"]),
-    )  # float32
+    # float32
+    size = 4 * record["parameters"]
+    all_bytes = sum(teacher["bytes"] for teacher in distillation["teachers"])
     print_line(
-        f"Its weights take {size / 1e6:,.1f} MB, {size / all_bytes:.0%} of its teachers' {all_bytes / 1e6:,.1f} MB."
+        f"Its weights take {size / 1e6:,.1f} MB, {size / all_bytes:.0%} of its teachers' "
+        f"{all_bytes / 1e6:,.1f} MB."
     )
-    agreement, student = told["agreement"], record["history"][record["best_epoch"] - 1]
+    agreement = distillation["agreement"]
+    student = record["history"][record["best_epoch"] - 1]
     print_line(
-        f"On the validation texts it agrees with what it was taught in {100 * agreement['value']:.2f} % "
-        f"({100 * agreement['low']:.2f} to {100 * agreement['high']:.2f} %); the accuracy of that is "
-        f"{100 * told['teacher_scores']['eval_accuracy']:.2f} %, the student's {100 * student['eval_accuracy']:.2f} %."
+        f"Agreement with the teacher on validation texts: {100 * agreement['value']:.2f} % "
+        f"({100 * agreement['low']:.2f} to {100 * agreement['high']:.2f} %). "
+        f"Accuracy of the teacher: "
+        f"{100 * distillation['teacher_scores']['eval_accuracy']:.2f} %, of the student: "
+        f"{100 * student['eval_accuracy']:.2f} %."
     )

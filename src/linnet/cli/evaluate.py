@@ -1,4 +1,4 @@
-"""Judge a bundle on a split: report.json and report.html, beside the baselines it has to beat."""
+"""Judge a bundle on a split: report.json and report.html, with the baselines it has to beat."""
 
 import argparse
 from pathlib import Path
@@ -46,7 +46,7 @@ def print_report(report: dict[str, Any], directory: Path) -> None:
     title = f"{report['rows']:,} rows of the {report['split']} split"
     measure = (
         "micro_f1" if "micro_f1" in report else "accuracy"
-    )  # the former where texts have any number of labels
+    )  # the former if the model is multi-label
     table = new_table("model", measure.replace("_f1", "-F1"), "interval", "macro-F1", title=title)
     rows = [("this model", report[measure], report["macro_f1"]["value"])]
     rows += [(item["title"], item[measure], item["macro_f1"]) for item in report["baselines"]]
@@ -62,8 +62,10 @@ def print_report(report: dict[str, Any], directory: Path) -> None:
     for line in [*(f"- {item['sentence']}" for item in report["diagnosis"]), *report["notes"]]:
         print_line(line)
     print_line(
-        f"One text takes {report['latency']['median_ms']:.1f} ms, a list {report['latency']['texts_per_second']:,.0f} "
-        f"texts a second; calibration error {100 * report['calibration']['expected_calibration_error']:.1f} % "
+        f"One text takes {report['latency']['median_ms']:.1f} ms, a list "
+        f"{report['latency']['texts_per_second']:,.0f} "
+        f"texts per second; calibration error "
+        f"{100 * report['calibration']['expected_calibration_error']:.1f} % "
         f"at a temperature of {report['model']['temperature']:.2f}."
     )
     print_line(f"Report: {directory / 'report.html'}")

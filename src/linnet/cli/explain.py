@@ -1,7 +1,8 @@
-"""Show which words of a text moved a bundle's answer: each is left out, and the answer asked for again.
+"""Show which words of a text moved a bundle's answer: each is left out, and the answer asked for
+again.
 
-Words that speak for the label are green, those against it red; the numbers are by how much its log odds are higher with
-the word than without it.
+Words that speak for the label are green, those against it red; the numbers are by how much its log
+odds are higher with the word than without it.
 """
 
 import argparse
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from linnet.predict import Explanation
 
 SUMMARY = "which words moved an answer"
-STRONG, SOME = 0.5, 0.1  # of the largest weight
+# of the largest weight
+STRONG = 0.5
+SOME = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

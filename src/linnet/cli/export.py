@@ -1,4 +1,7 @@
-"""Turn a checkpoint into a bundle: an ONNX graph, checked against torch on validation rows, with its proof."""
+"""Turn a checkpoint into a bundle:
+
+an ONNX graph, checked against torch on validation rows, with its proof.
+"""
 
 import argparse
 import shlex

@@ -1,6 +1,7 @@
 """Make, list and revoke the keys that requests to a service must carry.
 
-A running service takes note within a second. A key is shown once, when it is made; the file holds its hash.
+A running service takes note within a second. A key is shown once, when it is made; the file holds
+its hash.
 """
 
 import argparse
@@ -73,7 +74,8 @@ def main(arguments: argparse.Namespace) -> None:
     elif arguments.action == "revoke":
         key = revoke_key(path, arguments.id)
         print_line(
-            f"{key.id} ({key.name}) {key.refusal(datetime.now(UTC))}; services that run refuse it within a second."
+            f"{key.id} ({key.name}) {key.refusal(datetime.now(UTC))}; services that run refuse it "
+            f"within a second."
         )
     else:
         print_line("\n".join(_table(list(read_keys(path).values()))))

@@ -63,7 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line, for parsing and for the test that holds it against the docs."""
     parser = argparse.ArgumentParser(
         prog="linnet",
-        description="From a labelled text file to a text-classification service that proves it works.",
+        description="From a labelled text file to a text-classification service that proves it "
+        "works.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     _add_debugging(parser, default=False)
@@ -109,7 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _give_up(stream: TextIO) -> None:
-    """Send what is still to be written nowhere, for Python flushes a stream once more at its end."""
+    """Send what is still to be written nowhere, for Python flushes a stream once more at its
+    end.
+    """
     try:
         stream.flush()
     except OSError:
@@ -173,10 +176,12 @@ def _fonts_elsewhere() -> Iterator[None]:
 
 def _memory_error(error: MemoryError) -> OutOfMemoryError:
     known = OutOfMemoryError(
-        "Memory ran out; files that were not finished were not written. Take fewer rows (data.sample), end what else "
+        "Memory ran out; files that were not finished were not written. Take fewer rows "
+        "(data.sample), end what else "
         "runs here, or take a machine with more memory."
     )
-    known.__cause__, known.__traceback__ = error, error.__traceback__
+    known.__cause__ = error
+    known.__traceback__ = error.__traceback__
     return known
 
 

@@ -1,7 +1,8 @@
 """Measure how a bundle runs fastest on this host, and write the choice into its host.json.
 
-Engines, variants, threads, sessions and batch sizes are tried, among those that the bundle has proof of. What loads the
-bundle on a host like this one (serve, evaluate, linnet.load) then uses the choice, and says so.
+Engines, variants, threads, sessions and batch sizes are tried, among those that the bundle has
+proof of. What loads the bundle on a host like this one (serve, evaluate, linnet.load) then uses the
+choice, and says so.
 """
 
 import argparse
@@ -38,15 +39,16 @@ def main(arguments: argparse.Namespace) -> None:
 
     print_choice(optimize(arguments.bundle, arguments.goal, arguments.budget))
     print_line(
-        f"Written to {arguments.bundle / 'host.json'}: serve, evaluate and linnet.load use it on a host like this one."
+        f"Written to {arguments.bundle / 'host.json'}: serve, evaluate and linnet.load use it on "
+        f"a host like this one."
     )
 
 
 def print_choice(found: dict[str, Any]) -> None:
     """Print what was measured, and the choice."""
     host = found["host"]
-    title = f"{host['cores']} core(s) of {host['cpu']}, medians of rounds in turns"
-    figures = ("sessions", "threads", "tokens a batch", "texts a second", "ms a text")
+    title = f"{host['cpu']}, cores: {host['cores']}, medians of alternating rounds"
+    figures = ("sessions", "threads", "tokens per batch", "texts per second", "ms per text")
     table = new_table("variant", "engine", *figures, title=title, right=figures)
     for row in found["table"]:
         numbers = [str(row[key]) for key in ("num_sessions", "num_threads", "max_batch_tokens")]
@@ -59,6 +61,8 @@ def print_choice(found: dict[str, Any]) -> None:
             f"Left out: {left['variant']} in {left['engine']}: {left['reason'].rstrip('.')}."
         )
     print_line(
-        f"Fastest for {found['goal']}: {' '.join(f'{key}={value}' for key, value in found['plan'].items())}, "
-        f"{found['speedup']:.2f} times float32 in ONNX Runtime with its defaults; {found['padding']:.1%} padding."
+        f"Fastest for {found['goal']}: "
+        f"{' '.join(f'{key}={value}' for key, value in found['plan'].items())}, "
+        f"{found['speedup']:.2f} times float32 in ONNX Runtime with its defaults; "
+        f"{found['padding']:.1%} padding."
     )

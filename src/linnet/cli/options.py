@@ -1,4 +1,7 @@
-"""Flags that name settings: a flag's dest is `section.key`, so parsing yields the overrides themselves."""
+"""Flags that name settings:
+
+a flag's dest is `section.key`, so parsing yields the overrides themselves.
+"""
 
 import argparse
 from pathlib import Path
@@ -9,13 +12,15 @@ if TYPE_CHECKING:
 
     from linnet.config import Config
 
-# Flags worth a name of their own; every other setting is reached by --set. Empty metavar: the key's own.
+# Flags worth a name of their own; every other setting is reached by --set. Empty metavar: the key's
+# own.
 FLAGS = {
     "data.source": (
         "--data",
         str,
         "FILE",
-        "a CSV, TSV, JSON or Parquet file (.gz .xz .zip too), several of them, a folder, a quoted pattern, "
+        "a CSV, TSV, JSON or Parquet file (.gz .xz .zip too), several of them, a folder, a quoted "
+        "pattern, "
         "a known set such as sentiment140, or 'generated'",
     ),
     "data.text_column": ("--text-column", str, "NAME", "the column of the text"),
@@ -24,7 +29,7 @@ FLAGS = {
         "--label-separator",
         str,
         "TEXT",
-        "what stands between several labels of one row",
+        "the separator of several labels of one row",
     ),
     "data.split_by": (
         "--split-by",
@@ -145,7 +150,9 @@ SEVERAL = {
 
 
 def add_config_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add `--config`, `--set` and the flags of some settings, each named `section.key` as in `FLAGS`."""
+    """Add `--config`, `--set` and the flags of some settings, each named `section.key` as in
+    `FLAGS`.
+    """
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="settings file (default: linnet.toml, if any)"
     )
@@ -184,7 +191,8 @@ def config_from(
 ) -> "Config":
     """Resolve the settings of a parsed command line.
 
-    A named flag wins over `--set`, which wins over the file, which wins over `base`, which wins over the defaults.
+    A named flag wins over `--set`, which wins over the file, which wins over `base`, which wins
+    over the defaults.
     """
     from linnet.config import load_config
 

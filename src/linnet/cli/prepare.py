@@ -78,7 +78,8 @@ def print_card(card: dict[str, Any]) -> None:
     if card["since"]:
         for name, entry in card["since"]["splits"].items():
             print_line(
-                f"{name}: {entry['kept']:,} rows stay, {entry['new']:,} are new, {entry['gone']:,} are gone"
+                f"{name}: {entry['kept']:,} rows stay, {entry['new']:,} are new, "
+                f"{entry['gone']:,} are gone"
             )
     for note in card["notes"]:
         print_line(f"Note: {note}")

@@ -1,8 +1,8 @@
 """Prepare, train, export and evaluate in one go, into DIRECTORY/NAME.
 
 Each stage is a command of its own too and reads only the folders that the earlier ones wrote.
-Finished stages are skipped, so a run that was stopped resumes where it was. It is refused if a setting
-that a finished stage reads has changed.
+Finished stages are skipped, so a run that was stopped resumes where it was. It is refused if a
+setting that a finished stage reads has changed.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
         _check_same_settings(directory, config)
     _check_alone()
     if arguments.overwrite or not (directory / "checkpoint").is_dir():
-        train.print_encoder_note(config)  # a mistyped name is told before the data are read
+        train.print_encoder_note(config)  # a mistyped name is reported before the data are read
     print_line(f"Run {config.run.name!r} in {directory}")
     if (directory / SETTINGS).exists():
         config.save(directory / SETTINGS)
@@ -88,8 +88,10 @@ def _check_alone() -> None:
 
     if world_size() > 1:
         raise UsageError(
-            "A run is made by one process, but torchrun started several: each would prepare the data. Run `linnet "
-            "prepare`, then train in several (`torchrun ... -m linnet.cli.main train`), then `linnet export`."
+            "A run is made by one process, but torchrun started several: each would prepare the "
+            "data. Run `linnet "
+            "prepare`, then train in several (`torchrun ... -m linnet.cli.main train`), then "
+            "`linnet export`."
         )
 
 
@@ -101,8 +103,10 @@ def _stages(
     import linnet.export
     import linnet.train
 
-    splits, checkpoint = directory / "splits", directory / "checkpoint"
-    bundle, report = directory / "bundle", directory / "report"
+    splits = directory / "splits"
+    checkpoint = directory / "checkpoint"
+    bundle = directory / "bundle"
+    report = directory / "report"
 
     def learn() -> None:
         train.print_training(
@@ -138,7 +142,8 @@ def _check_same_settings(directory: Path, config: "Config") -> None:
                 "Choose another --name, or --overwrite its stages."
             )
         return
-    before, now = load_config(settings).model_dump(), config.model_dump()
+    before = load_config(settings).model_dump()
+    now = config.model_dump()
     changed = [
         f"{section}.{key} was {before[section][key]!r}, is {value!r}"
         for section, values in now.items()
@@ -147,7 +152,8 @@ def _check_same_settings(directory: Path, config: "Config") -> None:
     ]
     if changed:
         raise UsageError(
-            f"{directory} was made with other settings: {'; '.join(changed)}. Choose another --name, or --overwrite it."
+            f"{directory} was made with other settings: {'; '.join(changed)}. Choose another "
+            f"--name, or --overwrite it."
         )
 
 

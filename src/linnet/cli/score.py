@@ -1,6 +1,6 @@
 """Score a file: the same rows in the same order, with predictions behind each.
 
-The file may be of any size. A call that was stopped is gone on with by the same call.
+The file may be of any size. The same call resumes one that was stopped.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         type=Path,
-        help="CSV, TSV, JSON lines, Parquet or plain lines (.gz .xz .zip too); - for standard input",
+        help="CSV, TSV, JSON Lines, Parquet or plain lines, also packed; - is standard input",
     )
     parser.add_argument("more", type=Path, nargs="*", help=argparse.SUPPRESS)
     parser.add_argument(
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the file to write (default: -, standard output)",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="begin anew, though unfinished work lies there"
+        "--overwrite", action="store_true", help="start over and delete the unfinished work"
     )
     names = ("text_column", "format", "encoding", "prefix", "probabilities")
     runs = ("engine", "variant", "num_threads")
@@ -66,7 +66,8 @@ def main(arguments: argparse.Namespace) -> None:
         print_line(line, error=True)
     if done.rows and not done.scored:
         raise DataError(
-            f"None of the {done.rows:,} rows could be scored; the column `reason` says why of each. "
+            f"None of the {done.rows:,} rows could be scored; the column `reason` says why of "
+            f"each. "
             "Is it the right --text-column?"
         )
 

@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "bundle",
         type=Path,
         nargs="?",
-        help="the bundle, such as runs/NAME/bundle; by default SageMaker's /opt/ml/model, served as SageMaker has it",
+        help="the bundle, such as runs/NAME/bundle; by default SageMaker's /opt/ml/model, served "
+        "as SageMaker has it",
     )
     names = ("host", "port", "uds", "keys", "no_auth", "log_format")
     add_config_options(

@@ -1,4 +1,6 @@
-"""Fine-tune an encoder on the training split and keep the epoch that is best on the validation split."""
+"""Fine-tune an encoder on the training split and keep the epoch that is best on the validation
+split.
+"""
 
 import argparse
 from datetime import timedelta
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder (default: checkpoint)",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="begin anew, though an unfinished run lies there"
+        "--overwrite", action="store_true", help="start over and delete the unfinished run"
     )
     add_config_options(parser, "model.name_or_path", "train.num_train_epochs")
 
@@ -66,7 +68,10 @@ def print_encoder_note(config: "Config") -> None:
 def print_training(record: dict[str, Any], directory: Path) -> None:
     """Print how training went."""
     encoder = record["encoder"]
-    title = f"{encoder['name']} on {record['rows']['train']:,} rows, judged on {record['rows']['validation']:,}"
+    title = (
+        f"{encoder['name']} on {record['rows']['train']:,} rows, judged on "
+        f"{record['rows']['validation']:,}"
+    )
     headers = ("Epoch", "Training Loss", "Validation Loss", "Accuracy", "F1")
     table = new_table(*headers, title=title, right=headers)
     for row in record["history"]:
@@ -77,7 +82,8 @@ def print_training(record: dict[str, Any], directory: Path) -> None:
     print_table(table)
     print_line(f"Stopped: {record['stop_reason']}; epoch {record['best_epoch']} is kept.")
     print_line(
-        f"{timedelta(seconds=round(record['train_runtime']))} on {record['device']} in {record['precision']}, "
+        f"{timedelta(seconds=round(record['train_runtime']))} on {record['device']} in "
+        f"{record['precision']}, "
         f"{record['global_step']:,} steps ({record['train_steps_per_second']:.2f} a second), "
         f"{record['total_flos']:.3g} FLOPs."
     )

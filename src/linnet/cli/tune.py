@@ -1,6 +1,8 @@
-"""Search for a better recipe than `[train]`: trials judged on the validation split, the best written as best.toml.
+"""Search for a better recipe than `[train]`: trials judged on the validation split, the best
+written as best.toml.
 
-A study that was stopped or killed is gone on with by the same command; started several times, its processes share it.
+The same command resumes a study that was stopped or killed; started several times, its
+processes share it.
 """
 
 import argparse

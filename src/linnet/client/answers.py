@@ -1,4 +1,7 @@
-"""What a service answers, read from JSON. What is not as described is an error, never half an answer."""
+"""What a service answers, read from JSON.
+
+What is not as described is an error, never half an answer.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +19,8 @@ class Answer:
         id: Names this answer, for feedback.
         arm: Which of the service's models answered.
         digest: The SHA-256 that names the model's bundle.
-        label: The most probable of `labels`; None where no label applies, or where the model abstains.
+        label: The most probable of `labels`; None where no label applies, or where the model
+            abstains.
         probability: Its probability; where there is no label, the largest of all.
         probabilities: Every label's probability.
         truncated: Whether the text was longer than the model reads, so that its end was cut off.
@@ -42,7 +46,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class WeighedWord:
-    """A word of the clean text, from character `start` to before `end`; above 0 its `weight` speaks for the label."""
+    """A word of the clean text, from character `start` to before `end`; above 0 its `weight`
+    speaks for the label.
+    """
 
     text: str
     start: int
@@ -85,7 +91,7 @@ class Arm:
         digest: The SHA-256 that names its bundle.
         labels: In the model's order.
         min_precision: What each label's answers were shown to reach; None: every text is answered.
-        multi_label: Whether a text has any number of labels.
+        multi_label: Whether the model is multi-label.
     """
 
     arm: str
@@ -120,11 +126,9 @@ class _Arms:
     arms: list[Arm]
 
 
-_PREDICTIONS, _ARMS, _EXPLAINED = (
-    TypeAdapter(_Predictions),
-    TypeAdapter(_Arms),
-    TypeAdapter(ExplainedAnswer),
-)
+_PREDICTIONS = TypeAdapter(_Predictions)
+_ARMS = TypeAdapter(_Arms)
+_EXPLAINED = TypeAdapter(ExplainedAnswer)
 _FAILED = TypeAdapter(_Failed)
 
 
@@ -172,7 +176,10 @@ def read_failure(body: bytes, status: int, request_id: str) -> ServiceError:
     try:
         error = _FAILED.validate_json(body).error
     except ValueError:  # such as the page of a proxy
-        message = f"Expected an answer of Linnet's; HTTP {status} came without one. Is this the service's address?"
+        message = (
+            f"Expected an answer of Linnet's; HTTP {status} came without one. Is this the "
+            f"service's address?"
+        )
         return ServiceError(f"http_{status}", message, status=status, request_id=request_id)
     return ServiceError(
         error.code, error.message, status=status, request_id=request_id, details=error.details

@@ -1,4 +1,7 @@
-"""The two clients: one blocks, the other doesn't. They send and wait; what to send when, `flows` says."""
+"""The two clients:
+
+one blocks, the other doesn't. They send and wait; what to send when, `flows` says.
+"""
 
 import asyncio
 import string
@@ -24,15 +27,21 @@ T = TypeVar("T")
 
 
 class _Settings:
-    """What both clients are told, but for the key: that is in the headers that httpx2 holds, and hides, alone."""
+    """What both clients are given, except the key:
+
+    that is in the headers that httpx2 holds, and hides, alone.
+    """
 
     def __init__(self, url: str, timeout: float, max_texts: int, max_bytes: int):
         if not timeout > 0 or max_texts < 1 or max_bytes < 1:
             raise UsageError(
-                "Expected a timeout above 0 and room for a text at least in max_texts and max_bytes."
+                "Expected a timeout above 0 and room for a text at least in max_texts and "
+                "max_bytes."
             )
         self.url = url if _socket_path(url) else _address(url)
-        self.timeout, self.max_texts, self.max_bytes = timeout, max_texts, max_bytes
+        self.timeout = timeout
+        self.max_texts = max_texts
+        self.max_bytes = max_bytes
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
@@ -55,8 +64,10 @@ class Client(_Settings):
     """Asks a Linnet service, and waits for its answers. Several threads may use it at once.
 
     Args:
-        url: The service's address, such as `http://127.0.0.1:8000`, or `unix:/run/linnet.sock` of `linnet serve --uds`.
-        key: The service's key for this caller, where it asks for one. It is in no message and no `repr`.
+        url: The service's address, such as `http://127.0.0.1:8000`, or `unix:/run/linnet.sock` of
+            `linnet serve --uds`.
+        key: The service's key for this caller, where it asks for one. It is in no message and no
+            `repr`.
         timeout: Seconds for one request, with all tries and waits.
         max_texts: Texts in one request; the service's `serve.max_texts` at most.
         max_bytes: Bytes of one request; the service's `serve.max_body_bytes` at most.
@@ -91,7 +102,8 @@ class Client(_Settings):
             One answer a text, in order.
 
         Raises:
-            ServiceError: A text at least has no answer. Nothing is lost: `results` has an answer or an error for each.
+            ServiceError: A text at least has no answer. Nothing is lost: `results` has an answer or
+                an error for each.
         """
         return flows.all_answered(list(self.predict_iter(texts, arm=arm, sticky_key=sticky_key)))
 
@@ -100,10 +112,12 @@ class Client(_Settings):
     ) -> Iterator[Answer | LinnetError]:
         """Classify texts as they come: an answer or an error for each, in order; see `predict`.
 
-        An error stands in its text's place and is not raised. After a request that failed for a reason that others
-        would meet too, such as a service that is gone, the texts left are not sent, and their errors say so.
+        An error is in its text's place and is not raised. After a request that failed for a
+        reason that others would meet too, such as a service that is gone, the texts left are not
+        sent, and their errors say so.
         """
-        choice, outage = Choice(arm, sticky_key), None
+        choice = Choice(arm, sticky_key)
+        outage = None
         for part in self._parts(texts, choice):
             if outage is None:
                 answers = self._run(flows.predict(part, choice, self.timeout))
@@ -128,7 +142,8 @@ class Client(_Settings):
         return self._run(flows.explain(text, label, arm, self.timeout))
 
     def feedback(self, identity: str, label: str) -> None:
-        """Tell the right label of an answer. Said twice it says the same, so that it is tried again like the rest.
+        """Tell the right label of an answer. Said twice it says the same, so that it is tried again
+        like the rest.
 
         Args:
             identity: The answer's `id`.
@@ -197,11 +212,13 @@ class Client(_Settings):
 
 
 class AsyncClient(_Settings):
-    """Asks a Linnet service under asyncio; several requests at once, for a list that takes several. See `Client`.
+    """Asks a Linnet service under asyncio; several requests at once, for a list that takes several.
+    See `Client`.
 
     Args:
         url: The service's address, such as `http://127.0.0.1:8000`.
-        key: The service's key for this caller, where it asks for one. It is in no message and no `repr`.
+        key: The service's key for this caller, where it asks for one. It is in no message and no
+            `repr`.
         timeout: Seconds for one request, with all tries and waits.
         max_texts: Texts in one request; the service's `serve.max_texts` at most.
         max_bytes: Bytes of one request; the service's `serve.max_body_bytes` at most.
@@ -238,11 +255,11 @@ class AsyncClient(_Settings):
     async def predict_iter(
         self, texts: Iterable[str], *, arm: str | None = None, sticky_key: str | None = None
     ) -> AsyncIterator[Answer | LinnetError]:
-        """As `Client.predict_iter`, with `concurrency` requests under way, in order all the same."""
-        choice, under_way = (
-            Choice(arm, sticky_key),
-            deque[asyncio.Task[list[Answer | LinnetError]]](),
-        )
+        """As `Client.predict_iter`, with `concurrency` requests under way, in order all the
+        same.
+        """
+        choice = Choice(arm, sticky_key)
+        under_way = deque[asyncio.Task[list[Answer | LinnetError]]]()
         outages: list[ServiceError] = []
 
         async def answer(part: list[Item]) -> list[Answer | LinnetError]:
@@ -334,7 +351,7 @@ def _address(url: str) -> str:
         parts = httpx2.URL(url)
     except (httpx2.InvalidURL, TypeError):
         parts = httpx2.URL("")
-    # Nothing of it is quoted: a password or a key may stand in it.
+    # Nothing of it is quoted: it may hold a password or a key.
     if (
         parts.scheme not in ("http", "https")
         or not parts.host
@@ -343,7 +360,8 @@ def _address(url: str) -> str:
         or parts.fragment
     ):
         raise UsageError(
-            "Expected the service's address alone, such as http://127.0.0.1:8000 or https://host/prefix, without a "
+            "Expected the service's address alone, such as http://127.0.0.1:8000 or "
+            "https://host/prefix, without a "
             "name, password, query or fragment. A key is its own argument: key=..."
         )
     return str(parts).rstrip("/")

@@ -1,7 +1,8 @@
-"""One request, tried again where that is safe: what to send when, and what came of it. Sends nothing itself.
+"""One request, tried again where that is safe: what to send when, and what came of it. Sends
+nothing itself.
 
-It is a generator that says what to do next and is told what came of it, so that a client that blocks and one that
-doesn't share it.
+It is a generator that says what to do next and gets the outcome, so that a client that
+blocks and one that doesn't share it.
 """
 
 import math
@@ -21,7 +22,9 @@ from linnet.errors import ServiceError
 RETRIED_STATUSES = (429, 502, 503, 504)
 # Whatever else is lost on the way may have been done.
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-FIRST_WAIT, LONGEST_WAIT = 0.1, 10.0  # seconds
+# seconds
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +72,24 @@ def exchange(
 ) -> Flow[T]:
     """Ask until there is an answer, or no time.
 
-    Asked again are requests that were never sent, for want of a connection, and those answered with 429, 502, 503 or
-    504: after the time in `Retry-After`, else after a random one below a limit that doubles ("full jitter": Brooker
-    2015, "Exponential Backoff And Jitter", AWS Architecture Blog). Every try has the same `X-Request-ID`, and says in
-    `X-Request-Timeout` how many seconds are left.
+    Asked again are requests that were never sent, for want of a connection, and those answered with
+    429, 502, 503 or 504: after the time in `Retry-After`, else after a random one below a limit
+    that doubles ("full jitter": Brooker 2015, "Exponential Backoff And Jitter", AWS Architecture
+    Blog). Every try has the same `X-Request-ID`, and says in `X-Request-Timeout` how many seconds
+    are left.
 
     Args:
         request: What to ask.
         timeout: Seconds for all tries and waits together.
-        read: Turns an answer's body and the request's id into what is returned; its ValueError means it can't.
+        read: Turns an answer's body and the request's id into what is returned; its ValueError
+            means it can't.
         again: Whether to try again.
 
     Raises:
         ServiceError: There is no answer, or one that can't be read.
     """
-    identity, deadline = uuid.uuid4().hex, time.monotonic() + timeout
+    identity = uuid.uuid4().hex
+    deadline = time.monotonic() + timeout
     tries = 0
     while True:
         left = max(deadline - time.monotonic(), 0.001)
@@ -104,7 +110,10 @@ def _read(reply: Reply, identity: str, read: Callable[[bytes, str], T]) -> T:
         return read(reply.body, identity)
     except ValueError as error:
         # Not what was wrong with it: pydantic quotes the answer, and an answer may quote a text.
-        message = "The answer is not what Linnet answers. Is this the service's address, and of this version?"
+        message = (
+            "The answer is not what Linnet answers. Is this the service's address, and of this "
+            "version?"
+        )
         raise ServiceError(
             "bad_answer", message, status=reply.status, request_id=identity
         ) from error
@@ -144,7 +153,9 @@ def _pause(outcome: Outcome, tries: int) -> float | None:
 
 
 def retry_after(value: str) -> float:
-    """Seconds that a header `Retry-After` asks for, by number or by date (RFC 9110, 10.2.3); 0 where it doesn't."""
+    """Seconds that a header `Retry-After` asks for, by number or by date (RFC 9110, 10.2.3); 0
+    where it doesn't.
+    """
     try:
         seconds = float(value)
     except ValueError:

@@ -17,7 +17,8 @@ from linnet.client.exchange import RETRIED_STATUSES, Flow, Request, Wait, exchan
 from linnet.client.split import Item, predict_body
 from linnet.errors import LinnetError, ServiceError
 
-# A request's own fault: others may still be answered. Every other failure is the service's, or the way's to it.
+# A request's own fault: others may still be answered. Every other failure is the service's, or the
+# way's to it.
 OWN_FAULTS = (200, 400, 413, 422, 500)
 # Of one text among others; alone it would have been answered 503 or 429.
 PASSING = ("worker_died", "not_ready", "overloaded")
@@ -37,8 +38,8 @@ def predict(
 ) -> Flow[list[Answer | LinnetError]]:
     """An answer or an error for each text of one request.
 
-    Texts that have none, among others that have, for a reason that passes are sent once more. As a request of their own
-    they are tried as often as any, should all of them fail again.
+    Texts that have none, among others that have, for a reason that passes are sent once more. As a
+    request of their own they are tried as often as any, should all of them fail again.
     """
     deadline = time.monotonic() + timeout
     results = yield from _ask(part, choice, timeout)
@@ -56,7 +57,9 @@ def _passes(result: Answer | LinnetError) -> bool:
 
 
 def _ask(part: Sequence[Item], choice: Choice, timeout: float) -> Flow[list[Answer | LinnetError]]:
-    """An answer or an error for each text; a request that the service finds too large is sent in halves."""
+    """An answer or an error for each text; a request that the service finds too large is sent
+    in halves.
+    """
     texts = [item for item in part if isinstance(item, bytes)]
     if not texts:
         return [item for item in part if isinstance(item, LinnetError)]
@@ -99,15 +102,15 @@ def all_answered(results: Sequence[Answer | LinnetError]) -> list[Answer]:
     if len(answers) == len(results):
         return answers
     first = next(result for result in results if not isinstance(result, Answer))
-    status, identity, details = None, "", {}
+    status = None
+    identity = ""
+    details = {}
     message = str(first)
     if isinstance(first, ServiceError):
-        status, identity, details, message = (
-            first.status,
-            first.request_id,
-            first.details,
-            first.message,
-        )
+        status = first.status
+        identity = first.request_id
+        details = first.details
+        message = first.message
     if len(results) > 1:
         failed = len(results) - len(answers)
         message = (

@@ -1,4 +1,7 @@
-"""Any number of texts into requests of bounded size. What can't be sent keeps its place, as an error."""
+"""Any number of texts into requests of bounded size.
+
+What can't be sent keeps its place, as an error.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,14 +23,19 @@ def encode(texts: Iterable[object]) -> Iterator[Item]:
         try:
             yield json.dumps(text, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            message = f"Text {index}: It holds half of a surrogate pair, which is no character. Send proper Unicode."
+            message = (
+                f"Text {index}: It holds half of a surrogate pair, which is no character. Send "
+                f"proper Unicode."
+            )
             yield TextError("lone_surrogate", message, index)
 
 
 def split(items: Iterable[Item], max_texts: int, max_bytes: int) -> Iterator[list[Item]]:
-    """Items in lists, in order: of at most `max_texts` each, whose texts take at most `max_bytes` with their commas.
+    """Items in lists, in order: of at most `max_texts` each, whose texts take at most `max_bytes`
+    with their commas.
 
-    A text that is larger by itself is in a list of its own: whether that is too large is for the service to say.
+    A text that is larger by itself is in a list of its own: whether that is too large is for the
+        service to say.
     """
     part: list[Item] = []
     size = 0
@@ -35,7 +43,8 @@ def split(items: Iterable[Item], max_texts: int, max_bytes: int) -> Iterator[lis
         more = len(item) + 1 if isinstance(item, bytes) else 0
         if part and (len(part) == max_texts or size + more > max_bytes):
             yield part
-            part, size = [], 0
+            part = []
+            size = 0
         part.append(item)
         size += more
     if part:

@@ -1,4 +1,7 @@
-"""`linnet-mini`, the encoder in the package: a small DistilBERT in Hugging Face layout, made by scripts/pretrain.py."""
+"""`linnet-mini`, the encoder in the package:
+
+a small DistilBERT in Hugging Face layout, made by scripts/pretrain.py.
+"""
 
 import json
 from pathlib import Path

@@ -21,7 +21,8 @@ class SteadyClock:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ):
-        self._clock, self._monotonic = clock, monotonic
+        self._clock = clock
+        self._monotonic = monotonic
         now = clock()
         self._believed = now if seen is None else min(seen, now)
         self._at = monotonic()
@@ -29,7 +30,8 @@ class SteadyClock:
 
     def now(self) -> float:
         """Seconds since 1970."""
-        told, at = self._clock(), self._monotonic()
+        told = self._clock()
+        at = self._monotonic()
         expected = self._believed + at - self._at
         if told <= expected + DAY:
             self._ahead_since = None

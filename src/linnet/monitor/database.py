@@ -22,7 +22,8 @@ from linnet.errors import (
 from linnet.links import followed
 
 BUSY_SECONDS = 5.0  # how long SQLite waits for another process that writes
-# What connecting and one statement may take, so that a dead network is noticed. A URL may say otherwise.
+# What connecting and one statement may take, so that a dead network is noticed. A URL may say
+# otherwise.
 POSTGRES: dict[str, Any] = {
     "connect_timeout": 3,
     "tcp_user_timeout": 5000,
@@ -53,8 +54,10 @@ class Database:
         number: The type of a column of numbers that the database gives itself.
         find_table: The query for a table by its name.
         begin: The statement that begins a transaction that writes.
-        lock: The statement that keeps other processes from creating the same tables until the transaction ends.
-        is_there: Whether what is written can still be found under the name: a file may have been moved or deleted.
+        lock: The statement that keeps other processes from creating the same tables until the
+            transaction ends.
+        is_there: Whether what is written can still be found under the name: a file may have been
+            moved or deleted.
         failures: What the driver raises.
         refusals: What is raised because of the values, not the database.
     """
@@ -144,7 +147,8 @@ def connect(url: str, create: bool) -> Database:
         ConfigError: The URL is neither.
         MissingExtraError: psycopg is not installed.
         UnusableLogError: The file is damaged or another program's.
-        UsageError: The file can't be opened, or the database is not of UTF-8; trying again would not help.
+        UsageError: The file can't be opened, or the database is not of UTF-8; trying again would
+            not help.
         StorageError: The database can't be reached now.
     """
     scheme, separator, rest = url.partition("://")
@@ -155,7 +159,8 @@ def connect(url: str, create: bool) -> Database:
     if scheme in {"postgresql", "postgres"}:
         return _postgres(url)
     raise ConfigError(
-        f"Expected sqlite:///PATH, a path, or postgresql://USER@HOST/DATABASE for the prediction log; got {scheme}://..."
+        f"Expected sqlite:///PATH, a path, or postgresql://USER@HOST/DATABASE for the prediction "
+        f"log; got {scheme}://..."
     )
 
 
@@ -203,7 +208,9 @@ def _sqlite(path: Path, create: bool) -> Database:
 
 
 def _make_private(path: Path) -> None:
-    """Make an empty file for its owner alone where there is none; SQLite gives -wal and -shm the same rights."""
+    """Make an empty file for its owner alone where there is none; SQLite gives -wal and -shm
+    the same rights.
+    """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
@@ -214,7 +221,8 @@ def _check_plain(path: Path) -> None:
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
         raise UnusableLogError(
-            f"Expected a prediction log at {path}, but {kind} is there. Name a file with prediction_log.url."
+            f"Expected a prediction log at {path}, but {kind} is there. Name a file with "
+            f"prediction_log.url."
         )
 
 
@@ -223,7 +231,8 @@ def _check_own(path: Path, connection: sqlite3.Connection) -> None:
     tables = [name for (name,) in connection.execute(TABLES)]
     if tables and "linnet_log" not in tables:
         raise UnusableLogError(
-            f"{path} has a table {tables[0]!r} that is not Linnet's: it is another program's database. "
+            f"{path} has a table {tables[0]!r} that is not Linnet's: it is another program's "
+            f"database. "
             "Give the prediction log a file of its own (prediction_log.url)."
         )
 
@@ -267,7 +276,8 @@ def _postgres(url: str) -> Database:
     if encoding != "UTF8":
         connection.close()
         raise UsageError(
-            f"Expected a database of encoding UTF8 for the prediction log; {name} is {encoding}, which lacks "
+            f"Expected a database of encoding UTF8 for the prediction log; {name} is {encoding}, "
+            f"which lacks "
             "characters that labels and texts may have. Create one with ENCODING 'UTF8' "
             "and name it with prediction_log.url."
         )
@@ -276,7 +286,8 @@ def _postgres(url: str) -> Database:
         connection=connection,
         placeholder="%s",
         number="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-        # Not to_regclass, which may remember for a while that a table of another process isn't there.
+        # Not to_regclass, which may remember for a while that a table of another process isn't
+        # there.
         find_table="SELECT 1 FROM pg_class WHERE relname = ? AND pg_table_is_visible(oid)",
         begin="BEGIN",
         lock="SELECT pg_advisory_xact_lock(7596853116)",  # any number, the same for all
@@ -308,13 +319,16 @@ def _unusable(name: str, error: Exception, done: str) -> LinnetError:
         damaged = code == sqlite3.SQLITE_NOTADB
         kind: type[UsageError] = UnusableLogError if damaged else UsageError
         return kind(
-            f"Expected a prediction log that can be read and written at {name}, but it can't be {done}: {reason}. "
+            f"Expected a prediction log that can be read and written at {name}, but it can't be "
+            f"{done}: {reason}. "
             "Correct that, or name another with prediction_log.url."
         )
     return StorageError(f"The prediction log {name} can't be {done}: {reason}.")
 
 
 def aside(path: Path) -> str:
-    """The command that moves an SQLite file out of the way with its -wal and -shm, which are part of it."""
+    """The command that moves an SQLite file out of the way with its -wal and -shm, which are
+    part of it.
+    """
     folder = shlex.quote(f"{path.parent / 'damaged'}")
     return f"mkdir -p {folder} && mv {shlex.quote(str(path))}* {folder}/"

@@ -1,4 +1,7 @@
-"""Answers on their way into the store: one thread writes, nobody waits for it, and what is lost is counted."""
+"""Answers on their way into the store:
+
+one thread writes, nobody waits for it, and what is lost is counted.
+"""
 
 import logging
 import threading
@@ -30,8 +33,10 @@ FEEDBACK_SECONDS = 5.0  # how long feedback waits for a store that fails
 BACK_OFF_SECONDS = 0.1, 2.0  # after the first failure, doubled up to the second
 UNUSABLE_SECONDS = 60.0  # between two looks at a store that only a person can help
 STALL_SECONDS = 10.0  # a store that takes longer over one batch doesn't work
-SWEEP_SECONDS, SWEEP_ROWS = 600.0, 1000  # how often, and how much at once, old rows are deleted
-TELL_SECONDS = 60.0  # losses are told of at most so often
+# how often, and how much at once, old rows are deleted
+SWEEP_SECONDS = 600.0
+SWEEP_ROWS = 1000
+TELL_SECONDS = 60.0  # losses are logged at most so often
 # Feedback, what its giver waits for, and until when.
 Asked = tuple[Feedback, Future[bool], float]
 
@@ -40,13 +45,15 @@ logger = logging.getLogger("linnet.monitor")
 
 @dataclass(frozen=True, slots=True)
 class LogStatus:
-    """How the log stands. `recorded` is `written`, `pending` and all of `lost` together, at any moment.
+    """How the log stands. `recorded` is `written`, `pending` and all of `lost` together, at any
+    moment.
 
     Attributes:
         recorded: Records that were handed over.
         written: Of these, how many the store has.
-        lost: How many were dropped, by reason: `full` (more than may wait), `failed` (the same while the store failed,
-            or the log was closed before it could be written), `refused` (the store takes no such values).
+        lost: How many were dropped, by reason: `full` (more than may wait), `failed` (the same
+            while the store failed, or the log was closed before it could be written), `refused`
+            (the store takes no such values).
         pending: How many wait.
         feedback: How many pieces of feedback wait.
         healthy: Whether the store works, and the log is not closed.
@@ -88,7 +95,8 @@ class PredictionLog:
         self._failing_since: float | None = None
         self._delay = 0.0
         self._next_sweep = time.monotonic() if settings.retention_days else None
-        self._told, self._next_tell = dict(self._lost), 0.0
+        self._told = dict(self._lost)
+        self._next_tell = 0.0
         self._clock: SteadyClock | None = None  # once the store was asked for its newest record
         self._feedback_time = 0.0
         self._failure: type[Exception] | None = None  # of what the log says now
@@ -105,8 +113,8 @@ class PredictionLog:
     def record(self, records: Sequence[Record]) -> None:
         """Hand over records, in microseconds. Never waits and never raises.
 
-        What there is no room for is dropped and counted. The rest is in the store within a second, where that works and
-        keeps up.
+        What there is no room for is dropped and counted. The rest is in the store within a second,
+        where that works and keeps up.
         """
         with self._changed:
             before = len(self._queue)
@@ -127,13 +135,15 @@ class PredictionLog:
         """Store what is true of the text with an id; said again, the latest counts.
 
         Args:
-            id: The id of a record, which may still wait here. One that waits in another process is not known yet.
+            id: The id of a record, which may still wait here. One that waits in another process is
+                not known yet.
             label: The label that truly applies; of a multi-label model all that do.
 
         Returns:
-            Done once it is stored: True, or False where no record has the id. Its exception is a StorageError where the
-            store could not be written within five seconds, or too much feedback waits; then the same may be sent again.
-            While a server takes a connection and then says nothing, it is not done: wait for it with a timeout.
+            Done once it is stored: True, or False where no record has the id. Its exception is a
+            StorageError where the store could not be written within five seconds, or too much
+            feedback waits; then the same may be sent again. While a server takes a connection and
+            then says nothing, it is not done: wait for it with a timeout.
 
         Raises:
             TypeError: The id or a label is no string.
@@ -160,14 +170,16 @@ class PredictionLog:
         return future
 
     def _now(self) -> float:
-        """The time of feedback, which a small step back of the clock does not make older than the one before."""
+        """The time of feedback, which a small step back of the clock does not make older than
+        the one before.
+        """
         now = time.time()
         if not 0 < self._feedback_time - now <= REORDERED_SECONDS:
             self._feedback_time = now
         return self._feedback_time
 
     def status(self) -> LogStatus:
-        """How the log stands now."""
+        """The status of the log now."""
         with self._changed:
             stalled = (
                 self._busy_since is not None and time.monotonic() - self._busy_since > STALL_SECONDS
@@ -182,7 +194,9 @@ class PredictionLog:
             )
 
     def close(self, timeout: float = 5.0) -> None:
-        """Store what waits, and wait so many seconds for that at most; count and tell what could not be."""
+        """Store what waits, and wait so many seconds for that at most; count and tell what
+        could not be.
+        """
         with self._changed:
             if self._end is None:
                 self._end = time.monotonic() + timeout
@@ -215,7 +229,8 @@ class PredictionLog:
             self._asked.clear()
         _refuse(
             asked,
-            "The prediction log was closed before the feedback could be stored. Send it again later.",
+            "The prediction log was closed before the feedback could be stored. Send it again "
+            "later.",
         )
         self._tell_losses()
         if self._store:
@@ -224,7 +239,8 @@ class PredictionLog:
     def _wait(self) -> bool:
         """Sleep until there is something to do; False where nothing is left to do, or no time."""
         with self._changed:
-            now, end = time.monotonic(), self._end
+            now = time.monotonic()
+            end = self._end
             if self._failing_since is not None:
                 left = self._delay if end is None else min(self._delay, end - now)
                 self._changed.wait_for(lambda: self._end != end, max(left, 0.0))
@@ -245,11 +261,14 @@ class PredictionLog:
         return bool(self._asked) or self._end is not None
 
     def _work(self) -> None:
-        """Write what waits now, then the feedback that waited with it, so that it finds its records."""
+        """Write what waits now, then the feedback that waited with it, so that it finds its
+        records.
+        """
         self._busy_since = time.monotonic()
         store = self._store = self._store or Store(self._settings.url)
         with self._changed:
-            asked, left = list(self._asked), len(self._queue)
+            asked = list(self._asked)
+            left = len(self._queue)
         while left > 0 and (self._end is None or time.monotonic() < self._end):
             left -= self._write(store, min(left, BATCH))
         if asked and left == 0:
@@ -292,8 +311,11 @@ class PredictionLog:
         self._next_sweep = time.monotonic() + pause
 
     def _stumble(self, error: Exception) -> None:
-        """Note that the store failed, and give up the feedback that can't be stored in time any more."""
-        now, first = time.monotonic(), self._failing_since is None
+        """Note that the store failed, and give up the feedback that can't be stored in time any
+        more.
+        """
+        now = time.monotonic()
+        first = self._failing_since is None
         if self._store:
             self._store.close()
             self._store = None
@@ -309,7 +331,8 @@ class PredictionLog:
                 self._asked.popleft()  # the first to come is the first that is late
         _refuse(
             late,
-            "The prediction log can't be written now, so the feedback was not stored. Send it again later.",
+            "The prediction log can't be written now, so the feedback was not stored. Send it "
+            "again later.",
         )
         if is_news:
             logger.error(
@@ -333,7 +356,8 @@ class PredictionLog:
         if lost != self._told:
             reasons = ", ".join(f"{count} {reason}" for reason, count in lost.items())
             logger.warning("Predictions that were not recorded since the start: %s", reasons)
-            self._told, self._next_tell = lost, time.monotonic() + TELL_SECONDS
+            self._told = lost
+            self._next_tell = time.monotonic() + TELL_SECONDS
 
 
 def _characters(record: Record) -> int:

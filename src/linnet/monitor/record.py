@@ -22,9 +22,9 @@ class Record:
     """The answer of one arm to one text.
 
     Attributes:
-        id: Names the text that was asked about: its request's (see `new_id`), "-", its index. The answer of a shadow
-            arm has the id of the answer that was returned, so feedback reaches both. Id and arm together are unique: a
-            second record of the same is not stored.
+        id: Names the text that was asked about: its request's (see `new_id`), "-", its index. The
+            answer of a shadow arm has the id of the answer that was returned, so feedback reaches
+            both. Id and arm together are unique: a second record of the same is not stored.
         time: When it was answered, seconds since 1970 in UTC.
         arm: Which arm answered.
         digest: The digest of its bundle.
@@ -72,10 +72,11 @@ class Entry:
 
 
 def new_id() -> str:
-    """32 hexadecimal digits for the answers to one request: a UUID of version 7 (RFC 9562, section 5.7).
+    """32 hexadecimal digits for the answers to one request: a UUID of version 7 (RFC 9562, section
+    5.7).
 
-    It begins with the time, so what is answered together lies together in the store's index, which random ids would
-    make several times slower to write; 74 bits of it can't be guessed.
+    It begins with the time, so what is answered together lies together in the store's index, which
+    random ids would make several times slower to write; 74 bits of it can't be guessed.
     """
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(_ten_random_bytes())
     value = value & ~(0xF << 76) | 7 << 76  # the version
@@ -84,7 +85,8 @@ def new_id() -> str:
 
 
 def _ten_random_bytes() -> bytes:
-    # Many at once: on virtual machines the system call takes as long as all else that is done for a request.
+    # Many at once: on virtual machines the system call takes as long as all else that is done for a
+    # request.
     try:
         return _drawn.pop()
     except IndexError:
@@ -112,11 +114,9 @@ def to_row(record: Record, texts: bool) -> tuple[Any, ...]:
     Raises:
         TypeError, ValueError: An attribute is of the wrong type, or a number is not finite.
     """
-    moment, probability, latency_ms = (
-        float(record.time),
-        float(record.probability),
-        float(record.latency_ms),
-    )
+    moment = float(record.time)
+    probability = float(record.probability)
+    latency_ms = float(record.latency_ms)
     if not all(map(math.isfinite, (moment, probability, latency_ms))):
         raise ValueError(f"Expected finite numbers, got {moment}, {probability} and {latency_ms}.")
     return (
@@ -138,7 +138,10 @@ def to_row(record: Record, texts: bool) -> tuple[Any, ...]:
 
 
 def to_entry(row: Sequence[Any]) -> Entry:
-    """The entry of a row: a record's values, then the labels and the time of its feedback, or twice None."""
+    """The entry of a row:
+
+    a record's values, then the labels and the time of its feedback, or twice None.
+    """
     *values, labels, truth_time = row
     values[5] = tuple(json.loads(values[5]))
     values[8:12] = map(bool, values[8:12])  # SQLite gives numbers

@@ -1,4 +1,7 @@
-"""The tables of the prediction log: written, read, shortened. The schema is a contract, told in docs/reference.md."""
+"""The tables of the prediction log:
+
+written, read, shortened. The schema is a contract, described in docs/reference.md.
+"""
 
 import json
 import math
@@ -34,7 +37,8 @@ CREATE = [
         UNIQUE (id, arm)
     )""",
     "CREATE INDEX predictions_time ON predictions (time, number)",
-    "CREATE TABLE feedback (id TEXT PRIMARY KEY, labels TEXT NOT NULL, time DOUBLE PRECISION NOT NULL)",
+    "CREATE TABLE feedback (id TEXT PRIMARY KEY, labels TEXT NOT NULL, time DOUBLE PRECISION NOT "
+    "NULL)",
     "CREATE TABLE linnet_log (version INTEGER NOT NULL)",
 ]
 # A batch whose fate is unknown, as the connection broke while it was stored, is sent again.
@@ -61,7 +65,8 @@ FORGET_FEEDBACK = (
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What somebody said of the text with an id: the labels that truly apply, and when, in seconds since 1970.
+    """What somebody said of the text with an id: the labels that truly apply, and when, in seconds
+    since 1970.
 
     The strings are `storable`.
     """
@@ -72,7 +77,8 @@ class Feedback:
 
 
 class Store:
-    """The prediction log in SQLite or PostgreSQL. For one thread at a time; any number of processes may each have one.
+    """The prediction log in SQLite or PostgreSQL. For one thread at a time; any number of processes
+    may each have one.
 
     Args:
         url: `sqlite:///PATH`, a path, or `postgresql://...`.
@@ -153,8 +159,9 @@ class Store:
     ) -> Iterator[Entry]:
         """Entries in the order of their time, joined with their feedback, a few hundred at a time.
 
-        Nothing is locked between those, so a slow reader hinders no one. What is recorded meanwhile is not seen where
-        its time has been read past already, or is newer than all there was at the start.
+        Nothing is locked between those, so a slow reader hinders no one. What is recorded meanwhile
+        is not seen where its time has been read past already, or is newer than all there was at the
+        start.
 
         Args:
             since: The first moment, seconds since 1970.
@@ -216,7 +223,8 @@ class Store:
         if not database.has_table("linnet_log"):
             if not create:
                 raise UsageError(
-                    f"Expected a prediction log in {database.name}, but there is none. Check prediction_log.url."
+                    f"Expected a prediction log in {database.name}, but there is none. Check "
+                    f"prediction_log.url."
                 )
             self._create()
         missing = [name for name in ("predictions", "feedback") if not database.has_table(name)]
@@ -245,7 +253,8 @@ class Store:
                 if database.has_table(table):
                     raise UnusableLogError(
                         f"{database.name} has a table {table!r} that is not Linnet's. "
-                        "Give the prediction log a database or a schema of its own (prediction_log.url)."
+                        "Give the prediction log a database or a schema of its own "
+                        "(prediction_log.url)."
                     )
             for statement in CREATE:
                 database.execute(statement.format(number=database.number))
