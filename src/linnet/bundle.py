@@ -44,8 +44,6 @@ from linnet.files import canonical_json, digest, write_text
 from linnet.links import plain
 from linnet.pii import Personal
 
-# 1 knows one label a text and no mask, 2 no abstention, and both have a temperature of 1; 3 knows
-# float32 alone; in 4 all weights are in the graphs.
 FORMAT = 5
 MANIFEST = "manifest.json"
 PROOF = "proof.json"
@@ -55,7 +53,7 @@ CARD = "README.md"
 HOST = "host.json"
 SIGNATURE = "manifest.sig"
 UNLISTED = {MANIFEST, HOST, SIGNATURE}  # the manifest does not list these
-CONFIG = "config.json"  # Linnet does not read it; bundles of before have none
+CONFIG = "config.json"  # for optimum; Linnet does not read it
 WEIGHTS = ".data"  # after the name of a graph, the file of its large weights
 FLOAT32 = "fp32"  # the precision that every bundle has
 DEFAULT_ENGINE = "onnxruntime"
@@ -251,8 +249,7 @@ class Bundle:
         if not file.is_file():
             raise BundleError(
                 f"{path} is not a bundle: it holds no {MANIFEST}. Expected a folder that `linnet "
-                f"export` wrote, "
-                "such as runs/NAME/bundle."
+                "export` wrote, such as runs/NAME/bundle."
             )
         return cls(path, _parse_manifest(file))
 
@@ -285,9 +282,8 @@ class Bundle:
         engines = self.manifest.engines
         if variant not in engines:
             raise BundleError(
-                f"{self.path} holds no variant {variant!r}, only {', '.join(engines)}. Its "
-                f"{PROOF} says which others "
-                "were tried, and why they were refused."
+                f"{self.path} holds no variant {variant!r}, only {', '.join(engines)}. Its {PROOF} "
+                "says which others were tried, and why they were refused."
             )
         if engine not in engines[variant]:
             raise BundleError(
@@ -328,10 +324,7 @@ class Bundle:
                 own digest is wrong.
             ProofError: The proof is missing a check, or a check failed.
         """
-        # What an older format does not know is not in its digest.
-        if self.manifest.digest != _manifest_digest(
-            self.manifest.model_dump(mode="json", exclude_unset=True)
-        ):
+        if self.manifest.digest != _manifest_digest(self.manifest.model_dump(mode="json")):
             raise BundleError(
                 f"{self.path / MANIFEST} was changed: its digest does not match its content."
             )
@@ -409,10 +402,10 @@ def _manifest_digest(content: Mapping[str, Any]) -> str:
 def _parse_manifest(file: Path) -> Manifest:
     content = _read_json(file)
     version = content.get("format")
-    if isinstance(version, int) and version > FORMAT:
+    if isinstance(version, int) and version != FORMAT:
+        step = "Upgrade Linnet." if version > FORMAT else "Run `linnet export` again."
         raise BundleError(
-            f"{file.parent} is of bundle format {version}; this Linnet reads up to {FORMAT}. "
-            f"Upgrade Linnet."
+            f"{file.parent} is of bundle format {version}; this Linnet reads {FORMAT}. {step}"
         )
     try:
         manifest = Manifest.model_validate(content)

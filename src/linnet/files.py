@@ -287,8 +287,7 @@ def check_replaceable(target: Path, holds: str | None, only: Container[str] | No
         if strange:
             raise UsageError(
                 f"{target} is replaced as a whole, and {strange[0]!r} in it, which Linnet didn't "
-                f"write, would be lost. "
-                "Move it elsewhere, or choose another folder."
+                "write, would be lost. Move it elsewhere, or choose another folder."
             )
 
 

@@ -90,8 +90,7 @@ def _unescape(text: str) -> str:
     raise TextError(
         "nested_entities",
         f"The text's HTML entities are nested more than {MAX_UNESCAPES} deep, so it is no text "
-        f"that people read. "
-        "Send it unescaped.",
+        "that people read. Send it unescaped.",
     )
 
 

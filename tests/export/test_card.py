@@ -1,5 +1,6 @@
 """The model card says what the facts are, each in its place."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from huggingface_hub import ModelCard
 
 from linnet.export import card
 from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL
+from linnet.export.draft import BundleDraft
 
 PROOF = {
     "checks": {
@@ -31,10 +33,11 @@ LINEAGE: dict[str, Any] = {
 }
 
 
+DRAFT = BundleDraft("mails", ["ham", "spam"], SINGLE_LABEL, 64, LINEAGE)
+
+
 def write(**changes: Any) -> str:
-    return card.write(
-        "mails", ["ham", "spam"], SINGLE_LABEL, 64, LINEAGE | changes, PROOF, REFERENCE
-    )
+    return card.write(replace(DRAFT, lineage=LINEAGE | changes), PROOF, REFERENCE)
 
 
 def test_every_fact_is_told():
@@ -80,7 +83,7 @@ def test_every_fact_is_told():
     "label", ["x\n---\nlicense: mit\n---\n", "---\nlicense: mit", "a: b", "\r\n# Heading", "{{x}}"]
 )
 def test_no_label_forges_the_metadata_or_a_section(label):
-    text = card.write("mails", ["ham", label], SINGLE_LABEL, 64, LINEAGE, PROOF, REFERENCE)
+    text = card.write(replace(DRAFT, labels=["ham", label]), PROOF, REFERENCE)
     assert ModelCard(text).data.to_dict() == ModelCard(write()).data.to_dict()
     assert "\n# Heading" not in text and text.count("\n---\n") == 1
 
@@ -115,30 +118,25 @@ def test_a_scratch_encoder_has_no_licence_of_its_own():
 
 def test_many_labels_are_cut_short():
     labels = [f"intent {i}" for i in range(77)]
-    text = card.write("intents", labels, SINGLE_LABEL, 64, LINEAGE, PROOF, REFERENCE)
+    text = card.write(replace(DRAFT, labels=labels), PROOF, REFERENCE)
     assert "one of 77 labels (intent 0, " in text
     assert "intent 19 and 57 more)" in text
     assert "intent 20" not in text
 
 
 def test_a_temperature_is_told_where_there_is_one():
-    labels = ["ham", "spam"]
     assert "temperature" not in write()
-    text = card.write(
-        "mails", labels, SINGLE_LABEL, 64, LINEAGE, PROOF, REFERENCE, temperature=1.527
-    )
+    text = card.write(replace(DRAFT, temperature=1.527), PROOF, REFERENCE)
     assert "divided by a temperature of 1.53, fitted on the validation rows" in text
 
 
 @pytest.mark.parametrize("kind", [SINGLE_LABEL, MULTI_LABEL])
 def test_what_is_held_back_is_told(kind):
-    precise = {"min_precision": 0.95, "thresholds": [0.81, None]}
+    draft = replace(DRAFT, problem_type=kind, min_precision=0.95, thresholds=[0.81, None])
     checks = PROOF["checks"] | {
         "precision": {"passed": True, "detail": "fine", "notes": ["Never answered: 'spam'."]}
     }
-    text = card.write(
-        "mails", ["ham", "spam"], kind, 64, LINEAGE, {"checks": checks}, REFERENCE, **precise
-    )
+    text = card.write(draft, {"checks": checks}, REFERENCE)
     assert "- precision: fine.\n- precision: Never answered: 'spam'.\n" in text
     assert (
         "(ham 0.81, spam never): the lowest from which on at least\n95.00% of its answers are shown"
@@ -157,7 +155,9 @@ def test_a_label_or_a_name_forges_no_part_of_the_card():
         "data": {"source": {"name": "<b>\n# mails"}, "generated": False},
     }
     text = card.write(
-        "a [name](x)\n# other", [forged, "bad"], SINGLE_LABEL, 64, lineage, PROOF, reference
+        replace(DRAFT, name="a [name](x)\n# other", labels=[forged, "bad"], lineage=lineage),
+        PROOF,
+        reference,
     )
     body = text.partition("\n---\n")[2]
     assert [line for line in body.splitlines() if line.startswith("#")] == [

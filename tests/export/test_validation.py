@@ -33,7 +33,7 @@ def test_what_is_settled_is_what_is_served(multi_label, wanted, min_precision):
     found = calibrate(
         load_config(overrides=asked | {"evaluate.bootstrap_resamples": 200}), logits, split
     )
-    temperature, chosen = found.facts["temperature"], found.facts["thresholds"]
+    temperature, chosen = found.temperature, found.thresholds
     assert temperature == (pytest.approx(TEMPERATURE, rel=0.15) if wanted else 1.0)
     np.testing.assert_array_equal(
         found.probabilities, to_probabilities(logits, temperature, multi_label)
@@ -44,7 +44,7 @@ def test_what_is_settled_is_what_is_served(multi_label, wanted, min_precision):
     assert set(found.checks) == {"accuracy", "calibration"} | (
         {"precision"} if min_precision else set()
     )
-    assert found.facts["min_precision"] == (min_precision or None)
+    assert found.min_precision == (min_precision or None)
     if multi_label and not min_precision:
         assert chosen == thresholds.tune(found.probabilities, split.labels).tolist()
     if not multi_label and not min_precision:

@@ -16,7 +16,7 @@ ALLOWED = {
     "/healthz": "GET, HEAD, OPTIONS",
     "/openapi.json": "GET, HEAD, OPTIONS",
     "/v1/predict": "OPTIONS, POST",
-    "/admin/models": "GET, HEAD, OPTIONS, POST",
+    "/admin/models": "OPTIONS, POST",
     "/v2/models/a/infer": "OPTIONS, POST",
     "/v2/models/a/versions/b/ready": "GET, HEAD, OPTIONS",
 }

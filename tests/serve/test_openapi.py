@@ -42,7 +42,6 @@ def address(bundle, config, listening, tmp_path_factory):
         ("/v1/feedback", "post", RIGHT),
         ("/v1/feedback", "post", WRONG),
         ("/metrics", "get", RIGHT),
-        ("/admin/models", "get", RIGHT),
         ("/admin/models", "post", RIGHT),
         ("/admin/models", "post", WRONG),
         ("/ping", "get", RIGHT),

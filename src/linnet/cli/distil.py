@@ -86,8 +86,7 @@ def print_distillation(record: dict[str, Any], teachers: Sequence[Path], directo
     if left_out := distillation["left_out"]:
         print_line(
             f"{left_out['telling_words']:,} words tell the label; {left_out['words']:,} of them "
-            f"were left out of "
-            f"{left_out['texts']:,} texts."
+            f"were left out of {left_out['texts']:,} texts."
         )
     for teacher, facts in zip(teachers, distillation["teachers"], strict=True):
         if facts["trained_elsewhere"]:
@@ -107,8 +106,7 @@ def print_distillation(record: dict[str, Any], teachers: Sequence[Path], directo
     student = record["history"][record["best_epoch"] - 1]
     print_line(
         f"Agreement with the teacher on validation texts: {100 * agreement['value']:.2f} % "
-        f"({100 * agreement['low']:.2f} to {100 * agreement['high']:.2f} %). "
-        f"Accuracy of the teacher: "
-        f"{100 * distillation['teacher_scores']['eval_accuracy']:.2f} %, of the student: "
+        f"({100 * agreement['low']:.2f} to {100 * agreement['high']:.2f} %). Accuracy of the "
+        f"teacher: {100 * distillation['teacher_scores']['eval_accuracy']:.2f} %, of the student: "
         f"{100 * student['eval_accuracy']:.2f} %."
     )

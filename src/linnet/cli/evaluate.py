@@ -63,9 +63,8 @@ def print_report(report: dict[str, Any], directory: Path) -> None:
         print_line(line)
     print_line(
         f"One text takes {report['latency']['median_ms']:.1f} ms, a list "
-        f"{report['latency']['texts_per_second']:,.0f} "
-        f"texts per second; calibration error "
-        f"{100 * report['calibration']['expected_calibration_error']:.1f} % "
-        f"at a temperature of {report['model']['temperature']:.2f}."
+        f"{report['latency']['texts_per_second']:,.0f} texts per second; calibration error "
+        f"{100 * report['calibration']['expected_calibration_error']:.1f} % at a temperature of "
+        f"{report['model']['temperature']:.2f}."
     )
     print_line(f"Report: {directory / 'report.html'}")

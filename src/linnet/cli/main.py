@@ -177,8 +177,7 @@ def _fonts_elsewhere() -> Iterator[None]:
 def _memory_error(error: MemoryError) -> OutOfMemoryError:
     known = OutOfMemoryError(
         "Memory ran out; files that were not finished were not written. Take fewer rows "
-        "(data.sample), end what else "
-        "runs here, or take a machine with more memory."
+        "(data.sample), end what else runs here, or take a machine with more memory."
     )
     known.__cause__ = error
     known.__traceback__ = error.__traceback__

@@ -20,8 +20,7 @@ FLAGS = {
         str,
         "FILE",
         "a CSV, TSV, JSON or Parquet file (.gz .xz .zip too), several of them, a folder, a quoted "
-        "pattern, "
-        "a known set such as sentiment140, or 'generated'",
+        "pattern, a known set such as sentiment140, or 'generated'",
     ),
     "data.text_column": ("--text-column", str, "NAME", "the column of the text"),
     "data.label_column": ("--label-column", str, "NAME", "the column of the label"),

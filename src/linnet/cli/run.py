@@ -89,9 +89,8 @@ def _check_alone() -> None:
     if world_size() > 1:
         raise UsageError(
             "A run is made by one process, but torchrun started several: each would prepare the "
-            "data. Run `linnet "
-            "prepare`, then train in several (`torchrun ... -m linnet.cli.main train`), then "
-            "`linnet export`."
+            "data. Run `linnet prepare`, then train in several (`torchrun ... -m linnet.cli.main "
+            "train`), then `linnet export`."
         )
 
 

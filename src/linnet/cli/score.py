@@ -67,8 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
     if done.rows and not done.scored:
         raise DataError(
             f"None of the {done.rows:,} rows could be scored; the column `reason` says why of "
-            f"each. "
-            "Is it the right --text-column?"
+            "each. Is it the right --text-column?"
         )
 
 

@@ -83,9 +83,8 @@ def print_training(record: dict[str, Any], directory: Path) -> None:
     print_line(f"Stopped: {record['stop_reason']}; epoch {record['best_epoch']} is kept.")
     print_line(
         f"{timedelta(seconds=round(record['train_runtime']))} on {record['device']} in "
-        f"{record['precision']}, "
-        f"{record['global_step']:,} steps ({record['train_steps_per_second']:.2f} a second), "
-        f"{record['total_flos']:.3g} FLOPs."
+        f"{record['precision']}, {record['global_step']:,} steps "
+        f"({record['train_steps_per_second']:.2f} a second), {record['total_flos']:.3g} FLOPs."
     )
     for name, count in record["truncated"].items():
         if count:

@@ -73,8 +73,7 @@ def diagnose(facts: Symptoms) -> list[dict[str, str]]:
 
 UNKNOWN = (
     "No usual reason was found. Try another encoder (model.name_or_path), search for a better "
-    "recipe "
-    "(linnet tune), or add labelled rows."
+    "recipe (linnet tune), or add labelled rows."
 )
 
 
@@ -140,9 +139,8 @@ def _underconfident(facts: Symptoms) -> str:
         return ""
     return (
         f"Its probabilities were too even: the temperature is {temperature:.2f}, far below 1, as "
-        f"of a "
-        "model that was trained too little. "
-        f"Raise {facts.now('num_train_epochs')} or {facts.now('learning_rate')}."
+        f"of a model that was trained too little. Raise {facts.now('num_train_epochs')} or "
+        f"{facts.now('learning_rate')}."
     )
 
 
@@ -205,9 +203,8 @@ def _few_judged(facts: Symptoms) -> str:
     if gap["value"] <= 0:
         return ""
     return (
-        f"It is ahead of the baseline, but {facts.report['rows']:,} rows can't show that it is "
-        f"not by "
-        "chance. Judge on more rows: raise data.test_size or set evaluate.sample = 0."
+        f"It is ahead of the baseline, but {facts.report['rows']:,} rows can't show that it is not "
+        "by chance. Judge on more rows: raise data.test_size or set evaluate.sample = 0."
     )
 
 

@@ -55,17 +55,15 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
     if len(split) < FEWEST:
         raise DataError(
             f"The {split.name} split of {splits} has {len(split)} rows. Expected at least "
-            f"{FEWEST}. "
-            f"{_splits_with_rows(splits)} Choose one with evaluate.split, or prepare again with a "
-            f"larger data.{split.name}_size."
+            f"{FEWEST}. {_splits_with_rows(splits)} Choose one with evaluate.split, or prepare "
+            f"again with a larger data.{split.name}_size."
         )
     _check_labels(split.label_names, manifest.labels, splits)
     if split.multi_label != manifest.multi_label:
         kinds = ["one label", "several labels"]
         raise LabelError(
             f"{splits} has {kinds[split.multi_label]} a text, but the bundle gives "
-            f"{kinds[manifest.multi_label]}. "
-            "Choose the splits that the model was trained on."
+            f"{kinds[manifest.multi_label]}. Choose the splits that the model was trained on."
         )
     notes = [NOTES[split.name]] if split.name in NOTES else []
     if trained_elsewhere(splits, manifest):
@@ -119,9 +117,8 @@ def _check_labels(found: Sequence[str], expected: Sequence[str], splits: Path) -
             f"{_names(expected)}"
         )
     raise LabelError(
-        f"The labels of {splits} are not the bundle's. {difference}. "
-        "Choose the splits that the model was trained on, or prepare again with data.labels set "
-        "to the bundle's."
+        f"The labels of {splits} are not the bundle's. {difference}. Choose the splits that the "
+        "model was trained on, or prepare again with data.labels set to the bundle's."
     )
 
 

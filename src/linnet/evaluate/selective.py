@@ -224,9 +224,8 @@ def notes(found: Mapping[str, Any], multi_label: bool) -> list[str]:
     if below:
         lines.append(
             f"On these rows the answer {listed(below)} is right LESS often than that: they are "
-            f"unlike the validation "
-            "rows, or chance was against it. Export with rows like these to have thresholds that "
-            "hold for them."
+            "unlike the validation rows, or chance was against it. Export with rows like these to "
+            "have thresholds that hold for them."
         )
     return lines
 

@@ -67,8 +67,7 @@ def choose(logits: Floats, labels: NDArray[Any], seed: int) -> Temperature:
         return _keep(
             rows,
             f"{value:.2f}, which fits best, does not lower the log loss of rows that it was not "
-            f"fitted on "
-            f"({before:.4f} to {after:.4f})",
+            f"fitted on ({before:.4f} to {after:.4f})",
         )
     return Temperature(value, crossed)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from linnet.export.checkpoint import MULTI_LABEL
+from linnet.export.draft import BundleDraft
 from linnet.markdown import code, inline
 from linnet.train.hub_card import front_matter
 
@@ -15,49 +15,27 @@ MASKED = {
 }
 
 
-def write(
-    name: str,
-    labels: Sequence[str],
-    problem_type: str,
-    max_length: int,
-    lineage: Mapping[str, Any],
-    proof: Mapping[str, Any],
-    reference: Mapping[str, Any],
-    temperature: float = 1.0,
-    min_precision: float | None = None,
-    thresholds: Sequence[float | None] | None = None,
-    mask: Sequence[str] = (),
-    models: Mapping[str, str] | None = None,
-    engines: Mapping[str, Sequence[str]] | None = None,
-) -> str:
+def write(draft: BundleDraft, proof: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     """The model card as Markdown, with the metadata that the hub reads.
 
     Args:
-        name: The model's name.
-        labels: Label names by id.
-        problem_type: As in manifest.json, as are all that follow but `proof` and `reference`.
-        max_length: Tokens a text may have.
-        lineage: Where the model came from.
+        draft: What the bundle says of its model.
         proof: As in proof.json.
         reference: As in reference.json.
-        temperature: What logits are divided by.
-        min_precision: What each label's answers were asked to reach, if so.
-        thresholds: From which probability on each label is given.
-        mask: Which personal data are masked.
-        models: The file of each variant.
-        engines: The engines of each variant.
     """
-    number = "any number" if problem_type == MULTI_LABEL else "one"
+    labels = draft.labels
+    lineage = draft.lineage
+    number = "any number" if draft.multi_label else "one"
     checks = proof["checks"]
     lines = [
         (title, line)
         for title, check in checks.items()
         for line in (f"{check['detail']}.", *check.get("notes", []))
     ]
-    variants = _variants(proof, models or {}, engines or {})
+    variants = _variants(proof, draft.models or {}, draft.engines or {})
     details = "\n".join(f"- {inline(check)}: {inline(line)}" for check, line in lines)
-    return f"""{_metadata(name, lineage, proof)}
-# {inline(name)}
+    return f"""{_metadata(draft.name, lineage, proof)}
+# {inline(draft.name)}
 
 A text classifier: it gives a text {number} of {len(labels)} labels ({_listed(labels)}), with a probability for each.
 Made with Linnet {lineage["export"]["packages"].get("linnet-text", "")} on {lineage["export"]["created"]}.
@@ -79,14 +57,14 @@ Or serve it: `linnet serve FOLDER`. Loading checks every file against `manifest.
 
 All of it is measured on the ONNX file in this folder. The validation rows also chose the epoch that was kept,
 so the accuracy flatters the model a little; `linnet evaluate` judges it on rows that played no part.
-{_probabilities(temperature)}{_thresholds(labels, problem_type, thresholds, min_precision)}{variants}
+{_probabilities(draft.temperature)}{_thresholds(draft)}{variants}
 ## Data
 
-{_data(lineage["data"], reference)}{_soft_loss(lineage.get("distil"))}
+{_data(lineage["data"], reference)}{_distillation(lineage.get("distil"))}
 
 ## Limits
 
-{_limits(max_length, problem_type, min_precision, mask, lineage["data"], reference)}
+{_limits(draft, reference)}
 
 ## Licence
 
@@ -146,12 +124,11 @@ def _data(data: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     shares = [f"{label} {share:.1%}" for label, share in reference["true_labels"].items()]
     return (
         f"Source: {inline(source)}. Validated on {reference['rows']:,} rows ({_listed(shares)}), "
-        f"half of them of up to "
-        f"{reference['token_length']['quantiles']['0.5']:.0f} tokens."
+        f"half of them of up to {reference['token_length']['quantiles']['0.5']:.0f} tokens."
     )
 
 
-def _soft_loss(distil: Mapping[str, Any] | None) -> str:
+def _distillation(distil: Mapping[str, Any] | None) -> str:
     if not distil:
         return ""
     agreement = distil["agreement"]
@@ -180,32 +157,27 @@ mean what they say.
 """
 
 
-def _thresholds(
-    labels: Sequence[str],
-    problem_type: str,
-    thresholds: Sequence[float | None] | None,
-    min_precision: float | None,
-) -> str:
-    if thresholds is None:
+def _thresholds(draft: BundleDraft) -> str:
+    if draft.thresholds is None:
         return ""
     shown = [
         f"{label} {'never' if threshold is None else f'{threshold:.2f}'}"
-        for label, threshold in zip(labels, thresholds, strict=True)
+        for label, threshold in zip(draft.labels, draft.thresholds, strict=True)
     ]
-    if min_precision is not None:
+    if draft.min_precision is not None:
         others = (
             "A text whose label is less sure gets none, and the answer says that the model "
             "abstained.\n"
         )
         others += "The accuracy above counts every text, as though it had to be answered."
-        if problem_type == MULTI_LABEL:
+        if draft.multi_label:
             others = (
                 "A label that is less sure is not given. The F1 above is by other thresholds, "
                 "chosen for it."
             )
         return f"""
 A label is given from a probability of its own on ({_listed(shown)}): the lowest from which on at least
-{min_precision:.2%} of its answers are shown to be right. {others}
+{draft.min_precision:.2%} of its answers are shown to be right. {others}
 """
     return f"""
 A label applies from a probability of its own on ({_listed(shown)}): the one with the label's best F1 on the
@@ -223,45 +195,36 @@ def _masked(mask: Sequence[str]) -> str:
     kinds = _listed([MASKED[kind] for kind in mask])
     return (
         f"Before the model sees a text, in training as in service, what looks like {kinds} is "
-        f"replaced. "
-        "That is found by shape alone: names of people, and odd spellings, get through."
+        "replaced. That is found by shape alone: names of people, and odd spellings, get through."
     )
 
 
-def _limits(
-    max_length: int,
-    problem_type: str,
-    min_precision: float | None,
-    mask: Sequence[str],
-    data: Mapping[str, Any],
-    reference: Mapping[str, Any],
-) -> str:
+def _limits(draft: BundleDraft, reference: Mapping[str, Any]) -> str:
     foreign = (
         "Every text gets one of the labels, also one that is about none of them or in another "
         "language."
     )
-    if min_precision is not None:
+    if draft.min_precision is not None:
         foreign = (
             "A text that is about none of the labels or in another language may get one all the "
             "same."
         )
-    elif problem_type == MULTI_LABEL:
+    elif draft.multi_label:
         foreign = (
             "A text of another kind or in another language gets labels too, where it happens to "
             "look like one."
         )
     lines = [
-        f"It reads the first {max_length:,} tokens of a text; the rest is cut off, and the answer "
-        f"says so "
-        f"({reference['truncated']:.1%} of the validation rows were cut).",
+        f"It reads the first {draft.max_length:,} tokens of a text; the rest is cut off, and the "
+        f"answer says so ({reference['truncated']:.1%} of the validation rows were cut).",
         foreign,
-        _masked(mask),
+        _masked(draft.mask),
         "What the figures say holds for texts like the validation rows; other sources and later "
         "times may differ.",
         "It learned what its data hold, prejudice included: look at its errors by group before it "
         "decides on people.",
     ]
-    if data["generated"]:
+    if draft.lineage["data"]["generated"]:
         lines.insert(
             0, "**The data are generated: the figures show that the parts work, not how well.**"
         )

@@ -145,8 +145,7 @@ def _check_length(path: Path, training: dict[str, Any] | None, max_length: int) 
     if trained != max_length:
         raise ModelError(
             f"{path} was trained on up to {trained} tokens of a text, but model.max_length is "
-            f"{max_length}. "
-            f"Export it as it was trained: --set model.max_length={trained}"
+            f"{max_length}. Export it as it was trained: --set model.max_length={trained}"
         )
 
 
@@ -182,9 +181,8 @@ def _labels(path: Path, model: PreTrainedModel) -> tuple[str, ...]:
     config = model.config
     if config.problem_type not in {None, SINGLE_LABEL, MULTI_LABEL} or config.num_labels < 2:
         raise ModelError(
-            f"{path} is a model for {config.problem_type or 'regression'} with "
-            f"num_labels {config.num_labels}. Expected one that classifies texts, with at least "
-            f"two labels."
+            f"{path} is a model for {config.problem_type or 'regression'} with num_labels "
+            f"{config.num_labels}. Expected one that classifies texts, with at least two labels."
         )
     try:
         return clean_names(config.id2label[i] for i in range(config.num_labels))

@@ -103,11 +103,9 @@ def calibration_check(
     if temperature is not None and temperature.kept is None:
         detail = (
             f"expected calibration error {before:.2%} before and {after:.2%} after, log loss "
-            f"{loss_before:.4f} and "
-            f"{loss_after:.4f} ({bins} bins{each}; each half of the {len(labels):,} validation "
-            f"rows by the temperature "
-            f"of the other); served is a temperature of {temperature.value:.2f}, fitted on all of "
-            f"them"
+            f"{loss_before:.4f} and {loss_after:.4f} ({bins} bins{each}; each half of the "
+            f"{len(labels):,} validation rows by the temperature of the other); served is a "
+            f"temperature of {temperature.value:.2f}, fitted on all of them"
         )
     return {
         "passed": True,
@@ -212,9 +210,8 @@ def precision_check(
     fewest = selective.fewest(min_precision, (1 - level) / len(label_names))
     takes = f"{fewest:,} answers with a label, were all of them right"
     detail = (
-        f"{selective.sentence(found, multi_label)}, on the {rows:,} validation rows that chose "
-        f"the thresholds; each "
-        f"label that is given is right in at least {asked}, for all labels at once"
+        f"{selective.sentence(found, multi_label)}, on the {rows:,} validation rows that chose the "
+        f"thresholds; each label that is given is right in at least {asked}, for all labels at once"
     )
     notes = []
     if len(never) == len(label_names):

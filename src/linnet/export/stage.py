@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 from linnet.bundle import (
     CARD,
     CONFIG,
-    DEFAULT_ENGINE,
-    FLOAT32,
     MANIFEST,
     PROOF,
     REFERENCE,
     TOKENIZER,
     Bundle,
     Cascade,
-    write_manifest,
 )
 from linnet.config import Config
 from linnet.data import Split, read_split
@@ -35,6 +32,7 @@ from linnet.export import card, proof, reference
 from linnet.export.cascade import CascadeBuilder
 from linnet.export.checkpoint import MULTI_LABEL, SINGLE_LABEL, Checkpoint, load_checkpoint
 from linnet.export.cuts import check_cuts
+from linnet.export.draft import BundleDraft
 from linnet.export.gate import Answers, Gate
 from linnet.export.graph import write_graph
 from linnet.export.parity import compare
@@ -80,19 +78,15 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     split = _read(splits, trained)
     check_cuts(trained.tokenizer, split.texts)
     front = CascadeBuilder(config, split) if config.export.cascade else None
-    facts: dict[str, Any] = {
-        "name": config.run.name,
-        "labels": trained.labels,
-        "problem_type": MULTI_LABEL if trained.multi_label else SINGLE_LABEL,
-        "max_length": config.model.max_length,
-        "temperature": 1.0,
-        "min_precision": None,
-        "thresholds": [thresholds.EVEN] * len(trained.labels) if trained.multi_label else None,
-        "mask": split.mask,
-        "lineage": _lineage(trained, splits),
-        "models": {FLOAT32: MODEL},
-        "engines": {FLOAT32: [DEFAULT_ENGINE]},
-    }
+    draft = BundleDraft(
+        name=config.run.name,
+        labels=trained.labels,
+        problem_type=MULTI_LABEL if trained.multi_label else SINGLE_LABEL,
+        max_length=config.model.max_length,
+        lineage=_lineage(trained, splits),
+        mask=split.mask,
+        thresholds=[thresholds.EVEN] * len(trained.labels) if trained.multi_label else None,
+    )
     with whole_directory(directory, holds=MANIFEST) as folder:
         shutil.copyfile(trained.tokenizer_path, folder / TOKENIZER)
         write_text(folder / CONFIG, canonical_json(trained.public_config()))
@@ -102,26 +96,24 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         # Judged through the very code that will serve it; the manifest is written again once the
         # rest is there.
         choice = Choice(Plan(num_threads=config.predict.num_threads), "as it is proven")
-        classifier = Classifier(_write_manifest(folder, facts), choice)
+        classifier = Classifier(draft.seal(folder), choice)
         logits, seconds = _score(classifier, split.texts)
         calibrated = calibrate(config, logits, split)
-        facts |= calibrated.facts
+        draft = draft.calibrated(calibrated)
         encodings = trained.tokenizer.encode(split.texts)
         rows = [encoding.ids for encoding in encodings]
         speed = _latency(classifier, split, seconds, rows)
         made = _make_variants(config, folder, trained, splits, split, rows, logits, calibrated)
-        facts |= {"models": made.models, "engines": made.engines}
-        manifest: dict[str, Any] = {"cascade": None}
+        draft = replace(draft, models=made.models, engines=made.engines)
         if front:
-            manifest["cascade"], check = front.judge(
-                logits, calibrated.facts["temperature"], _score
-            )
+            fast, check = front.judge(logits, calibrated.temperature, _score)
+            draft = replace(draft, cascade=fast)
             front.copy(folder)
-            cascade = Classifier(_write_manifest(folder, facts | manifest), choice)
+            cascade = Classifier(draft.seal(folder), choice)
             check |= front.compare(classifier, cascade, check["detail"])
             served, seconds = _score(cascade, split.texts)
             calibrated = calibrate(config, served, split)
-            facts |= calibrated.facts
+            draft = draft.calibrated(calibrated)
             speed = _latency(cascade, split, seconds, rows)
             calibrated.checks["cascade"] = check
         proven = {
@@ -129,7 +121,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
             "checks": {"parity": parity, **calibrated.checks, "latency": speed},
             "variants": made.table,
         }
-        if peak := _peak(folder, trained, config.model.max_length, manifest["cascade"]):
+        if peak := _peak(folder, trained, config.model.max_length, draft.cascade):
             proven["memory"] = asdict(peak)
         seen = reference.describe(
             calibrated.probabilities,
@@ -141,8 +133,8 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         )
         write_text(folder / PROOF, canonical_json(proven))
         write_text(folder / REFERENCE, canonical_json(seen))
-        write_text(folder / CARD, card.write(**facts, proof=proven, reference=seen))
-        _write_manifest(folder, facts | manifest).verify()
+        write_text(folder / CARD, card.write(draft, proven, seen))
+        draft.seal(folder).verify()
     return Bundle.read(directory)
 
 
@@ -155,10 +147,8 @@ def _read(splits: Path, trained: Checkpoint) -> Split:
     if split.label_names != trained.labels:
         raise LabelError(
             f"The labels of {splits} are {', '.join(split.label_names)}; those of {trained.path} "
-            f"are "
-            f"{', '.join(trained.labels)}. Expected the same in the same order: export with the "
-            f"splits that the "
-            "checkpoint was trained on."
+            f"are {', '.join(trained.labels)}. Expected the same in the same order: export with "
+            "the splits that the checkpoint was trained on."
         )
     if split.multi_label != trained.multi_label:
         kinds = ["one label per text", "several labels per text"]
@@ -229,14 +219,6 @@ def _parity(config: Config, trained: Checkpoint, split: Split, path: Path) -> pr
     return proof.require("parity", proof.parity_check(parity, config.export.parity_tolerance))
 
 
-def _write_manifest(folder: Path, facts: dict[str, Any]) -> Bundle:
-    return write_manifest(
-        folder,
-        **facts,
-        created=facts["lineage"]["export"]["created"],
-    )
-
-
 def _score(classifier: Classifier, texts: Sequence[str]) -> tuple[NDArray[np.float32], float]:
     """Logits of all texts, and the seconds that they took."""
     parts = []
@@ -277,13 +259,12 @@ def _make_variants(
     logits: NDArray[np.float32],
     calibrated: Calibration,
 ) -> VariantSet:
-    facts = calibrated.facts
     multi_label = split.multi_label
 
     def answers(logits: NDArray[np.float32]) -> Answers:
-        probabilities = to_probabilities(logits, facts["temperature"], multi_label)
+        probabilities = to_probabilities(logits, calibrated.temperature, multi_label)
         return Answers(
-            logits, probabilities, decide(probabilities, facts["thresholds"], multi_label)
+            logits, probabilities, decide(probabilities, calibrated.thresholds, multi_label)
         )
 
     gate = Gate(
@@ -295,7 +276,7 @@ def _make_variants(
         reference=answers(logits),
         margin=config.export.max_accuracy_drop / 100,
         tolerance=config.export.parity_tolerance,
-        min_precision=facts["min_precision"],
+        min_precision=calibrated.min_precision,
         settings=config.evaluate,
     )
     texts = read_split(splits, "train").texts

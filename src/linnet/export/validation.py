@@ -6,7 +6,6 @@ served.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +23,17 @@ class Calibration:
     """What goes into the bundle.
 
     Attributes:
-        facts: `temperature`, `min_precision` and `thresholds`, as in manifest.json.
+        temperature: What logits are divided by; 1 if nothing better was found.
+        min_precision: The precision that each label's answers were asked to reach, if any.
+        thresholds: The probability from which on each label is given, as in manifest.json.
         checks: As in proof.json; all have passed.
         probabilities: What will be answered to the rows, float (n, C).
         predictions: Which labels they will be given, bool (n, C).
     """
 
-    facts: dict[str, Any]
+    temperature: float
+    min_precision: float | None
+    thresholds: list[float | None] | None
     checks: dict[str, proof.Check]
     probabilities: NDArray[np.float64]
     predictions: NDArray[np.bool_]
@@ -70,8 +73,7 @@ def calibrate(config: Config, logits: NDArray[np.float32], split: Split) -> Cali
             applies, predictions, split.label_names, chosen, multi_label, precise, settings
         )
         checks["precision"] = proof.require("precision", check)
-    facts = {"temperature": value, "min_precision": precise, "thresholds": chosen}
-    return Calibration(facts, checks, probabilities, predictions)
+    return Calibration(value, precise, chosen, checks, probabilities, predictions)
 
 
 def _thresholds(

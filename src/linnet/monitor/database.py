@@ -232,8 +232,7 @@ def _check_own(path: Path, connection: sqlite3.Connection) -> None:
     if tables and "linnet_log" not in tables:
         raise UnusableLogError(
             f"{path} has a table {tables[0]!r} that is not Linnet's: it is another program's "
-            f"database. "
-            "Give the prediction log a file of its own (prediction_log.url)."
+            "database. Give the prediction log a file of its own (prediction_log.url)."
         )
 
 
@@ -277,9 +276,8 @@ def _postgres(url: str) -> Database:
         connection.close()
         raise UsageError(
             f"Expected a database of encoding UTF8 for the prediction log; {name} is {encoding}, "
-            f"which lacks "
-            "characters that labels and texts may have. Create one with ENCODING 'UTF8' "
-            "and name it with prediction_log.url."
+            "which lacks characters that labels and texts may have. Create one with ENCODING "
+            "'UTF8' and name it with prediction_log.url."
         )
     return Database(
         name=name,
@@ -320,8 +318,7 @@ def _unusable(name: str, error: Exception, done: str) -> LinnetError:
         kind: type[UsageError] = UnusableLogError if damaged else UsageError
         return kind(
             f"Expected a prediction log that can be read and written at {name}, but it can't be "
-            f"{done}: {reason}. "
-            "Correct that, or name another with prediction_log.url."
+            f"{done}: {reason}. Correct that, or name another with prediction_log.url."
         )
     return StorageError(f"The prediction log {name} can't be {done}: {reason}.")
 

@@ -252,9 +252,8 @@ class Store:
             for table in ("predictions", "feedback"):
                 if database.has_table(table):
                     raise UnusableLogError(
-                        f"{database.name} has a table {table!r} that is not Linnet's. "
-                        "Give the prediction log a database or a schema of its own "
-                        "(prediction_log.url)."
+                        f"{database.name} has a table {table!r} that is not Linnet's. Give the "
+                        "prediction log a database or a schema of its own (prediction_log.url)."
                     )
             for statement in CREATE:
                 database.execute(statement.format(number=database.number))

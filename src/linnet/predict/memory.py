@@ -26,6 +26,5 @@ def memory_error(engine: str, work: str) -> OutOfMemoryError:
     """The error to raise, of an engine and what it was at."""
     return OutOfMemoryError(
         f"Memory ran out while {engine} {work}. Lower predict.max_batch_tokens or the number of "
-        f"sessions, end what "
-        "else runs here, or take a machine with more memory."
+        "sessions, end what else runs here, or take a machine with more memory."
     )

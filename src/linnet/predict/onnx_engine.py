@@ -88,7 +88,6 @@ class OnnxEngine:
                 raise memory_error("ONNX Runtime", computing(input_ids)) from error
             raise BundleError(
                 f"{self._path} refuses token ids up to {input_ids.max(initial=0):,} in rows of "
-                f"{input_ids.shape[1]:,}: "
-                f"{error}"
+                f"{input_ids.shape[1]:,}: {error}"
             ) from error
         return logits

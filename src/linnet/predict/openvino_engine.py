@@ -51,8 +51,7 @@ class OpenVinoEngine:
         if PRECISIONS[precision] not in able:
             raise BundleError(
                 f"This processor ({name}) doesn't compute in {precision}, so {path} is not run in "
-                f"it. "
-                "Choose another variant."
+                "it. Choose another variant."
             )
         self.num_threads = num_threads or available_cores()
         settings = {
@@ -155,8 +154,7 @@ def _check_names(path: Path, model: Any) -> None:
     if set(inputs) != set(INPUTS) or OUTPUT not in outputs:
         raise BundleError(
             f"Expected a graph of {' and '.join(INPUTS)} to {OUTPUT} in {path}; got one of "
-            f"{', '.join(inputs)} to "
-            f"{', '.join(outputs)}."
+            f"{', '.join(inputs)} to {', '.join(outputs)}."
         )
     if (kind := model.output(OUTPUT).get_element_type().to_string()) != "f32":
         raise BundleError(f"Expected {OUTPUT} in float32 of {path}; got {kind}.")

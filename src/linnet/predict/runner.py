@@ -40,9 +40,8 @@ class Runner:
         shape = self._engine.run(*pad([[largest_id]], pad_id)).shape
         if len(shape) != 2 or shape[0] != 1:
             raise BundleError(
-                f"{path} answers one text with numbers of the shape {shape}; expected (1, "
-                f"labels). It is no model that "
-                "classifies texts."
+                f"{path} answers one text with numbers of the shape {shape}; expected (1, labels). "
+                "It is no model that classifies texts."
             )
         self.classes: int = shape[1]
 

@@ -86,8 +86,7 @@ class Stage:
         if self._runner.classes != len(labels):
             raise BundleError(
                 f"{graph} answers {self._runner.classes} classes, but the manifest names "
-                f"{len(labels)} labels. "
-                "Export the checkpoint again."
+                f"{len(labels)} labels. Export the checkpoint again."
             )
 
     def __call__(self, texts: Sequence[Encodings]) -> ModelOutput:

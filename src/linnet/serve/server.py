@@ -292,14 +292,12 @@ def _connections(asked: int) -> int:
     if limit <= OTHER_FILES:
         raise UsageError(
             f"The system lets a process open {limit} files; the service needs {OTHER_FILES} "
-            f"besides its connections: "
-            "raise the limit (ulimit -n)."
+            "besides its connections: raise the limit (ulimit -n)."
         )
     if limit < needed:
         logger.warning(
             "at most %d connections are taken at once, as the system lets a process open %d files "
-            "(ulimit -n); "
-            "serve.max_connections asks for %d",
+            "(ulimit -n); serve.max_connections asks for %d",
             limit - OTHER_FILES,
             limit,
             asked,

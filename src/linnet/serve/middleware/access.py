@@ -101,8 +101,7 @@ class AuthMiddleware:
                 403,
                 "not_allowed",
                 f"This route takes a key of the scope {needed}; this key has "
-                f"{', '.join(key.scopes)}. "
-                "Ask the service's operator for another.",
+                f"{', '.join(key.scopes)}. Ask the service's operator for another.",
                 headers={
                     "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'
                 },

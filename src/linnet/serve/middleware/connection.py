@@ -345,8 +345,7 @@ def check_hooks() -> None:
     if missing:
         raise UsageError(
             f"uvicorn {uvicorn_version} can't be used: it lacks {', '.join(missing)}, which "
-            f"serve.max_connections "
-            "needs. Install another: pip install 'uvicorn>=0.45'."
+            "serve.max_connections needs. Install another: pip install 'uvicorn>=0.45'."
         )
 
 

@@ -88,7 +88,6 @@ def _refusal(origin: str) -> APIError:
         403,
         "origin_not_allowed",
         f"Expected an origin of serve.cors_origins that asks with {', '.join(REQUEST_HEADERS)} "
-        f"alone; "
-        f"got {origin[:100]!r}. Add the origin to the setting, or send other headers.",
+        f"alone; got {origin[:100]!r}. Add the origin to the setting, or send other headers.",
         headers={"Vary": "Origin"},
     )

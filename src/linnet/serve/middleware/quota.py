@@ -88,8 +88,7 @@ class Quotas:
         if texts > key.texts_per_day:
             raise TooManyTexts(
                 f"This key may send {key.texts_per_day:,} texts a day, and this request counts as "
-                f"{texts:,}. "
-                "Send fewer texts, or ask the service's operator for a larger quota.",
+                f"{texts:,}. Send fewer texts, or ask the service's operator for a larger quota.",
                 {"max_texts": key.texts_per_day},
             )
         now = self._turn_day()
@@ -98,8 +97,7 @@ class Quotas:
             raise QuotaExceeded(
                 "quota_used_up",
                 f"This key may send {key.texts_per_day:,} texts a day, and {left:,} are left "
-                f"today; got {texts:,}. "
-                "The next day begins at 00:00 UTC.",
+                f"today; got {texts:,}. The next day begins at 00:00 UTC.",
                 _seconds_to(self._day + timedelta(days=1), now),
                 {"texts_left": left},
             )

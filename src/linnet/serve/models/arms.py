@@ -137,9 +137,8 @@ def check_labels(bundles: Sequence[Bundle]) -> None:
             kinds = ["any number of" if one.multi_label else "one of" for one in (first, other)]
             raise ConfigError(
                 f"Expected {kinds[0]} the labels {', '.join(first.labels):.200} from every model, "
-                f"those at work "
-                f"included; {bundle.path} gives {kinds[1]} {', '.join(other.labels):.200}. Serve "
-                f"it by itself."
+                f"those at work included; {bundle.path} gives {kinds[1]} "
+                f"{', '.join(other.labels):.200}. Serve it by itself."
             )
 
 

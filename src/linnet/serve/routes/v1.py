@@ -160,12 +160,6 @@ async def readyz(request: Request) -> Readiness:
     return Readiness(status="ready")
 
 
-@router.get("/admin/models", summary="Which models are at work?", responses=responses(500, 503))
-async def admin_models(service: Annotated[Service, Depends(service_of)]) -> Models:
-    """As `/v1/models`."""
-    return Models(arms=arm_infos(service.arms))
-
-
 @router.post(
     "/admin/models",
     summary="Put other models to work",

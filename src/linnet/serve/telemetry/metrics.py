@@ -124,8 +124,7 @@ class Metrics:
             registry,
             "linnet_requests",
             "Requests by route (a template), outcome (answered, failed, or shed as there was too "
-            "much) and status; "
-            "499: the client left before its answer.",
+            "much) and status; 499: the client left before its answer.",
             "route outcome status",
         )
         self._request_seconds = _histogram(
