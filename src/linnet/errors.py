@@ -14,8 +14,7 @@
     │   ├── ProofError          exit 5   HTTP 503   a bundle's proof is missing or failed
     │   └── SignatureError      exit 5   HTTP 503   a bundle's signature is missing or wrong
     ├── TrainingError           exit 6   HTTP 500   training can't go on
-    │   └── StoppedError        exit 130 HTTP 500   training was asked to stop, and can be gone on
-        with
+    │   └── StoppedError        exit 130 HTTP 500   training was stopped, and can be resumed
     ├── StorageError            exit 7   HTTP 507   the disk refused a write
     ├── OutOfMemoryError        exit 9   HTTP 500   the system gave no more memory
     └── ServiceError            exit 8   HTTP 502   a service that was asked did not answer
@@ -57,9 +56,7 @@ class ConfigError(UsageError):
 
 
 class UnusableLogError(UsageError):
-    """The prediction log is damaged, of a newer format or another program's; only a person can
-    help.
-    """
+    """The prediction log is damaged, of a newer format or another program's."""
 
     code = "unusable_log"
 
@@ -175,9 +172,7 @@ class StorageError(LinnetError):
 
 
 class OutOfMemoryError(LinnetError):
-    """The system gave no more memory; while training it is a `TrainingError`, which says what
-    to lower.
-    """
+    """The system gave no more memory. While training it is a `TrainingError`."""
 
     exit_code = 9
     code = "out_of_memory"
