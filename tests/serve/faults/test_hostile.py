@@ -16,7 +16,7 @@ from linnet.bundle import Bundle
 from linnet.errors import BundleError, TextError
 from linnet.predict.peak import Peak, limit_bytes
 from linnet.predict.plan import Plan
-from linnet.score.chunks import Part
+from linnet.score.chunks import Chunk
 from linnet.score.job import answer
 
 from .conftest import Running, alive, serving, with_signal
@@ -203,7 +203,7 @@ def test_a_text_at_which_the_tokenizer_panics_fails_alone(bundle, copy):
         classifier.predict(["good day", PANICS])
     assert caught.value.index == 1
     texts = ["good day", PANICS, "bad day"]
-    answers = answer(classifier, Part([], texts, [""] * 3, 0))
+    answers = answer(classifier, Chunk([], texts, [""] * 3, 0))
     assert answers[1] == "tokenizer_failed" and answers[0].label and answers[2].label
     with serving(folder) as one:
 
