@@ -44,8 +44,8 @@ LOWEST := .venv-lowest
 LOWEST_TESTS := tests/serve tests/client tests/monitor tests/score tests/test_bundle.py \
   tests/test_config.py tests/test_files.py tests/test_public_api.py tests/test_text.py
 # These need tools for development or the training extra.
-NOT_WITH_LOWEST := tests/serve/test_openapi.py tests/serve/test_page.py \
-  tests/serve/test_published_descriptions.py tests/serve/faults/test_hostile.py \
+NOT_WITH_LOWEST := tests/serve/routes/test_openapi.py tests/serve/routes/test_page.py \
+  tests/serve/routes/test_published_descriptions.py tests/serve/faults/test_hostile.py \
   tests/serve/faults/test_long_faults.py \
   tests/score/test_score.py tests/score/test_kill.py
 

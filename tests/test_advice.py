@@ -604,7 +604,7 @@ STATIC_ONLY = {
     "Text {index}: It is not UTF-8": "an answer to one line of a request",
     "Run `linnet export` again.": "an old bundle; the command takes the checkpoint of its run",
     "prepare has no flag --compare": "tests/data/test_compare.py",
-    "This route takes a key": "an answer of the service; tests/serve/test_no_keys.py",
+    "This route takes a key": "an answer of the service; tests/serve/middleware/test_no_keys.py",
 }
 
 

@@ -32,7 +32,7 @@ FACTS = ServiceStatus(
     log_works=True,
     keys_stale=False,
 )
-REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+REFERENCE = (Path(__file__).parents[3] / "docs" / "reference.md").read_text()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from linnet.text import clean
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs the package playwright (linnet-text[dev])"
 )
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 HOSTILE = "<img src=x onerror=broken=1>&lt;b&gt; \u202ea\u200b \u2066b"
 EXPLAINED = re.compile("log odds|No single word")
