@@ -1,5 +1,6 @@
-"""Settings: defaults.toml, then the user's linnet.toml, then overrides; one validated, frozen
-whole.
+"""Settings: defaults.toml, then the user's linnet.toml, then overrides.
+
+The result is validated and frozen.
 
 The schema below holds types and ranges and no default: defaults.toml is the only place for those.
 """

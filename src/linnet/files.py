@@ -64,8 +64,7 @@ def digest(path: Path, check: Callable[[], None] = lambda: None) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    r"""JSON with sorted keys and a final newline: the same value gives the same bytes, so it can be
-    digested.
+    r"""JSON with sorted keys and a final newline: equal values give equal bytes.
 
     A file name that is not UTF-8 is written as it is shown, with an escape such as `\xe9`.
     """
@@ -109,15 +108,12 @@ def write_bytes(path: Path, content: bytes, private: bool = False) -> None:
 
 
 def temporary_file(target: Path) -> Path:
-    """A name next to a target that nobody can guess; what a kill leaves there is found by
-    `install`.
-    """
+    """A name next to a target that nobody can guess; `install` finds what a kill leaves there."""
     return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
 def install(temporary: Path, target: Path) -> None:
-    """Put a finished file in the target's place in one step, and see to it that it outlives a power
-    cut.
+    """Put a finished file in the target's place in one step that survives a power cut.
 
     Files that killed processes of this host left behind for the same target are removed.
 
@@ -153,8 +149,7 @@ def _moved_next_to(target: Path, file: Path) -> Path:
 
 
 def open_own(path: Path) -> BinaryIO:
-    """Open a file of a known name to append to it: made if it is missing, no link followed, no pipe
-    waited for.
+    """Open a file to append to it: made if missing, no link followed, no pipe waited for.
 
     Raises:
         UsageError: The path is a symbolic link or no plain file.
@@ -206,8 +201,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
 def whole_directory(
     target: Path, holds: str | None = None, only: Container[str] | None = None
 ) -> Iterator[Path]:
-    """Give an empty folder to fill; when the block ends well it takes the target's place in one
-    step.
+    """Give an empty folder to fill; at the end of the block it replaces the target in one step.
 
     On any error, and on a kill, what was at the target is still there. Folders that a killed
     process of this host left behind are removed by the next call for the same target.

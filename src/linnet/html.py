@@ -1,5 +1,4 @@
-"""HTML pages that need nothing but themselves: a template, inline plots, no script, no outside
-host.
+"""HTML pages that need nothing else: a template and inline plots, no script, no other host.
 
 Knows nothing of what a page is about. Black in a plot means "the colour of the page's text", so
 plots read well on light and on dark pages; other colours should be mid-tones, such as those of

@@ -49,8 +49,9 @@ def _check(link: Path) -> None:
 
 
 def planted(path: Path) -> bool:
-    """Whether somebody else put a link or a folder into a shared folder, as
-    fs.protected_symlinks of Linux asks.
+    """Whether another user put a link or a folder into a shared folder.
+
+    This is what fs.protected_symlinks of Linux asks.
     """
     folder = path.parent.stat()
     shared = folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -30,8 +30,7 @@ def unfinished_path(target: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path, doing: str) -> Iterator[None]:
-    """Make a folder and keep other processes out of it for the block; the system lets go of it on a
-    kill.
+    """Make a folder and keep other processes out of it for the block, also after a kill.
 
     Args:
         folder: The folder.

@@ -243,9 +243,7 @@ class Tokenizer:
         return CHARACTERS * self.max_length
 
     def _shorten(self, part: str, length: int) -> str:
-        """The start of a text of some length, without the middle of words that are too long to
-        count.
-        """
+        """The start of a text of some length, without the middle of words too long to count."""
         if length <= self._first or self._long_words is None:
             return part
         return self._long_words.sub(r"\1\2", part)
@@ -293,9 +291,7 @@ class Tokenizer:
         return False
 
     def trace(self, text: str) -> tuple[Encoding, list[Span | None]]:
-        """Encode one clean text, and give the place of each token in it; None for a special
-        token.
-        """
+        """Encode one clean text, with the place of each token in it; None for a special token."""
         (encoding,) = self._read([text])
         special = encoding.special_tokens_mask
         words = encoding.word_ids

@@ -1,5 +1,6 @@
-"""Teach a student what a bundle answers, or several together, on the train split's texts and on
-any without labels.
+"""Train a student on what one or several bundles answer.
+
+The texts are those of the train split and any texts without labels.
 """
 
 import argparse
@@ -64,9 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def print_distillation(record: dict[str, Any], teachers: Sequence[Path], directory: Path) -> None:
-    """Print what was learnt from, how training went, and how far the student is like its
-    teachers.
-    """
+    """Print what was learnt, how training went, and the agreement with the teachers."""
     distillation = record["distil"]
     source = distillation["source"]
     rows = distillation["rows"]

@@ -1,5 +1,6 @@
-"""Show which words of a text moved a bundle's answer: each is left out, and the answer asked for
-again.
+"""Show which words of a text moved a bundle's answer.
+
+Each word is left out, and the answer asked for again.
 
 Words that speak for the label are green, those against it red; the numbers are by how much its log
 odds are higher with the word than without it.

@@ -110,9 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _give_up(stream: TextIO) -> None:
-    """Send what is still to be written nowhere, for Python flushes a stream once more at its
-    end.
-    """
+    """Discard what is still to be written, because Python flushes a stream at its end."""
     try:
         stream.flush()
     except OSError:

@@ -149,9 +149,7 @@ SEVERAL = {
 
 
 def add_config_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add `--config`, `--set` and the flags of some settings, each named `section.key` as in
-    `FLAGS`.
-    """
+    """Add `--config`, `--set` and the flags of some settings, by their names in `FLAGS`."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="settings file (default: linnet.toml, if any)"
     )

@@ -1,6 +1,4 @@
-"""Fine-tune an encoder on the training split and keep the epoch that is best on the validation
-split.
-"""
+"""Fine-tune an encoder on the training split and keep the best epoch."""
 
 import argparse
 from datetime import timedelta

@@ -1,5 +1,4 @@
-"""Search for a better recipe than `[train]`: trials judged on the validation split, the best
-written as best.toml.
+"""Search for a better recipe than `[train]` and write the best one as best.toml.
 
 The same command resumes a study that was stopped or killed; started several times, its
 processes share it.

@@ -46,8 +46,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class WeighedWord:
-    """A word of the clean text, from character `start` to before `end`; above 0 its `weight`
-    speaks for the label.
+    """A word of the clean text, from character `start` to before `end`.
+
+    A `weight` above 0 speaks for the label.
     """
 
     text: str

@@ -142,8 +142,7 @@ class Client(_Settings):
         return self._run(flows.explain(text, label, arm, self.timeout))
 
     def feedback(self, identity: str, label: str) -> None:
-        """Tell the right label of an answer. Said twice it says the same, so that it is tried again
-        like the rest.
+        """Send the right label of an answer. Sending it twice changes nothing.
 
         Args:
             identity: The answer's `id`.
@@ -255,9 +254,7 @@ class AsyncClient(_Settings):
     async def predict_iter(
         self, texts: Iterable[str], *, arm: str | None = None, sticky_key: str | None = None
     ) -> AsyncIterator[Answer | LinnetError]:
-        """As `Client.predict_iter`, with `concurrency` requests under way, in order all the
-        same.
-        """
+        """As `Client.predict_iter`, with `concurrency` requests at once, in order."""
         choice = Choice(arm, sticky_key)
         under_way = deque[asyncio.Task[list[Answer | LinnetError]]]()
         outages: list[ServiceError] = []

@@ -1,5 +1,6 @@
-"""One request, tried again where that is safe: what to send when, and what came of it. Sends
-nothing itself.
+"""One request and its retries: what to send when, and the outcome.
+
+It sends nothing itself.
 
 It is a generator that says what to do next and gets the outcome, so that a client that
 blocks and one that doesn't share it.
@@ -153,9 +154,7 @@ def _pause(outcome: Outcome, tries: int) -> float | None:
 
 
 def retry_after(value: str) -> float:
-    """Seconds that a header `Retry-After` asks for, by number or by date (RFC 9110, 10.2.3); 0
-    where it doesn't.
-    """
+    """Seconds of a header `Retry-After`, a number or a date (RFC 9110, 10.2.3); else 0."""
     try:
         seconds = float(value)
     except ValueError:

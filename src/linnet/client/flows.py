@@ -57,9 +57,7 @@ def _passes(result: Answer | LinnetError) -> bool:
 
 
 def _ask(part: Sequence[Item], choice: Choice, timeout: float) -> Flow[list[Answer | LinnetError]]:
-    """An answer or an error for each text; a request that the service finds too large is sent
-    in halves.
-    """
+    """An answer or an error for each text; a request that is too large is sent in halves."""
     texts = [item for item in part if isinstance(item, bytes)]
     if not texts:
         return [item for item in part if isinstance(item, LinnetError)]

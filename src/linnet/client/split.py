@@ -31,8 +31,9 @@ def encode(texts: Iterable[object]) -> Iterator[Item]:
 
 
 def split(items: Iterable[Item], max_texts: int, max_bytes: int) -> Iterator[list[Item]]:
-    """Items in lists, in order: of at most `max_texts` each, whose texts take at most `max_bytes`
-    with their commas.
+    """Items in lists of at most `max_texts`, whose texts take at most `max_bytes`.
+
+    The order stays; commas between texts count.
 
     A text that is larger by itself is in a list of its own: whether that is too large is for the
         service to say.

@@ -1,5 +1,4 @@
-"""Bundle and split to a report: how good the served model is, how certain that is, with honest
-baselines.
+"""Bundle and split to a report: how good the served model is, with baselines.
 
 Judges what will be served, the bundle, and never the checkpoint. Knows nothing of training.
 """

@@ -53,8 +53,9 @@ def majority_class(train: Split, texts: Sequence[str]) -> Baseline:
 
 
 def tfidf_logistic_regression(train: Split, texts: Sequence[str]) -> Baseline:
-    """Answer with logistic regression on TF-IDF weights of words and pairs of words, learned on all
-    train rows.
+    """Answer with logistic regression on TF-IDF weights of words and pairs of words.
+
+    It is trained on all train rows.
 
     scikit-learn's defaults but for sublinear term frequencies and terms that occur in one text
     only, which are left out where there are 1,000 texts or more.
@@ -81,8 +82,9 @@ def best_constant(train: Split, texts: Sequence[str]) -> Baseline:
 def one_vs_rest_logistic_regression(
     train: Split, validation: Split, texts: Sequence[str]
 ) -> Baseline:
-    """Answer each label by a logistic regression of its own, on the features of
-    `tfidf_logistic_regression`.
+    """Answer each label by its own logistic regression.
+
+    The features are those of `tfidf_logistic_regression`.
 
     Its thresholds are tuned on the validation rows as the model's are, so that it competes on even
     terms; without validation rows they are 0.5.

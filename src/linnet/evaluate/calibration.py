@@ -1,5 +1,4 @@
-"""Whether a model that says 80 % is right in 80 of 100 cases: bins, and what chance alone would
-show.
+"""Is a model that says 80 % right in 80 of 100 cases? Bins, and the part of chance.
 
 Knows confidences, the probabilities of the predicted classes, and which predictions were right.
 """
@@ -95,8 +94,9 @@ def calibrated_limit(
 def one_vs_rest_error(
     probabilities: NDArray[np.float64], labels: NDArray[np.bool_], bins: int
 ) -> float:
-    """How far each label's probability is from the share of rows that have it, averaged over rows
-    and labels.
+    """The distance of each label's probability from its share of rows, averaged.
+
+    The average is over rows and labels.
 
     Where labels are rare most probabilities are near 0, and so is this: compare it with
     `one_vs_rest_limit`.

@@ -1,5 +1,6 @@
-"""Why a model does not beat its baseline, as far as the facts of training and judging say, and what
-to change.
+"""Why a model does not beat its baseline, and what to change.
+
+It knows the record of training and the report alone.
 
 Each reason is looked for by itself. Knows nothing of files or models.
 """

@@ -103,9 +103,7 @@ def bootstrap_f1(
 
 
 def f1_scores(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """F1 of each class from a confusion matrix; NaN for a class that is neither present nor
-    predicted.
-    """
+    """F1 of each class from a confusion matrix; NaN if neither present nor predicted."""
     rows = confusion.sum(axis=0) + confusion.sum(axis=1)
     scores = np.full(len(rows), np.nan)
     np.divide(2.0 * confusion.diagonal(), rows, out=scores, where=rows > 0)
@@ -137,8 +135,7 @@ def paired_difference(agreement: Agreement, confidence_level: float) -> Estimate
 
 
 def largest_drop(agreement: Agreement, confidence_level: float) -> float:
-    """How far the second model's accuracy may lie below the first's: the one-sided upper limit of
-    that drop.
+    """The one-sided upper limit of the drop of accuracy from the first model to the second.
 
     It is negative where the second is shown to be the better one.
 
@@ -170,8 +167,7 @@ def largest_drop(agreement: Agreement, confidence_level: float) -> float:
 
 
 def rows_to_show(agreement: Agreement, margin: float, confidence_level: float) -> int | None:
-    """How many rows like these would bring `largest_drop` below a margin; None where no
-    number would do.
+    """How many rows like these would bring `largest_drop` below a margin; None if none would.
 
     Args:
         agreement: At least one row.
@@ -196,8 +192,7 @@ def rows_to_show(agreement: Agreement, margin: float, confidence_level: float) -
 
 
 def most_disagreement(rows: int, margin: float, confidence_level: float) -> float:
-    """Share of rows on which just one of two equally good models is right that `largest_drop`
-    mostly bears.
+    """The share of changed answers up to which `largest_drop` mostly passes equal models.
 
     With more it is above the margin more often than not.
     """
@@ -205,8 +200,9 @@ def most_disagreement(rows: int, margin: float, confidence_level: float) -> floa
 
 
 def mcnemar_p(agreement: Agreement) -> float:
-    """Exact two-sided p of "both models are equally often right", from the rows on which just one
-    is.
+    """Exact two-sided p of "both models are equally often right".
+
+    It uses the rows on which only one is right.
 
     Source: McNemar 1947, Note on the Sampling Error of the Difference between Correlated
         Proportions.
@@ -224,8 +220,9 @@ def percentile(value: float, resampled: NDArray[np.float64], confidence_level: f
 
 
 def _drop_score(lost: float, won: float, rows: int, drop: float) -> float:
-    """By how many standard deviations the rows are below a drop; `lost` rows speak for it
-    and `won` against.
+    """By how many standard deviations the rows are below a drop.
+
+    `lost` rows speak for it and `won` rows against.
     """
     a = 2 * rows
     c = -won * drop * (1 - drop)

@@ -1,5 +1,4 @@
-"""How good predictions are, as numbers and intervals: scikit-learn's and SciPy's where they have
-them.
+"""How good predictions are, by scikit-learn and SciPy where they have the figure.
 
 Shapes: n rows, C classes; labels and predictions are class ids, int (n,); probabilities are float
 (n, C) whose rows sum to 1. Knows nothing of models, files or texts.
@@ -39,16 +38,12 @@ class ClassMetrics:
 
 
 def accuracy(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """Share of the rows predicted right; bool (n, C) if the task is multi-label, with
-    all of them right.
-    """
+    """Share of the rows predicted right; a multi-label row needs all of its labels right."""
     return float(sklearn_metrics.accuracy_score(labels, predictions))
 
 
 def macro_f1(labels: Ints, predictions: Ints) -> float:
-    """Mean of the classes' F1, each class counting alike; classes neither present nor predicted are
-    left out.
-    """
+    """Mean of the classes' F1; classes neither present nor predicted are left out."""
     return float(sklearn_metrics.f1_score(labels, predictions, average="macro", zero_division=0))
 
 

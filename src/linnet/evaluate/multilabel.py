@@ -36,9 +36,7 @@ class F1s:
 def bootstrap_f1s(
     labels: Bools, predictions: Bools, confidence_level: float, resamples: int, seed: int
 ) -> F1s:
-    """F1, with intervals by resampling the rows, so that labels that come together stay
-    together.
-    """
+    """F1 with intervals by resampling rows, so that labels of one row stay together."""
     columns = np.hstack([labels & predictions, labels, predictions])
     right, present, predicted = np.split(
         np.vstack([columns.sum(axis=0), resampled_sums(columns, resamples, seed)]), 3, 1
@@ -57,9 +55,7 @@ def bootstrap_f1s(
 def paired_micro_f1(
     labels: Bools, first: Bools, second: Bools, confidence_level: float, resamples: int, seed: int
 ) -> Estimate:
-    """Micro F1 of the first predictions less that of the second on the same rows, resampled
-    together.
-    """
+    """Micro F1 of the first predictions less that of the second, resampled together."""
     pairs = [(labels & some, labels, some) for some in (first, second)]
     columns = np.stack([part.sum(axis=1) for pair in pairs for part in pair], axis=1)
     sums = np.vstack([columns.sum(axis=0), resampled_sums(columns, resamples, seed)])
@@ -100,8 +96,9 @@ def f1(right: NDArray[Any], present_and_predicted: NDArray[Any]) -> Floats:
 
 
 def best_constant(labels: Bools) -> Bools:
-    """The set of labels that has the best micro F1 if every row gets it, bool (C,); at least one
-    label.
+    """The set of labels with the best micro F1 if every row gets it, bool (C,).
+
+    It has at least one label.
 
     The best set of k labels is that of the k most frequent, so only those are tried.
     """

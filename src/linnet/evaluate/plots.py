@@ -24,8 +24,7 @@ SMOOTH = 15  # windows of the running mean in one curve
 
 
 def confusion(matrix: NDArray[np.int64], labels: Sequence[str]) -> Markup:
-    """Share of each label's rows by prediction, as a heat map; nothing where the names would not
-    fit.
+    """A heat map of predictions by label; nothing if the names would not fit.
 
     Args:
         matrix: Rows by label, columns by prediction, int (C, C).
@@ -165,9 +164,7 @@ def history(epochs: Sequence[Mapping[str, Any]]) -> Markup:
 def course(
     points: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]], steps_per_epoch: int
 ) -> Markup:
-    """Training loss by step and its running mean, with the validation loss where each epoch
-    ends.
-    """
+    """Training loss by step with its running mean, and the validation loss by epoch."""
     figure, axes = plot()
     steps, losses = ([point[name] for point in points] for name in ("step", "loss"))
     axes.plot(steps, losses, color=GREY, linewidth=0.7, alpha=0.55, label="training loss")

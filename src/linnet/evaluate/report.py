@@ -1,5 +1,4 @@
-"""The stage itself: a bundle answers a split, and what it can do is written down with the
-baselines.
+"""The stage itself: a bundle answers a split, and the report compares it with baselines.
 
 report.json holds the following, and never a text:
 

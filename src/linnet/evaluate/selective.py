@@ -1,5 +1,4 @@
-"""From which probability on an answer is right often enough, and what share of the texts is then
-answered.
+"""The probability from which on an answer is right often enough, and the share answered.
 
 Every label gets the lowest threshold from which on its answers are shown to be right with the
 precision asked for. "Shown" holds for all labels at once with the confidence asked for, although
@@ -52,8 +51,7 @@ def choose(
     min_precision: float,
     confidence_level: float,
 ) -> list[float | None]:
-    """The threshold of each label from which on its answers are right in at least `min_precision`
-    of cases.
+    """The threshold of each label for answers that are right in `min_precision` of cases.
 
     Args:
         probabilities: Of rows that the model has not learned from.
@@ -115,9 +113,7 @@ def lowest_shown(
 def precision_is_shown(
     right: NDArray[Any], answers: NDArray[Any], min_precision: float, error_rate: float
 ) -> Bools:
-    """Whether so many right answers of so many show a precision, each for itself, by an exact
-    binomial test.
-    """
+    """Whether each count of right answers shows a precision, by an exact binomial test."""
     shown: Bools = binom.sf(right - 1, answers, min_precision) <= error_rate
     return shown
 
@@ -128,8 +124,7 @@ def fewest(min_precision: float, error_rate: float) -> int:
 
 
 def ladder(least: int, rows: int) -> tuple[NDArray[np.int64], list[int]]:
-    """The numbers of answers to try, rising from `least` to `rows`, and the places in it to start
-    from.
+    """The numbers of answers to try, from `least` to `rows`, and where to start.
 
     Both are empty where there are fewer rows than that. They depend on nothing but these two
     numbers.
@@ -154,8 +149,7 @@ def describe(
     multi_label: bool,
     settings: EvaluateConfig,
 ) -> dict[str, Any]:
-    """How much is answered, and how much of that is right, in all and by label; each with its
-    interval.
+    """How much is answered and how much of it is right, with intervals, in all and by label.
 
     Args:
         labels: What is right.

@@ -1,5 +1,4 @@
-"""One number that makes probabilities mean what they say: the temperature that logits are divided
-by.
+"""The temperature that logits are divided by, so that probabilities are calibrated.
 
 Source: Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2. It changes no answer
 where a text has one label, as it keeps the order of the logits; where a text has any number, each
@@ -77,8 +76,9 @@ def _keep(rows: int, reason: str) -> Temperature:
 
 
 def fit(logits: Floats, labels: NDArray[Any]) -> float:
-    """The temperature with the lowest log loss, from 0.1 to 10; rows that are all answered right
-    give the lowest.
+    """The temperature from 0.1 to 10 with the lowest log loss.
+
+    Rows that are all answered right give the lowest one.
 
     The loss is convex in the inverse of the temperature, and so has one minimum.
     """

@@ -48,8 +48,7 @@ def tune(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArr
 def cross_decide(
     probabilities: NDArray[np.float64], labels: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Which labels apply by thresholds tuned on other rows: each fifth of the rows by those of the
-    four others.
+    """Which labels apply by thresholds tuned on other rows, in five folds.
 
     What thresholds do on the rows they were tuned on flatters them; this doesn't.
 
@@ -70,8 +69,9 @@ def cross_decide(
 
 
 def best_threshold(probabilities: NDArray[np.float64], applies: NDArray[np.bool_]) -> float:
-    """The admissible threshold with the best F1, half-way between two probabilities; the highest of
-    equally good ones.
+    """The admissible threshold with the best F1; of equally good ones the highest.
+
+    A threshold is half-way between two probabilities.
 
     Args:
         probabilities: Of one label, float (n,), at least one.

@@ -1,5 +1,4 @@
-"""A smaller model in front of the full one: from how sure an answer on it may stand, and what that
-costs and saves.
+"""A smaller model in front of the full one: the confidence it needs, its cost and its gain.
 
 The texts are taken from those that the smaller model is surest of, and ever more of them are left
 to it; each number of them stands for the hypothesis "this costs the margin or more", which the

@@ -1,5 +1,6 @@
-"""A trained model in Hugging Face layout, loaded as data: safetensors only, no code of its own, no
-hub.
+"""A trained model in Hugging Face layout, loaded as data.
+
+Only safetensors are read: no code of the model, no hub.
 
 Knows nothing of ONNX or bundles.
 """

@@ -28,8 +28,7 @@ HOSTILE = [
 
 
 def check_cuts(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
-    """Pass if long texts made of these, and of hostile ones, are encoded as when read to their
-    ends.
+    """Pass if long and hostile texts are encoded in part as when they are read to their ends.
 
     Args:
         tokenizer: The model's.

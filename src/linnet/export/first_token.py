@@ -1,5 +1,4 @@
-"""Of the last layer, only the first token: where the head reads no other, the others need not be
-computed.
+"""Compute only the first token in the last layer, if the head reads no other.
 
 That saves three quarters of the last layer's products; its attention still reads all tokens. Knows
 ONNX graphs alone.
@@ -29,8 +28,7 @@ BOUNDS = "first_token_start", "first_token_end", "first_token_axis"
 
 
 def only_first_token(model: onnx.ModelProto) -> None:
-    """Change a graph in place so that what nothing but a selection of the first token reads is
-    computed for it alone.
+    """Change a graph in place so that only the first token is computed where no other is read.
 
     The answers stay the same. A graph without such a selection stays as it is.
     """

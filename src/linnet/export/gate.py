@@ -78,9 +78,7 @@ class Gate:
             )
 
     def allowed_disagreement(self) -> float:
-        """Share of changed answers up to which a variant that costs nothing passes in most
-        cases.
-        """
+        """Share of changed answers up to which a variant without any loss passes in most cases."""
         return most_disagreement(len(self.labels), self.margin, self.settings.confidence_level) / 2
 
     def judge(self, variant: Answers) -> dict[str, Any]:
@@ -144,9 +142,7 @@ class Gate:
         return {"accepted": False, "reason": f"{lost}, but perhaps {shown}: {wanted}; {takes}"}
 
     def _right(self, answers: Answers) -> NDArray[np.bool_]:
-        """Which rows are answered rightly; with one label a text, as though each had to be
-        answered.
-        """
+        """Which rows are answered right, as if each had to be answered."""
         if self.multi_label:
             return np.asarray((answers.predictions == self.labels).all(axis=1))
         return np.asarray(

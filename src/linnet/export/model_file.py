@@ -16,8 +16,7 @@ LARGE = 2**12  # bytes of one tensor: a page of memory
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model; weights of `LARGE` bytes and more go to a file of the same name and `.data`,
-    if there are any.
+    """Write a model. Weights of `LARGE` bytes or more go to a second file named `.data`.
 
     Args:
         model: The model, with all its weights; it is left without the large ones.

@@ -55,9 +55,7 @@ def accuracy_check(
     label_names: Sequence[str],
     confidence_level: float,
 ) -> Check:
-    """Passes where the low end of the accuracy's Wilson interval is above the share of the largest
-    class.
-    """
+    """Passes if the low end of the accuracy's interval is above the share of the largest class."""
     rows = len(labels)
     value = metrics.accuracy(labels, predictions)
     low, high = metrics.wilson_interval(int((labels == predictions).sum()), rows, confidence_level)
@@ -141,8 +139,7 @@ def multi_label_check(
     resamples: int,
     seed: int,
 ) -> Check:
-    """Passes where micro F1 is above that of the best set to answer always, by an interval over the
-    same rows.
+    """Passes if micro F1 is above that of the best constant answer, by an interval.
 
     Args:
         labels: Which labels apply, bool (n, C).

@@ -84,8 +84,7 @@ def static(source: Path, target: Path, leave_out: Sequence[str], batches: Sequen
 
 
 def by_sensitivity(source: Path, batches: Sequence[Batch]) -> list[str]:
-    """Names of all products with a weight, by the share of their result that 8-bit integers would
-    lose.
+    """Names of all products with a weight, by the share that 8-bit integers would lose.
 
     Args:
         source: The float32 graph.

@@ -1,5 +1,4 @@
-"""What the validation rows settle: the temperature, the thresholds, and whether the model is good
-enough.
+"""What the validation rows decide: temperature, thresholds, and whether the model passes.
 
 The rows are scored once; everything here follows from their logits, and so agrees with what will be
 served.

@@ -1,5 +1,4 @@
-"""The variants of a bundle: made from the float32 graph, run by each engine, and kept where the
-gate lets them.
+"""The variants of a bundle: made from float32, run by each engine, kept if the gate passes.
 
 Each is compared with the float32 graph in ONNX Runtime, as it is served and as parity proved it
 equal to torch, on all validation rows. What INT8 is set up by are training rows, so that the
@@ -96,8 +95,9 @@ class VariantTrial:
     num_threads: int
 
     def make(self, asked: Sequence[str]) -> VariantSet:
-        """Make the variants asked for, and keep those that pass; none asked for, and only float32
-        is there.
+        """Make the variants asked for, and keep those that pass.
+
+        If none is asked for, there is only float32.
         """
         made = VariantSet({FLOAT32: MODEL}, {FLOAT32: [DEFAULT_ENGINE]}, [self._itself()])
         for variant in [FLOAT32, *asked] if asked else []:
@@ -132,9 +132,7 @@ class VariantTrial:
             }
 
     def _quantize(self, variant: str, file: Path) -> list[str]:
-        """Write an INT8 graph; give the products that stay in float32, as many as the gate asks
-        for.
-        """
+        """Write an INT8 graph; give the products that stay in float32."""
         source = self.folder / MODEL
         batches = list(self._batches())
         order = by_sensitivity(source, batches)
@@ -198,9 +196,7 @@ class VariantTrial:
         )
 
     def _refused(self, variant: str, engine: str, error: LinnetError) -> dict[str, Any]:
-        """The entry of one that is left out; the folder, which goes when the bundle stands, is not
-        named.
-        """
+        """The entry of a variant that is left out, without the temporary folder's name."""
         reason = str(error).replace(f"{self.folder}/", "").rstrip(".")
         return {"variant": variant, "engine": engine, "accepted": False, "reason": reason}
 

@@ -208,8 +208,9 @@ def _sqlite(path: Path, create: bool) -> Database:
 
 
 def _make_private(path: Path) -> None:
-    """Make an empty file for its owner alone where there is none; SQLite gives -wal and -shm
-    the same rights.
+    """Make an empty file for its owner alone if there is none.
+
+    SQLite gives -wal and -shm the same rights.
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -324,8 +325,6 @@ def _unusable(name: str, error: Exception, done: str) -> LinnetError:
 
 
 def aside(path: Path) -> str:
-    """The command that moves an SQLite file out of the way with its -wal and -shm, which are
-    part of it.
-    """
+    """The command that moves an SQLite file aside, with its -wal and -shm."""
     folder = shlex.quote(f"{path.parent / 'damaged'}")
     return f"mkdir -p {folder} && mv {shlex.quote(str(path))}* {folder}/"

@@ -45,8 +45,7 @@ logger = logging.getLogger("linnet.monitor")
 
 @dataclass(frozen=True, slots=True)
 class LogStatus:
-    """How the log stands. `recorded` is `written`, `pending` and all of `lost` together, at any
-    moment.
+    """The status of the log. `recorded` is always `written`, `pending` and all of `lost`.
 
     Attributes:
         recorded: Records that were handed over.
@@ -170,9 +169,7 @@ class PredictionLog:
         return future
 
     def _now(self) -> float:
-        """The time of feedback, which a small step back of the clock does not make older than
-        the one before.
-        """
+        """The time of feedback; a small step back of the clock does not make it older."""
         now = time.time()
         if not 0 < self._feedback_time - now <= REORDERED_SECONDS:
             self._feedback_time = now
@@ -194,9 +191,7 @@ class PredictionLog:
             )
 
     def close(self, timeout: float = 5.0) -> None:
-        """Store what waits, and wait so many seconds for that at most; count and tell what
-        could not be.
-        """
+        """Store what waits within so many seconds; count and log what could not be stored."""
         with self._changed:
             if self._end is None:
                 self._end = time.monotonic() + timeout
@@ -261,9 +256,7 @@ class PredictionLog:
         return bool(self._asked) or self._end is not None
 
     def _work(self) -> None:
-        """Write what waits now, then the feedback that waited with it, so that it finds its
-        records.
-        """
+        """Write the waiting records, then the waiting feedback, so that it finds its records."""
         self._busy_since = time.monotonic()
         store = self._store = self._store or Store(self._settings.url)
         with self._changed:
@@ -311,9 +304,7 @@ class PredictionLog:
         self._next_sweep = time.monotonic() + pause
 
     def _stumble(self, error: Exception) -> None:
-        """Note that the store failed, and give up the feedback that can't be stored in time any
-        more.
-        """
+        """Record a failure of the store, and refuse feedback that can't be stored in time."""
         now = time.monotonic()
         first = self._failing_since is None
         if self._store:

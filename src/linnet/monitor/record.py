@@ -72,8 +72,7 @@ class Entry:
 
 
 def new_id() -> str:
-    """32 hexadecimal digits for the answers to one request: a UUID of version 7 (RFC 9562, section
-    5.7).
+    """A UUID of version 7 (RFC 9562, section 5.7) as 32 hexadecimal digits.
 
     It begins with the time, so what is answered together lies together in the store's index, which
     random ids would make several times slower to write; 74 bits of it can't be guessed.

@@ -65,8 +65,7 @@ FORGET_FEEDBACK = (
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What somebody said of the text with an id: the labels that truly apply, and when, in seconds
-    since 1970.
+    """Feedback to a text: the labels that truly apply, and when, in seconds since 1970.
 
     The strings are `storable`.
     """
@@ -77,8 +76,9 @@ class Feedback:
 
 
 class Store:
-    """The prediction log in SQLite or PostgreSQL. For one thread at a time; any number of processes
-    may each have one.
+    """The prediction log in SQLite or PostgreSQL, for one thread at a time.
+
+    Several processes may each have one.
 
     Args:
         url: `sqlite:///PATH`, a path, or `postgresql://...`.

@@ -67,9 +67,7 @@ def _cheapest_ends(lengths: Sequence[int], max_batch_tokens: int) -> list[int]:
 
 
 def padding_share(lengths: Sequence[int], max_batch_tokens: int) -> float:
-    """What share of the tokens that are computed is padding, where texts of these lengths are
-    batched.
-    """
+    """The share of padding in the computed tokens, if texts of these lengths are batched."""
     batches = token_budget_batches(lengths, max_batch_tokens)
     computed = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
     return 1 - sum(lengths) / computed if computed else 0.0

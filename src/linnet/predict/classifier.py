@@ -100,9 +100,7 @@ class Classifier:
         return self.codec.probabilities(self.logits(texts))
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """What the graph answers, before temperature and softmax, of shape (texts, labels); see
-        `predict`.
-        """
+        """Logits of shape (texts, labels), before temperature and softmax; see `predict`."""
         return self._answer(texts).logits
 
     def explain(self, text: str, label: str | None = None) -> Explanation:
@@ -147,9 +145,7 @@ class Classifier:
         )
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the
-        model abstains.
-        """
+        """Which labels apply, bool (texts, labels); none where the model abstains."""
         return self.codec.decide(probabilities)
 
     def _answer(self, texts: Sequence[str]) -> ModelOutput:

@@ -17,8 +17,7 @@ from linnet.text import Tokenizer, clean
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer to one text, which has exactly one label or, where the model is multi-label, any
-    number.
+    """The answer to one text: one label, or several of a multi-label model.
 
     Attributes:
         label: The most probable of `labels`; None where no label applies, or where the model
@@ -48,8 +47,7 @@ class Prediction:
 
 
 class Codec:
-    """A bundle's tokenizers, labels, temperature and thresholds. Several threads may call it at
-    once.
+    """A bundle's tokenizers, labels, temperature and thresholds. It is thread-safe.
 
     Args:
         bundle: The bundle; its graphs are not looked at. Verified, if there are others.
@@ -98,9 +96,7 @@ class Codec:
         return to_probabilities(logits, manifest.temperature, manifest.multi_label)
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which labels apply, bool (texts, labels), by probabilities of that shape; none where the
-        model abstains.
-        """
+        """Which labels apply, bool (texts, labels); none where the model abstains."""
         manifest = self.bundle.manifest
         return decide(probabilities, manifest.thresholds, manifest.multi_label)
 

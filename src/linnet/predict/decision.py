@@ -52,9 +52,7 @@ def decide(
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probabilities of rows of logits, in float64 so that they sum to 1 and large logits don't
-    overflow.
-    """
+    """Probabilities of rows of logits, in float64 so that they sum to 1 without overflow."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return probabilities

@@ -112,8 +112,7 @@ def _apart(text: str, run: NDArray[np.int64], former: Span, place: Span) -> bool
 
 
 def weigh(count: int, ask: Callable[[Sequence[Group]], NDArray[np.float64]]) -> list[Group]:
-    """Groups of adjacent words that cover all of them, each with its weight, with fewer than
-    `ASKED` questions.
+    """Groups of adjacent words with their weights, found with fewer than `ASKED` questions.
 
     Up to ASKED - 1 words are each left out. More are cut into groups, and the heaviest group into
     smaller ones, again and again, so that single words are found where it matters; words that
@@ -160,9 +159,7 @@ def _cut(group: Group, pieces: int) -> list[Group]:
 
 
 def log_odds(logits: NDArray[np.float64], label: int, multi_label: bool) -> NDArray[np.float64]:
-    """The logarithm of p / (1 - p) of one label, float (texts,), by scaled logits, float (texts,
-    labels).
-    """
+    """The log odds of one label, float (texts,), by scaled logits, float (texts, labels)."""
     if multi_label:
         return logits[:, label]
     others = np.delete(logits, label, axis=1)

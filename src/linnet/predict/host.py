@@ -104,9 +104,7 @@ def _version(package: str) -> str | None:
 
 
 def _cgroup_quota() -> float | None:
-    """Cores by the quota of cgroup version 2 (`QUOTA PERIOD` in microseconds); None where there is
-    none.
-    """
+    """Cores by the quota of cgroup version 2; None if there is none."""
     try:
         quota, period = CGROUP_QUOTA.read_text(encoding="ascii").split()
         return int(quota) / int(period)

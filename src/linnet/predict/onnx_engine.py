@@ -23,8 +23,7 @@ SLOWER = ["SkipLayerNormFusion"]
 
 
 class OnnxEngine:
-    """An ONNX Runtime session. Several threads may call `run` at once, and each then computes with
-    its own threads.
+    """An ONNX Runtime session. It is thread-safe; each call computes with its own threads.
 
     Args:
         path: An ONNX file whose weights are in the file or in its folder.

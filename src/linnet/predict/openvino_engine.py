@@ -21,8 +21,7 @@ UNANSWERED = np.uint32(0x7FC0_11E7)  # as a float32 no number, and none that a c
 
 
 class OpenVinoEngine:
-    """A model compiled by OpenVINO. Several threads may call `run` at once; more than
-    `num_sessions` wait.
+    """A model compiled by OpenVINO. It is thread-safe; beyond `num_sessions` calls wait.
 
     Args:
         path: An ONNX file whose weights are in the file or in its folder.
@@ -161,9 +160,7 @@ def _check_names(path: Path, model: Any) -> None:
 
 
 def _vocabulary(model: Any) -> int:
-    """Rows of the table that token ids are looked up in; where there is no such table, as many as
-    there are numbers.
-    """
+    """Rows of the embedding table; if there is none, as many as there are numbers."""
     ports = list(model.input(INPUTS[0]).get_target_inputs())
     rows = [np.iinfo(np.int64).max]
     while ports:

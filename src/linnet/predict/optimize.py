@@ -1,5 +1,4 @@
-"""Which engine, variant, threads, sessions and batch size is fastest on this host: measured, and
-written down.
+"""Measures which engine, variant, threads, sessions and batch size are fastest on this host.
 
 Not every combination is tried. First the engines and variants that the bundle has proof of, then
 for the best of them how the cores are shared, then how large a batch is: each time the plans take
@@ -172,9 +171,7 @@ class Search:
         return Runner(path, plan, self._tokenizer.pad_id, self._tokenizer.vocab_size - 1)
 
     def _usable(self) -> Iterator[tuple[str, str]]:
-        """Variants and engines that are proven, installed, and answer here as they did when they
-        were proven.
-        """
+        """Variants and engines that are proven, installed, and answer here as in their proof."""
         witnesses = self._synthetic(FINGERPRINT_ROWS)
         for variant, engines in self._bundle.manifest.engines.items():
             for engine in engines:

@@ -1,5 +1,4 @@
-"""The memory that a model needs: measured at its largest batch, in a process of its own, and the
-limit that follows.
+"""The memory of a model, measured at its largest batch in its own process, and the limit.
 
 Counted is private memory that may be written to (VmData of proc(5)), as the kernel limits that
 (RLIMIT_DATA), or what was in memory at most (VmHWM) where that is more. Address space (RLIMIT_AS)

@@ -1,5 +1,4 @@
-"""How a bundle is run on this host: by the choice that `linnet optimize` measured here, or by the
-default.
+"""How a bundle is run on this host: the choice of `linnet optimize`, or the default.
 
 The choices are in the bundle's host.json, one for each host that was measured. They are no part of
 what the bundle's digest covers, and can only name what its manifest has proof of.
@@ -69,8 +68,7 @@ def choose_plan(
     num_sessions: int = 0,
     max_batch_tokens: int = 0,
 ) -> Choice:
-    """How to run a bundle, where not all is asked for: "auto" and 0 leave it to the choice for this
-    host.
+    """How to run a bundle; "auto" and 0 leave a part to the choice for this host.
 
     A choice for another engine or variant than asked for says nothing of its threads, and is not
     used. Without a choice it is float32 in ONNX Runtime, whose parity with torch was proven:
@@ -98,8 +96,9 @@ def choose_plan(
 
 
 def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dict[str, Any]:
-    """Add the choice for a host to host.json; what it says of other hosts stays, if it is of this
-    very bundle.
+    """Add the choice for a host to host.json; choices of other hosts stay.
+
+    They are dropped if they are of another bundle.
 
     Args:
         bundle: Where to write.

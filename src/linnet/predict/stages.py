@@ -154,8 +154,7 @@ class Cascade:
     def ask(
         self, fast: Sequence[Encoding], full: Callable[[list[int]], Sequence[Encoding]]
     ) -> ModelOutput:
-        """Answer texts that the smaller model has encodings for; the full one's are asked for
-        where it is not sure.
+        """Answer texts by the smaller model, and by the full one where that is not confident.
 
         Args:
             fast: Of n texts, by the smaller model's tokenizer.

@@ -11,8 +11,9 @@ FINGERPRINT_ROWS = 8  # rows by whose logits a variant is known again on another
 
 
 def synthetic_rows(token_length_counts: Any, vocabulary: int, count: int) -> list[list[int]]:
-    """Rows whose lengths are spread as in `token_length.counts` of reference.json; the same on
-    every machine.
+    """Rows with the lengths of `token_length.counts` in reference.json.
+
+    They are the same on every machine.
 
     Args:
         token_length_counts: How many texts have 0, 1, 2 ... tokens.

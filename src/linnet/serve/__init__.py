@@ -1,5 +1,4 @@
-"""Answers over HTTP with a loaded classifier: routes, limits, one shape for every failure, a clean
-start and stop.
+"""Answers over HTTP: routes, limits, one shape for failures, a clean start and stop.
 
 Knows nothing of how a model was made, stored or judged.
 """

@@ -106,16 +106,12 @@ def openapi() -> dict[str, Any]:
 
 
 class _App(FastAPI):
-    """FastAPI, in what is put around it, and with a description of the bodies that routes read
-    themselves.
-    """
+    """FastAPI with a description of the bodies that routes read themselves."""
 
     around: Callable[[ASGIApp], ASGIApp] = staticmethod(lambda app: app)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """What is put around goes around FastAPI's own layers too, which the direct routes so do
-        without.
-        """
+        """Build the stack; the fast routes bypass FastAPI's own layers."""
         stack = super().build_middleware_stack()
         assert isinstance(
             stack, StarletteErrorMiddleware

@@ -210,9 +210,7 @@ class ProtocolError(BaseModel):
 
 
 def error_response(scope: Scope, error: APIError) -> Response:
-    """The answer that a error stands for, for middleware around the app, whose errors the app
-    doesn't see.
-    """
+    """The answer for an error of middleware around the app, which the app doesn't see."""
     return failure_response(
         scope, error.status_code, error.code, error.message, error.details, error.headers
     )

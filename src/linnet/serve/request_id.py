@@ -13,8 +13,9 @@ _count = itertools.count()
 
 
 def new_id() -> str:
-    """32 hexadecimal digits that no other id has; half of them count, for random ones cost a system
-    call.
+    """32 hexadecimal digits that no other id has.
+
+    Half of them count, because random ones cost a system call.
     """
     return f"{PROCESS}{next(_count):016x}"
 

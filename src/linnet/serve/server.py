@@ -161,8 +161,9 @@ def _probing(
 
 
 def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -> None:
-    """Verify and load a bundle, then answer over HTTP until SIGTERM or SIGINT; what was accepted is
-    finished first.
+    """Verify and load a bundle, then answer over HTTP until SIGTERM or SIGINT.
+
+    Accepted requests are finished first.
 
     Args:
         config: All settings; `[serve]` and `[predict]` are used.
@@ -275,8 +276,9 @@ async def _read_anew(service: Service) -> None:
 
 
 def _connections(asked: int) -> int:
-    """So many connections as are asked for, or as the limit of open files leaves, which is raised
-    as far as may be.
+    """The connections asked for, or as many as the limit of open files allows.
+
+    The limit is raised as far as the system allows.
 
     Raises:
         UsageError: It leaves none.

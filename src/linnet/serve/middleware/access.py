@@ -51,8 +51,7 @@ class Caller:
 
 
 class AuthMiddleware:
-    """ASGI middleware: lets a request pass that carries a key which opens its route, and refuses
-    every other.
+    """ASGI middleware: passes requests with a key that opens their route, refuses all others.
 
     In the request's state are then `key_id`, for the log, and `caller`, for `take_texts`. Neither
     the key nor anything of it is logged or answered.
@@ -174,8 +173,7 @@ def give_back_texts(scope: Scope, texts: int) -> None:
 
 
 def keys_for(settings: ServeConfig, address: str) -> Keys | None:
-    """The keys that a service asks for; None: it asks for none, as it should not or only this
-    machine reaches it.
+    """The keys that a service asks for; None if it asks for none.
 
     Args:
         settings: `keys` and `no_auth`.

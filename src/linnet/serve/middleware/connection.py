@@ -1,6 +1,4 @@
-"""A client's connection, which is cut off where the client doesn't get on with its request, or
-takes no answer.
-"""
+"""A client's connection, which is closed if the client sends or reads too slowly."""
 
 import asyncio
 import json
@@ -48,8 +46,7 @@ class HeadRefused(Exception):
 
 
 class Connection(HttpToolsProtocol):
-    """Uvicorn's connection, which by itself waits for a request without end, and for a head of any
-    size.
+    """Uvicorn's connection with limits on the time of a request and the size of its head.
 
     A request must have come whole, body included, so many seconds after the connection was made or
     its first byte came; an answer must be taken within as many. There is one timer, for that costs
@@ -141,8 +138,7 @@ class Connection(HttpToolsProtocol):
                 self._refuse(400, "bad_request", message)
 
     def _parse(self, data: bytes) -> None:
-        """Feed the parser, and pass over every offer to speak another protocol (RFC 9110, section
-        7.8).
+        """Feed the parser, and ignore offers of another protocol (RFC 9110, section 7.8).
 
         The parser stops after the head that holds such an offer, and takes the body for the other
         protocol. So the head is read again without it: as any other, by a new parser, for the old
@@ -313,9 +309,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(408, "request_too_slow", message)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answer a request that is not whole, and so never came to the app, and end the
-        connection.
-        """
+        """Answer a request that is incomplete and never reached the app; end the connection."""
         identity = new_id()
         waited = self.loop.time() - (self._reading_since or self.loop.time())
         logger.info("%s %s %d %s", identity, NO_ROUTE, status, code)
@@ -335,8 +329,7 @@ class Connection(HttpToolsProtocol):
 
 
 def check_hooks() -> None:
-    """Pass if uvicorn is as `Connection` needs it: an older one would silently bound no
-    connections.
+    """Pass if uvicorn has what `Connection` needs; an older one would limit no connections.
 
     Raises:
         UsageError: It is not.

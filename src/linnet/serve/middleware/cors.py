@@ -31,8 +31,9 @@ ANSWER_HEADERS = (HEADER, "Inference-Header-Content-Length", "Retry-After", "WWW
 
 
 class CrossOriginMiddleware(CORSMiddleware):
-    """ASGI middleware: answers preflights, before a key is asked for, and marks answers for pages
-    of other origins.
+    """ASGI middleware: answers preflights and marks answers for pages of other origins.
+
+    A preflight needs no key.
 
     Args:
         app: What the request is passed on to.

@@ -22,8 +22,7 @@ logger = logging.getLogger("linnet.serve")
 
 
 class ServerErrorMiddleware:
-    """ASGI middleware: an exception that nothing expected is logged with its traceback and answered
-    with 500.
+    """ASGI middleware: logs an unexpected exception with its traceback and answers 500.
 
     What is cancelled, as the server does when its time to stop is over, is answered with 503.
     """

@@ -14,8 +14,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class FastRoutes:
-    """ASGI middleware: calls endpoints that read their request themselves; the rest goes to the
-    framework.
+    """ASGI middleware: calls endpoints that read their request themselves, past the framework.
 
     Args:
         app: The framework's application, which describes these routes too.

@@ -22,8 +22,7 @@ logger = logging.getLogger("linnet.serve")
 
 
 class RequestIdMiddleware:
-    """ASGI middleware: gives each request its id, and when it is answered logs a line and has it
-    counted.
+    """ASGI middleware: gives each request its id, logs it and counts it.
 
     The line holds neither texts nor the path that was asked for, only the route that it matched.
 

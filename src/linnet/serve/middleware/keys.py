@@ -71,9 +71,7 @@ class Key(BaseModel):
         return name
 
     def refusal(self, now: datetime) -> str | None:
-        """Why it opens nothing any more, as the end of a sentence that begins with "The key"; None
-        while it does.
-        """
+        """Why the key is refused: the end of a sentence that begins with "The key"; else None."""
         if self.revoked is not None:
             return f"was revoked on {self.revoked:%Y-%m-%d}"
         if self.expires is not None and now >= self.expires:
@@ -98,8 +96,7 @@ class KeyFile(BaseModel):
 
 
 class Keys:
-    """The keys of a file. The file is looked at again at most once a second, when a key is asked
-    for.
+    """The keys of a file, which is checked for changes at most once a second.
 
     A file that changed for the worse changes nothing: the keys read before stay in force, and the
         log says so. A file
@@ -143,9 +140,7 @@ class Keys:
         return sum(key.refusal(now) is None for key in self._keys.values())
 
     def look(self) -> None:
-        """Read the file again if it has changed since it was last looked at, a second ago or
-        longer.
-        """
+        """Read the file again if it has changed and was checked a second ago or longer."""
         now = self._clock()
         if now < self._look_at:
             return
@@ -190,8 +185,7 @@ def read_keys(path: Path) -> dict[str, Key]:
 
 
 def _read(path: Path) -> bytes:
-    """The content of a plain file that its owner alone may write. Never waits, as a pipe would make
-    it.
+    """The content of a plain file that only its owner may write. It never waits for a pipe.
 
     Raises:
         OSError: The file is missing or can't be read.
@@ -264,8 +258,7 @@ def add_key(
 
 
 def revoke_key(path: Path, identity: str) -> Key:
-    """Mark a key as revoked; one that is already stays as it is. Running services refuse it a
-    second later.
+    """Revoke a key. Running services refuse it within a second.
 
     Args:
         path: The file.

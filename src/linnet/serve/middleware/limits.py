@@ -13,8 +13,7 @@ WATCHED_BY = {*PROBES, "/metrics"}
 
 
 class ConnectionLimitMiddleware:
-    """ASGI middleware: refuses requests on connections too many with 429, but for those by which a
-    service is watched.
+    """ASGI middleware: answers 429 on surplus connections, except to probes and metrics.
 
     On `serve.probe_port` these are all that there is.
 
@@ -92,16 +91,12 @@ class BodySizeLimitMiddleware:
 
 
 def header_values(scope: Scope, name: bytes) -> list[bytes]:
-    """The values of a request's header by its lower-case name, at half of the cost of Starlette's
-    `Headers`.
-    """
+    """The values of a request's header, at half of the cost of Starlette's `Headers`."""
     return [value for one, value in scope["headers"] if one == name]
 
 
 def too_large(max_bytes: int, once: str = "") -> APIError:
-    """The refusal of a body that is larger than allowed; `once` says when, such as " once
-    unpacked".
-    """
+    """The error for a body that is too large; `once` says when, such as " once unpacked"."""
     return APIError(
         413,
         "body_too_large",

@@ -1,5 +1,4 @@
-"""HEAD wherever there is GET, OPTIONS everywhere, and a right `Allow` where a method is refused
-(RFC 9110, 9.3).
+"""HEAD wherever there is GET, OPTIONS everywhere, and a correct `Allow` (RFC 9110, 9.3).
 
 FastAPI's routes take the methods that they name, and one route of a path knows nothing of another.
 """
@@ -15,8 +14,7 @@ Methods = Iterable[tuple[re.Pattern[str], Iterable[str]]]
 
 
 class MethodsMiddleware:
-    """ASGI middleware: answers HEAD as GET without a body, and OPTIONS with the methods that a path
-    takes.
+    """ASGI middleware: answers HEAD as GET without a body, and OPTIONS with a path's methods.
 
     Args:
         app: What the request is passed on to.

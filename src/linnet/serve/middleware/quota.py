@@ -111,8 +111,7 @@ class Quotas:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Begin with the counts of the file, and write them into it every few seconds and when the
-        block ends.
+        """Read the counts from the file, and write them every few seconds and at the end.
 
         A kill loses what was counted since the file was last written: at most the texts of about
         `SAVE_SECONDS`, which those keys may then send once more. Where the file can't be written,

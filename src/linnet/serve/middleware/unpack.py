@@ -21,8 +21,7 @@ RAW = -15
 
 
 class UnpackMiddleware:
-    """ASGI middleware: what reads a body gets it unpacked; reading what can't be unpacked raises a
-    refusal.
+    """ASGI middleware: unpacks bodies as they are read; a damaged one raises an error.
 
     400 if it is damaged, 413 if it is larger than allowed once unpacked, 415 if it is packed in
     another way. Nothing is unpacked before it is read, so nothing of a request that is refused by
@@ -146,9 +145,7 @@ class Unpacker:
 
 
 def _has_zlib_head(packed: bytes) -> bool:
-    """Whether a body of deflate has the head that it should (RFC 1950, 2.2); raw ones (RFC 1951)
-    never look so.
-    """
+    """Whether a body of deflate has its header (RFC 1950, 2.2); raw ones (RFC 1951) have none."""
     return packed[0] & 0x0F == 8 and int.from_bytes(packed[:2], "big") % 31 == 0
 
 

@@ -124,8 +124,7 @@ def check_arms(settings: Mapping[str, ArmConfig]) -> None:
 
 
 def check_labels(bundles: Sequence[Bundle]) -> None:
-    """Pass if all bundles give the same labels, so that no client gets another kind of answer than
-    the one before.
+    """Pass if all bundles have the same labels, so that clients see one kind of answer.
 
     Raises:
         ConfigError: One gives others than the first.

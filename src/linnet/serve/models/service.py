@@ -83,9 +83,7 @@ class Service:
 
     @property
     def restarts(self) -> int:
-        """How often a worker died and was started again, of the models at work and of those
-        before.
-        """
+        """How often workers were restarted, of the present models and of earlier ones."""
         return self._former_restarts + sum(pool.restarts for pool in self.pools)
 
     @property
@@ -132,8 +130,9 @@ class Service:
             await self.stop()
 
     async def swap(self, settings: Mapping[str, ArmConfig] | None = None) -> Arms:
-        """Put other arms to work: these, or those asked for last, read again. Until then the old
-        ones go on.
+        """Replace the arms: by these, or by the present ones read again.
+
+        The old ones go on until then.
 
         Of two swaps at once the arms of the later one stay, whichever is ready first.
 
@@ -182,9 +181,7 @@ class Service:
                 self._go_on(arm.pool.stop(DRAIN_SECONDS))
 
     def give_up_swaps(self) -> None:
-        """Answer those who wait for a swap that the service stops; call it before their time is
-        over.
-        """
+        """Answer those who wait for a swap that the service stops, before their time is over."""
         self._swaps.give_up()
 
     async def predict(
@@ -301,8 +298,7 @@ class Service:
             raise NotReady(f"{self.unready} Try again later.")
 
     def check_ready(self, details: bool = False) -> None:
-        """Pass if all is well: started, and every worker up of the models whose answers are
-        returned.
+        """Pass if the service has started and all workers are up, except those of shadows.
 
         Args:
             details: Whether the message may say which model isn't, and why.
@@ -353,9 +349,7 @@ class Service:
         return longest if asked is None else min(asked, longest)
 
     def _check_room(self, arm: Arm, share: str) -> None:
-        """Pass if there is room for a text, also where texts are read before they wait for a
-        model.
-        """
+        """Pass if there is room for a text at the tokenizer and at the model."""
         assert self._reader is not None
         age = self._reader.age(share)
         if age > self.settings.max_wait_seconds:

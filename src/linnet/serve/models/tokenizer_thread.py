@@ -1,6 +1,4 @@
-"""Texts are cleaned and encoded in a thread of their own, so that a long one keeps no other request
-waiting.
-"""
+"""Texts are cleaned and encoded in their own thread, so that a long one blocks nobody."""
 
 import asyncio
 import threading

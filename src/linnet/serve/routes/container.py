@@ -1,5 +1,4 @@
-"""How SageMaker starts a container: `docker run IMAGE serve`, with the model in a folder and not
-one flag.
+"""How SageMaker starts a container: `docker run IMAGE serve`, without any flag.
 
 Amazon SageMaker AI Developer Guide, "Custom Inference Code with Hosting Services" and "... with
 Batch Transform": "How SageMaker AI Runs Your Inference Image", "... Loads Your Model Artifacts" and
@@ -49,8 +48,7 @@ def inside(environment: Mapping[str, str]) -> bool:
 
 
 def sagemaker_defaults(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The defaults of `[serve]` in a container of SageMaker's; a settings file
-    or a flag wins.
+    """The defaults of `[serve]` in SageMaker's container; settings files and flags win.
 
     Raises:
         UsageError: A variable holds no such number.

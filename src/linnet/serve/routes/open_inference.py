@@ -114,9 +114,7 @@ async def ready(service: Annotated[Service, Depends(service_of)]) -> ServerHealt
     openapi_extra=OF_VERSION,
 )
 async def model_metadata(request: Request) -> ModelMetadata:
-    """The name is an arm's, as in `/v1/models`, or the champion's bundle's; the version is the
-    bundle's digest.
-    """
+    """The name is an arm's or the champion bundle's; the version is the bundle's digest."""
     manifest = _model(request).pool.bundle.manifest
     width = len(manifest.labels)
     return ModelMetadata(

@@ -109,8 +109,7 @@ async def answer_texts(
     key: str | None = None,
     timeout: float | None = None,
 ) -> list[Item]:
-    """What becomes of the texts of a request: counted to its key, traced, and given up when the
-    client leaves.
+    """Answer the texts of a request: counted to its key, traced, cancelled with its client.
 
     Raises:
         APIError: As of `Service.predict`, or the key has used up its texts.

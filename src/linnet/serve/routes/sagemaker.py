@@ -1,5 +1,4 @@
-"""Amazon SageMaker's contract for a container that answers: `/ping`, `/invocations`,
-`/execution-parameters`.
+"""Amazon SageMaker's contract: `/ping`, `/invocations`, `/execution-parameters`.
 
 Amazon SageMaker AI Developer Guide, "Custom Inference Code with Hosting Services", sections "How
 Your Container Should Respond to Inference Requests" and "... to Health Check (Ping) Requests";
@@ -144,9 +143,7 @@ class Sent:
 
 @router.get("/ping", summary="SageMaker: can the service answer?", responses=responses(500, 503))
 async def ping(service: Annotated[Service, Depends(service_of)]) -> Health:
-    """200 when every model is loaded and every worker up, else 503; at once, where SageMaker waits
-    for 2 seconds.
-    """
+    """200 if every model is loaded and every worker up, else 503, at once."""
     service.check_ready()
     return Health(status="ok")
 
@@ -159,9 +156,7 @@ async def ping(service: Annotated[Service, Depends(service_of)]) -> Health:
 async def execution_parameters(
     service: Annotated[Service, Depends(service_of)],
 ) -> ExecutionParameters:
-    """A record a request, so that no request has more than `serve.max_texts`, and enough of them at
-    once.
-    """
+    """One record per request and several at once, so that `serve.max_texts` is kept."""
     size = min(MAX_TRANSFORM_MEBIBYTES, max(1, service.settings.max_body_bytes // MEBIBYTE))
     return ExecutionParameters(
         MaxConcurrentTransforms=min(MAX_TRANSFORMS, MAX_TRANSFORM_MEBIBYTES // size),
@@ -340,9 +335,7 @@ def _media_range(part: str) -> tuple[str, tuple[float, str]]:
 
 
 def _echoed(request: Request) -> dict[str, str]:
-    """The caller's own note on the request, given back, as InvokeEndpoint hands it on only if the
-    container does.
-    """
+    """The caller's note on the request, which the container has to return."""
     note = request.headers.get(CUSTOM_ATTRIBUTES, "")
     return {CUSTOM_ATTRIBUTES: note} if SANE_ATTRIBUTES.fullmatch(note) else {}
 

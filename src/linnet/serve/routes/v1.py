@@ -54,8 +54,7 @@ router = APIRouter()
     openapi_extra=body_schema(PredictRequest),
 )
 async def predict(request: Request) -> Response:
-    """Labels, probabilities, whether the text was cut and whether the model abstained, for each
-    text in order.
+    """Label, probabilities and flags of each text, in order.
 
     A text that can't be used has its own `error`, and the others their answers; where none has one,
     the request fails. The header `X-Request-Timeout` says how many seconds the client waits.
@@ -118,9 +117,7 @@ DIRECT = {"/v1/predict": predict, "/v1/explain": explain}  # they read their req
     openapi_extra=body_schema(FeedbackRequest),
 )
 async def feedback(request: Request) -> FeedbackResponse:
-    """Stores the right label with the answer in the prediction log; sent twice, the latest
-    counts.
-    """
+    """Stores the right label of an answer in the prediction log; the latest counts."""
     service = request.app.state.service
     watch = request.app.state.watch
     service.check_started()
@@ -168,8 +165,7 @@ async def readyz(request: Request) -> Readiness:
     openapi_extra=body_schema(SwapRequest),
 )
 async def swap_models(request: Request) -> Models:
-    """Verifies, loads and warms the bundles next to the present ones, then switches; no request
-    fails meanwhile.
+    """Loads other bundles next to the present ones, then switches; no request fails.
 
     Where one can't be used the old ones go on, and the answer says why. The paths are the service's
     own.
@@ -189,9 +185,7 @@ async def swap_models(request: Request) -> Models:
     responses=responses(500),
 )
 async def metrics(request: Request) -> Response:
-    """In the text format of Prometheus, or in that of OpenMetrics where the header `Accept` names
-    it.
-    """
+    """Prometheus' text format, or OpenMetrics if the header `Accept` names it."""
     watch: Recorder = request.app.state.watch
     body, media_type = watch.metrics.render(request.headers.get("accept", ""))
     return Response(body, media_type=media_type)

@@ -1,5 +1,4 @@
-"""The log of the service: a line a record, for people or as JSON for programs; never a text, never
-a key.
+"""The log of the service: one line per record, as text or JSON, never a text or a key.
 
 What is logged holds neither by itself. As a last line of defence what has the shape of a key is
 crossed out.

@@ -96,9 +96,7 @@ class ArmStatus:
 
 
 class Children(dict[tuple[str, ...], Family]):
-    """The children of a family by their label values, kept because a lookup costs more than
-    counting does.
-    """
+    """The children of a family by label values, kept because a lookup costs more than a count."""
 
     def __init__(self, family: Family):
         self._family: Family = family
@@ -225,9 +223,7 @@ class Metrics:
         self._request_seconds[route, outcome].observe(seconds)
 
     def observe_answer(self, arm: str, answer: Prediction) -> None:
-        """Count a text that an arm answered, with its labels, its confidence and how it was
-        read.
-        """
+        """Count an answered text: its labels, its confidence and how it was read."""
         self._texts[arm, "abstained" if answer.abstained else "answered"].inc()
         for label in answer.labels or (NO_LABEL,):
             self._labels[arm, label].inc()

@@ -24,8 +24,7 @@ logger = logging.getLogger("linnet.serve")
 
 
 def start_tracing() -> "Spans | None":
-    """Begin to export traces, as the standard variables of OpenTelemetry say; None: they ask for
-    none.
+    """Export traces as OpenTelemetry's standard variables say; None if they ask for none.
 
     They do by `OTEL_TRACES_EXPORTER` or the endpoint of an OTLP collector. Where the extra is
     missing, or the exporter can't be had, the service goes on without traces and the log says so:
@@ -50,8 +49,7 @@ def start_tracing() -> "Spans | None":
 
 
 def trace_stage(scope: Scope, name: str, started: float, ended: float) -> None:
-    """Add a stage of a request's work to its trace, such as "tokenize", "queue" or "compute";
-    nothing without traces.
+    """Add a stage such as "tokenize" to a request's trace; nothing without traces.
 
     Args:
         scope: The request's.

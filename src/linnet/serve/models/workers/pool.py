@@ -137,8 +137,9 @@ class Pool:
         ]
 
     async def stop(self, drain_seconds: float = 0.0) -> None:
-        """End all workers, when what waits is answered or the time is over; what then still waits
-        is refused.
+        """End all workers when the waiting jobs are answered or the time is over.
+
+        Jobs that still wait are refused.
         """
         end = time.monotonic() + drain_seconds
         try:

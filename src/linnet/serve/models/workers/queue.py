@@ -132,14 +132,14 @@ class Queue:
 
     @property
     def wait(self) -> float:
-        """Seconds that a job which comes now is likely to wait, by how fast the latest batches
-        were; 0 if unknown.
+        """Seconds that a new job is likely to wait, by the speed of the latest batches.
+
+        It is 0 if that is unknown.
         """
         return self.tokens / self._speed if self._speed else 0.0
 
     def check(self, tokens: int = 1, share: str = "") -> None:
-        """Pass if there is room. An empty queue has room for anything, else a long list could never
-        be answered.
+        """Pass if there is room. An empty queue takes a job of any size.
 
         Args:
             tokens: Of what shall wait.
@@ -195,8 +195,7 @@ class Queue:
         self._filled.set()
 
     async def take(self, workers: int = 1) -> list[Job]:
-        """The next batch, once there is one: a job and what is most like it in length, in the order
-        of age.
+        """Wait for the next batch: a job and those of like length, in order of age.
 
         The job is the oldest of the share whose turn it is. It leaves the others of so many workers
         their share of what waits. Whoever takes it says `computed` when it is.
@@ -211,9 +210,7 @@ class Queue:
             await self._filled.wait()
 
     def computed(self, jobs: Sequence[Job], seconds: float, workers: int) -> None:
-        """Learn how long a batch took, where so many workers compute at once; a small one tells no
-        speed.
-        """
+        """Learn the speed from a batch; a small batch shows none."""
         self.computing -= len(jobs)
         tokens = sum(job.tokens for job in jobs)
         if tokens >= TELLING * BATCH_COST:
@@ -292,9 +289,7 @@ class Queue:
         return [job for job in waiting if job in chosen]
 
     def _like(self, lead: Job, waiting: Sequence[Job], workers: int) -> list[Job]:
-        """The batch that a job is in where what waits is split at the least cost; of many the
-        nearest in length.
-        """
+        """The batch of a job if the queue is split at the least cost; of many jobs the closest."""
         texts = [job for job in waiting if job.message is None]
         least = max(sum(job.tokens for job in texts) // workers, FEWEST)
         budget = min(least, self._max_batch_tokens)

@@ -1,5 +1,4 @@
-"""A worker: a process that holds one model and answers lines of JSON with lines of JSON, over a
-socket, one at a time.
+"""A worker: a process with one model that answers lines of JSON over a socket.
 
     {"bundle", "digest", "plan", "memory_bytes"} -> {"ready": true} or {"error"}
     {"texts": [[[ids, truncated, unknown_share], ...]]}
@@ -44,9 +43,7 @@ logger = logging.getLogger("linnet.serve.worker")
 
 
 def main() -> None:
-    """Serve the socket whose file descriptor is the first argument; the second is the parent's
-    id.
-    """
+    """Serve the socket of the first argument, a file descriptor; the second is the parent's id."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
@@ -106,8 +103,7 @@ def respond(classifier: Classifier, message: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer(classifier: Classifier, texts: list[Encodings]) -> tuple[ModelOutput, dict[int, str]]:
-    """Answer texts; where the model fails, one by one, so that a text which it can't take does not
-    fail its neighbours.
+    """Answer texts, one by one if the model fails, so that a bad text fails alone.
 
     Returns:
         The answers, zeros where there is none, and why there is none.
