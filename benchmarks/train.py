@@ -51,7 +51,7 @@ from linnet.train.objective import ClassificationObjective
 RESULTS = Path(__file__).parent / "results" / "train.json"
 SAMPLE, SIZE, WARM_UP = 10_000, 16, 5
 NAMES = {
-    "trainer": "Trainer, as people write it",
+    "trainer": "Trainer, default settings",
     "trainer-best": "Trainer, bf16 where faster + group_by_length + fused",
     "trainer-compiled": "Trainer, the same + torch_compile",
     "linnet": "linnet train",

@@ -45,9 +45,6 @@ NOT_CLEAN_YET = (
     "src/linnet/score",
     "src/linnet/tables",
     "src/linnet/train",
-    "docs/architecture.md",
-    "docs/results.md",
-    "docs/sentiment140.md",
 )
 PAGES = [
     ROOT / "README.md",
