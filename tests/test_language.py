@@ -44,7 +44,6 @@ NOT_CLEAN_YET = (
     "src/linnet/data",
     "src/linnet/score",
     "src/linnet/tables",
-    "src/linnet/train",
 )
 PAGES = [
     ROOT / "README.md",

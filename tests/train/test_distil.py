@@ -624,7 +624,7 @@ def test_asked_to_stop_it_keeps_what_was_answered(
 
     monkeypatch.setattr(answers, "_write", stop)
     with pytest.raises(
-        StoppedError, match=r"is saved in .*student\.unfinished/teacher\. The same command goes on"
+        StoppedError, match=r"is saved in .*student\.unfinished/teacher\. The same command resumes"
     ):
         distil(config, [bundle], splits, tmp_path / "student")
     assert len(asked) == 3

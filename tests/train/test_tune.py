@@ -272,7 +272,7 @@ def at_step(monkeypatch):
 def test_asked_to_stop_it_goes_on_where_it_was(calm, few, config, at_step, tmp_path):
     at_step(35, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(
-        StoppedError, match=r"saved in .*trial-2\.unfinished\. The same command goes on"
+        StoppedError, match=r"saved in .*trial-2\.unfinished\. The same command resumes"
     ):
         tune(config(), few, tmp_path / "study")
     left = {path.name for path in (tmp_path / "study").iterdir()}

@@ -160,7 +160,7 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(splits, settings, stop, tm
     before = signal.getsignal(number)
     with pytest.raises(
         StoppedError,
-        match=r"Stopped after step 8, .*checkpoint\.unfinished\. The same command goes on",
+        match=r"Stopped after step 8, .*checkpoint\.unfinished\. The same command resumes",
     ):
         train(settings(), splits, tmp_path / "checkpoint")
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.unfinished"]

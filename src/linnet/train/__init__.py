@@ -1,6 +1,7 @@
 """Splits to checkpoint: fine-tune an encoder, keep the best epoch, record how.
 
-Writes a folder in Hugging Face layout that `transformers` loads as it is. Knows nothing of raw files or bundles.
+Writes a folder in Hugging Face layout that `transformers` loads as it is. Knows nothing of raw
+files or bundles.
 """
 
 from linnet.errors import MissingExtraError

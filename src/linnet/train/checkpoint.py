@@ -6,7 +6,7 @@ checkpoint/
   tokenizer.json          the encoder's own, as it was
   tokenizer_config.json   so that `transformers` encodes as Linnet does
   README.md               the model card
-  training.json           history, settings, time, operations, lineage, and what was masked in the texts
+  training.json           history, settings, time, operations, lineage, and the masks
   training.html           its losses and accuracies, drawn
   tensorboard/            the same as event files, if they were asked for
 """
@@ -26,7 +26,9 @@ from linnet.train.hub_card import front_matter
 from linnet.train.resume import EVENTS
 from linnet.train.tokenizer_config import tokenizer_config
 
-RECORD, PAGE, CARD = "training.json", "training.html", "README.md"
+RECORD = "training.json"
+PAGE = "training.html"
+CARD = "README.md"
 WRITTEN = {
     RECORD,
     PAGE,
@@ -90,7 +92,8 @@ def checkpoint_card(record: Mapping[str, Any], source: str) -> str:
         record: training.json.
         source: Where the data are from.
     """
-    encoder, best = record["encoder"], record["history"][record["best_epoch"] - 1]
+    encoder = record["encoder"]
+    best = record["history"][record["best_epoch"] - 1]
     # The last part alone: the path of a folder is nobody else's business.
     name = " ".join(encoder["name"].rstrip("/").rpartition("/")[2].split())
     several = record["problem_type"] == "multi_label_classification"

@@ -1,4 +1,4 @@
-"""How the loss went down, step by step, in a number of points that stays small however long a run is."""
+"""The loss by step, in a number of points that stays small for a run of any length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,7 +28,8 @@ class Point:
 class Curve:
     """The course of a run, a part of its state: after a kill it goes on as though nothing had been.
 
-    Each point is the mean of `stride` steps. When there are `LIMIT` of them, two become one and the stride doubles.
+    Each point is the mean of `stride` steps. When there are `LIMIT` of them, two become one and the
+    stride doubles.
 
     Attributes:
         points: Those that are done.
@@ -62,7 +63,8 @@ class Curve:
         if self.steps_in_rest < self.stride:
             return
         self.points.append(self.rest)
-        self.rest, self.steps_in_rest = None, 0
+        self.rest = None
+        self.steps_in_rest = 0
         if len(self.points) == LIMIT:
             self.points = [
                 _join(*pair) for pair in zip(self.points[::2], self.points[1::2], strict=True)
@@ -71,7 +73,7 @@ class Curve:
 
 
 def _join(first: Point, second: Point, weight: int = 1) -> Point:
-    """The mean of two points, of which the first counts `weight` times."""
+    """The mean of two points; the first counts `weight` times."""
     loss, rate, norm = (
         (weight * getattr(first, name) + getattr(second, name)) / (weight + 1)
         for name in ("loss", "learning_rate", "grad_norm")

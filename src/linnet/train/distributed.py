@@ -57,7 +57,10 @@ class Group:
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that prints: the first of those that `torchrun` started, or the only one."""
+    """Whether this process is the one that prints:
+
+    the first of those that `torchrun` started, or the only one.
+    """
     return os.environ.get("RANK", "0") == "0"
 
 

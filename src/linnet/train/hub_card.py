@@ -1,6 +1,7 @@
-"""The metadata block of a model card, as the Hugging Face Hub reads it: YAML between two lines of dashes.
+"""The metadata block of a model card for the Hugging Face Hub: YAML between dashes.
 
-Written by huggingface_hub, which quotes what needs it. Says no licence: that of the data is not known.
+Written by huggingface_hub, which quotes what needs it. Says no licence: that of the data is not
+known.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The training loop: epochs of steps, a look at the validation split after each, and when to stop.
 
-All that a run's next step depends on is in `Loop.state`, in the weights and moments, and in the random states that
-`unfinished.random_states` gives. Knows nothing of files.
+All that a run's next step depends on is in `Loop.state`, in the weights and moments, and in the
+random states that `unfinished.random_states` gives. Knows nothing of files.
 """
 
 import math
@@ -30,9 +30,11 @@ class Epoch:
         epoch: Its number, from 1.
         train_loss: Mean loss of the texts trained on, each as it was met, dropout included.
         eval_loss: The same of the validation texts, without dropout.
-        eval_accuracy: Share of the validation texts whose likeliest label is theirs; of several labels a text the
-            share whose labels are all right, by the one threshold for all labels that is best for micro F1.
-        eval_f1: Macro F1 on the validation texts; of several labels a text micro F1 by that threshold.
+        eval_accuracy: Share of the validation texts with the right label, or for multi-label with
+            all labels right, by one threshold for all labels
+            that is best for micro F1.
+        eval_f1: Macro F1 on the validation texts; of several labels per text micro F1 by that
+            threshold.
         learning_rate: Of the epoch's last step.
     """
 
@@ -102,7 +104,10 @@ class Loop:
         train: Encoded,
         group: Group | None = None,
     ):
-        self.task, self.settings, self.train, self.group = task, settings, train, group or Group()
+        self.task = task
+        self.settings = settings
+        self.train = train
+        self.group = group or Group()
         self.weights = task.network.weights
         self.texts_per_step = (
             settings.per_device_train_batch_size
@@ -112,7 +117,8 @@ class Loop:
         self.steps_per_epoch = math.ceil(len(train) / self.texts_per_step)
         self.steps = self.steps_per_epoch * settings.num_train_epochs
         self.latest: Point | None = None
-        self.stopped, self.stopping = threading.Event(), False
+        self.stopped = threading.Event()
+        self.stopping = False
         self.optimizer = AdamW(self.weights, settings.weight_decay)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.state = State()
@@ -126,7 +132,8 @@ class Loop:
     @property
     def stop_reason(self) -> str | None:
         """Why there is no further epoch, in words; None while there is one."""
-        epochs, patience = self.settings.num_train_epochs, self.settings.early_stopping_patience
+        epochs = self.settings.num_train_epochs
+        patience = self.settings.early_stopping_patience
         if len(self.state.history) == epochs:
             return f"all {epochs} epochs done" if epochs > 1 else "the one epoch done"
         if self.state.history and len(self.state.history) - self.best.epoch >= patience:
@@ -134,22 +141,24 @@ class Loop:
         return None
 
     def run_epoch(self, on_step: Callable[[int, float], None]) -> Epoch:
-        """Train on every text once, in a new order, then evaluate; an epoch that was begun is gone on with.
+        """Train on every text once, in a new order, then evaluate; resumes an epoch under way.
 
         Args:
-            on_step: Called after each step with the number of its texts and the mean loss of the epoch so far. What
-                it raises leaves the epoch between two steps.
+            on_step: Called after each step with the number of its texts and the mean loss of the
+                epoch so far. What it raises leaves the epoch between two steps.
 
         Returns:
             The epoch, which is also the last of the history.
 
         Raises:
-            TrainingError: The loss or a gradient is no finite number; the weights are those before that step.
+            TrainingError: The loss or a gradient is no finite number; the weights are those before
+                that step.
         """
         state = self.state
         before = self.generator.get_state()
         order = torch.randperm(len(self.train), generator=self.generator).numpy()
-        after, size = self.generator.get_state(), self.texts_per_step
+        after = self.generator.get_state()
+        size = self.texts_per_step
         self.generator.set_state(
             before
         )  # until the epoch is done, so that its order can be drawn again
@@ -165,16 +174,19 @@ class Loop:
         mean = state.epoch_loss / state.epoch_texts
         epoch = Epoch(len(state.history) + 1, mean, scores.loss, scores.accuracy, scores.f1, rate)
         state.history.append(epoch)
-        state.epoch_step, state.epoch_loss, state.epoch_texts = 0, 0.0, 0
+        state.epoch_step = 0
+        state.epoch_loss = 0.0
+        state.epoch_texts = 0
         return epoch
 
     def _evaluate(self) -> Scores:
         scores = self.task.evaluate()
         if not math.isfinite(scores.loss):
             raise TrainingError(
-                f"After epoch {len(self.state.history) + 1} the validation loss is {scores.loss}, so training can't go "
-                f"on. Lower train.learning_rate (now {self.settings.learning_rate}) or raise train.warmup_ratio "
-                f"(now {self.settings.warmup_ratio})."
+                f"After epoch {len(self.state.history) + 1} the validation loss is {scores.loss}, "
+                "so training can't go on. Lower train.learning_rate (now "
+                f"{self.settings.learning_rate}) or raise train.warmup_ratio (now "
+                f"{self.settings.warmup_ratio})."
             )
         return scores
 
@@ -187,11 +199,12 @@ class Loop:
                 ", ..." if len(rows) > 16 else ""
             )
             raise TrainingError(
-                f"At step {self.state.step + 1} (epoch {len(self.state.history) + 1}) the loss is {total / len(rows)} "
-                f"and its gradient's norm {length}, so training can't go on. The batch was rows {few} of the "
-                f"train split. Lower train.learning_rate (now {self.settings.learning_rate}) or raise "
-                f"train.warmup_ratio (now {self.settings.warmup_ratio}); if it happens at the first step, the "
-                "encoder's weights are broken."
+                f"At step {self.state.step + 1} (epoch {len(self.state.history) + 1}) the loss is "
+                f"{total / len(rows)} and its gradient's norm {length}, so training can't go on. "
+                f"The batch was rows {few} of the train split. Lower train.learning_rate (now "
+                f"{self.settings.learning_rate}) or raise train.warmup_ratio (now "
+                f"{self.settings.warmup_ratio}); if it happens at the first step, the encoder's "
+                "weights are broken."
             )
         divisor = torch.clamp(norm / self.settings.max_grad_norm, min=1.0)
         rate = learning_rate(self.settings, self.state.step, self.steps)
@@ -205,8 +218,9 @@ class Loop:
         return total
 
     def _gradients(self, rows: Any) -> tuple[float, torch.Tensor]:
-        """Leave the gradients of the mean loss of these texts in the weights; gives its sum and their norm."""
-        weights, device = self.weights, self.weights.buffers[0].master.device
+        """Leave the gradients of the mean loss in the weights; give the sum and their norm."""
+        weights = self.weights
+        device = self.weights.buffers[0].master.device
         told = torch.zeros(2, dtype=torch.float64, device=device)
         parts = _parts(self.group.share(rows), self.settings.per_device_train_batch_size)
         alone = self.group.size == 1 and self.settings.gradient_accumulation_steps == 1
@@ -221,7 +235,8 @@ class Loop:
         for buffer in weights.buffers:
             if buffer.total is not None:
                 self.group.sum(buffer.total)
-        # In the same message they agree on stopping: one that went on alone would wait for the others for ever.
+        # In the same message they agree on stopping: one that went on alone would wait for the
+        # others for ever.
         told[1] = self.stopped.is_set()
         total, stopping = self.group.sum(told).tolist()
         self.stopping = stopping > 0
@@ -229,7 +244,7 @@ class Loop:
 
 
 def best_of(history: list[Epoch], settings: TrainConfig) -> Epoch:
-    """The best of some epochs, by the metric that the settings name; the earliest where several are equal."""
+    """The best epoch by the metric of the settings; of equal ones the earliest."""
 
     def score(epoch: Epoch) -> float:
         if settings.metric_for_best_model == "eval_loss":

@@ -1,4 +1,4 @@
-"""Learning which labels a text has."""
+"""The loss and the scores of a classifier."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Scores:
     Attributes:
         loss: Mean loss.
         accuracy: Share of right answers.
-        f1: Macro F1; of several labels a text micro F1.
+        f1: Macro F1; of several labels per text micro F1.
     """
 
     loss: float
@@ -32,7 +32,7 @@ class Scores:
 
 
 class ClassificationObjective:
-    """Cross-entropy against the labels; of several labels a text the mean binary cross-entropy of each.
+    """Cross-entropy against the labels; for multi-label the mean binary cross-entropy.
 
     Args:
         network: What learns it.
@@ -48,7 +48,9 @@ class ClassificationObjective:
         validation: Encoded,
         class_weights: Sequence[float] | None = None,
     ):
-        self.network, self.settings, self.validation = network, settings, validation
+        self.network = network
+        self.settings = settings
+        self.validation = validation
         self.multi_label = validation.labels.ndim == 2
         self.device = network.weights.buffers[0].master.device
         self.class_weights = (
@@ -106,7 +108,8 @@ class ClassificationObjective:
 
 
 def _decide(logits: NDArray[np.float32], labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    # At 0.5 a model of many rare labels says nothing for epochs, and the first of these would seem the best.
+    # At 0.5 a model of many rare labels says nothing for epochs, and the first of these would seem
+    # the best.
     probabilities = sigmoid(logits)
     return np.asarray(
         probabilities >= thresholds.best_threshold(probabilities.ravel(), labels.ravel())

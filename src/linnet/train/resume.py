@@ -1,12 +1,13 @@
-"""A run that is not done: what lies on disk so that it can be gone on with after a kill, to the same bits.
+"""The state of an unfinished run on disk, which resumes after a kill to the same bits.
 
     checkpoint.unfinished/
       run.json              what run this is: settings, splits, encoder; another run is refused
-      state-120/            the weights, moments and random states after step 120, with the digest of the former
+      state-120/            the weights, moments and random states after step 120
       best-2/               the model of the best epoch, in Hugging Face layout
       tensorboard/          event files, if they are asked for; they go with the result
 
-Each folder appears whole or not at all. The last `save_total_limit` states are kept; a damaged one is passed over.
+Each folder appears whole or not at all. The last `save_total_limit` states are kept; a damaged one
+is passed over.
 """
 
 import dataclasses
@@ -29,7 +30,10 @@ from linnet.train.loop import Epoch, Loop, State, best_of
 from linnet.train.network.packed import Packed
 
 FORMAT = 2  # of a state; one of another is refused like another run's
-RUN, STATE, TENSORS, EVENTS = "run.json", "state.json", "state.safetensors", "tensorboard"
+RUN = "run.json"
+STATE = "state.json"
+TENSORS = "state.safetensors"
+EVENTS = "tensorboard"
 NAMES = "master", "exp_avg", "exp_avg_sq"  # of a buffer's tensors
 
 
@@ -37,10 +41,10 @@ class ResumableRun:
     """The folder of a run under way. As a context it keeps other processes from training into it.
 
     Args:
-        directory: Where the run's result will lie; this folder lies beside it.
+        directory: The place of the run's result; this folder is next to it.
         identity: What run it is, JSON-able: everything that its result depends on.
         limit: States to keep.
-        overwrite: Begin anew, whatever lies there.
+        overwrite: Start over, whatever is there.
         first: Whether this is the process that writes.
 
     Raises:
@@ -53,8 +57,10 @@ class ResumableRun:
         with suppress(OSError):  # said on entering
             Path(directory).parent.mkdir(parents=True, exist_ok=True)
         self.path = plain(unfinished_path(directory))
-        self._identity, self._limit = identity | {"format": FORMAT}, limit
-        self._overwrite, self._first = overwrite, first
+        self._identity = identity | {"format": FORMAT}
+        self._limit = limit
+        self._overwrite = overwrite
+        self._first = first
         self._rest = ExitStack()
 
     def __enter__(self) -> "ResumableRun":
@@ -86,7 +92,8 @@ class ResumableRun:
         if isinstance(there, dict):
             return there
         raise UsageError(
-            f"{self.path} is damaged: its {RUN} doesn't tell what run lies there. Begin anew with --overwrite."
+            f"{self.path} is damaged: its {RUN} doesn't say which run it is. Start over with "
+            f"--overwrite."
         )
 
     def save(self, loop: Loop, states: list[dict[str, Any]]) -> None:
@@ -112,22 +119,20 @@ class ResumableRun:
         paths = self._states()
         damaged = [
             path for path in paths if _step(path) > loop.state.step
-        ]  # else they were gone on with
+        ]  # else they would be resumed
         for path in [*damaged, *paths[len(damaged) :][self._limit :]]:
             shutil.rmtree(path, ignore_errors=True)
 
     def restore(self, loop: Loop) -> dict[str, Any] | None:
-        """Put the loop where the last sound state was; gives this process's random states, None if there is none."""
+        """Put the loop at the last sound state; give this process's random states, if any."""
         for path in self._states():
             record = _read(path)
             if record is None:
                 continue
             _fill(loop, load_file(path / TENSORS))
             loop.state = State.of(record["state"])
-            loop.optimizer.steps, loop.weights.untouched = (
-                record["optimizer_steps"],
-                record["untouched"],
-            )
+            loop.optimizer.steps = record["optimizer_steps"]
+            loop.weights.untouched = record["untouched"]
             random: dict[str, Any] = record["random"][loop.group.rank]
             return random
         return None

@@ -1,4 +1,7 @@
-"""Running a loop to its end: shown, saved every so often, stopped well, and gone on with where it was stopped."""
+"""Running a loop to its end:
+
+shown, saved, stopped well, and resumed where it was stopped.
+"""
 
 import signal
 import threading
@@ -29,9 +32,10 @@ def run(
     Args:
         loop: A fresh loop.
         unfinished: Where its states are kept.
-        stopped: Set when this process is asked to stop; all processes do after the same step, with a state on disk.
-        on_epoch: Called after each epoch, before its state is saved: a run that is killed in between meets the epoch
-            again. What it raises ends the run.
+        stopped: Set when this process is asked to stop; all processes do after the same step, with
+            a state on disk.
+        on_epoch: Called after each epoch, before its state is saved: a run that is killed in
+            between meets the epoch again. What it raises ends the run.
 
     Raises:
         StoppedError: `stopped` was set, in any process.
@@ -40,13 +44,14 @@ def run(
     random = unfinished.restore(loop)
     if random:
         set_random_states(loop, random)
-    begun, reported = loop.state.step, loop.settings.report_to == "tensorboard" and loop.group.first
+    begun = loop.state.step
+    reported = loop.settings.report_to == "tensorboard" and loop.group.first
     with (
         progress("train", loop.steps, "steps", begun, loop.group.first) as task,
         events(unfinished.events if reported else None, begun) as board,
     ):
         if begun:
-            task.note(f"gone on with after step {begun:,}")
+            task.note(f"resumed after step {begun:,}")
         loop.stopped = stopped
         under_way = TrainingCallbacks(loop, unfinished, task, board)
         while loop.stop_reason is None:
@@ -58,16 +63,22 @@ def run(
 
 
 class TrainingCallbacks:
-    """What happens around a loop's steps and epochs; its arguments are those of `run`, and where it is shown."""
+    """What happens around a loop's steps and epochs; its arguments are those of `run`."""
 
     def __init__(self, loop: Loop, unfinished: ResumableRun, task: Task, board: Events | None):
-        self.loop, self.unfinished, self.task, self.board = loop, unfinished, task, board
-        self.seconds, self.texts, self.saved = loop.state.seconds, loop.state.texts, loop.state.step
+        self.loop = loop
+        self.unfinished = unfinished
+        self.task = task
+        self.board = board
+        self.seconds = loop.state.seconds
+        self.texts = loop.state.texts
+        self.saved = loop.state.step
         self.started = time.perf_counter()
 
     def end_step(self, texts: int, loss: float) -> None:
         """Show the progress, and save the state if it is time."""
-        state, settings = self.loop.state, self.loop.settings
+        state = self.loop.state
+        settings = self.loop.settings
         speed = (state.texts - self.texts) / (time.perf_counter() - self.started)
         epochs = f"epoch {len(state.history) + 1}/{settings.num_train_epochs}"
         self.task.note(f"{epochs}, loss {loss:.4f}, {speed:,.0f} texts/s")
@@ -76,10 +87,11 @@ class TrainingCallbacks:
             self.board.step(self.loop.latest, speed)
         if self.loop.stopping:
             self.save()
-            self.loop.group.wait()  # torchrun ends the others when one ends, and the state has to be on disk by then
+            # torchrun ends the others when one ends, and the state has to be on disk by then
+            self.loop.group.wait()
             raise StoppedError(
                 f"Stopped after step {state.step:,}, and saved in {self.unfinished.path}. "
-                "The same command goes on from there, to the same result."
+                "The same command resumes it, to the same result."
             )
         if (
             state.step - self.saved >= settings.save_steps
@@ -112,7 +124,7 @@ class TrainingCallbacks:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """While the block runs, Ctrl-C and SIGTERM set an event; the second one ends the process as usual."""
+    """Let Ctrl-C and SIGTERM set an event; the second signal ends the process as usual."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
@@ -149,7 +161,7 @@ def memory_errors(settings: TrainConfig) -> Iterator[None]:
             raise
         raise TrainingError(
             "Memory ran out. Lower train.per_device_train_batch_size (now "
-            f"{settings.per_device_train_batch_size}) and raise train.gradient_accumulation_steps (now "
-            f"{settings.gradient_accumulation_steps}) by as much, which gives the same steps; or lower "
-            "model.max_length."
+            f"{settings.per_device_train_batch_size}) and raise train.gradient_accumulation_steps "
+            f"(now {settings.gradient_accumulation_steps}) by as much, which gives the same steps; "
+            "or lower model.max_length."
         ) from error

@@ -1,4 +1,7 @@
-"""A run as TensorBoard shows it: an event file with every step and epoch, under the names that Trainer gives them."""
+"""A run as TensorBoard shows it:
+
+an event file with every step and epoch, under the names that Trainer gives them.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +19,8 @@ class Events:
 
     Args:
         folder: Where it lies, with those of the run's earlier processes.
-        step: Steps done. What these processes wrote of later ones, before they were killed, is not shown.
+        step: Steps done. What these processes wrote of later ones, before they were killed, is not
+            shown.
 
     Raises:
         StorageError: The disk refused a write; so do all methods.

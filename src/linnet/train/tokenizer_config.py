@@ -1,7 +1,7 @@
-"""tokenizer_config.json of a checkpoint: what makes `transformers` encode a clean text as Linnet does.
+"""tokenizer_config.json of a checkpoint: makes `transformers` encode as Linnet does.
 
-It names no class of one architecture. Those build a tokenizer of their own in some releases, and ask
-for token types that DistilBERT does not take; the general one reads tokenizer.json as it is.
+It names no class of one architecture. Those build a tokenizer of their own in some releases, and
+ask for token types that DistilBERT does not take; the general one reads tokenizer.json as it is.
 """
 
 import json

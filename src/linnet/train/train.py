@@ -67,15 +67,16 @@ def train(
 ) -> dict[str, Any]:
     """Fine-tune an encoder and keep its best epoch.
 
-    A run that was stopped is gone on with where its last state was. Equal settings, splits and encoder give equal
-    weights, byte for byte, on a CPU with as many threads, however often the run was stopped.
+    A stopped run resumes from its last state. Equal settings, splits and
+    encoder give equal weights, byte for byte, on a CPU with as many threads, however often the run
+    was stopped.
 
     Args:
         config: Its `model` section names the encoder, its `train` section is the recipe.
         splits: A folder that `linnet prepare` wrote.
-        directory: The checkpoint folder; appears whole, or stays as it was. While the run is under way its state lies
-            beside it, in a folder of the same name and `.unfinished`.
-        overwrite: Begin anew, though an unfinished run lies there.
+        directory: The checkpoint folder; appears whole, or stays as it was. While the run is under
+            way its state is next to it, in a folder of the same name and `.unfinished`.
+        overwrite: Start over if there is an unfinished run.
 
     Returns:
         The training record, as in training.json.
@@ -86,7 +87,8 @@ def train(
         ModelError: The encoder can't be had or used.
         TrainingError: The loss is no finite number, or memory ran out.
         StoppedError: The process was asked to stop; the state is on disk.
-        UsageError: An unfinished run of other settings lies there, or what `report_to` names is not installed.
+        UsageError: An unfinished run of other settings lies there, or what `report_to` names is not
+            installed.
         StorageError: The disk refused a write.
     """
     directory = Path(directory)
@@ -100,7 +102,8 @@ def check_first(config: Config, directory: Path) -> None:
     """Refuse before the work, not after it, what could not be written.
 
     Raises:
-        UsageError: What stands at the folder is not to be replaced, or what `report_to` names is not installed.
+        UsageError: The folder must not be replaced, or what `report_to` names is
+            not installed.
         StorageError: This user may not look there.
     """
     check_replaceable(directory, RECORD, WRITTEN)
@@ -116,7 +119,7 @@ def fit(
     group: Group,
     overwrite: bool,
 ) -> dict[str, Any]:
-    """Train and write the checkpoint, as `train` does; gives the record, and raises what it raises."""
+    """Train and write the checkpoint, as `train` does; give the record."""
     note = learning_rate_note(config, data.encoder)
     config = with_learning_rate(config, data.encoder)
     with (
@@ -143,7 +146,7 @@ def fit(
 
 @contextmanager
 def _another_run_advised() -> Iterator[None]:
-    """Where settings have to change, say how a run of others begins; a trial of a study could not."""
+    """Say how to start over, if the settings have to change. Trials of a study can't."""
     try:
         yield
     except StoppedError:
@@ -169,11 +172,12 @@ def training_run(
     Args:
         config: Its `model` and `train` sections are the recipe.
         data: What is learnt from.
-        directory: The state of the run lies beside it until the caller removes it.
+        directory: The state of the run is next to it until the caller removes it.
         stopped: Set when the process is asked to stop.
-        on_epoch: Called after each epoch, before its state is saved; what it raises ends the run there.
+        on_epoch: Called after each epoch, before its state is saved; what it raises ends the run
+            there.
         group: The processes that take part.
-        overwrite: Begin anew, though an unfinished run lies there.
+        overwrite: Start over if there is an unfinished run.
 
     Raises:
         ModelError: The encoder can't be used.
@@ -234,7 +238,7 @@ def make_loop(
     model = load_classifier(
         encoder, learn.label_names, tokenizer, learn.multi_label, dropouts(settings)
     ).to(device())
-    # Each measures beside the others, so they might not come to the same.
+    # Each measures while the others run, so they might differ.
     precision = group.gather(choose_precision(settings.bf16, model.config.hidden_size, device()))[0]
     splits = data.targets.split, data.validation
     encoded = [encode(split, tokenizer, group.first) for split in splits]
@@ -272,13 +276,19 @@ def _classifier_of(
 
 
 def dropouts(settings: TrainConfig) -> dict[str, float]:
-    """The rates of dropout that are set, under the names that `load_classifier` takes; others are the encoder's own."""
+    """The rates of dropout that are set, under the names of `load_classifier`.
+
+    Others are the encoder's own.
+    """
     rates = {"dropout": settings.dropout, "attention_dropout": settings.attention_dropout}
     return {name: rate for name, rate in rates.items() if rate != "encoder"}
 
 
 def _class_weights(settings: TrainConfig, learn: Split) -> list[float] | None:
-    """As scikit-learn's "balanced": rows / (classes x rows of the class); of several labels a text, of each label."""
+    """As scikit-learn's "balanced":
+
+    rows / (classes x rows of the class); of several labels per text, of each label.
+    """
     if settings.class_weight == "none":
         return None
     labels = learn.labels
@@ -299,7 +309,7 @@ def _identity(
         "train": config.train.model_dump(mode="json", exclude=NOT_IN_RESULT),
         "model": config.model.model_dump(
             mode="json", exclude={"name_or_path"}
-        ),  # the encoder itself stands below
+        ),  # the encoder itself is below
         "splits": split_digests(data.splits),
         "encoder": encoder.identity(),
         "processes": group.size,
@@ -309,8 +319,11 @@ def _identity(
 
 
 def _record(config: Config, data: TrainingData, done: FinishedRun) -> dict[str, Any]:
-    loop, precision, card = done.loop, done.precision, data.splits / "data_card.json"
-    state, learn = loop.state, data.train
+    loop = done.loop
+    precision = done.precision
+    card = data.splits / "data_card.json"
+    state = loop.state
+    learn = data.train
     encoded = {"train": loop.train, "validation": loop.task.validation}
     return {
         "format": FORMAT,

@@ -24,7 +24,7 @@ class Targets(Protocol):
 
     @property
     def texts(self) -> list[str]:
-        """The texts as they were given; an encoder made from scratch learns its vocabulary of them."""
+        """The given texts; an encoder from scratch learns its vocabulary of them."""
 
     @property
     def split(self) -> Split:
@@ -125,23 +125,25 @@ def find_named_encoder(settings: ModelConfig) -> Encoder | None:
 
 
 def _read(splits: Path) -> tuple[Split, Split]:
-    learn, validate = read_split(splits, "train"), read_split(splits, "validation")
+    learn = read_split(splits, "train")
+    validate = read_split(splits, "validation")
     for other in (validate, read_split(splits, "test")):
         if other.label_names != learn.label_names:
             raise LabelError(
-                f"The splits in {splits} don't have the same labels: train has {', '.join(learn.label_names)}; "
-                f"{other.name} has {', '.join(other.label_names)}. They are from different runs: prepare them again."
+                f"The splits in {splits} don't have the same labels: train has "
+                f"{', '.join(learn.label_names)}; {other.name} has {', '.join(other.label_names)}. "
+                "They are from different runs: prepare them again."
             )
         if (other.multi_label, other.mask) != (learn.multi_label, learn.mask):
             raise DataError(
-                f"The splits in {splits} are of different kinds: {_kind(learn)}; {_kind(other)}. They are from "
-                "different runs: prepare them again."
+                f"The splits in {splits} are of different kinds: {_kind(learn)}; {_kind(other)}. "
+                "They are from different runs: prepare them again."
             )
     return learn, validate
 
 
 def _kind(split: Split) -> str:
-    labels = "any number of labels" if split.multi_label else "one label"
+    labels = "several labels" if split.multi_label else "one label"
     return f"{split.name} has {labels} a text and masks {', '.join(split.mask) or 'nothing'}"
 
 

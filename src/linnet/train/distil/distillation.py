@@ -1,4 +1,4 @@
-"""Learning what teachers answer, beside the labels that are known."""
+"""Learning what teachers answer, together with known labels."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -21,10 +21,13 @@ from linnet.train.objective import ClassificationObjective
 
 
 class DistillationObjective(ClassificationObjective):
-    """Cross-entropy against a teacher's probabilities (Hinton et al. 2015, arXiv:1503.02531, section 2).
+    """Cross-entropy against a teacher's probabilities.
 
-    Both sides' logits are divided by the temperature, and the loss is multiplied by its square, so that gradients are
-    as large at any. Of the texts whose labels are known, the labels' own loss, at a temperature of 1, has a share.
+    Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
+
+    Both sides' logits are divided by the temperature, and the loss is multiplied by its square, so
+    that gradients are as large at any. Of the texts whose labels are known, the labels' own loss,
+    at a temperature of 1, has a share.
 
     Args:
         network: What learns it.
@@ -45,11 +48,13 @@ class DistillationObjective(ClassificationObjective):
         labels: NDArray[Any],
     ):
         super().__init__(network, settings, validation, class_weights)
-        self.distil, self.labels = distil, labels
+        self.distil = distil
+        self.labels = labels
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Sum of the losses of a batch's texts, whose labels are the teacher's probabilities, with dropout."""
-        logits, alpha = self.network(batch, True), self.distil.alpha
+        """Sum of the losses of a batch against the teacher's probabilities, with dropout."""
+        logits = self.network(batch, True)
+        alpha = self.distil.alpha
         if not alpha:
             return self._soft_loss(logits, batch.labels)
         known = np.flatnonzero(batch.rows < len(self.labels))
@@ -130,12 +135,13 @@ class DistillationSet:
     def record(
         self, judge: Callable[[], ClassificationObjective], confidence_level: float
     ) -> dict[str, Any]:
-        """What training.json says of the lesson, with what teachers and student make of the validation texts.
+        """The record of the distillation, with the agreement on the validation texts.
 
         Args:
             judge: Gives the student's best epoch.
-            confidence_level: Of the interval of the agreement: the share of texts with the same likeliest label; of
-                several labels a text the share of all yes and no that are the same by the teachers' thresholds.
+            confidence_level: Of the interval of the agreement: the share of texts with the same
+                likeliest label; of several labels per text the share of all yes and no that are the
+                same by the teachers' thresholds.
         """
         best = judge()
         own = to_probabilities(best.logits(best.validation), 1.0, self.teachers.multi_label)

@@ -1,8 +1,11 @@
-"""Words that tell the label, left out of what a student reads, so that it has to learn from what else is there.
+"""Words that tell the label, left out of what a student reads.
 
-A student that reads less than its teachers did is a noisy student (Xie et al. 2020, arXiv:1911.04252); here the words
-go once, not anew in each epoch. Which words tell is known from the teachers' answers alone. A word is what stands
-between spaces, so a script without spaces has hardly any.
+The student has to learn from the other words.
+
+A student that reads less than its teachers did is a noisy student (Xie et al. 2020,
+arXiv:1911.04252); here the words go once, not in each epoch. Which words tell is known from
+the teachers' answers alone. A word is what spaces separate, so a script without spaces has
+hardly any.
 """
 
 from collections.abc import Sequence
@@ -27,18 +30,20 @@ def telling_words(
 ) -> set[str]:
     """The words that answers hang on, in lower case and without the marks at their ends.
 
-    A word tells if the mean answer to the texts that hold it is apart from the mean answer to all texts: by more than
-    chance, for all words together (the likelihood-ratio test of Wilks 1938, where 2 n times the Kullback-Leibler
-    divergence is chi-squared; answers that are not sure vary less, so it errs towards fewer words), and by `LEAST`
-    beyond what chance gives on average.
+    A word tells if the mean answer to the texts that hold it is apart from the mean answer to all
+    texts: by more than chance, for all words together (the likelihood-ratio test of Wilks 1938,
+    where 2 n times the Kullback-Leibler divergence is chi-squared; answers that are not sure vary
+    less, so it errs towards fewer words), and by `LEAST` beyond what chance gives on average.
 
     Args:
         texts: The texts.
         probabilities: What was answered to them, float (n, labels).
-        multi_label: Whether a text has any number of labels: then each label is a test with one degree of freedom.
+        multi_label: Whether the model is multi-label: then each label is a test with one
+            degree of freedom.
     """
     numbers: dict[str, int] = {}
-    places, lengths = [], []
+    places = []
+    lengths = []
     for text in texts:
         words = {_key(word) for word in text.split()}
         places += [numbers.setdefault(word, len(numbers)) for word in words]
@@ -58,7 +63,7 @@ def telling_words(
 
 
 def _chi_squared(freedom: int, chance: float) -> float:
-    """What a chi-squared variable exceeds by that chance (Wilson and Hilferty 1931); up to a fifth more."""
+    """The chi-squared quantile of that chance (Wilson and Hilferty 1931), up to a fifth larger."""
     width = 2 / (9 * freedom)
     return float(freedom * (1 - width + NormalDist().inv_cdf(1 - chance) * width**0.5) ** 3)
 
@@ -77,11 +82,13 @@ def leave_out(
         generator: What draws the texts and the words.
 
     Returns:
-        The texts, in their order, and for the record how many `telling_words` there are, how many `texts` lost some,
-        and how many `words` those lost.
+        The texts, in their order, and for the record how many `telling_words` there are, how many
+        `texts` lost some, and how many `words` those lost.
     """
     drawn = generator.random(len(texts)) < share
-    made, changed, total = [], 0, 0
+    made = []
+    changed = 0
+    total = 0
     for text, reduced in zip(texts, drawn.tolist(), strict=True):
         short, lost = _reduced(text, words, generator) if reduced else (text, 0)
         made.append(short)

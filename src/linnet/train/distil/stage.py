@@ -29,25 +29,28 @@ ANSWERS = "teacher"
 def distil(
     config: Config, teachers: Sequence[Path], splits: Path, directory: Path, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Train a student on what a teacher answers, or on what several answer together (Hinton et al. 2015,
-    arXiv:1503.02531).
+    """Train a student on what a teacher answers, or on what several answer together (Hinton et al.
+    2015, arXiv:1503.02531).
 
-    A teacher is a bundle, for that is what would be served: its proof stands, its probabilities are calibrated, and it
-    answers faster than a checkpoint in torch. Of several the mean of the probabilities is learnt. They answer the texts
-    of the train split, and those of a file that are like none of the validation and test texts. What they have answered
-    is kept until the student is done.
+    A teacher is a bundle, for that is what would be served: its proof stands, its probabilities are
+    calibrated, and it answers faster than a checkpoint in torch. Of several the mean of the
+    probabilities is learnt. They answer the texts of the train split, and those of a file that are
+    like none of the validation and test texts. What they have answered is kept until the student is
+    done.
 
     Args:
-        config: Its `distil` section says what is learnt from, its `model` section names the student, its `train`
-            section is the recipe; from `data` the column of the text, the encoding and the mending of mojibake are
-            used, and from `predict` how the teachers are run.
+        config: Its `distil` section says what is learnt from, its `model` section names the
+            student, its `train` section is the recipe; from `data` the column of the text, the
+            encoding and the repair of mojibake are used, and from `predict` how the teachers are
+            run.
         teachers: Folders that `linnet export` wrote.
         splits: A folder that `linnet prepare` wrote, of the teachers' labels.
         directory: The checkpoint folder; as in `train`.
-        overwrite: Begin anew, though an unfinished run lies there; what was answered still counts.
+        overwrite: Start over if there is an unfinished run; answers of teachers stay.
 
     Returns:
-        The training record, as in training.json; its `distil` tells of the teachers, the texts and the agreement.
+        The training record, as in training.json; its `distil` tells of the teachers, the texts and
+        the agreement.
 
     Raises:
         BundleError: A teacher can't be used.
@@ -57,21 +60,24 @@ def distil(
         ModelError: The student can't be had or used.
         TrainingError: The loss is no finite number, or memory ran out.
         StoppedError: The process was asked to stop; what was done is on disk.
-        UsageError: An unfinished run of other settings lies there, or something that is not to be replaced; no teacher
-            is named, or one twice; words are to be left out of no file; or what `report_to` names is not installed.
+        UsageError: An unfinished run of other settings lies there, or something that is not to be
+            replaced; no teacher is named, or one twice; words are to be left out of no file; or
+            what `report_to` names is not installed.
         StorageError: The disk refused a write.
     """
-    splits, directory = Path(splits), Path(directory)
+    splits = Path(splits)
+    directory = Path(directory)
     check_first(config, directory)
     own = unfinished_path(directory) / ANSWERS
     kept = Path(config.distil.answers) if config.distil.answers else own
     if kept.resolve().is_relative_to(directory.resolve()):
         raise UsageError(
-            f"distil.answers is {kept}, but {directory} is replaced as a whole, and they would be lost. Choose another "
-            "folder for them."
+            f"distil.answers is {kept}, but {directory} is replaced as a whole, and they would be "
+            "lost. Choose another folder for them."
         )
     data = read_training_data(config.model, splits)
-    learn, validate = data.train, data.validation
+    learn = data.train
+    validate = data.validation
     masters = load_teachers([Path(teacher) for teacher in teachers], config.predict, learn, splits)
     for split in (learn, validate):
         check_rows(split)
@@ -84,10 +90,8 @@ def distil(
             "rows": {"train": len(learn), "texts": len(others.texts)},
             "source": others.facts,
         }
-        learnt, judged = (
-            [part[: len(texts)] for part in answers],
-            [part[len(texts) :] for part in answers],
-        )
+        learnt = [part[: len(texts)] for part in answers]
+        judged = [part[len(texts) :] for part in answers]
         read, left_out = _read(config, masters, texts, len(learn), learnt)
         facts |= {"left_out": left_out}
         distillation = DistillationSet(
@@ -99,7 +103,7 @@ def distil(
 
 
 def _alone(answers: Path, group: Group) -> AbstractContextManager[None]:
-    """While the block runs, keep other students from this place, whose answers would go when this one is done."""
+    """Keep other students from this place, because its answers are deleted at the end."""
     return locked(answers, "lets teachers answer into") if group.first else nullcontext()
 
 
@@ -110,7 +114,10 @@ def _read(
     known: int,
     answers: Sequence[NDArray[np.float32]],
 ) -> tuple[list[str], dict[str, Any]]:
-    """What the student reads of the texts, of which so many are the train split's, and what was left out."""
+    """What the student reads of the texts, and what was left out.
+
+    The first `known` texts are the train split's.
+    """
     share = config.distil.leave_out
     if not share:
         return texts, {}
@@ -124,8 +131,8 @@ def _texts(config: Config, learn: Split, held_out: list[Split]) -> Unlabelled:
     source = config.distil.texts
     if not source and config.distil.leave_out:
         raise UsageError(
-            f"distil.leave_out is {config.distil.leave_out}, but there is no file to leave words out of. Name one as "
-            "distil.texts; the train split's texts stay whole."
+            f"distil.leave_out is {config.distil.leave_out}, but there is no file to leave words "
+            "out of. Name one as distil.texts; the train split's texts stay whole."
         )
     if not source:
         return Unlabelled([], {})

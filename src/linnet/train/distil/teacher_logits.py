@@ -1,10 +1,11 @@
-"""What a teacher answers to texts: asked once, kept on disk, gone on with after a kill.
+"""What a teacher answers to texts: asked once, kept on disk, resumed after a kill.
 
     teacher/
-      DIGEST.npz    the logits of some texts, under the digest of the teacher, how it is run, and these texts
+      DIGEST.npz    the logits of texts; the digest is of teacher, plan and texts
 
-So an answer is found again whatever else has changed, and a file of other texts, or of another teacher, is none of
-them. Each appears whole; a damaged one is passed over, and its texts are asked again.
+So an answer is found again whatever else has changed, and a file of other texts, or of another
+teacher, is none of them. Each appears whole; a damaged one is passed over, and its texts are asked
+again.
 """
 
 import hashlib
@@ -57,8 +58,8 @@ def ask(
         for number in range(group.rank, len(parts), group.size):
             if stopped.is_set():
                 raise StoppedError(
-                    f"Stopped while the teacher answers; what it has answered is saved in {folder}. "
-                    "The same command goes on from there."
+                    "Stopped while the teacher answers; what it has answered is saved in "
+                    f"{folder}. The same command resumes it."
                 )
             if _read(files[number], len(parts[number])) is None:
                 _write(files[number], teacher.logits(parts[number]))
@@ -68,7 +69,7 @@ def ask(
 
 
 def _digest(teacher: Classifier, texts: Sequence[str]) -> str:
-    """Names some texts, who is asked about them and in which arithmetic; no clean text holds a line feed."""
+    """A name for texts, their teacher and its arithmetic; no clean text has a line feed."""
     plan = teacher.plan
     return hashlib.sha256(
         "\n".join([teacher.digest, plan.engine, plan.variant, *texts]).encode()

@@ -1,7 +1,8 @@
 """Who teaches: a bundle, or several whose probabilities are averaged.
 
-What several models know together one can learn (Bucila et al. 2006; Hinton et al. 2015, arXiv:1503.02531, section 1):
-it is then as good as all of them, nearly, and costs what one costs. Knows nothing of the student.
+What several models know together one can learn (Bucila et al. 2006; Hinton et al. 2015,
+arXiv:1503.02531, section 1): it is then as good as all of them, nearly, and costs what one costs.
+Knows nothing of the student.
 """
 
 import threading
@@ -34,7 +35,7 @@ class Teachers:
 
     @property
     def multi_label(self) -> bool:
-        """Whether a text has any number of labels."""
+        """Whether the model is multi-label."""
         return self.classifiers[0].multi_label
 
     @property
@@ -45,7 +46,7 @@ class Teachers:
     def ask(
         self, texts: Sequence[str], folder: Path, stopped: threading.Event, group: Group
     ) -> list[NDArray[np.float32]]:
-        """Each one's logits of texts, float32 (n, labels); what is kept and raised is as in `answers.ask`."""
+        """Each teacher's logits of texts, float32 (n, labels); see `teacher_logits.ask`."""
         return [ask(teacher, texts, folder, stopped, group) for teacher in self.classifiers]
 
     def logits(
@@ -55,7 +56,7 @@ class Teachers:
 
         Args:
             answers: Each one's logits, float32 (n, labels).
-            temperature: What they are divided by, beside each one's own temperature.
+            temperature: Divides them, in addition to each teacher's own temperature.
         """
         own = self._temperatures()
         scaled = [
@@ -81,8 +82,9 @@ class Teachers:
             own: The student's probabilities, float64 (n, labels).
 
         Returns:
-            Whether the likeliest label is the same, bool (n,); of several labels a text whether each is given by both,
-            or by neither, bool (n, labels). A label is given where half of the teachers' thresholds are reached.
+            Whether the likeliest label is the same, bool (n,); of several labels per text whether
+            each is given by both, or by neither, bool (n, labels). A label is given where half of
+            the teachers' thresholds are reached.
         """
         taught = self.logits(answers)
         if not self.multi_label:
@@ -94,7 +96,10 @@ class Teachers:
         return np.asarray(2 * np.sum(by_each, axis=0) >= len(by_each))
 
     def facts(self, splits: Path) -> list[dict[str, Any]]:
-        """Of each its `name`, `bytes`, `engine`, `variant`, and `trained_elsewhere`: on other splits than these."""
+        """Of each its `name`, `bytes`, `engine`, `variant`, and `trained_elsewhere`:
+
+        on other splits than these.
+        """
         return [
             {
                 "name": teacher.name,
@@ -144,23 +149,25 @@ def load_teachers(
 
 
 def _check_kind(teacher: Classifier, learn: Split, splits: Path) -> None:
-    path, manifest = teacher.bundle.path, teacher.bundle.manifest
+    path = teacher.bundle.path
+    manifest = teacher.bundle.manifest
     if learn.label_names != manifest.labels:
         raise LabelError(
-            f"The labels of {splits} are {', '.join(learn.label_names)}; those of the teacher {path} are "
-            f"{', '.join(manifest.labels)}. Expected the same in the same order: distil with splits of the "
-            "teacher's labels."
+            f"The labels of {splits} are {', '.join(learn.label_names)}; those of the teacher "
+            f"{path} are {', '.join(manifest.labels)}. Expected the same in the same order: distil "
+            "with splits of the teacher's labels."
         )
     if learn.multi_label != manifest.multi_label:
-        kinds = ["one label a text", "any number of labels a text"]
+        kinds = ["one label per text", "several labels per text"]
         raise LabelError(
-            f"{splits} has {kinds[learn.multi_label]}, but the teacher {path} gives {kinds[manifest.multi_label]}. "
-            "Distil with splits of the teacher's kind."
+            f"{splits} has {kinds[learn.multi_label]}, but the teacher {path} gives "
+            f"{kinds[manifest.multi_label]}. Distil with splits of the teacher's kind."
         )
     if set(learn.mask) != set(manifest.mask):
         raise DataError(
-            f"In the texts of {splits} {', '.join(learn.mask) or 'nothing'} is masked, but the teacher {path} masks "
-            f"{', '.join(manifest.mask) or 'nothing'}. Prepare the splits again with data.mask as the teacher has it."
+            f"In the texts of {splits} {', '.join(learn.mask) or 'nothing'} is masked, but the "
+            f"teacher {path} masks {', '.join(manifest.mask) or 'nothing'}. Prepare the splits "
+            "again with data.mask as the teacher has it."
         )
 
 

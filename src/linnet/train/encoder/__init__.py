@@ -1,1 +1,4 @@
-"""The encoder that training starts from: found, downloaded, converted, or made of the training texts."""
+"""The encoder that training starts from:
+
+found, downloaded, converted, or made of the training texts.
+"""

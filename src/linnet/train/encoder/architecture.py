@@ -1,4 +1,4 @@
-"""Which architectures can be trained: encoders that read a whole text at once, of those that transformers knows.
+"""Which architectures can be trained: encoders of transformers that read a whole text.
 
 Decided by config.json alone, before weights or data are read.
 """

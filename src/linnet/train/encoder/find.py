@@ -21,7 +21,7 @@ from linnet.train.encoder.architecture import check_architecture
 from linnet.train.encoder.hub import fetch
 from linnet.train.encoder.tokenizer_files import TOKENIZER, tokenizer_json
 
-FILES = ("config.json", TOKENIZER)  # beside the weights
+FILES = ("config.json", TOKENIZER)  # next to the weights
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # These number positions from the padding id on, so that many of their positions can't be used.
 OFFSET_POSITIONS = {
@@ -32,7 +32,8 @@ OFFSET_POSITIONS = {
     "roberta-prelayernorm",
     "data2vec-text",
 }
-# What BERT lays between its first token and the head. Many files lack its weights; it is then learnt like the head.
+# What BERT lays between its first token and the head. Many files lack its weights; it is then
+# learnt like the head.
 POOLER = "pooler"
 
 
@@ -90,8 +91,8 @@ def find_encoder(name: str) -> Encoder:
     """Find an encoder's files.
 
     Args:
-        name: "linnet-mini", a folder in Hugging Face layout, or an id of the model hub. "auto": the first choice of
-            the hub, or where that can't be reached "linnet-mini", with a note.
+        name: "linnet-mini", a folder in Hugging Face layout, or an id of the model hub. "auto": the
+            first choice of the hub, or where that can't be reached "linnet-mini", with a note.
 
     Raises:
         ModelError: There is no such folder, a file is missing in it, or the hub does not give it.
@@ -132,8 +133,8 @@ def _first_choice() -> Encoder:
     except UnreachableError as error:
         cause = str(error.cause).rstrip(".")
         note = (
-            f"No encoder was named, and {FIRST_CHOICE} could not be had: {cause}. So the built-in {mini.NAME} is "
-            "taken, which is smaller."
+            f"No encoder was named, and {FIRST_CHOICE} could not be had: {cause}. So the built-in "
+            f"{mini.NAME} is taken, which is smaller."
         )
         return replace(find_encoder(mini.NAME), note=note)
 
@@ -147,8 +148,9 @@ def _check_files(encoder: Encoder) -> None:
     check_architecture(encoder.name, encoder.folder)
     if not any((encoder.folder / file).is_file() for file in WEIGHTS):
         raise ModelError(
-            f"The encoder {encoder.name} holds no model.safetensors, and weights in other formats are not read: "
-            "they are pickles, which can run code. Load it in transformers once and save_pretrained it."
+            f"The encoder {encoder.name} holds no model.safetensors, and weights in other formats "
+            "are not read: they are pickles, which can run code. Load it in transformers once and "
+            "save_pretrained it."
         )
 
 
@@ -168,20 +170,23 @@ def load_classifier(
 ) -> Any:
     """Load an encoder with a classification head, in float32.
 
-    A head that the files hold is taken over where it fits; otherwise it is drawn from torch's random state.
+    A head that the files hold is taken over where it fits; otherwise it is drawn from torch's
+    random state.
 
     Args:
         encoder: The encoder.
         labels: Label names by id.
         tokenizer: Its tokenizer, which tells how long a text may get.
-        multi_label: Whether a text has any number of labels; it stands in the model's config as its problem type.
+        multi_label: Whether the model is multi-label; it is in the model's config as its
+            problem type.
         dropouts: Rates other than the encoder's own, by `dropout` and `attention_dropout`.
 
     Returns:
         A `transformers` model for sequence classification.
 
     Raises:
-        ModelError: It can't be loaded, its own weights are not all there, or it can't read what the tokenizer gives.
+        ModelError: It can't be loaded, its own weights are not all there, or it can't read what the
+            tokenizer gives.
     """
     names = dict(enumerate(labels))
     try:
@@ -210,7 +215,7 @@ def load_classifier(
 
 
 def own_dropouts(encoder: Encoder, names: Iterable[str]) -> dict[str, float]:
-    """The rates of dropout that an encoder's config.json says, by `dropout` and `attention_dropout`.
+    """The rates of dropout in an encoder's config.json: `dropout`, `attention_dropout`.
 
     Raises:
         ModelError: Linnet does not know what this architecture calls one of them.
@@ -245,16 +250,19 @@ def _dropout_key(encoder: Encoder, config: Any, name: str) -> str:
         if hasattr(config, key):
             return key
     raise ModelError(
-        f"The encoder {encoder.name} is a {config.model_type}, of which Linnet does not know what it calls "
-        f'train.{name}. Leave it at "encoder" (and out of a search: tune.{name} = []) and set the rate in the '
+        f"The encoder {encoder.name} is a {config.model_type}. Linnet does not know what "
+        f"it calls "
+        f'train.{name}. Leave it at "encoder" (and out of a search: tune.{name} = []) and set the '
+        f"rate in the "
         "encoder's config.json."
     )
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what transformers says of a new head, which is expected here, and its bars off the terminal."""
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    """Keep messages of transformers about the new head, and its bars, off the terminal."""
+    verbosity = logging.get_verbosity()
+    bar = logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
@@ -276,8 +284,9 @@ def _check_weights(encoder: Encoder, model: Any, found: dict[str, Any]) -> None:
     if absent:
         few = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
         raise ModelError(
-            f"The encoder {encoder.name} lacks {len(absent)} of the weights that its config.json asks for ({few}), "
-            "so they would be random. Its files belong to another model or are incomplete: get them again."
+            f"The encoder {encoder.name} lacks {len(absent)} of the weights that its config.json "
+            f"asks for ({few}), so they would be random. Its files belong to another model or are "
+            "incomplete: get them again."
         )
 
 
@@ -287,12 +296,12 @@ def _check_limits(encoder: Encoder, config: Any, tokenizer: Tokenizer) -> None:
         positions -= config.pad_token_id + 1
     if 0 < positions < tokenizer.max_length:
         raise ModelError(
-            f"model.max_length is {tokenizer.max_length}, but the encoder {encoder.name} reads {positions} tokens at "
-            f"most. Set model.max_length to {positions} or less."
+            f"model.max_length is {tokenizer.max_length}, but the encoder {encoder.name} reads "
+            f"{positions} tokens at most. Set model.max_length to {positions} or less."
         )
     if tokenizer.vocab_size > config.vocab_size:
         raise ModelError(
-            f"The tokenizer of the encoder {encoder.name} knows {tokenizer.vocab_size} tokens, but the encoder has "
-            f"embeddings for {config.vocab_size} alone. "
-            "They belong to different models: put the encoder's own tokenizer.json there."
+            f"The tokenizer of the encoder {encoder.name} knows {tokenizer.vocab_size} tokens, but "
+            f"the encoder has embeddings for {config.vocab_size} alone. They belong to different "
+            "models: put the encoder's own tokenizer.json there."
         )

@@ -1,4 +1,7 @@
-"""The model hub: an encoder's id becomes a folder of its files, from the local cache where they are in it."""
+"""The model hub:
+
+an encoder's id becomes a folder of its files, from the local cache where they are in it.
+"""
 
 from pathlib import Path
 
@@ -17,7 +20,8 @@ FILES = [
 ]
 SECONDS_TO_ANSWER = 5.0
 CHOICES = (
-    "--model takes a folder in Hugging Face layout, 'linnet-mini' for the built-in encoder, 'scratch' for a small one "
+    "--model takes a folder in Hugging Face layout, 'linnet-mini' for the built-in encoder, "
+    "'scratch' for a small one "
     "trained from nothing, or, with a connection, the id of an encoder on the model hub."
 )
 
@@ -55,8 +59,8 @@ def fetch(name: str) -> Path:
         ) from error
     except Exception as error:
         raise ModelError(
-            f"The encoder {name!r} could not be got from the model hub: {_first_line(error)} Run the same command "
-            "again: what has arrived is kept."
+            f"The encoder {name!r} could not be got from the model hub: {_first_line(error)} Run "
+            "the same command again: what has arrived is kept."
         ) from error
 
 
@@ -73,7 +77,10 @@ def _cached(name: str, reason: Exception) -> Path:
         return Path(snapshot_download(name, allow_patterns=FILES, local_files_only=True))
     except FileNotFoundError:
         line = _first_line(reason)
-        message = f"There is no folder {name!r}, and the model hub could not be reached for an encoder of that name"
+        message = (
+            f"There is no folder {name!r}, and the model hub could not be reached for an encoder "
+            f"of that name"
+        )
         raise UnreachableError(f"{message} ({line}). {CHOICES}", line) from reason
 
 

@@ -1,6 +1,7 @@
 """The learning rate of a run whose user set none, by the kind of encoder that it starts from.
 
-A small encoder learns too little from the rate that suits a large one. The figures are in docs/log.md.
+A small encoder learns too little from the rate that suits a large one. The figures are in
+docs/log.md.
 """
 
 from linnet.config import AUTO, Config, TrainConfig, TuneConfig

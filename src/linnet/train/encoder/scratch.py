@@ -1,4 +1,7 @@
-"""A small encoder trained from nothing: its vocabulary here, from the training texts; its weights by fine-tuning."""
+"""A small encoder trained from nothing:
+
+its vocabulary here, from the training texts; its weights by fine-tuning.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +18,9 @@ ALPHABET_SIZE = 1000
 
 
 def make_encoder(texts: Sequence[str], shape: ModelConfig, directory: Path) -> Encoder:
-    """Write a small DistilBERT with random weights and a vocabulary of its own, in Hugging Face layout.
+    """Write a small DistilBERT with random weights and its own vocabulary.
+
+    The folder has Hugging Face layout.
 
     Args:
         texts: Clean texts of the training split.
@@ -23,7 +28,8 @@ def make_encoder(texts: Sequence[str], shape: ModelConfig, directory: Path) -> E
         directory: Folder to write into; it exists.
 
     Returns:
-        The encoder. Equal texts give an equal vocabulary; the weights are drawn from torch's random state.
+        The encoder. Equal texts give an equal vocabulary; the weights are drawn from torch's random
+        state.
     """
     tokenizer = learn_tokenizer(texts, shape.vocab_size, ALPHABET_SIZE)
     save_tokenizer(tokenizer, shape.max_length, directory)

@@ -1,4 +1,6 @@
-"""tokenizer.json, or one made of the files of an older tokenizer: vocab.txt, vocab.json with merges.txt, *.model.
+"""tokenizer.json, or one made of an older tokenizer's files.
+
+Those are vocab.txt, vocab.json with merges.txt, or *.model.
 
 transformers converts them. Files of a tokenizer that has no fast form are refused with a command.
 """
@@ -16,7 +18,7 @@ from transformers.utils import logging
 from linnet.errors import ModelError
 
 TOKENIZER = "tokenizer.json"
-# What transformers reads beside the vocabulary, and the vocabularies.
+# What transformers reads besides the vocabularies, and these.
 SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "*.model", "bpe.codes")
 
@@ -39,8 +41,8 @@ def tokenizer_json(name: str, folder: Path) -> Path:
         return own
     if not any(file for pattern in VOCABULARIES for file in folder.glob(pattern)):
         raise ModelError(
-            f"The encoder {name} holds no {TOKENIZER}, nor a vocabulary to make one of. Expected an "
-            f"encoder in Hugging Face layout: config.json, {TOKENIZER} and model.safetensors."
+            f"The encoder {name} holds no {TOKENIZER}, nor a vocabulary to make one of. Expected "
+            f"an encoder in Hugging Face layout: config.json, {TOKENIZER} and model.safetensors."
         )
     return _converted(name, folder.resolve())
 
@@ -76,9 +78,9 @@ def _load(name: str, folder: Path) -> Any:
     except Exception as error:  # transformers, tokenizers and sentencepiece share no other base
         first = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise ModelError(
-            f"The encoder {name} holds no {TOKENIZER}, and transformers can't make one of its other "
-            f"files: {first} Install what that names, such as sentencepiece, or run this where the "
-            f"tokenizer loads: {conversion(name)}"
+            f"The encoder {name} holds no {TOKENIZER}, and transformers can't make one of its "
+            f"other files: {first} Install what that names, such as sentencepiece, or run this "
+            f"where the tokenizer loads: {conversion(name)}"
         ) from error
     finally:
         logging.set_verbosity(verbosity)

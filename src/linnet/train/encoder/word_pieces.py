@@ -1,4 +1,4 @@
-"""Vocabularies of word pieces learnt from texts (Schuster and Nakajima 2012), and the tokenizers made of them."""
+"""Vocabularies of word pieces (Schuster and Nakajima 2012), and their tokenizers."""
 
 import json
 from collections import Counter
@@ -20,7 +20,7 @@ PAD, UNK, CLS, SEP, MASK = SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK
 
 
 def learn_tokenizer(texts: Sequence[str], vocabulary_size: int, alphabet_size: int) -> Tokenizer:
-    """A tokenizer that splits words as BERT's uncased one does, into pieces that these texts are made of.
+    """A tokenizer that splits words as BERT's uncased one does, with pieces of these texts.
 
     Args:
         texts: Clean texts.
@@ -78,8 +78,9 @@ def _word_pieces(vocabulary: dict[str, int]) -> Tokenizer:
 def _vocabulary(texts: Sequence[str], size: int, alphabet_size: int) -> dict[str, int]:
     """Learn word pieces, the same ones each time.
 
-    The trainer numbers the pieces of one character in the order of a hash map that is seeded anew in each
-    process, and breaks ties by those numbers. Given as special tokens, they are numbered beforehand.
+    The trainer numbers the pieces of one character in the order of a hash map that is seeded again
+    in each process, and breaks ties by those numbers. Given as special tokens, they are numbered
+    beforehand.
     """
     tokenizer = _word_pieces({})
     counts: Counter[str] = Counter()

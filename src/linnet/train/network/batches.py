@@ -26,8 +26,8 @@ class Encoded:
         name: The split's name.
         ids: Token ids of all texts, one after the other, int32 (tokens,).
         ends: Where each text's ids end, with a leading 0, int64 (n + 1,).
-        labels: Label ids, int64 (n,); of a multi-label split which labels apply, bool (n, C); or probabilities of the
-            labels, float32 (n, C).
+        labels: Label ids, int64 (n,); of a multi-label split which labels apply, bool (n, C); or
+            probabilities of the labels, float32 (n, C).
         truncated: Texts whose end was cut off.
     """
 
@@ -96,7 +96,8 @@ def check_rows(split: Split) -> None:
     unnamed = np.flatnonzero((split.labels < 0) | (split.labels >= len(split.label_names)))
     if len(unnamed) and not split.multi_label:
         raise LabelError(
-            f"Row {unnamed[0]} of the {split.name} split has the label {split.labels[unnamed[0]]}, but there are names "
+            f"Row {unnamed[0]} of the {split.name} split has the label "
+            f"{split.labels[unnamed[0]]}, but there are names "
             f"for 0 to {len(split.label_names) - 1} alone. Run `linnet prepare` again."
         )
 
@@ -114,7 +115,9 @@ def encode(split: Split, tokenizer: Tokenizer, shown: bool = True) -> Encoded:
         LabelError: A label id has no name.
     """
     check_rows(split)
-    parts, lengths, truncated = [], [0], 0
+    parts = []
+    lengths = [0]
+    truncated = 0
     with progress(f"encode {split.name}", len(split), "texts", shown=shown) as task:
         for start in range(0, len(split), TEXTS_AT_ONCE):
             encodings = tokenizer.encode(split.texts[start : start + TEXTS_AT_ONCE])

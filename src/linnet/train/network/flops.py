@@ -16,11 +16,12 @@ BACKWARD = 2  # products by weights and by inputs, each as large as the one of t
 class Flops:
     """Floating-point operations of a forward and a backward pass.
 
-    A matrix product of n multiply-adds is 2n operations. Each token meets every weight of the encoder's
-    linear layers once, and each text those of the head; in the attention of a layer each token of a text
-    meets each of its tokens in two products of the layer's width: 2 x 2 x width operations a pair. Element-wise
-    work is left out, and so is padding. This is the count of Kaplan et al. 2020 (arXiv:2001.08361), table 1, with the
-    attention of Chowdhery et al. 2022 (arXiv:2204.02311), appendix B.
+    A matrix product of n multiply-adds is 2n operations. Each token meets every weight of the
+    encoder's linear layers once, and each text those of the head; in the attention of a layer each
+    token of a text meets each of its tokens in two products of the layer's width: 2 x 2 x width
+    operations a pair. Element-wise work is left out, and so is padding. This is the count of Kaplan
+    et al. 2020 (arXiv:2001.08361), table 1, with the attention of Chowdhery et al. 2022
+    (arXiv:2204.02311), appendix B.
 
     Attributes:
         weights: Weights of the linear layers of the encoder.
@@ -51,8 +52,12 @@ class Flops:
         )
 
     def step(self, lengths: NDArray[np.int64]) -> int:
-        """Operations of one batch, forward and backward: its texts' tokens, int64 (texts,), without padding."""
-        tokens, pairs = int(lengths.sum()), int((lengths * lengths).sum())
+        """Operations of one batch, forward and backward:
+
+        its texts' tokens, int64 (texts,), without padding.
+        """
+        tokens = int(lengths.sum())
+        pairs = int((lengths * lengths).sum())
         forward = (
             2 * self.weights * tokens
             + 2 * self.head_weights * len(lengths)

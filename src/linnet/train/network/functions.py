@@ -1,8 +1,9 @@
-"""The operations of a packed encoder whose backward pass is written out, as torch's own would waste much of a step.
+"""Operations of a packed encoder with backward passes that waste less than torch's own.
 
-On a CPU every large tensor that torch allocates anew costs page faults, random numbers are drawn one by one, and
-attention with dropout takes twenty small kernels. Here gradients of weights go straight into buffers that stay, masks
-come sixteen bits at a time, and attention is four products. Knows nothing of models.
+On a CPU every large tensor that torch allocates costs page faults, random numbers are drawn
+one by one, and attention with dropout takes twenty small kernels. Here gradients of weights go
+straight into buffers that stay, masks come sixteen bits at a time, and attention is four products.
+Knows nothing of models.
 """
 
 import math
@@ -38,7 +39,10 @@ class Layout:
 
     @cached_property
     def shape(self) -> tuple[int, int]:
-        """Texts, and places for the rows of the longest: a multiple of 8, for kernels are made for each number."""
+        """Texts, and places for the rows of the longest:
+
+        a multiple of 8, for kernels are made for each number.
+        """
         return len(self.lengths), -(-int(self.lengths.max()) // 8) * 8
 
     @cached_property
@@ -47,7 +51,9 @@ class Layout:
 
     @cached_property
     def rows(self) -> torch.Tensor:
-        """Which row stands at each place of the rectangle, int64 (texts x longest,); 0 where none does."""
+        """The row of each place of the rectangle, int64 (texts x longest,); 0 where there is
+        none.
+        """
         places = (np.cumsum(self.lengths) - self.lengths)[:, None] + np.arange(self.shape[1])
         return torch.from_numpy(np.where(self._inside, places, 0).ravel()).to(self.device)
 
@@ -58,7 +64,7 @@ class Layout:
 
     @cached_property
     def penalty(self) -> torch.Tensor:
-        """What is added to the scores of a place, 0 or minus infinity, float32 (texts, 1, 1, longest)."""
+        """The penalty of each place, 0 or minus infinity, float32 (texts, 1, 1, longest)."""
         outside = torch.from_numpy(~self._inside).to(self.device)
         return torch.zeros(outside.shape, device=self.device).masked_fill_(outside, -torch.inf)[
             :, None, None
@@ -66,7 +72,7 @@ class Layout:
 
 
 class DropoutMasks:
-    """Dropout masks. On a CPU from numpy's SFC64, which is an order of magnitude faster than torch's generator.
+    """Dropout masks; on a CPU from numpy's SFC64, ten times as fast as torch's generator.
 
     Args:
         seed: Where the sequence begins.
@@ -135,7 +141,7 @@ class Embedding(Function):
 
 
 class Linear(Function):
-    """x W^T + b, whose gradients of W and b are written into buffers of theirs, over what stood there."""
+    """x W^T + b, which writes the gradients of W and b over the content of their buffers."""
 
     @staticmethod
     def forward(
@@ -149,14 +155,18 @@ class Linear(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         """Gradient of x; those of the weights are in their buffers afterwards."""
-        (gradient,), (x, weight) = gradients, ctx.saved_tensors
+        (gradient,) = gradients
+        (x, weight) = ctx.saved_tensors
         torch.mm(gradient.t(), x, out=ctx.buffers[0])
         torch.sum(gradient, 0, out=ctx.buffers[1])
         return gradient.mm(weight), None, None, None, None
 
 
 class Attention(Function):
-    """Multi-head attention within each text of packed rows (Vaswani et al. 2017, arXiv:1706.03762, section 3.2)."""
+    """Multi-head attention within each text of packed rows (Vaswani et al.
+
+    2017, arXiv:1706.03762, section 3.2).
+    """
 
     @staticmethod
     def forward(
@@ -173,8 +183,10 @@ class Attention(Function):
 
         Args:
             ctx: Of autograd.
-            queries: Queries (asking rows, width); or queries, keys and values side by side (rows, 3 x width).
-            others: Keys and values side by side (asked rows, 2 x width); None where `queries` holds all.
+            queries: Queries (asking rows, width); or queries, keys and values side by side (rows, 3
+                x width).
+            others: Keys and values side by side (asked rows, 2 x width); None where `queries` holds
+                all.
             query_layout: Layout of the rows that ask.
             key_layout: Layout of the rows that are asked.
             heads: Number of heads, which divides the width.
@@ -184,10 +196,8 @@ class Attention(Function):
         if others is None:
             query, key, value = _pad(queries, query_layout, 3, heads)
         else:
-            (query,), (key, value) = (
-                _pad(queries, query_layout, 1, heads),
-                _pad(others, key_layout, 2, heads),
-            )
+            (query,) = _pad(queries, query_layout, 1, heads)
+            (key, value) = _pad(others, key_layout, 2, heads)
         scale = query.shape[-1] ** -0.5
         scores = query.bmm(key.transpose(1, 2)).float().mul_(scale)  # softmax is faster in float32
         scores.view(len(key_layout.lengths), heads, *scores.shape[1:]).add_(key_layout.penalty)
@@ -211,10 +221,12 @@ class Attention(Function):
         query, key, value, attention_probs, kept, *mask = ctx.saved_tensors
         query_layout, key_layout, heads, scale, grow, together = ctx.rest
         gradient = _pad(gradients[0], query_layout, 1, heads, blank=True)[0].mul_(grow)
-        of_query, of_others = torch.empty_like(query)[None], query.new_empty(2, *key.shape)
+        of_query = torch.empty_like(query)[None]
+        of_others = query.new_empty(2, *key.shape)
         if together:
             of_all = query.new_empty(3, *query.shape)
-            of_query, of_others = of_all[:1], of_all[1:]
+            of_query = of_all[:1]
+            of_others = of_all[1:]
         torch.bmm(kept.transpose(1, 2), gradient, out=of_others[1])
         of_chances = gradient.bmm(value.transpose(1, 2))
         if mask:
@@ -236,7 +248,10 @@ class Attention(Function):
 def _pad(
     x: torch.Tensor, layout: Layout, parts: int, heads: int, blank: bool = False
 ) -> torch.Tensor:
-    """Rows (rows, parts x width) to rectangles, (parts, texts x heads, longest, head width); 0 outside if `blank`."""
+    """Rows (rows, parts x width) to rectangles (parts, texts x heads, longest, head width).
+
+    Places outside are 0 if `blank`.
+    """
     texts, longest = layout.shape
     if blank:
         padded = x.new_zeros(texts * longest, x.shape[1]).index_copy_(0, layout.places, x)

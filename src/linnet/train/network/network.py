@@ -1,4 +1,7 @@
-"""A classifier as the loop sees it: a batch in, logits out, and the weights that make the difference."""
+"""A classifier as the loop sees it:
+
+a batch in, logits out, and the weights that make the difference.
+"""
 
 from typing import Any
 
@@ -18,12 +21,15 @@ class Padded:
         model: A `transformers` classifier in float32.
         dtype: What its products are computed in.
         pad_id: What shorter texts of a batch are filled with.
-        example: Some texts. Weights that their loss does not reach, such as a pooler that no head reads, are not
-            trained: not decayed either, as in torch, whose optimisers pass over weights without a gradient.
+        example: Some texts. Weights that their loss does not reach, such as a pooler that no head
+            reads, are not trained: not decayed either, as in torch, whose optimisers pass over
+            weights without a gradient.
     """
 
     def __init__(self, model: Any, dtype: torch.dtype, pad_id: int, example: Batch | None = None):
-        self.model, self.dtype, self.pad_id = model, dtype, pad_id
+        self.model = model
+        self.dtype = dtype
+        self.pad_id = pad_id
         if example is not None:
             self._freeze_unreached(example)
         self.weights = Weights(model)
@@ -70,7 +76,8 @@ def make_network(
         example: Some texts, to see which weights are of use; None: all are taken to be.
 
     Returns:
-        The network, and the vocabulary in which batches have to be: None where token ids are taken as they are.
+        The network, and the vocabulary in which batches have to be: None where token ids are taken
+            as they are.
     """
     if fits(model):
         return Packed(model, dtype, vocabulary, seed), vocabulary

@@ -1,4 +1,7 @@
-"""The optimiser and the schedule of `transformers.Trainer`: AdamW, linear warm-up, linear decay to 0."""
+"""The optimiser and the schedule of `transformers.Trainer`:
+
+AdamW, linear warm-up, linear decay to 0.
+"""
 
 import math
 
@@ -7,14 +10,17 @@ import torch
 from linnet.config import TrainConfig
 from linnet.train.network.weights import Weights
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
 
 
 class AdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2) on the buffers of `Weights`.
+    """AdamW on the buffers of `Weights`.
 
-    What `torch.optim.AdamW` does, in one pass over memory: from gradients in bfloat16, and the copies the model
-    computes with renewed while their masters are at hand.
+    Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2.
+
+    What `torch.optim.AdamW` does, in one pass over memory: from gradients in bfloat16, and the
+    copies the model computes with renewed while their masters are at hand.
 
     Args:
         weights: What to train.
@@ -26,7 +32,8 @@ class AdamW:
     """
 
     def __init__(self, weights: Weights, weight_decay: float):
-        self.weights, self.weight_decay = weights, weight_decay
+        self.weights = weights
+        self.weight_decay = weight_decay
         self.moments = [
             (torch.zeros_like(buffer.master), torch.zeros_like(buffer.master))
             for buffer in weights.buffers
@@ -66,7 +73,10 @@ class AdamW:
 
 
 def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
-    """The learning rate of a step, counted from 0: up from 0 in `warmup_ratio` of all, then linearly down to 0."""
+    """The learning rate of a step, counted from 0:
+
+    up from 0 in `warmup_ratio` of all, then linearly down to 0.
+    """
     highest = settings.learning_rate
     assert isinstance(highest, float), "a run begins with a number"
     warmup = math.ceil(steps * settings.warmup_ratio)

@@ -1,7 +1,8 @@
-"""A classifier that computes on texts laid one after the other, without padding, in float32 or bfloat16.
+"""A classifier on texts laid end to end, without padding, in float32 or bfloat16.
 
-It has the weights of a `transformers` model of a known architecture and gives its answers. Two things make it fast
-beside a number format: no token is padding, and of the last layer only the rows that the head reads are computed.
+It has the weights of a `transformers` model of a known architecture and gives its answers. Two
+things make it fast besides a number format: no token is padding, and of the last layer only the
+rows that the head reads are computed.
 """
 
 from dataclasses import dataclass
@@ -23,14 +24,14 @@ from linnet.train.network.functions import (
 )
 from linnet.train.network.weights import Weights
 
-# oneDNN compiles a kernel for every number of rows it meets, which takes longer than the product, and keeps it. So the
-# rows are filled up to a multiple of this with a text that nobody asks for.
+# oneDNN compiles a kernel for every number of rows it meets, which takes longer than the product,
+# and keeps it. So the rows are filled up to a multiple of this with a text that nobody asks for.
 STEP = 32
 
 
 @dataclass(frozen=True)
 class Names:
-    """What an architecture calls the parts of its encoder, from the model on; `{}` is a layer's number."""
+    """An architecture's names for the parts of its encoder; `{}` is a layer's number."""
 
     layer: str
     query: str
@@ -68,7 +69,7 @@ ARCHITECTURES = {"distilbert": _DISTILBERT, "bert": _BERT}
 
 
 def fits(model: Any) -> bool:
-    """Whether a model is of an architecture that is known here, with nothing about it that is not."""
+    """Whether a model's architecture is known here, and all of its options too."""
     names = ARCHITECTURES.get(model.config.model_type)
     plain = names is not None and getattr(model.config, names.activation) == "gelu"
     return plain and all(
@@ -87,8 +88,10 @@ class Packed:
     """
 
     def __init__(self, model: Any, dtype: torch.dtype, vocabulary: np.ndarray, seed: int):
-        self.model, self.dtype = model, dtype
-        self.names, self.masks = ARCHITECTURES[model.config.model_type], DropoutMasks(seed)
+        self.model = model
+        self.dtype = dtype
+        self.names = ARCHITECTURES[model.config.model_type]
+        self.masks = DropoutMasks(seed)
         self.encoder = getattr(model, model.base_model_prefix)
         self.layers = [
             self.encoder.get_submodule(self.names.layer.format(number))
@@ -145,14 +148,16 @@ class Packed:
             query_layout: Which of those are which text's.
             training: Whether there is dropout.
         """
-        tokens, rows = len(ids), len(wanted)
+        tokens = len(ids)
+        rows = len(wanted)
         positions = np.arange(tokens) - np.repeat(
             np.cumsum(layout.lengths) - layout.lengths, layout.lengths
         )
         places = torch.from_numpy(positions).to(layout.device)
         ids, places = (torch.cat([part, part.new_zeros(_filler(tokens))]) for part in (ids, places))
         wanted = torch.cat([wanted, wanted.new_full((_filler(rows),), tokens)])
-        layout, query_layout = _filled(layout), _filled(query_layout)
+        layout = _filled(layout)
+        query_layout = _filled(query_layout)
         x = self._embed(ids, places, training)
         for number in range(len(self.layers) - 1):
             x = self._layer(number, x, layout, None, layout, training)
@@ -174,7 +179,8 @@ class Packed:
         query_layout: Layout,
         training: bool,
     ) -> torch.Tensor:
-        names, layer = self.names, self.layers[number]
+        names = self.names
+        layer = self.layers[number]
         masks = self.masks if training else None
         rest = query_layout, layout, self.heads, masks, self.attention_rate
         key_layout: torch.Tensor | None = None
@@ -224,9 +230,11 @@ class Packed:
         return Dropout.apply(x, self.masks.draw(tuple(x.shape), rate, x), rate)  # type: ignore[no-any-return, no-untyped-call]
 
     def _head(self, x: torch.Tensor, training: bool) -> torch.Tensor:
-        model, config = self.model, self.model.config
+        model = self.model
+        config = self.model.config
         if config.model_type == "distilbert":
-            x, rate = relu(model.pre_classifier(x)), config.seq_classif_dropout
+            x = relu(model.pre_classifier(x))
+            rate = config.seq_classif_dropout
         else:
             rate = (
                 config.hidden_dropout_prob

@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-ROWS, ROUNDS = 384, 7
+ROWS = 384
+ROUNDS = 7
 WORTH = 1.2  # times faster, below which bfloat16 isn't worth its coarser numbers
 NARROW = 128  # of a model no wider the products take too little of a step
 

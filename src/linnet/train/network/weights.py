@@ -1,8 +1,9 @@
-"""A model's weights, laid end to end in a few long buffers: what the optimiser, clipping and checkpoints work on.
+"""A model's weights in a few long buffers, for the optimizer, clipping and checkpoints.
 
-Where training is in bfloat16, the large matrices have a copy in it that the model computes with, while the optimiser
-goes on in float32 (Micikevicius et al. 2018, arXiv:1710.03740, section 3.1). Embeddings of tokens that no text has
-are left out of the buffers: all that would happen to them is weight decay, which is one product at the end.
+Where training is in bfloat16, the large matrices have a copy in it that the model computes with,
+while the optimiser goes on in float32 (Micikevicius et al. 2018, arXiv:1710.03740, section 3.1).
+Embeddings of tokens that no text has are left out of the buffers: all that would happen to them is
+weight decay, which is one product at the end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,8 @@ class Buffer:
         grad: Gradients, of the type of `copy`, (n,).
         decays: Whether weight decay applies: not to biases and layer norms.
         joined: Whether the gradients are written over by each batch, not added to.
-        total: Sum of the gradients of several batches, float32 (n,); None where a step is one batch.
+        total: Sum of the gradients of several batches, float32 (n,); None where a step is one
+            batch.
     """
 
     master: torch.Tensor
@@ -38,7 +40,7 @@ class Buffer:
     total: torch.Tensor | None = None
 
     def chunks(self) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Its places, few enough at a time to stay in a CPU's cache between operations, and their float32 gradients.
+        """Its places and their float32 gradients, in parts that stay in a CPU's cache.
 
         The gradients are only there until the next chunk.
         """
@@ -55,7 +57,9 @@ class Buffer:
 
 
 class Weights:
-    """The trainable weights of a model, moved into buffers; the model's own parameters become views of them.
+    """The trainable weights of a model, moved into buffers.
+
+    The model's own parameters become views of them.
 
     Args:
         model: A `transformers` model in float32.
@@ -131,7 +135,7 @@ class Weights:
         return buffer.grad[start : start + shape.numel()].view(shape)
 
     def zero_grad(self, unused: bool = False) -> None:
-        """Begin a batch. Gradients of joined weights are written over by it, the others are added to.
+        """Begin a batch. It overwrites gradients of joined weights and adds to the others.
 
         Args:
             unused: Whether there will be no batch, so that all gradients have to be 0.
@@ -171,10 +175,8 @@ class Weights:
 
     def _narrow(self, vocabulary: NDArray[np.int64]) -> None:
         weight = self.embeddings.weight
-        self._whole, self._vocabulary = (
-            weight.detach().clone(),
-            torch.from_numpy(vocabulary).to(weight.device),
-        )
+        self._whole = weight.detach().clone()
+        self._vocabulary = torch.from_numpy(vocabulary).to(weight.device)
         weight.data = self._whole[self._vocabulary]
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -190,7 +192,10 @@ class Weights:
 
 
 def exempt(model: nn.Module) -> set[str]:
-    """Names of the weights without weight decay, as in `transformers.Trainer`: biases and those of layer norms."""
+    """Names of the weights without weight decay, as in `transformers.Trainer`:
+
+    biases and those of layer norms.
+    """
     return {
         f"{prefix}.{name}".lstrip(".")
         for prefix, module in model.named_modules()

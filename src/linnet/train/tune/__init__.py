@@ -1,4 +1,4 @@
-"""The search for a recipe: trials of `[train]`'s settings, kept in an Optuna study that outlives kills and is shared.
+"""The search for a recipe: trials in an Optuna study that survives kills and is shared.
 
 Knows nothing of the test split.
 """

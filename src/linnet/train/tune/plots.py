@@ -1,4 +1,7 @@
-"""The figures of a study. Each takes the trials of study.json that have a value and gives inline SVG."""
+"""The figures of a study.
+
+Each takes the trials of study.json that have a value and gives inline SVG.
+"""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -9,7 +12,9 @@ from markupsafe import Markup
 
 from linnet.html import PALETTE, legend_above, plot, svg
 
-FIRST, SECOND, GREY = PALETTE[0], PALETTE[1], PALETTE[5]
+FIRST = PALETTE[0]
+SECOND = PALETTE[1]
+GREY = PALETTE[5]
 TICKS = 4  # of a logarithmic axis
 COLOURS = {"complete": FIRST, "pruned": GREY}
 

@@ -1,7 +1,7 @@
-"""What a study leaves for people and for `linnet train`: study.json, best.toml, study.html, each whole or not at all.
+"""The results of a study: study.json, best.toml, study.html, each whole or not at all.
 
-best.toml appears with the first complete trial. The result says what the study can't know: how much of what it found
-is luck.
+best.toml appears with the first complete trial. The result says what the study can't know: how much
+of what it found is luck.
 """
 
 import math
@@ -33,8 +33,8 @@ STATES = {
 class Results:
     """The files that say how a study stands.
 
-    Drawing study.html takes a second or two, which holds up trials and other processes: it is drawn at first, then at
-    most every half a minute, and when this is closed.
+    Drawing study.html takes a second or two, which holds up trials and other processes: it is drawn
+    at first, then at most every half a minute, and when this is closed.
 
     Args:
         study: The study.
@@ -43,11 +43,14 @@ class Results:
     """
 
     def __init__(self, study: Study, config: Config, data: TrainingData):
-        self._study, self._config, self._material = study, config, data
-        self._drawn, self._stale = -math.inf, False
+        self._study = study
+        self._config = config
+        self._material = data
+        self._drawn = -math.inf
+        self._stale = False
 
     def write(self) -> dict[str, Any]:
-        """Write how the study stands, and remove what its finished trials left on disk; gives study.json's content.
+        """Write the results so far, and remove what finished trials left; give study.json.
 
         Raises:
             StorageError: The disk refused.
@@ -119,14 +122,23 @@ def _describe(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _notes(results: dict[str, Any]) -> list[str]:
-    best, states, rows = results["best"], results["states"], results["rows"]["validation"]
+    best = results["best"]
+    states = results["states"]
+    rows = results["rows"]["validation"]
     if best is None:
         return ["No trial is complete, so nothing can be said yet."]
-    metric, judged = results["metric"], states["complete"] + states["pruned"]
+    metric = results["metric"]
+    judged = states["complete"] + states["pruned"]
     if results["gain"] is None:
-        first = "The recipe as it is, trial 0, did not come to its end, so there is nothing to compare with."
+        first = (
+            "The recipe as it is, trial 0, did not come to its end, so there is nothing to "
+            "compare with."
+        )
     elif best["number"] == 0:
-        first = f"No trial was better than the recipe as it is: {shown(results['default'], metric)} {metric}."
+        first = (
+            f"No trial was better than the recipe as it is: {shown(results['default'], metric)} "
+            f"{metric}."
+        )
     else:
         gain = (
             f"{100 * results['gain']:.2f} points"
@@ -134,17 +146,20 @@ def _notes(results: dict[str, Any]) -> list[str]:
             else f"{results['gain']:.4f}"
         )
         first = (
-            f"Trial {best['number']} is better than the recipe as it is by {gain}: {shown(best['value'], metric)} "
-            f"against {shown(results['default'], metric)} {metric}."
+            f"Trial {best['number']} is better than the recipe as it is by {gain}: "
+            f"{shown(best['value'], metric)} against {shown(results['default'], metric)} {metric}."
         )
     luck = (
-        f"It is the best of {judged} that were judged on the same {rows:,} validation rows, so part of it is luck and "
-        "other rows will show less."
+        f"It is the best of {judged} that were judged on the same {rows:,} validation rows, so "
+        "part of it is luck and other rows will show less."
     )
     if metric == "eval_accuracy":
         error = math.sqrt(best["value"] * (1 - best["value"]) / rows)
         luck += f" One standard error of an accuracy on so many rows is {100 * error:.2f} points."
-    untouched = "No trial was judged on the test split: train with best.toml and judge that with `linnet evaluate`."
+    untouched = (
+        "No trial was judged on the test split: train with best.toml and judge that with `linnet "
+        "evaluate`."
+    )
     return [first, untouched] if best["number"] == 0 else [first, luck, untouched]
 
 
@@ -162,7 +177,8 @@ def _figures(results: dict[str, Any]) -> dict[str, Any]:
     judged = [trial for trial in results["trials"] if trial["value"] is not None]
     if not judged:
         return {}
-    metric, names = results["metric"], results["searched"]
+    metric = results["metric"]
+    names = results["searched"]
     figures: dict[str, Any] = {
         "history": plots.history(judged, results["default"], results["direction"], metric)
     }

@@ -1,4 +1,7 @@
-"""What is searched: which settings of `[train]`, from where to where, and where the recipe itself lies in that."""
+"""What is searched:
+
+which settings of `[train]`, from where to where, and where the recipe itself is in that.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -32,7 +35,7 @@ KINDS: dict[str, Callable[..., BaseDistribution]] = {
 
 
 def search_space(settings: TuneConfig) -> dict[str, BaseDistribution]:
-    """Name of a `[train]` setting to the distribution it is drawn from; those left out are not in it.
+    """The distribution of each `[train]` setting that is searched, by its name.
 
     Raises:
         ConfigError: All are left out.
@@ -44,7 +47,8 @@ def search_space(settings: TuneConfig) -> dict[str, BaseDistribution]:
     }
     if not space:
         raise ConfigError(
-            "There is nothing to search: every range of [tune] is []. Give one, such as tune.dropout."
+            "There is nothing to search: every range of [tune] is []. Give one, such as "
+            "tune.dropout."
         )
     return space
 
@@ -67,9 +71,11 @@ def recipe(config: Config, dropouts: Mapping[str, float]) -> dict[str, Any]:
     ]
     if outside:
         raise ConfigError(
-            "The study begins with the recipe as it is, to compare with, so the search space must hold it:\n"
+            "The study begins with the recipe as it is, to compare with, so the search space must "
+            "hold it:\n"
             + "\n".join(outside)
-            + "\nWiden the range, set the recipe's own value, or leave the setting out of the search with []."
+            + "\nWiden the range, set the recipe's own value, or leave the setting out of the "
+            "search with []."
         )
     return own
 

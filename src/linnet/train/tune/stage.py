@@ -1,4 +1,7 @@
-"""The stage itself: trials, one after the other, until the study has as many as it was asked for."""
+"""The stage itself:
+
+trials, one after the other, until the study has as many as it was asked for.
+"""
 
 import functools
 import threading
@@ -28,7 +31,8 @@ from linnet.train.tune.study import Direction, Study
 
 # Settings of a study that may change while it lasts.
 NOT_IN_STUDY = {"n_trials", "timeout"}
-# So often a trial may be begun from one state. What is killed at the same place each time will be killed there again.
+# So often a trial may be begun from one state. What is killed at the same place each time will be
+# killed there again.
 ATTEMPTS = 10
 
 
@@ -40,14 +44,15 @@ def tune(
 ) -> dict[str, Any]:
     """Search for a better recipe than `[train]`, judged on the validation split.
 
-    A study that was stopped or killed is gone on with, and processes of the same call share one. One process gives an
-    equal study each time, on a CPU with as many threads, however often it was killed.
+    A stopped or killed study resumes, and processes of the same call share one.
+    One process gives an equal study each time, on a CPU with as many threads, however often it was
+    killed.
 
     Args:
         config: Its `tune` section says what is searched, its `train` section where from.
         splits: A folder that `linnet prepare` wrote.
         directory: The study's folder: Optuna's storage, best.toml, study.json and study.html.
-        on_trial: Told how the study stands whenever a trial is finished.
+        on_trial: Called with the results so far when a trial is finished.
 
     Returns:
         How the study stands, as in study.json.
@@ -58,21 +63,23 @@ def tune(
         LabelError: The splits don't have the same labels.
         ModelError: The encoder can't be had or used.
         StoppedError: The process was asked to stop; the state is on disk.
-        UsageError: Another study, or something else, lies there; or this is one of several processes of `torchrun`.
+        UsageError: Another study, or something else, lies there; or this is one of several
+            processes of `torchrun`.
         StorageError: The disk refused a write.
     """
     if world_size() > 1:
         raise UsageError(
-            "A trial is trained by one process, but torchrun started several. Start `linnet tune` several times with "
-            "the same flags instead: the processes share the study."
+            "A trial is trained by one process, but torchrun started several. Start `linnet tune` "
+            "several times with the same flags instead: the processes share the study."
         )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    began, directory = time.monotonic(), Path(directory)
+    began = time.monotonic()
+    directory = Path(directory)
     data = read_training_data(config.model, splits)
     config = with_learning_rate(config, data.encoder)
     with closing(_open(config, data, directory)) as study, stop_signals() as stopped:
-        # A damaged state costs a trial time and no more, so one of them on disk is enough. Event files would go with
-        # each trial's state.
+        # A damaged state costs a trial time and no more, so one of them on disk is enough. Event
+        # files would go with each trial's state.
         trained = config.train.model_copy(
             update={"bf16": study.bf16, "save_total_limit": 1, "report_to": "none"}
         )
@@ -88,7 +95,7 @@ def tune(
                 on_trial(found["trials"][trial.number])
                 if stopped.is_set():
                     raise StoppedError(
-                        f"Stopped after trial {trial.number}. The same command goes on from there."
+                        f"Stopped after trial {trial.number}. The same command resumes it."
                     )
     return found
 
@@ -119,7 +126,10 @@ def _open(config: Config, data: TrainingData, directory: Path) -> Study:
 
 
 def _begin(config: Config, data: TrainingData) -> tuple[dict[str, Any], bool]:
-    """The first trial's parameters, and whether trials compute in bfloat16: measured once, so that all do the same."""
+    """The first trial's parameters, and whether trials compute in bfloat16:
+
+    measured once, so that all do the same.
+    """
     with seeded(config.train.seed), data.start(config.model) as encoder:
         left = [
             name
@@ -135,15 +145,16 @@ def _begin(config: Config, data: TrainingData) -> tuple[dict[str, Any], bool]:
 def _run(
     study: Study, trial: FrozenTrial, config: Config, data: TrainingData, stopped: threading.Event
 ) -> None:
-    """Train a trial to its end, whatever that is; asked to stop, it is left as it is, to be gone on with."""
+    """Train a trial to its end; if it is asked to stop, leave it so that it can be resumed."""
     step = reached(study.place(trial))
     with study.begun(trial, step) as times:
         if times <= ATTEMPTS:
             _train(study, trial, config, data, stopped)
             return
         reason = (
-            f"Its process ended {ATTEMPTS} times after step {step} and left no word, as one does that the system kills "
-            f"when memory runs out. It had {config.train.per_device_train_batch_size} texts to a batch: search fewer."
+            f"Its process ended {ATTEMPTS} times after step {step} and left no word, as one does "
+            "that the system kills when memory runs out. It had "
+            f"{config.train.per_device_train_batch_size} texts to a batch: search fewer."
         )
         study.finish(trial, TrialState.FAIL, reason=reason)
 

@@ -1,18 +1,21 @@
-"""A study on disk, shared by the processes that work on it: Optuna's own SQLite storage, and who runs which trial.
+"""A study on disk, shared by processes: Optuna's SQLite storage, and who runs which trial.
 
-Optuna's storage marks a trial as running and does not learn that its process was killed: its heartbeat notices after a
-grace period, and its retry makes another trial of it. Here a process that runs a trial holds a lock on a file, which
-the kernel takes from it however it ends: a running trial whose lock is free was left, and is gone on with as the trial
-that it is. SQLite and not Optuna's journal: a kill may cut the journal's last line, which spoils what is written after
-it, and leaves the journal's lock behind.
+Optuna's storage marks a trial as running and does not learn that its process was killed: its
+heartbeat notices after a grace period, and its retry makes another trial of it. Here a process that
+runs a trial holds a lock on a file, which the kernel takes from it however it ends: a running trial
+whose lock is free was left, and is resumed. SQLite and not Optuna's
+journal: a kill may cut the journal's last line, which spoils what is written after it, and leaves
+the journal's lock behind.
 
-A trial's parameters depend on the seed, its number and the trials before alone: they are drawn by a sampler made anew
-for each trial, and the trial appears in the storage with all of them or not at all. So one process, killed however
-often, makes the study that it would have made undisturbed. With several it also matters who was first.
+A trial's parameters depend on the seed, its number and the trials before alone: they are drawn by a
+sampler made for each trial, and the trial appears in the storage with all of them or not at
+all. So one process, killed however often, makes the study that it would have made undisturbed. With
+several it also matters who was first.
 
-Pruning is by the median stopping rule (Golovin et al. 2017, Google Vizier, section 3.2.2) as Optuna has it. Optuna's
-documentation prefers successive halving and Hyperband, but these want many steps to a trial and, with TPE, more than
-ten trials in each of Hyperband's brackets; a fine-tuning has two to five epochs, and a study some twenty trials.
+Pruning is by the median stopping rule (Golovin et al. 2017, Google Vizier, section 3.2.2) as Optuna
+has it. Optuna's documentation prefers successive halving and Hyperband, but these want many steps
+to a trial and, with TPE, more than ten trials in each of Hyperband's brackets; a fine-tuning has
+two to five epochs, and a study some twenty trials.
 """
 
 import shutil
@@ -39,16 +42,17 @@ from linnet.files import disk_errors, install, locked, temporary_file
 from linnet.resume import differences
 
 Direction = Literal["minimize", "maximize"]
-DATABASE, LOCK, NAME = "study.db", ".lock", "linnet"
+DATABASE = "study.db"
+LOCK = ".lock"
+NAME = "linnet"
 BUSY_SECONDS = 60.0  # how long SQLite waits for another process to be done with the file
 ENOUGH = 10  # complete trials, for a word on which parameter matters
-IDENTITY, BF16, SECONDS, REASON, BEGUN = (
-    "identity",
-    "bf16",
-    "seconds",
-    "reason",
-    "begun",
-)  # user attributes
+# user attributes
+IDENTITY = "identity"
+BF16 = "bf16"
+SECONDS = "seconds"
+REASON = "reason"
+BEGUN = "begun"
 
 
 class Study:
@@ -60,7 +64,8 @@ class Study:
         space: What is searched.
         direction: "maximize" or "minimize".
         identity: What study it is, JSON-able: all that its trials depend on.
-        begin: Gives the parameters of the first trial and whether trials compute in bfloat16; asked once a study.
+        begin: Gives the parameters of the first trial and whether trials compute in bfloat16; asked
+            once a study.
 
     Raises:
         UsageError: Another study lies there, or something else.
@@ -76,8 +81,10 @@ class Study:
         identity: dict[str, Any],
         begin: Callable[[], tuple[dict[str, Any], bool]],
     ):
-        self.directory, self.direction = directory, direction
-        self._settings, self._space = settings, dict(space)
+        self.directory = directory
+        self.direction = direction
+        self._settings = settings
+        self._space = dict(space)
         _make_folder(directory)
         with self.alone():
             database = directory / DATABASE
@@ -91,7 +98,7 @@ class Study:
         if differ := differences(found, identity):
             raise UsageError(
                 f"{directory} holds a study, and it is another one:\n{differ}\n"
-                "Go on with it as it was begun, or choose another --out."
+                "Resume it with its settings, or choose another --out."
             )
         self.bf16: bool = self._study.user_attrs[BF16]
 
@@ -138,7 +145,9 @@ class Study:
 
     @property
     def importance(self) -> dict[str, float] | None:
-        """The share of the value's variance that each parameter explains, the largest first; None if too few tell.
+        """The share of the variance that each parameter explains, the largest first; else None.
+
+        It is None for too few trials.
 
         By functional ANOVA of a random forest (Hutter, Hoos and Leyton-Brown 2014).
         """
@@ -150,7 +159,9 @@ class Study:
 
     @contextmanager
     def claim(self) -> Iterator[FrozenTrial | None]:
-        """A trial for this process to run, its own while the block runs: one that was left, else a new one.
+        """A trial for this process to run: one that was left, or else a new one.
+
+        It belongs to the process during the block.
 
         Gives None where all trials of the study are done or run elsewhere.
         """
@@ -174,7 +185,7 @@ class Study:
         return None
 
     def place(self, trial: FrozenTrial) -> Path:
-        """Where a trial's run would lie; its state lies beside it."""
+        """The place of a trial's run; its state is next to it."""
         return self.directory / f"trial-{trial.number}"
 
     def _draw(self, trials: list[FrozenTrial]) -> dict[str, Any]:
@@ -188,9 +199,10 @@ class Study:
 
     @contextmanager
     def begun(self, trial: FrozenTrial, step: int) -> Iterator[int]:
-        """Keep that a trial is begun, or gone on with, after a step, unless the block is left with an error.
+        """Record that a trial began or resumed after a step, unless the block fails.
 
-        Gives how often that was kept of this very step: so often, and one less, the process ended in the block.
+        Gives how often that was kept of this very step: so often, and one less, the process ended
+            in the block.
         """
         times = self._count(trial, step, 1)
         try:
@@ -209,7 +221,10 @@ class Study:
             return times
 
     def report(self, trial: FrozenTrial, epoch: int, value: float) -> bool:
-        """Keep what an epoch came to; gives whether the trial isn't worth going on with. The first trial always is."""
+        """Keep what an epoch came to; gives whether the trial should be pruned.
+
+        The first trial always is.
+        """
         with self.alone():
             self._storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
             now = self._storage.get_trial(trial._trial_id)
@@ -244,12 +259,13 @@ def _make_folder(directory: Path) -> None:
         others = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
     if others and DATABASE not in others:
         raise UsageError(
-            f"{directory} exists and is no study of Linnet's (it holds no {DATABASE}). Choose another --out."
+            f"{directory} exists and is no study of Linnet's (it holds no {DATABASE}). Choose "
+            f"another --out."
         )
 
 
 def _storage(path: Path) -> RDBStorage:
-    # Not by URL, of which a path may hold special characters.
+    # Not by URL, because a path may hold special characters.
     connect = partial(sqlite3.connect, path, timeout=BUSY_SECONDS, check_same_thread=False)
     return RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
 
@@ -260,7 +276,7 @@ def _open(path: Path) -> RDBStorage:
             names = connection.execute("SELECT study_name FROM studies").fetchall()
     except sqlite3.DatabaseError as error:
         raise UsageError(
-            f"{path} is no study: {error}. Remove it to begin anew, or choose another --out."
+            f"{path} is no study: {error}. Remove it to start over, or choose another --out."
         ) from None
     if (NAME,) not in names:
         raise UsageError(f"{path} holds no study of Linnet's. Choose another --out.")
