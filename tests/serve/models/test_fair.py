@@ -55,7 +55,7 @@ def test_what_is_remembered_is_bounded():
     for number in range(3 * KEPT):
         turns.charge(turns.next([str(number)]), 1)
         turns.charge(turns.next(["always"]), 1)
-    assert len(turns._had) <= KEPT + 1
+    assert turns.remembered <= KEPT + 1
 
 
 def jobs_of(share, *tokens):
@@ -89,11 +89,11 @@ def test_the_reader_s_thread_gives_each_share_its_turn():
     assert done.index("short") == 1
 
 
-def served_in(queue, batches, refill):
+async def served_in(queue, batches, refill):
     """Tokens that each share got in so many batches, while what was taken comes again."""
     had = Counter()
     for _ in range(batches):
-        batch = queue._batch(1)
+        batch = await queue.take(1)
         for job in batch:
             had[job.client.share] += job.tokens
         refill(batch)
@@ -108,7 +108,7 @@ def served_in(queue, batches, refill):
 def test_a_share_that_always_waits_gets_its_half_of_the_tokens(flood, victim):
     """Work of the others may ride along, so the half is not met exactly when lengths differ."""
 
-    def test():
+    async def test():
         queue = Queue(10**9, 1e9, 512)
         queue.put(jobs_of("flood", *flood))
         queue.put(jobs_of("victim", *victim))
@@ -119,25 +119,25 @@ def test_a_share_that_always_waits_gets_its_half_of_the_tokens(flood, victim):
             for job in batch:
                 queue.put(jobs_of(job.client.share, job.tokens))
 
-        had = served_in(queue, 200, refill)
+        had = await served_in(queue, 200, refill)
         assert had["victim"] >= 0.8 * had["flood"] - 1024
 
-    in_loop(test)
+    asyncio.run(test())
 
 
 def test_one_text_among_a_flood_is_in_the_next_batch():
-    def test():
+    async def test():
         queue = Queue(10**6, 1e9, 512)
         queue.put(jobs_of("flood", *[20] * 2000))
         for _ in range(30):
-            queue._batch(1)
+            await queue.take(1)
             queue.put(jobs_of("flood", *[20] * 25))
             (mine,) = jobs_of("victim", 20)
             queue.put([mine])
-            queue._batch(1)
+            await queue.take(1)
             assert mine.taken
 
-    in_loop(test)
+    asyncio.run(test())
 
 
 def test_a_share_that_filled_the_queue_leaves_room_for_others():
@@ -167,7 +167,7 @@ def test_a_share_that_filled_the_queue_leaves_room_for_others():
     )
 )
 def test_no_more_waits_than_twice_of_one_share_and_nothing_is_lost(puts):
-    def test():
+    async def test():
         queue, waiting = Queue(100, 1e9, 64), []
         for share, tokens in puts:
             jobs = jobs_of(share, *tokens)
@@ -183,16 +183,16 @@ def test_no_more_waits_than_twice_of_one_share_and_nothing_is_lost(puts):
             if len(waiting) % 3 == 0:
                 waiting[0].done.cancel()
                 waiting = waiting[1:]
-                batch = queue._batch(1) if waiting else []
+                batch = await queue.take(1) if waiting else []
                 waiting = [job for job in waiting if job not in batch]
         while waiting:
-            batch = queue._batch(2)
+            batch = await queue.take(2)
             assert batch and set(batch) <= set(waiting)
             waiting = [job for job in waiting if job not in batch]
         queue.check()
-        assert (len(queue), queue.tokens, queue._held, queue._line("a")) == (0, 0, {}, None)
+        assert (len(queue), queue.tokens, queue.age, queue.tokens_by_share) == (0, 0, 0.0, {})
 
-    in_loop(test)
+    asyncio.run(test())
 
 
 def test_the_wait_of_a_share_is_not_that_of_the_flood():

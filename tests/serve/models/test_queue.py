@@ -34,7 +34,7 @@ def in_loop(test):
 def test_every_job_is_taken_once_the_oldest_first_and_within_the_budget(
     lengths, budget, gone, workers
 ):
-    def test():
+    async def test():
         queue = Queue(10**9, 1e9, budget)
         jobs = [Job(length) for length in lengths]
         queue.put(jobs)
@@ -45,7 +45,7 @@ def test_every_job_is_taken_once_the_oldest_first_and_within_the_budget(
         while len(taken) < len(alive):
             oldest = next(job for job in alive if job not in taken)
             queue.check()
-            batch = queue._batch(workers)
+            batch = await queue.take(workers)
             assert oldest in batch
             assert len(batch) == 1 or len(batch) * max(job.tokens for job in batch) <= budget
             taken += batch
@@ -53,7 +53,7 @@ def test_every_job_is_taken_once_the_oldest_first_and_within_the_budget(
         queue.check()
         assert (len(queue), queue.tokens, queue.age, queue.wait) == (0, 0, 0.0, 0.0)
 
-    in_loop(test)
+    asyncio.run(test())
 
 
 @given(lengths=lengths, most=st.integers(1, 2000))
@@ -121,13 +121,13 @@ def test_what_has_waited_too_long_shows_that_nobody_takes():
 
 
 def test_a_queue_that_was_filled_at_once_lets_in_as_much_as_is_computed():
-    def test():
+    async def test():
         clock = Clock()
         queue = Queue(10**9, 2.0, 100, clock)
         queue.computed([Job(100)], 0.1, workers=1)  # 1,000 tokens a second
         queue.put([Job(10) for _ in range(200)])
         for _ in range(60):
-            batch = queue._batch(1)
+            batch = await queue.take(1)
             seconds = len(batch) / 100
             clock.now += seconds
             queue.computed(batch, seconds, workers=1)
@@ -136,7 +136,7 @@ def test_a_queue_that_was_filled_at_once_lets_in_as_much_as_is_computed():
                     queue.put([Job(10)])
             assert 195 <= len(queue) <= 205  # also while the first 200 wait
 
-    in_loop(test)
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,14 @@ def test_where_much_waits_batches_are_as_full_for_many_workers(workers):
 
 
 def test_what_goes_alone_is_taken_alone():
-    def test():
+    async def test():
         queue = Queue(10**9, 1e9, 512)
         jobs = [Job(5), Job(100, message={"explain": "a"}), Job(6)]
         queue.put(jobs)
-        assert queue._batch(1) == [jobs[0], jobs[2]]
-        assert queue._batch(1) == [jobs[1]]
+        assert await queue.take(1) == [jobs[0], jobs[2]]
+        assert await queue.take(1) == [jobs[1]]
 
-    in_loop(test)
+    asyncio.run(test())
 
 
 def test_takers_wait_for_what_comes():

@@ -1,7 +1,11 @@
 """Requests that come at once, that wait, that leave: each gets its own answer, or none is computed."""
 
 import functools
+import os
 import shutil
+import signal
+import threading
+from contextlib import contextmanager
 
 import anyio
 import httpx2
@@ -10,12 +14,32 @@ import pytest
 from linnet.config import ArmConfig
 from linnet.serve.app import create_app
 from linnet.serve.errors import APIError
+from linnet.serve.models import service as service_module
 from linnet.serve.models.service import Service
 from linnet.serve.models.workers import QueueFull
 
 
 def client_of(app) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://service")
+
+
+@contextmanager
+def held(pool):
+    """Hold a pool's workers while the block runs, so that its texts wait."""
+    pids = pool.pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def until(holds):
+    with anyio.fail_after(60):
+        while not holds():
+            await anyio.sleep(0.005)
 
 
 def test_each_of_many_requests_gets_its_own_answer(app, classifier):
@@ -56,9 +80,7 @@ def test_other_routes_answer_while_a_worker_is_stopped_and_what_waits_is_given_u
     async def run():
         async with app.router.lifespan_context(app), client_of(app) as client:
             (arm,) = app.state.service.arms
-            (worker,) = arm.pool._workers.values()
-            worker.process.send_signal(19)  # SIGSTOP
-            try:
+            with held(arm.pool):
                 headers = {"X-Request-Timeout": "0.2"}
                 answer = await client.post("/v1/predict", json={"texts": ["good"]}, headers=headers)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (
@@ -70,12 +92,8 @@ def test_other_routes_answer_while_a_worker_is_stopped_and_what_waits_is_given_u
                 assert second.status_code == 504
                 assert len(arm.pool.queue) == 1
                 arm.pool.queue.check()
-                assert (len(arm.pool.queue), arm.pool.queue.tokens) == (
-                    0,
-                    0,
-                )  # given up, so not computed
-            finally:
-                worker.process.send_signal(18)  # SIGCONT
+                # given up, so not computed
+                assert (len(arm.pool.queue), arm.pool.queue.tokens) == (0, 0)
             assert (await client.post("/v1/predict", json={"texts": ["good"]})).status_code == 200
 
     anyio.run(run)
@@ -91,8 +109,6 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(bundle, config
         await service.start()
         try:
             (arm,) = service.arms
-            (worker,) = arm.pool._workers.values()
-            worker.process.send_signal(19)
             found = []
 
             async def ask():
@@ -102,12 +118,10 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(bundle, config
                     found.append(refusal)
 
             async with anyio.create_task_group() as tasks:
-                for _ in range(30):
-                    tasks.start_soon(ask)
-                with anyio.fail_after(20):
-                    while len(found) < 20:
-                        await anyio.sleep(0.01)
-                worker.process.send_signal(18)
+                with held(arm.pool):
+                    for _ in range(30):
+                        tasks.start_soon(ask)
+                    await until(lambda: len(found) >= 20)
             refused = [one for one in found if isinstance(one, APIError)]
             assert len(found) == 30 and 20 <= len(refused) < 30
             assert {(one.status_code, one.code) for one in refused} == {(429, "overloaded")}
@@ -140,30 +154,30 @@ def test_a_full_service_refuses_before_it_reads_the_body(bundle, config):
             client_of(app) as client,
             anyio.create_task_group() as tasks,
         ):
-            (arm,) = service.arms
-            (worker,) = arm.pool._workers.values()
-            worker.process.send_signal(19)
+            pool = service.arms.champion.pool
             ask = functools.partial(client.post, "/v1/predict", json={"texts": ["good good good"]})
-            with anyio.fail_after(20):
+            with held(pool):
                 for waiting in (0, 1, 2):  # one with the worker, and two that fill the queue
                     tasks.start_soon(ask)
-                    while (arm.pool.queue.computing, len(arm.pool.queue)) != (1, waiting):
-                        await anyio.sleep(0.01)
-            for path in ("/v1/predict", "/v1/explain", "/invocations"):
-                sent.clear()
-                scope = {
-                    "type": "http",
-                    "method": "POST",
-                    "path": path,
-                    "raw_path": path.encode(),
-                    "headers": [],
-                    "client": ("127.0.0.1", 1),
-                }
-                await app(scope, receive, send)
-                assert sent[0]["status"] == 429
-                assert int(dict(sent[0]["headers"])[b"retry-after"]) >= 1
-            assert (await client.get("/healthz")).status_code == 200
-            worker.process.send_signal(18)
+                    await until(
+                        lambda waiting=waiting: (
+                            (pool.queue.computing, len(pool.queue)) == (1, waiting)
+                        )
+                    )
+                for path in ("/v1/predict", "/v1/explain", "/invocations"):
+                    sent.clear()
+                    scope = {
+                        "type": "http",
+                        "method": "POST",
+                        "path": path,
+                        "raw_path": path.encode(),
+                        "headers": [],
+                        "client": ("127.0.0.1", 1),
+                    }
+                    await app(scope, receive, send)
+                    assert sent[0]["status"] == 429
+                    assert int(dict(sent[0]["headers"])[b"retry-after"]) >= 1
+                assert (await client.get("/healthz")).status_code == 200
 
     anyio.run(run)
 
@@ -231,13 +245,10 @@ def test_weights_that_are_written_to_while_they_are_served_are_told(bundle, conf
 
 def test_a_client_that_left_is_not_computed(app):
     async def run():
-        async with app.router.lifespan_context(app):
-            (arm,) = app.state.service.arms
-            (worker,) = arm.pool._workers.values()
-            worker.process.send_signal(19)
-            body = b'{"texts": ["good", "bad"]}'
-            messages = [{"type": "http.request", "body": body, "more_body": False}]
-            left, sent = anyio.Event(), []
+        async with app.router.lifespan_context(app), client_of(app) as client:
+            pool = app.state.service.arms.champion.pool
+            messages = [{"type": "http.request", "body": b'{"texts": ["good", "bad"]}'}]
+            left = anyio.Event()
 
             async def receive():
                 if messages:
@@ -246,7 +257,7 @@ def test_a_client_that_left_is_not_computed(app):
                 return {"type": "http.disconnect"}
 
             async def send(message):
-                sent.append(message)
+                pass
 
             scope = {
                 "type": "http",
@@ -256,35 +267,40 @@ def test_a_client_that_left_is_not_computed(app):
                 "query_string": b"",
                 "headers": [(b"content-type", b"application/json")],
             }
+            ask = functools.partial(client.post, "/v1/predict", json={"texts": ["good"]})
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(app, scope, receive, send)
-                await anyio.sleep(0.3)
-                left.set()
-            arm.pool.queue._forget()
-            assert len(arm.pool.queue) == 0
-            worker.process.send_signal(18)
+                with held(pool):
+                    tasks.start_soon(ask)  # the worker has this one, so the next have to wait
+                    await until(lambda: pool.queue.computing == 1)
+                    async with anyio.create_task_group() as leaving:
+                        leaving.start_soon(app, scope, receive, send)
+                        await until(lambda: len(pool.queue) == 2)
+                        left.set()
+                    pool.queue.check()
+                    assert len(pool.queue) == 0
 
     anyio.run(run)
 
 
 def test_a_request_that_is_being_read_while_its_model_is_swapped_is_answered_by_it(
-    bundle, config, reseal, tmp_path
+    bundle, config, reseal, tmp_path, monkeypatch
 ):
     other = reseal(tmp_path / "other", name="other")
+    reading, read_on, read = threading.Event(), threading.Event(), service_module.read_texts
+
+    def slowly(work):
+        reading.set()
+        read_on.wait(60)
+        return read(work)
+
+    monkeypatch.setattr(service_module, "read_texts", slowly)
 
     async def run():
         service = Service(config, str(bundle))
         await service.start()
         try:
-            digest = service.arms.champion.pool.bundle.digest
-            reading, read_on, read = anyio.Event(), anyio.Event(), service._read
-
-            async def slowly(*work):
-                reading.set()
-                await read_on.wait()
-                return await read(*work)
-
-            service._read = slowly
+            former = service.arms.champion.pool
+            digest = former.bundle.digest
             found = []
 
             async def ask():
@@ -292,10 +308,11 @@ def test_a_request_that_is_being_read_while_its_model_is_swapped_is_answered_by_
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ask)
-                await reading.wait()
+                await until(reading.is_set)
                 arms = await service.swap({"champion": ArmConfig(bundle=str(other))})
                 assert arms.champion.pool.bundle.digest != digest
-                await anyio.sleep(0.5)  # the former workers would be gone by now
+                await anyio.sleep(0.1)  # ten looks at whether the former workers can end
+                assert former.pids
                 read_on.set()
             assert found[0].answer and found[0].arm.pool.bundle.digest == digest
         finally:

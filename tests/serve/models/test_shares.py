@@ -1,5 +1,6 @@
 """What a key's day pays for, and whose turn it is, over HTTP: with a worker that is held, so that nothing is a race."""
 
+import itertools
 import os
 import signal
 import threading
@@ -16,23 +17,46 @@ from starlette.testclient import TestClient
 from linnet.config import load_config
 from linnet.predict.explain import ASKED
 from linnet.serve import Service, create_app
-from linnet.serve.middleware.keys import Keys, add_key
+from linnet.serve.middleware.keys import LOOK_SECONDS, Keys, add_key
 from linnet.serve.middleware.quota import Quotas
+from linnet.serve.models import service as service_module
+from linnet.serve.models.items import read_texts
 
 SHORT = "0.3"  # seconds that a request waits which is given up
+
+
+class Gate:
+    """Reads texts as the service does, and while it is closed, not yet."""
+
+    def __init__(self) -> None:
+        self.reached, self._open = threading.Event(), threading.Event()
+        self._open.set()
+
+    def read(self, work: Any) -> Any:
+        self.reached.set()
+        assert self._open.wait(60)
+        return read_texts(work)
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Let nothing through while the block runs."""
+        self.reached.clear()
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
 
 
 class Site:
     """A service, and keys for it."""
 
-    def __init__(self, client: TestClient, service: Service, path: Path):
-        self.client, self.service, self._path = client, service, path
+    def __init__(self, client: TestClient, service: Service, path: Path, gate: Gate):
+        self.client, self.service, self._path, self.gate = client, service, path, gate
 
     def key(self, **limits: int) -> str:
         """A new key."""
-        made = add_key(self._path, "a", ["predict"], **limits)[1]
-        self.client.app.state.keys._look_at = 0.0  # type: ignore[attr-defined]
-        return made
+        return add_key(self._path, "a", ["predict"], **limits)[1]
 
     def ask(self, key: str, content: Any, route: str = "/v1/predict", timeout: str = "60") -> Any:
         """The answer."""
@@ -67,11 +91,14 @@ def site(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
     add_key(path, "first", ["predict"])
     settings = {"serve.max_texts": 8, "predict.num_threads": 1, "predict.num_sessions": 1}
     patience = {"serve.max_wait_seconds": 1.0, "prediction_log.url": ""}
-    service, keys = Service(load_config(overrides=settings | patience), str(bundle)), Keys(path)
-    app = create_app(service, keys, Quotas())
-    app.state.keys = keys
-    with TestClient(app) as client:
-        yield Site(client, service, path)
+    service = Service(load_config(overrides=settings | patience), str(bundle))
+    hurried = itertools.count(step=LOOK_SECONDS)  # so that the file is looked at each time
+    app = create_app(service, Keys(path, clock=lambda: next(hurried)), Quotas())
+    gate = Gate()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service_module, "read_texts", gate.read)
+        with TestClient(app) as client:
+            yield Site(client, service, path, gate)
 
 
 def wait_until(holds):
@@ -145,31 +172,20 @@ def test_an_explanation_waits_as_the_answers_that_it_asks(site):
         assert [first.result().status_code, second.result().status_code] == [200, 200]
 
 
-def test_who_waits_too_long_to_be_read_is_refused_and_no_one_else(site, monkeypatch):
+def test_who_waits_too_long_to_be_read_is_refused_and_no_one_else(site):
     """The bound on how far the tokenizer thread may lag, which is each share's own."""
-    reader, flood, other = site.service._reader, site.key(), site.key()
-    read, begun, go_on = reader._read, threading.Event(), threading.Event()
-
-    def held(work):
-        begun.set()
-        go_on.wait(60)
-        return read(work)
-
-    monkeypatch.setattr(reader, "_read", held)
+    flood, other = site.key(), site.key()
     with ThreadPoolExecutor(1) as threads:
-        first = threads.submit(site.ask, flood, {"texts": ["good"]})
-        try:
-            assert begun.wait(60)
-            wait_until(lambda: max(reader.age(share) for share in list(reader._since)) > 1.0)
+        with site.gate.closed():
+            first = threads.submit(site.ask, flood, {"texts": ["good"]})
+            assert site.gate.reached.wait(60)
+            wait_until(lambda: site.ask(flood, {"texts": ["a"]}, timeout=SHORT).status_code == 429)
             refused = site.ask(flood, {"texts": ["good"]})
             explained = site.ask(flood, {"text": "good"}, "/v1/explain")
             late = site.ask(other, {"texts": ["good"]}, timeout=SHORT)
-        finally:
-            go_on.set()
         assert [refused.status_code, explained.status_code] == [429, 429]
         assert refused.json()["error"]["code"] == "overloaded"
         assert int(refused.headers["Retry-After"]) >= 1
         assert late.status_code == 504  # it was let in, and waited
         assert first.result().status_code == 200
-    monkeypatch.undo()
     assert site.ask(other, {"texts": ["good"]}).status_code == 200

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import runpy
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -583,15 +584,22 @@ def test_no_state_of_the_page_has_a_serious_finding(open_page, watched, inspect_
 
 
 def test_the_newest_question_wins(page, watched):
+    asked, newest_shown, answered = threading.Event(), threading.Event(), threading.Event()
+
     async def late(request: Request) -> Response:
-        await asyncio.sleep(1.5)
+        asked.set()
+        await asyncio.to_thread(newest_shown.wait, 60)
+        answered.set()
         return JSONResponse({"request_id": "r", "predictions": [ITEM]})
 
     watched.told["/v1/predict"] = [late]
     page.get_by_label("Texts, one per line").fill("first")
     page.keyboard.press("Control+Enter")
+    assert asked.wait(60)
     classify(page, "second good")
-    page.wait_for_timeout(2000)
+    newest_shown.set()
+    assert answered.wait(60)
+    page.wait_for_timeout(200)  # for the page to do wrong, if it would
     assert page.get_by_role("article").locator(".text").all_inner_texts() == ["second good"]
     assert page.locator("#answers").get_attribute("aria-busy") is None
 

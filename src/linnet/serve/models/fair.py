@@ -55,5 +55,10 @@ class Turns:
             self._had = {}
             self._floor = 0.0
 
+    @property
+    def remembered(self) -> int:
+        """How many shares have had more than the one that was served last, or did recently."""
+        return len(self._had)
+
     def _had_by(self, share: str) -> float:
         return max(self._had.get(share, 0.0), self._floor)

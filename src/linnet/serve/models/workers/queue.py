@@ -138,6 +138,11 @@ class Queue:
         """
         return self.tokens / self._speed if self._speed else 0.0
 
+    @property
+    def tokens_by_share(self) -> dict[str, int]:
+        """Tokens that wait, of each share that has some."""
+        return dict(self._held)
+
     def check(self, tokens: int = 1, share: str = "") -> None:
         """Pass if there is room. An empty queue takes a job of any size.
 
