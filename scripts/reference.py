@@ -20,7 +20,8 @@ from linnet.predict import Prediction
 from linnet.serve.app import openapi
 from linnet.serve.middleware.access import FREE, NEEDED, NEEDED_BELOW
 from linnet.serve.middleware.keys import SCOPES
-from linnet.serve.telemetry.metrics import ArmStatus, Metrics, ServiceStatus
+from linnet.serve.telemetry.metrics import ArmStatus, Metrics
+from linnet.serve.telemetry.service_status import ServiceStatus
 
 DOCS = Path(__file__).parents[1] / "docs"
 REFERENCE, OPENAPI = DOCS / "reference.md", DOCS / "openapi.json"

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from linnet.predict import Prediction
-from linnet.serve.telemetry.metrics import ArmStatus, Metrics, ServiceStatus
+from linnet.serve.telemetry.metrics import ArmStatus, Metrics
+from linnet.serve.telemetry.service_status import ServiceStatus
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"

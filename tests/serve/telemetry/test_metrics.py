@@ -16,7 +16,8 @@ from linnet.predict import Prediction
 from linnet.serve.errors import APIError
 from linnet.serve.middleware.failures import ServerErrorMiddleware, handle_failures
 from linnet.serve.middleware.identity import RequestIdMiddleware
-from linnet.serve.telemetry.metrics import ArmStatus, Metrics, ServiceStatus
+from linnet.serve.telemetry.metrics import ArmStatus, Metrics
+from linnet.serve.telemetry.service_status import ServiceStatus
 
 FACTS = ServiceStatus(
     ready=True,

@@ -5,7 +5,7 @@ is right however many workers there are. Labels are bounded: routes are template
 labels come from the configuration, codes from the source; nothing of a request becomes a label.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,11 +19,11 @@ from prometheus_client import (
     ProcessCollector,
     exposition,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from linnet.predict import Prediction
 from linnet.serve.errors import CLIENT_LEFT
+from linnet.serve.telemetry.service_status import ServiceCollector, ServiceStatus
 
 SHED = {"overloaded", "too_many_connections"}  # codes of what is refused as there is too much
 NO_LABEL = "(none)"
@@ -37,39 +37,6 @@ CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
 Family = TypeVar("Family", Counter, Histogram)
-
-
-@dataclass(frozen=True)
-class ServiceStatus:
-    """The state of the service at one moment.
-
-    Attributes:
-        ready: Whether it can answer.
-        queue_texts: Texts that wait.
-        queue_tokens: Their tokens.
-        queue_oldest_seconds: How long the oldest has waited; 0 where none does.
-        workers_expected: Engine workers there should be.
-        worker_pids: Process ids of those that are up.
-        worker_restarts: Workers started again since the service began.
-        log_written: Records that the prediction log has stored.
-        log_lost: Records it had to drop.
-        log_pending: Records that wait to be stored.
-        log_works: Whether the prediction log can be written; True where there is to be none.
-        keys_stale: Whether the file of keys that is there now could not be read, or is gone.
-    """
-
-    ready: bool
-    queue_texts: int
-    queue_tokens: int
-    queue_oldest_seconds: float
-    workers_expected: int
-    worker_pids: Sequence[int]
-    worker_restarts: int
-    log_written: int
-    log_lost: int
-    log_pending: int
-    log_works: bool
-    keys_stale: bool
 
 
 @dataclass(frozen=True)
@@ -110,7 +77,7 @@ class Metrics:
     """The metrics of one service; two in one process share nothing.
 
     Args:
-        read: Gives the facts, at each scrape.
+        read: Gives the service's status, at each scrape.
 
     Attributes:
         registry: What `render` renders.
@@ -276,90 +243,6 @@ class Metrics:
         if "application/openmetrics-text" in accept.lower():
             return openmetrics.generate_latest(self.registry), openmetrics.CONTENT_TYPE_LATEST  # type: ignore[no-untyped-call]
         return exposition.generate_latest(self.registry), exposition.CONTENT_TYPE_PLAIN_0_0_4
-
-
-class ServiceCollector:
-    """Collector of the facts: read once a scrape, so that they belong together.
-
-    Args:
-        read: Gives them.
-    """
-
-    def __init__(self, read: Callable[[], ServiceStatus]):
-        self._read = read
-
-    def collect(self) -> Iterator[Metric]:
-        """The facts as metrics."""
-        facts = self._read()
-        gauge = GaugeMetricFamily
-        counter = CounterMetricFamily
-        yield gauge("linnet_ready", "Whether the service can answer: 1 or 0.", value=facts.ready)
-        yield gauge("linnet_queue_texts", "Texts that wait.", value=facts.queue_texts)
-        yield gauge(
-            "linnet_queue_tokens", "Tokens of the texts that wait.", value=facts.queue_tokens
-        )
-        yield gauge(
-            "linnet_queue_oldest_seconds",
-            "Seconds that the oldest text has waited.",
-            value=facts.queue_oldest_seconds,
-        )
-        yield gauge(
-            "linnet_workers_expected",
-            "Engine workers there should be.",
-            value=facts.workers_expected,
-        )
-        yield gauge(
-            "linnet_workers_up", "Engine workers that are up.", value=len(facts.worker_pids)
-        )
-        yield counter(
-            "linnet_worker_restarts", "Engine workers started again.", value=facts.worker_restarts
-        )
-        yield from _worker_processes(facts.worker_pids)
-        yield counter(
-            "linnet_log_written",
-            "Records that the prediction log has stored.",
-            value=facts.log_written,
-        )
-        yield counter(
-            "linnet_log_lost", "Records that the prediction log had to drop.", value=facts.log_lost
-        )
-        yield gauge(
-            "linnet_log_pending", "Records that wait to be stored.", value=facts.log_pending
-        )
-        yield gauge(
-            "linnet_log_up",
-            "Whether the prediction log can be written, or is off: 1 or 0.",
-            value=facts.log_works,
-        )
-        yield gauge(
-            "linnet_keys_stale",
-            "Whether the file of keys could not be read again, or is gone: 1 or 0.",
-            value=facts.keys_stale,
-        )
-
-
-def _worker_processes(pids: Sequence[int]) -> Iterator[Metric]:
-    memory = GaugeMetricFamily(
-        "linnet_worker_resident_memory_bytes",
-        "Resident memory of a worker's process (Linux).",
-        labels=["worker"],
-    )
-    cpu = CounterMetricFamily(
-        "linnet_worker_cpu_seconds",
-        "Processor time of a worker's process (Linux).",
-        labels=["worker"],
-    )
-    for number, pid in enumerate(pids):
-        read = ProcessCollector(pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
-        for family in read.collect():
-            for name, ours in (
-                ("process_resident_memory_bytes", memory),
-                ("process_cpu_seconds", cpu),
-            ):
-                if family.name == name:
-                    ours.add_metric([str(number)], family.samples[0].value)
-    yield memory
-    yield cpu
 
 
 def _counter(

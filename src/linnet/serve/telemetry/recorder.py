@@ -17,7 +17,8 @@ from linnet.serve.models.arms import Arm, Arms
 from linnet.serve.models.items import Item
 from linnet.serve.models.service import Service
 from linnet.serve.models.workers.pool import Batch
-from linnet.serve.telemetry.metrics import ArmStatus, Metrics, ServiceStatus
+from linnet.serve.telemetry.metrics import ArmStatus, Metrics
+from linnet.serve.telemetry.service_status import ServiceStatus
 
 FEEDBACK_SECONDS = 5.0  # that storing what is true may take
 

@@ -12,23 +12,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from linnet.bundle import Bundle
 from linnet.config import ServeConfig
-from linnet.errors import BundleError, LinnetError, OutOfMemoryError
+from linnet.errors import BundleError, LinnetError
 from linnet.predict.codec import Codec
 from linnet.predict.explain import ASKED
 from linnet.predict.host import available_cores
 from linnet.predict.peak import limit_bytes
 from linnet.predict.plan import Choice
-from linnet.predict.stages import Encodings, ModelOutput
+from linnet.predict.stages import Encodings
 from linnet.serve.errors import APIError, NotReady
 from linnet.serve.models.background import in_background
 from linnet.serve.models.fair import Client
 from linnet.serve.models.workers.queue import Answer, Job, Queue
-from linnet.serve.models.workers.worker_client import Worker, WorkerDied, WorkerOutOfMemory
-from linnet.serve.models.workers.worker_main import MODEL_FAILED
+from linnet.serve.models.workers.replies import dead_worker, failed_text, read_logits
+from linnet.serve.models.workers.worker_client import Worker, WorkerDied
 
 # seconds before a dead worker is started again, doubled each time
 FIRST_PAUSE = 0.1
@@ -312,7 +310,7 @@ class Pool:
                 self.queue.failed(jobs)
                 for job in jobs:
                     if not job.done.done():
-                        job.done.set_exception(_refusal(error))
+                        job.done.set_exception(dead_worker(error))
                 raise
 
     async def _compute(self, worker: Worker, jobs: list[Job]) -> None:
@@ -329,61 +327,17 @@ class Pool:
             [(one.ids, one.truncated, one.unknown_share) for one in job.encodings] for job in jobs
         ]
         reply = await worker.ask({"texts": texts})
-        answered, failed, seconds = self._content(reply, len(jobs))
+        labels = len(self.bundle.manifest.labels)
+        answered, failed, seconds = read_logits(reply, len(jobs), labels)
         for index, (job, prediction) in enumerate(
             zip(jobs, self.codec.decode(answered), strict=True)
         ):
             if job.done.done():
                 continue
             if str(index) in failed:
-                job.done.set_exception(_failure(failed[str(index)]))
+                job.done.set_exception(failed_text(failed[str(index)]))
             else:
                 job.done.set_result(Answer(prediction, job.entered, taken - job.entered, seconds))
         tokens = [job.tokens for job in jobs]
         self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), seconds))
         self.queue.computed(jobs, time.monotonic() - taken, len(self._workers))
-
-    def _content(
-        self, reply: dict[str, Any], texts: int
-    ) -> tuple[ModelOutput, dict[str, str], float]:
-        """The answers to so many texts, why some have none, and the seconds that they took.
-
-        Raises:
-            WorkerDied: The reply is something else.
-        """
-        try:
-            logits = np.array(reply["logits"], np.float32)
-            truncated, fast = (np.array(reply[name], np.bool_) for name in ("truncated", "fast"))
-            unknown_share = np.array(reply["unknown_share"], np.float64)
-            answered = ModelOutput(logits, truncated, fast, unknown_share)
-            failed = dict(reply["failed"])
-            seconds = float(reply["seconds"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise WorkerDied(f"a reply that is no answer: {type(error).__name__} {error}") from None
-        arrays = logits, answered.truncated, answered.fast, answered.unknown_share
-        shapes = tuple(array.shape for array in arrays)
-        if shapes != ((texts, len(self.bundle.manifest.labels)), *3 * [(texts,)]):
-            raise WorkerDied(f"{texts} texts were answered with arrays of the shapes {shapes}")
-        if any(
-            str(index) not in failed for index in np.flatnonzero(~np.isfinite(logits).all(axis=1))
-        ):
-            raise WorkerDied("an answer that is no number")
-        return answered, failed, seconds
-
-
-def _failure(code: str) -> APIError:
-    """What is answered to a text that the model failed at, by the worker's reason."""
-    if code == OutOfMemoryError.code:
-        return APIError(503, code, "Memory ran out at this text. Send a shorter one.")
-    return APIError(503, MODEL_FAILED, "The model failed at this text. Send another.")
-
-
-def _refusal(error: BaseException) -> APIError:
-    """What is answered to those whose worker ended with the error."""
-    code = "worker_died"
-    reason = "The worker that computed the answer died"
-    if isinstance(error, WorkerOutOfMemory):
-        code = OutOfMemoryError.code
-        reason = "Memory ran out in the worker that computed the answer"
-    message = f"{reason}; another is started. Send the request again."
-    return APIError(503, code, message, headers={"Retry-After": "1"})
