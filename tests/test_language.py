@@ -18,6 +18,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "linnet"
 MAX_COLUMNS = 100
+# Quotes of strings, marks of comments and spaces around the words of a line.
+OPENING = re.compile(r"^\s*(?:#+|[rbf]{0,2}[\"']+)?\s*", re.IGNORECASE)
+CLOSING = " \t\"'"
 
 # Each is a regular expression, and what to write instead.
 PHRASES = {
@@ -37,8 +40,6 @@ PHRASES = {
     r"\bhence\b|\bthereof\b|\bwherein\b|\blest\b|\bwhereupon\b": "plain English",
     r"\w\(s\)(?=[\s.,:;]|$)": "the plural, or a count",
 }
-# These hold phrases of other people, or old entries that are kept as they were written.
-EXCEPT = {"docs/log.md", "CHANGELOG.md", "src/linnet/mini/README.md", "docs/reference.md"}
 # Rooms whose prose is still to be rewritten.
 NOT_CLEAN_YET = (
     "src/linnet/data",
@@ -49,6 +50,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
+    ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 # The pages that a user reads from top to bottom.
@@ -64,6 +66,7 @@ GUIDES = [
         "sentiment140",
         "SECURITY",
         "CONTRIBUTING",
+        "CHANGELOG",
     }
 ]
 
@@ -81,11 +84,19 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+# Since Python 3.12 the text of an f-string is a token of its own.
+TEXT_TOKENS = {
+    tokenize.COMMENT,
+    tokenize.STRING,
+    *(getattr(tokenize, kind, -1) for kind in ("FSTRING_MIDDLE", "TSTRING_MIDDLE")),
+}
+
+
 def prose_of_python(path: Path) -> Iterator[Prose]:
     """Comments and strings, docstrings among them."""
     source = path.read_text(encoding="utf-8")
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in (tokenize.COMMENT, tokenize.STRING):
+        if token.type in TEXT_TOKENS:
             for offset, line in enumerate(token.string.splitlines()):
                 yield Prose(path, token.start[0] + offset, line)
 
@@ -110,24 +121,32 @@ def files() -> Iterator[Path]:
 
 
 def phrases(path: Path) -> list[str]:
-    """Where a file has a phrase that is refused."""
+    """Where a file has a phrase that is refused, also across the end of a line."""
     found = []
-    for piece in prose(path):
+    pieces = list(prose(path))
+    for number, piece in enumerate(pieces):
+        after = pieces[number + 1] if number + 1 < len(pieces) else None
+        text = piece.text.rstrip(CLOSING)
+        end = len(text)
+        if after and after.line == piece.line + 1:
+            text = f"{text} {OPENING.sub('', after.text)}"
         for phrase, instead in PHRASES.items():
-            if match := re.search(phrase, piece.text, re.IGNORECASE):
+            match = re.search(phrase, text, re.IGNORECASE)
+            if match and match.start() < end:
                 found.append(f"{name(path)}:{piece.line}: {match[0]!r}; write {instead}")
     return found
 
 
-def lines_of_content(path: Path) -> set[int]:
+def lines_of_content(source: str) -> set[int]:
     """Lines of strings over several lines that are no docstring: text that Linnet writes."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    lines = [line.encode() for line in source.splitlines()]
+    tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     found: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in docstrings:
-            source = ast.get_source_segment(path.read_text(encoding="utf-8"), node) or ""
-            if '"""' in source[:5] and node.end_lineno:
+            start = lines[node.lineno - 1][node.col_offset : node.col_offset + 5]
+            if b'"""' in start and node.end_lineno:
                 found |= set(range(node.lineno, node.end_lineno + 1))
     return found
 
@@ -136,13 +155,14 @@ def long_lines(path: Path) -> list[str]:
     """Lines of over 100 columns, but for tables, links and code in docs."""
     found = []
     fenced = False
-    content = lines_of_content(path) if path.suffix == ".py" else set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    source = path.read_text(encoding="utf-8")
+    content = lines_of_content(source) if path.suffix == ".py" else set()
+    for number, line in enumerate(source.splitlines(), 1):
         if number in content or "# type:" in line or "# noqa" in line:
             continue
         if path.suffix == ".md":
             fenced ^= line.startswith("```")
-            if fenced or line.startswith(("|", "!", "[", "```")) or "](" in line:
+            if fenced or line.lstrip().startswith(("|", "!", "[", "```")) or "](" in line:
                 continue
         if len(line) > MAX_COLUMNS and "://" not in line:
             found.append(f"{name(path)}:{number}: {len(line)} columns")
@@ -165,8 +185,8 @@ def parallel_assignments(path: Path) -> list[str]:
 
 
 def findings(path: Path) -> list[str]:
-    found = [] if name(path) in EXCEPT else phrases(path)
-    if path.suffix in (".py", ".toml", ".md") and name(path) not in EXCEPT:
+    found = phrases(path)
+    if path.suffix in (".py", ".toml", ".md"):
         found += long_lines(path)
     return found + parallel_assignments(path)
 
@@ -188,6 +208,30 @@ def test_the_list_of_rooms_is_not_older_than_the_rooms():
         assert (ROOT / room).exists(), f"{room} is gone"
         inside = [path for path in files() if name(path).startswith(room)]
         assert any(findings(path) for path in inside), f"{room} is clean: take it off the list"
+
+
+BAD = """# The run stands, as it is told.
+MESSAGE = (
+    "The work goes on "
+    f"from {1} place"
+)
+first, second = 1, 2
+"""
+GOOD = """# Linnet understands standards; the commander outstanding stands for it and amends nothing.
+MESSAGE = "a line after a line"
+first, second = (1, 2)[::-1]
+first, second = second, first
+"""
+
+
+def test_what_is_refused_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    page = tmp_path / "page.py"
+    page.write_text(BAD + f"LONG = '{'x' * 100}'\n")
+    found = findings(page)
+    assert [finding.split(":")[1] for finding in found] == ["1", "1", "3", "7", "6"]
+    page.write_text(GOOD)
+    assert findings(page) == []
 
 
 def sentences(page: Path) -> list[str]:

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add_config_options(parser, *prepare.FLAGS, "train.num_train_epochs", "run.name")
     parser.add_argument(
-        "--overwrite", action="store_true", help="do every stage again, also in a run that stands"
+        "--overwrite", action="store_true", help="repeat every stage, also the finished ones"
     )
 
 
