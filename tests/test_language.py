@@ -25,7 +25,7 @@ CLOSING = " \t\"'"
 # Each is a regular expression, and what to write instead.
 PHRASES = {
     r"\bbeside (?!the point)": "next to, with, besides",
-    r"\bstands? (?!for\b|alone\b|out\b)": "is",
+    r"\bstands?\b(?! (?:for|alone|out)\b)": "is",
     r"\btold\b(?! apart)": "the word for what it is: printed, reported, known",
     r"\banew\b": "again",
     r"\bgo(?:es|ing|ne)? on (?:with|from)\b": "continue, resume",

@@ -199,16 +199,16 @@ def test_a_validation_loss_that_is_no_number_ends_the_run(make_loop):
     ("metric", "epochs", "patience", "best", "reason"),
     [
         ("eval_accuracy", [(0.5, 0.7), (0.4, 0.8)], 1, 2, None),
-        ("eval_accuracy", [(0.5, 0.7), (0.4, 0.7)], 1, 1, "no better eval_accuracy for 1 epoch(s)"),
+        ("eval_accuracy", [(0.5, 0.7), (0.4, 0.7)], 1, 1, "no better eval_accuracy for 1 epoch"),
         ("eval_loss", [(0.5, 0.7), (0.4, 0.7)], 1, 2, None),
-        ("eval_loss", [(0.5, 0.7), (0.6, 0.8)], 1, 1, "no better eval_loss for 1 epoch(s)"),
+        ("eval_loss", [(0.5, 0.7), (0.6, 0.8)], 1, 1, "no better eval_loss for 1 epoch"),
         ("eval_loss", [(0.5, 0.7), (0.6, 0.8)], 2, 1, None),
         (
             "eval_loss",
             [(0.5, 0.7), (0.6, 0.8), (0.7, 0.8)],
             2,
             1,
-            "no better eval_loss for 2 epoch(s)",
+            "no better eval_loss for 2 epochs",
         ),
         (
             "eval_accuracy",

@@ -214,7 +214,7 @@ def test_training_stops_early(flipped, settings, tmp_path):
     record = train(settings(metric_for_best_model="eval_loss"), flipped, tmp_path / "checkpoint")
     assert len(record["history"]) == 2
     assert record["best_epoch"] == 1
-    assert record["stop_reason"] == "no better eval_loss for 1 epoch(s)"
+    assert record["stop_reason"] == "no better eval_loss for 1 epoch"
 
 
 def test_truncated_texts_are_counted(splits, settings, encoder, tmp_path):

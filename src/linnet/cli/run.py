@@ -63,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
     again = bool(arguments.overwrite)
     for name, folder, stage in _stages(config, directory, again):
         if (directory / folder).is_dir() and not again:
-            print_line(f"\n{name}: {directory / folder} stands, kept (--overwrite does it again)")
+            print_line(f"\n{name}: {directory / folder} is kept (--overwrite repeats it)")
             continue
         print_line(f"\n{name}: writing {directory / folder}")
         stage()

@@ -50,7 +50,7 @@ def print_trial(trial: dict[str, Any]) -> None:
 
 
 def print_study(results: dict[str, Any], directory: Path) -> None:
-    """Print how a study stands."""
+    """Print the state of a study."""
     states = ", ".join(f"{count} {state}" for state, count in results["states"].items() if count)
     title = f"{results['metric']} of {results['n_trials']} trials: {states}"
     values = ("The recipe as it is", "Best")

@@ -81,7 +81,7 @@ def words_of(text: str, places: Sequence[Span | None]) -> list[list[int]]:
 
     Args:
         text: A clean text.
-        places: Where its tokens stand.
+        places: Positions of its tokens.
     """
     end = max(
         (place.end for place in places if place), default=0

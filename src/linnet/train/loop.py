@@ -137,7 +137,8 @@ class Loop:
         if len(self.state.history) == epochs:
             return f"all {epochs} epochs done" if epochs > 1 else "the one epoch done"
         if self.state.history and len(self.state.history) - self.best.epoch >= patience:
-            return f"no better {self.settings.metric_for_best_model} for {patience} epoch(s)"
+            waited = "1 epoch" if patience == 1 else f"{patience} epochs"
+            return f"no better {self.settings.metric_for_best_model} for {waited}"
         return None
 
     def run_epoch(self, on_step: Callable[[int, float], None]) -> Epoch:

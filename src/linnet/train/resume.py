@@ -104,7 +104,7 @@ class ResumableRun:
             states: The random states of each process.
 
         Raises:
-            StorageError: The disk refused; the former states still stand.
+            StorageError: The disk refused; the former states are kept.
         """
         with whole_directory(self.path / f"state-{loop.state.step}") as folder:
             save_file(_tensors(loop), folder / TENSORS)
@@ -164,7 +164,7 @@ class ResumableRun:
                 shutil.rmtree(path, ignore_errors=True)
 
     def remove(self) -> None:
-        """Remove the whole, when the result stands."""
+        """Remove all of it, once the result is written."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _states(self) -> list[Path]:

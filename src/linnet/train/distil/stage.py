@@ -32,7 +32,7 @@ def distil(
     """Train a student on what a teacher answers, or on what several answer together (Hinton et al.
     2015, arXiv:1503.02531).
 
-    A teacher is a bundle, for that is what would be served: its proof stands, its probabilities are
+    A teacher is a bundle, for that is what would be served: its proof holds, its probabilities are
     calibrated, and it answers faster than a checkpoint in torch. Of several the mean of the
     probabilities is learnt. They answer the texts of the train split, and those of a file that are
     like none of the validation and test texts. What they have answered is kept until the student is

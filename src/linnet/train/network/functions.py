@@ -22,7 +22,7 @@ BITS = 16  # of a random number; a rate of 0.1 is then 0.100006
 
 @dataclass(frozen=True)
 class Layout:
-    """Where texts laid one after the other stand, and where they would in a rectangle.
+    """Positions of texts in one sequence, and in a padded rectangle.
 
     Attributes:
         lengths: Rows of each text, int64 (texts,).
@@ -59,7 +59,7 @@ class Layout:
 
     @cached_property
     def places(self) -> torch.Tensor:
-        """At which place of the rectangle each row stands, int64 (rows,)."""
+        """Position of each row in the rectangle, int64 (rows,)."""
         return torch.from_numpy(np.flatnonzero(self._inside)).to(self.device)
 
     @cached_property
@@ -83,7 +83,7 @@ class DropoutMasks:
 
     @property
     def state(self) -> list[int]:
-        """Where the sequence stands, JSON-able."""
+        """State of the random sequence, ready for JSON."""
         return [int(word) for word in self._bits.state["state"]["state"]]
 
     @state.setter

@@ -31,7 +31,7 @@ STATES = {
 
 
 class Results:
-    """The files that say how a study stands.
+    """The files that hold the state of a study.
 
     Drawing study.html takes a second or two, which holds up trials and other processes: it is drawn
     at first, then at most every half a minute, and when this is closed.

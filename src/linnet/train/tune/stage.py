@@ -55,7 +55,7 @@ def tune(
         on_trial: Called with the results so far when a trial is finished.
 
     Returns:
-        How the study stands, as in study.json.
+        The state of the study, as in study.json.
 
     Raises:
         ConfigError: The search space is empty or doesn't hold the recipe.
