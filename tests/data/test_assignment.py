@@ -72,7 +72,8 @@ def components_by_hand(group: list[int], other: list[int]) -> list[int]:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 4)), max_size=12))
 def test_groups_with_an_author_in_common_are_one(rows: list[tuple[int, int]]) -> None:
-    group, other = [row[0] for row in rows], [row[1] for row in rows]
+    group = [row[0] for row in rows]
+    other = [row[1] for row in rows]
     found = join(np.array(group, dtype=np.uint64), np.array(other, dtype=np.uint64))
     assert found.tolist() == components_by_hand(group, other)
 
@@ -124,7 +125,8 @@ def test_classes_that_get_rare_as_others_go_are_left_out_too() -> None:
 
 @pytest.mark.parametrize("split", [TRAIN, VALIDATION, TEST])
 def test_a_split_without_a_class_names_both(split: int) -> None:
-    classes, label = Classes(("a", "b"), ()), np.array([0, 1] * 3)
+    classes = Classes(("a", "b"), ())
+    label = np.array([0, 1] * 3)
     places = np.array([0, 0, 1, 1, 2, 2], dtype=np.int8)
     classes.check_splits(label, places, [])
     places[2 * split + 1] = (split + 1) % 3

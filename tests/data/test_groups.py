@@ -73,7 +73,8 @@ def kept(
     return sorted(f"{texts[i]}{labels[i]}" for i in np.flatnonzero(stays)), found.counts
 
 
-TEXTS, LABELS = "aaabbccd", [0, 0, 1, 0, 1, 1, 1, 0]
+TEXTS = "aaabbccd"
+LABELS = [0, 0, 1, 0, 1, 1, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,8 @@ def test_policies(duplicates: str, conflicts: str, expected: list[str]) -> None:
 def test_order_does_not_matter_and_every_row_is_accounted_for(
     rows: list[tuple[str, int]], draw
 ) -> None:
-    texts, labels = [text for text, _ in rows], np.array([label for _, label in rows])
+    texts = [text for text, _ in rows]
+    labels = np.array([label for _, label in rows])
     unique = numbers([f"{text}{label}{place}" for place, (text, label) in enumerate(rows)])
     order = np.array(draw.sample(range(len(rows)), len(rows)))
     for duplicates in ("drop", "keep"):
@@ -128,7 +130,8 @@ def test_order_does_not_matter_and_every_row_is_accounted_for(
 
 @given(st.lists(st.integers(0, 30)), st.lists(st.integers(0, 30), unique=True))
 def test_arrays_of_digests_are_worked_on_as_numpy_would(values: list[int], old: list[int]) -> None:
-    some, known = np.array(values, dtype=np.uint64), np.array(sorted(old), dtype=np.uint64)
+    some = np.array(values, dtype=np.uint64)
+    known = np.array(sorted(old), dtype=np.uint64)
     assert distinct(some).tolist() == sorted(set(values))
     assert first_of_each(some).tolist() == np.unique(some, return_index=True)[1].tolist()
     assert replaced(some, known, known + np.uint64(100)).tolist() == [

@@ -28,7 +28,8 @@ def planted(tmp_path_factory):
     """A file of 1,800 rows, half of them copies, split; gives each text's place and the pairs."""
     directory = tmp_path_factory.mktemp("leaks")
     draw = random.Random(0)
-    rows, pairs = [], {}
+    rows = []
+    pairs = {}
     for kind, change in KINDS.items():
         pairs[kind] = []
         for _ in range(100):

@@ -24,7 +24,8 @@ def joined(texts, path, chunk=1000):
 
 
 def jaccard(first, second):
-    first, second = set(first.split()), set(second.split())
+    first = set(first.split())
+    second = set(second.split())
     return len(first & second) / len(first | second)
 
 

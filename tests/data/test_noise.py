@@ -45,7 +45,8 @@ def test_planted_noise_is_found_and_its_share_estimated(share):
 
 def test_a_copy_does_not_answer_for_its_twin():
     texts, labels, _, _ = planted(300, 0.0, seed=2)
-    texts, labels = [*texts, *texts], np.concatenate([labels, (labels + 1) % 3])
+    texts = [*texts, *texts]
+    labels = np.concatenate([labels, (labels + 1) % 3])
     apart = out_of_fold_probabilities(texts, labels, np.arange(600, dtype=np.uint64) * 7 % 601)
     together = out_of_fold_probabilities(texts, labels, np.tile(np.arange(300, dtype=np.uint64), 2))
     assert np.allclose(together[:300], together[300:])

@@ -142,7 +142,8 @@ def test_two_seeds_split_independently() -> None:
     ],
 )
 def test_what_can_not_be_split_is_told(labels, names, sample, validation, test, message) -> None:
-    classes, rows = Classes(names, ()), make_rows(labels)
+    classes = Classes(names, ())
+    rows = make_rows(labels)
     with pytest.raises(DataError, match=message):
         classes.check(rows.label)
         classes.check_splits(rows.label, assign(rows, sample, validation, test, seed=0).split, [])

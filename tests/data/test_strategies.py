@@ -101,7 +101,8 @@ def test_no_author_is_in_two_splits(tmp_path):
 
 
 def test_files_of_their_own_stay_whole_and_nothing_like_them_is_trained_on(tmp_path):
-    rows, apart = labelled(400, seed=1), labelled(60, seed=2)
+    rows = labelled(400, seed=1)
+    apart = labelled(60, seed=2)
     leaks = [(apart[0][0].upper(), "no"), (apart[1][0] + " !", "yes"), (apart[40][0], apart[40][1])]
     path = write(tmp_path / "a.csv", rows + leaks)
     # Another order of the columns; a row of the validation file is one of the test file too.
@@ -138,7 +139,8 @@ def test_again_with_more_rows_every_row_keeps_its_split(tmp_path, sample):
     prepared(write(tmp_path / "a.csv", rows), out, sample=sample)
     before = texts(out)
     random.Random(3).shuffle(rows)
-    gone, more = rows[:50], labelled(400, seed=9)
+    gone = rows[:50]
+    more = labelled(400, seed=9)
     card = prepared(write(tmp_path / "b.csv", more + rows[50:]), out, sample=sample)
     after = texts(out)
     lost = {text for text, _ in gone}
@@ -156,7 +158,8 @@ def test_again_with_more_rows_every_row_keeps_its_split(tmp_path, sample):
 
 
 def test_copies_that_are_kept_are_counted_one_by_one(tmp_path):
-    rows, out = labelled(400), tmp_path / "out"
+    rows = labelled(400)
+    out = tmp_path / "out"
     settings = {"duplicates": "keep", "conflicts": "keep"}
     prepared(write(tmp_path / "a.csv", rows + rows[:60]), out, **settings)
     card = prepared(write(tmp_path / "b.csv", rows + rows[:20] * 3), out, **settings)
@@ -172,7 +175,8 @@ def test_copies_that_are_kept_are_counted_one_by_one(tmp_path):
 
 
 def test_a_split_that_comes_out_small_says_why(tmp_path):
-    path, out = write(tmp_path / "a.csv", labelled(400)), tmp_path / "out"
+    path = write(tmp_path / "a.csv", labelled(400))
+    out = tmp_path / "out"
     prepared(path, out)
     late = sorted(texts(out)["test"])[::2]
     card = prepared(
@@ -199,12 +203,15 @@ def test_what_takes_a_class_away_is_told(tmp_path):
 
 
 def test_a_row_that_would_tie_two_splits_together_is_left_out(tmp_path):
-    rows, out = labelled(400), tmp_path / "out"
+    rows = labelled(400)
+    out = tmp_path / "out"
     prepared(write(tmp_path / "a.csv", rows), out)
     before = {name: sorted(found) for name, found in texts(out).items()}
-    train, test = before["train"][0], before["test"][0]
+    train = before["train"][0]
+    test = before["test"][0]
     # Nine words of each: like both (9 of 11 words), which are not like each other... so a chain of two bridges.
-    first, second = train.split(), test.split()
+    first = train.split()
+    second = test.split()
     chain = [" ".join(second[:step] + first[step:]) for step in range(1, 9)]
     card = prepared(write(tmp_path / "b.csv", rows + [(text, "yes") for text in chain]), out)
     after = texts(out)
@@ -215,7 +222,8 @@ def test_a_row_that_would_tie_two_splits_together_is_left_out(tmp_path):
 
 
 def test_other_settings_split_anew_and_say_so(tmp_path):
-    path, out = write(tmp_path / "a.csv", labelled(400)), tmp_path / "out"
+    path = write(tmp_path / "a.csv", labelled(400))
+    out = tmp_path / "out"
     prepared(path, out)
     card = prepared(path, out, test_size=0.3)
     assert card["since"] is None
@@ -225,7 +233,8 @@ def test_other_settings_split_anew_and_say_so(tmp_path):
 
 
 def test_the_same_file_again_gives_the_same_bytes(tmp_path):
-    path, out = write(tmp_path / "a.csv", labelled(400)), tmp_path / "out"
+    path = write(tmp_path / "a.csv", labelled(400))
+    out = tmp_path / "out"
     prepared(path, out)
     before = {name: (out / f"{name}.parquet").read_bytes() for name in NAMES}
     card = prepared(path, out)
@@ -279,24 +288,24 @@ def test_mojibake_is_undone_and_counted(tmp_path):
 
 
 def test_an_error_in_a_file_of_its_own_names_the_file(tmp_path):
-    path, test = (
-        write(tmp_path / "a.csv", labelled(50)),
-        write(tmp_path / "t.csv", [("good day", "perhaps")]),
-    )
+    path = write(tmp_path / "a.csv", labelled(50))
+    test = write(tmp_path / "t.csv", [("good day", "perhaps")])
     with pytest.raises(DataError, match=r"Test file .*t\.csv: .* the label 'perhaps'"):
         prepared(path, tmp_path / "out", test_file=str(test), labels=["no", "yes"])
     assert not (tmp_path / "out").exists()
 
 
 def test_splits_are_files_of_their_own_for_other_rows(tmp_path):
-    rows, more = labelled(400, seed=1), labelled(300, seed=2)
+    rows = labelled(400, seed=1)
+    more = labelled(300, seed=2)
     prepared(write(tmp_path / "a.csv", rows), tmp_path / "first")
     given = {
         f"{name}_file": str(tmp_path / "first" / f"{name}.parquet")
         for name in ("validation", "test")
     }
     card = prepared(write(tmp_path / "b.csv", rows + more), tmp_path / "second", **given)
-    first, second = texts(tmp_path / "first"), texts(tmp_path / "second")
+    first = texts(tmp_path / "first")
+    second = texts(tmp_path / "second")
     assert (second["validation"], second["test"]) == (first["validation"], first["test"])
     assert second["train"] == first["train"] | {text for text, _ in more}
     assert read_split(tmp_path / "second", "test").label_names == ("no", "yes")

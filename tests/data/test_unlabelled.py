@@ -113,7 +113,8 @@ def test_personal_data_are_masked_as_in_the_splits(tmp_path):
 
 def test_a_larger_draw_begins_with_a_smaller_one(tmp_path):
     file = written(tmp_path / "a.txt", "\n".join(f"text {n}" for n in range(200)))
-    few, more = read(file, sample=20), read(file, sample=50)
+    few = read(file, sample=20)
+    more = read(file, sample=50)
     assert more.texts[:20] == few.texts
     assert len(set(more.texts)) == 50
     assert more.facts["dropped"]["not_drawn"] == 150

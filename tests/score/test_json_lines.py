@@ -25,7 +25,8 @@ def test_objects_stay_as_they_are(scored) -> None:
     assert len(lines) == 3
     for row, line in zip(rows, lines, strict=True):
         assert line.startswith(row.rstrip(b" }")[:-2])
-        before, after = json.loads(row), json.loads(line)
+        before = json.loads(row)
+        after = json.loads(line)
         assert {key: after[key] for key in before} == before
         assert list(after)[len(before) :] == KEYS
         assert after["reason"] is None and 0.5 <= after["probability"] <= 1

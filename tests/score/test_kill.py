@@ -101,7 +101,8 @@ def write_source(path: Path) -> Path:
         )
         for _ in range(300)
     ]
-    texts[7], texts[100] = "", "x" * 5000
+    texts[7] = ""
+    texts[100] = "x" * 5000
     if path.suffix == ".parquet":
         pq.write_table(pa.table({"text": texts, "n": range(300)}), path)
     else:

@@ -10,7 +10,8 @@ from linnet.score.resume import resumable
 
 @pytest.mark.parametrize("plant", ["a link", "a pipe"])
 def test_rows_are_never_written_through_a_planted_file(tmp_path, plant):
-    target, precious = tmp_path / "out.csv", tmp_path / "precious"
+    target = tmp_path / "out.csv"
+    precious = tmp_path / "precious"
     precious.write_text("precious\n")
     with resumable(target, {}, overwrite=False) as work:
         if plant == "a link":

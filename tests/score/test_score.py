@@ -145,7 +145,8 @@ def stopped(
     """A target whose file is half done."""
     from linnet.score import job
 
-    answer, calls = job.answer, []
+    answer = job.answer
+    calls = []
 
     def stop(*arguments: object) -> list:
         calls.append(1)
@@ -484,7 +485,8 @@ def test_a_full_disk_at_the_end_of_parquet(
     tmp_path: Path,
     files_of_at_most: Callable[[int], AbstractContextManager[None]],
 ) -> None:
-    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    source = tmp_path / "in.parquet"
+    target = tmp_path / "out.parquet"
     pq.write_table(pa.table({"text": [f"good day {number}" for number in range(500)]}), source)
     target.write_bytes(b"before")
     finish = Parquet.finish

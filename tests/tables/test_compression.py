@@ -139,7 +139,8 @@ def test_what_goes_wrong_beside_the_reading_is_not_the_files_fault(tmp_path: Pat
 
 def test_a_zip_that_lies_about_its_size(tmp_path: Path) -> None:
     path = zipped(tmp_path / "rows.zip", {"rows.csv": MEGABYTE})
-    content, size = path.read_bytes(), struct.pack("<I", len(MEGABYTE))
+    content = path.read_bytes()
+    size = struct.pack("<I", len(MEGABYTE))
     assert content.count(size) == 2
     path.write_bytes(content.replace(size, struct.pack("<I", 1000)))
     with pytest.raises(DataError, match="is cut or damaged"):
@@ -246,7 +247,8 @@ def test_ten_million_commas_take_no_gigabytes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_texts_of_a_megabyte_take_no_gigabytes(tmp_path: Path) -> None:
-    draw, path = random.Random(0), tmp_path / "rows.csv"
+    draw = random.Random(0)
+    path = tmp_path / "rows.csv"
     with path.open("w") as file:
         file.write("text,label\n")
         for number in range(60):

@@ -10,7 +10,8 @@ from linnet.tables.xz import XzFile
 
 CONTENT = random.Random(0).randbytes(300_000).hex().encode()
 HALF = len(CONTENT) // 2
-FIRST, SECOND = lzma.compress(CONTENT[:HALF]), lzma.compress(CONTENT[HALF:])
+FIRST = lzma.compress(CONTENT[:HALF])
+SECOND = lzma.compress(CONTENT[HALF:])
 
 
 def read(packed: bytes, size: int = 1000) -> bytes:
@@ -43,7 +44,8 @@ def test_a_cut_is_an_error(cut: int) -> None:
 
 
 def test_places_are_those_of_the_plain_bytes() -> None:
-    file, draw = XzFile(io.BytesIO(FIRST + SECOND)), random.Random(0)
+    file = XzFile(io.BytesIO(FIRST + SECOND))
+    draw = random.Random(0)
     assert file.seek(0, io.SEEK_END) == len(CONTENT)
     for _ in range(5):
         place = draw.randrange(len(CONTENT))

@@ -109,7 +109,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Section]:
     names.insert(names.index("found"), CLASSES)
     sections = []
     for name in dict.fromkeys(names):
-        before, after = old.get(name), new.get(name)
+        before = old.get(name)
+        after = new.get(name)
         if name == CLASSES and _are_counts(before) and _are_counts(after):
             sections += [
                 _classes(split, before.get(split, {}), after.get(split, {}))
@@ -122,7 +123,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Section]:
 
 
 def _changes(path: Leaf, old: Any, new: Any) -> Iterator[Change]:
-    before, after = dict(_leaves(path, old)), dict(_leaves(path, new))
+    before = dict(_leaves(path, old))
+    after = dict(_leaves(path, new))
     for leaf in sorted({*before, *after}, key=_order):
         if leaf[:2] not in PASSING and not _same(before.get(leaf), after.get(leaf)):
             name = " ".join(_printable(part) for part in leaf[1:]) or _printable(leaf[0])

@@ -117,9 +117,11 @@ def _finish(
     folder: Path,
     parts: tuple[str, ...],
 ) -> dict[str, Any]:
-    settings, opened = config.data, files[0][1]
+    settings = config.data
+    opened = files[0][1]
     origins = np.array([split for split, _ in files])
-    collected, staging = collector.result(), collector.staging
+    collected = collector.result()
+    staging = collector.staging
     classes = Classes(collected.labels, collected.label_sets)
     previous = Previous.find(directory, settings, collected.text)
     placement = assign_rows(_row_table(collected, classes, origins, previous, settings), settings)
@@ -272,7 +274,8 @@ def _correction_notes(collected: Collected) -> list[str]:
 def _account(collected: Collected, placement: Placement) -> dict[str, Any]:
     dropped = collected.dropped + placement.dropped
     used = {name: int((placement.split == index).sum()) for index, name in enumerate(NAMES)}
-    rows_used, rows_dropped = sum(used.values()), dropped.total()
+    rows_used = sum(used.values())
+    rows_dropped = dropped.total()
     if collected.rows_in != rows_used + rows_dropped:
         raise AssertionError(
             f"of {collected.rows_in} rows, {rows_used} were used and {rows_dropped} dropped"

@@ -87,8 +87,10 @@ def _clean_texts(
     opened: Opened, settings: DataConfig, mask: Sequence[str], dropped: Counter[str]
 ) -> Iterator[list[str]]:
     """The clean texts of a table, some at a time; why others can't be used is counted."""
-    table, done = opened.table, 0
-    column, width = find_column(table.columns, settings.text_column, "text"), len(table.columns)
+    table = opened.table
+    done = 0
+    column = find_column(table.columns, settings.text_column, "text")
+    width = len(table.columns)
     name = opened.source.name if opened.source else named(settings.source)
     with progress(f"read {name}", opened.size, "bytes") as task:
         for rows in chunks_of(table.rows):

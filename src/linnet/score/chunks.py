@@ -35,7 +35,8 @@ def chunks(rows: Iterator[RawRow], most: int) -> Iterator[Chunk]:
         size += len(row.raw)
         if len(taken) == most or size >= CHUNK_BYTES:
             yield _chunk(taken)
-            taken, size = [], 0
+            taken = []
+            size = 0
     if taken:
         yield _chunk(taken)
 

@@ -207,7 +207,8 @@ class _Job:
 
     def _progress(self) -> AbstractContextManager[Task]:
         """Rows where their number is known, else bytes of the file, packed as it is, else what has been done."""
-        name, rows = f"score {self._source.path.name}", self._table.rows
+        name = f"score {self._source.path.name}"
+        rows = self._table.rows
         if rows is not None or self._source.standard:
             return progress(name, rows)
         return progress(name, self._source.path.stat().st_size, "bytes")

@@ -20,7 +20,9 @@ from linnet.errors import UsageError
 from linnet.files import canonical_json, disk_errors, install, open_own, write_text
 from linnet.resume import check_same, locked, unfinished_path
 
-STATE, ROWS, WHOLE = "state.json", "rows", "whole"
+STATE = "state.json"
+ROWS = "rows"
+WHOLE = "whole"
 
 
 class ResumableScoring:
@@ -41,10 +43,13 @@ class ResumableScoring:
         state: dict[str, Any],
         finished: bool,
     ):
-        self.rows, self.finished = folder / ROWS, finished
+        self.rows = folder / ROWS
+        self.finished = finished
         self.end: int | None = state["end"]
         self.counts: dict[str, int] = state["counts"]
-        self._target, self._folder, self._identity = target, folder, identity
+        self._target = target
+        self._folder = folder
+        self._identity = identity
         self._file: IO[bytes] | None = None
         self._size: int = state["bytes"]
 
@@ -64,12 +69,15 @@ class ResumableScoring:
         self._size += len(data)
         state = {"identity": self._identity, "end": end, "bytes": self._size, "counts": counts}
         write_text(self._folder / STATE, canonical_json(state))
-        self.end, self.counts = end, dict(counts)
+        self.end = end
+        self.counts = dict(counts)
 
     def restart(self) -> None:
         """Forget what was written."""
         (self._folder / STATE).unlink(missing_ok=True)
-        self.end, self.counts, self._size = None, {}, 0
+        self.end = None
+        self.counts = {}
+        self._size = 0
 
     def close(self) -> None:
         """Let go of the file, and leave nothing where nothing was written."""
@@ -128,15 +136,18 @@ def resumable(
 
 def _read(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     """What state.json says; None where there is none."""
-    file, rows = folder / STATE, folder / ROWS
+    file = folder / STATE
+    rows = folder / ROWS
     if not file.exists():
         return None
     try:
         state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        found, sound = state["identity"], not rows.exists() or state["bytes"] <= rows.stat().st_size
+        found = state["identity"]
+        sound = not rows.exists() or state["bytes"] <= rows.stat().st_size
         sound &= {"end", "counts"} <= state.keys()
     except (ValueError, KeyError, TypeError, AttributeError):
-        found, sound = identity, False
+        found = identity
+        sound = False
     check_same(folder, found, identity)
     if not sound:
         raise UsageError(

@@ -149,7 +149,8 @@ def _layout(
     columns: Sequence[Column],
     labels: Sequence[str],
 ) -> Layout:
-    text, between = settings.text_column, settings.label_separator
+    text = settings.text_column
+    between = settings.label_separator
     if source.format in (JSON, JSON_LINES):
         objects = LosslessObjects(stream, source.path, source.format, encoding)
         return JsonLines(objects, source.path, encoding, text, columns)

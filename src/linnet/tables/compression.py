@@ -197,7 +197,8 @@ class _Watched(io.RawIOBase):
     """Unpacked bytes whose number is watched while they are read."""
 
     def __init__(self, inner: IO[bytes], path: Path):
-        self._inner, self._path = inner, path
+        self._inner = inner
+        self._path = path
 
     def readable(self) -> bool:
         return True

@@ -87,7 +87,8 @@ def strict_rows(lines: Iterator[tuple[int, str]], layout: Layout, path: Path) ->
     """
     csv.field_size_limit(MAX_FIELD)
     stray: list[str] = []
-    dialect, before = layout.dialect, layout.skipped
+    dialect = layout.dialect
+    before = layout.skipped
     reader = dialect.reader(_readable(islice(lines, before, None), dialect, stray))
     single = layout.single
     start = before + 1
@@ -187,9 +188,11 @@ class _Feed:
 
     def take(self) -> tuple[bytes, bool]:
         """The bytes of the row, and whether it has carriage returns inside."""
-        raw, stray = b"".join(self._taken), self._stray
+        raw = b"".join(self._taken)
+        stray = self._stray
         self._taken.clear()
-        self._size, self._stray = 0, False
+        self._size = 0
+        self._stray = False
         return raw, stray
 
     def take_first(self) -> bytes:
@@ -197,7 +200,8 @@ class _Feed:
         first, *rest = self._taken
         self._back.extendleft(reversed(rest))
         self._taken.clear()
-        self._size, self._stray = 0, False
+        self._size = 0
+        self._stray = False
         return first
 
 
@@ -276,7 +280,8 @@ class LosslessRows:
         if fields is None:
             return RawRow(raw, end, reason="broken_quotes", broken=True)
         if self.layout.single and len(fields) > 1:
-            fields, torn = [self.layout.dialect.separator.join(fields)], True
+            fields = [self.layout.dialect.separator.join(fields)]
+            torn = True
         if len(fields) != width:
             return RawRow(raw, end, reason=misfit(len(fields), width), broken=True)
         text = fields[places[0]] if len(places) == 1 else join([fields[place] for place in places])

@@ -32,7 +32,8 @@ SEP_LINE = re.compile(r'"?sep=(\\t|[^\w\s"]|\t)\1*"?[\r\n]*', re.IGNORECASE)
 SPACED_QUOTE = re.compile(r' +".*" *', re.DOTALL)
 DECIMAL = re.compile(r"(?<=\d),(?=\d)")
 # Share of the rows that have the header's width where a few are wrong, and where most are right.
-NEARLY_ALL, MOST = 0.9, 0.5
+NEARLY_ALL = 0.9
+MOST = 0.5
 # From so many rows on, first fields that are all different are names of rows whatever they look
 # like.
 MANY_ROWS = 20
@@ -126,7 +127,8 @@ def table_format(head: Head, encoding: str, asked: Asked, *, sure: bool) -> str:
         if (fit.exact or fit.shift) and len(fit.rows) > 1:
             names = {name.strip().casefold() for name in fit.rows[0]}
             named = bool(asked.names) and set(map(str.casefold, asked.names)) <= names
-            text, label = names & set(TEXT_NAMES), names & set(LABEL_NAMES)
+            text = names & set(TEXT_NAMES)
+            label = names & set(LABEL_NAMES)
             tabs = separator == "\t" and not sure
             many = len(fit.rows) > MANY_ROWS and not sure
             if named or said or (text and (label or tabs or many)) or (asked.headerless and tabs):
@@ -161,7 +163,8 @@ class _Fit:
     @cached_property
     def shift(self) -> Shift:
         """The column that all rows have and the header lacks."""
-        width, behind = len(self.rows[0]) if self.rows else 0, self.rows[1:]
+        width = len(self.rows[0]) if self.rows else 0
+        behind = self.rows[1:]
         if len(behind) < 2 or {len(row) for row in behind} != {width + 1}:
             return ""
         if width > 1 and all(row[-1].strip() == "" for row in behind):
@@ -264,7 +267,8 @@ def _visible(row: Sequence[str]) -> bool:
 
 def _skip(lines: Sequence[str]) -> tuple[int, str]:
     """Lines before the first row, and the separator that one of them says."""
-    skipped, said = 0, ""
+    skipped = 0
+    said = ""
     for line in lines:
         found = SEP_LINE.fullmatch(line) if not said else None
         if found:
@@ -318,7 +322,8 @@ def _first_row(fit: _Fit, skipped: int, path: Path) -> list[str]:
 
 
 def _too_wide(fit: _Fit) -> bool:
-    width, behind = len(fit.rows[0]) if fit.rows else 0, fit.rows[1:]
+    width = len(fit.rows[0]) if fit.rows else 0
+    behind = fit.rows[1:]
     return width > 1 and len(behind) >= MANY_ROWS and {len(row) for row in behind} == {width + 1}
 
 

@@ -64,12 +64,14 @@ def read_values(stream: IO[bytes], path: Path, position: int = 0) -> Iterator[tu
         if end and (end < len(text) or ended):
             number += 1
             yield text[place:end].encode(BYTES), position + end
-            place, step = end, CHUNK
+            place = end
+            step = CHUNK
             continue
         if ended or len(text) - place > MAX_LINE:
             break
         position += place
-        text, place = text[place:], 0
+        text = text[place:]
+        place = 0
         piece = stream.read(step)
         step = min(2 * step, MAX_LINE)
         ended = not piece
@@ -77,7 +79,8 @@ def read_values(stream: IO[bytes], path: Path, position: int = 0) -> Iterator[tu
             check_wide(piece, path)
         text += piece.decode(BYTES)
         if position == 0 and text.startswith("\xef\xbb\xbf"):
-            text, position = text[3:], 3
+            text = text[3:]
+            position = 3
     if place < len(text):
         raise _not_json(text[place:], number, path)
     if whole and opened > DEEP:

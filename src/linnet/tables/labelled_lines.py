@@ -12,7 +12,9 @@ from typing import Any
 
 from linnet.tables.table import Row
 
-LABEL_TEXT, TREC, FASTTEXT = "label text", "trec", "fasttext"
+LABEL_TEXT = "label text"
+TREC = "trec"
+FASTTEXT = "fasttext"
 COLUMNS = {
     LABEL_TEXT: ("label", "text"),
     FASTTEXT: ("label", "text"),

@@ -21,7 +21,12 @@ from linnet.tables.signature import LOOKED_AT, check_signature
 
 STANDARD = "-"  # standard input
 LARGE = 1_000_000  # bytes from which on a thread reads ahead
-CSV, TSV, JSON, JSON_LINES, LINES, PARQUET = "csv", "tsv", "json", "jsonl", "lines", "parquet"
+CSV = "csv"
+TSV = "tsv"
+JSON = "json"
+JSON_LINES = "jsonl"
+LINES = "lines"
+PARQUET = "parquet"
 FORMATS = {
     ".csv": CSV,
     ".tsv": TSV,

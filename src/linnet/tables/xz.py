@@ -22,8 +22,10 @@ class XzFile(io.RawIOBase):
     """
 
     def __init__(self, packed: IO[bytes]):
-        self._packed, self._position = packed, 0
-        self._decompressor, self._waiting = lzma.LZMADecompressor(), b""
+        self._packed = packed
+        self._position = 0
+        self._decompressor = lzma.LZMADecompressor()
+        self._waiting = b""
 
     def readable(self) -> bool:
         """It is."""
@@ -61,7 +63,8 @@ class XzFile(io.RawIOBase):
         target = offset if whence == io.SEEK_SET else self._position + offset
         if target < self._position:
             self._packed.seek(0)
-            self._position, self._waiting = 0, b""
+            self._position = 0
+            self._waiting = b""
             self._decompressor = lzma.LZMADecompressor()
         while self._position < target and self.read(min(STEP, target - self._position)):
             pass
@@ -74,5 +77,6 @@ class XzFile(io.RawIOBase):
             rest = block.lstrip(b"\0")
         if not rest:
             return False
-        self._decompressor, self._waiting = lzma.LZMADecompressor(), rest
+        self._decompressor = lzma.LZMADecompressor()
+        self._waiting = rest
         return True

@@ -153,15 +153,18 @@ def _most_frequent(codes: np.ndarray, values: list[str]) -> tuple[np.ndarray, li
 def _out_of_fold(column: _Column, label: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """What the column says of rows it was not fitted on, and what is said without it, both float (n, C)."""
     fold = np.arange(len(label)) % FOLDS
-    probabilities, prior = np.empty((len(label), classes)), np.empty((len(label), classes))
+    probabilities = np.empty((len(label), classes))
+    prior = np.empty((len(label), classes))
     for held_out in range(FOLDS):
-        fit, asked = fold != held_out, fold == held_out
+        fit = fold != held_out
+        asked = fold == held_out
         cells = _cells(column, label, fit)
         counts = np.zeros((int(cells.max()) + 1, classes))
         np.add.at(counts, (cells[fit], label[fit]), 1)
         base = (counts.sum(axis=0) + 1) / (fit.sum() + classes)
         smooth = (counts + PRIOR * base) / (counts.sum(axis=1, keepdims=True) + PRIOR)
-        probabilities[asked], prior[asked] = smooth[cells[asked]], base
+        probabilities[asked] = smooth[cells[asked]]
+        prior[asked] = base
     return probabilities, prior
 
 
@@ -197,7 +200,8 @@ def _part(column: _Column, label: np.ndarray, label_names: list[str]) -> dict[st
     cells = _cells(column, label, np.ones(len(label), dtype=bool))
     counts = np.zeros((int(cells.max()) + 1, len(label_names)), dtype=np.int64)
     np.add.at(counts, (cells, label), 1)
-    rows, top = counts.sum(axis=1), counts.argmax(axis=1)
+    rows = counts.sum(axis=1)
+    top = counts.argmax(axis=1)
     share = np.bincount(label, minlength=len(label_names)) / len(label)
     bound = lower_bound(counts[np.arange(len(counts)), top], rows, counts.size)
     good = is_near_certain(bound, share[top])
@@ -234,7 +238,8 @@ def _where(column: _Column, cells: np.ndarray, run: list[int]) -> str:
     if run == [0]:
         return "missing"
     inside = np.isin(cells, run)
-    low, high = column.numbers[inside].min(), column.numbers[inside].max()
+    low = column.numbers[inside].min()
+    high = column.numbers[inside].max()
     first, last = (_show(bound, column.kind) for bound in (low, high))
     if high == np.nanmax(column.numbers):
         return f"from {first} on"

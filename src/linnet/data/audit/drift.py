@@ -46,7 +46,8 @@ def examine_drift(samples: dict[str, Sample], wanted: str) -> dict[str, Any] | N
             *(len(each) / each.rows for each in samples.values() if each.rows),
         ]
     )
-    times, members = [], []
+    times = []
+    members = []
     for sample in samples.values():
         rows = int(share * sample.rows)
         times.append(sample.table[column].slice(0, rows).combine_chunks())

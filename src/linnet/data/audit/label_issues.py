@@ -38,7 +38,8 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
     train = read_sample(directory, "train", sample)
     if pa.types.is_list(train.table.schema.field("label").type):
         return None
-    texts, labels = train.table["text"].to_pylist(), train.table["label"].to_numpy()
+    texts = train.table["text"].to_pylist()
+    labels = train.table["label"].to_numpy()
     if len(texts) < FOLDS or len(np.unique(labels)) < len(train.label_names):
         return None
     with progress("look for wrong labels", 1, "steps") as task:

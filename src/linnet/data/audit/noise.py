@@ -54,7 +54,8 @@ def out_of_fold_probabilities(
     fold = (groups % np.uint64(FOLDS)).astype(np.int64)
     probabilities = np.zeros((len(texts), int(labels.max()) + 1))
     for held_out in range(FOLDS):
-        train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
+        train = np.flatnonzero(fold != held_out)
+        test = np.flatnonzero(fold == held_out)
         if not len(test) or len(np.unique(labels[train])) < 2:
             continue
         model = LogisticRegression(max_iter=200, tol=1e-3).fit(features[train], labels[train])

@@ -70,7 +70,10 @@ def read_sample(directory: Path, name: str, rows: int) -> Sample:
         rows: How many at most.
     """
     with pq.ParquetFile(directory / f"{name}.parquet") as file:
-        schema, total, parts, read = file.schema_arrow, file.metadata.num_rows, [], 0
+        schema = file.schema_arrow
+        total = file.metadata.num_rows
+        parts = []
+        read = 0
         for group in range(file.num_row_groups):
             if read >= rows:
                 break

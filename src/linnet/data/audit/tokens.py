@@ -126,5 +126,6 @@ def _unknown_id(path: Path) -> int | None:
     model = json.loads(path.read_text(encoding="utf-8"))["model"]
     if "unk_id" in model:
         return None if model["unk_id"] is None else int(model["unk_id"])
-    vocabulary, unknown = model.get("vocab"), model.get("unk_token")
+    vocabulary = model.get("vocab")
+    unknown = model.get("unk_token")
     return vocabulary.get(unknown) if isinstance(vocabulary, dict) else None

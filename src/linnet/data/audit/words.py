@@ -15,7 +15,8 @@ from linnet.data.audit.sample import Sample
 
 ROWS = 30_000
 CHARACTERS = 3_000_000
-FEWEST_ROWS, SUPPORT = 20, 0.001  # that have a token, for it to be looked at
+FEWEST_ROWS = 20
+SUPPORT = 0.001  # that have a token, for it to be looked at
 LISTED = 20
 LONGEST = 30  # characters; what is longer is no word
 OF_LABEL = 0.2  # of a label's rows; a word that so many share was likely put there, not chosen

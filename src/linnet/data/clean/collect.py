@@ -108,7 +108,8 @@ class Collector:
     """
 
     def __init__(self, settings: DataConfig, directory: Path, columns: Sequence[str] = ()):
-        self._settings, self._directory = settings, directory
+        self._settings = settings
+        self._directory = directory
         self._tables: list[Table] = []
         self._kept: dict[str, list[pa.Array]] = {column: [] for column in columns}
         self._corrections = Corrections()
@@ -252,11 +253,13 @@ class Collector:
         if MISSING in codes:
             self._dropped["missing_label"] += codes.count(MISSING)
             kept = [place for place, code in enumerate(codes) if code != MISSING]
-            chunk, codes = chunk.take(kept), [codes[place] for place in kept]
+            chunk = chunk.take(kept)
+            codes = [codes[place] for place in kept]
         return self._correct(chunk, codes, text) if self._corrections.labels else (chunk, codes)
 
     def _correct(self, chunk: Chunk, codes: list[int], text: int) -> tuple[Chunk, list[int]]:
-        kept, right = [], []
+        kept = []
+        right = []
         for place, (value, code) in enumerate(zip(chunk.columns[text], codes, strict=True)):
             correct = self._corrections.find(value)
             if correct == "":
@@ -331,6 +334,7 @@ def chunks_of(rows: Iterator[Row]) -> Iterator[list[Row]]:
         )
         if len(chunk) >= CHUNK_ROWS or characters > CHUNK_CHARACTERS:
             yield chunk
-            chunk, characters = [], 0
+            chunk = []
+            characters = 0
     if chunk:
         yield chunk

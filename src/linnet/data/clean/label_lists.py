@@ -38,14 +38,17 @@ def read_list(text: str) -> tuple[str | None, ...] | None:
     if not whole:
         return None
     kind = next(name for name, inner in whole.groupdict().items() if inner is not None)
-    inner, place, comma = whole[kind].strip(), 0, False
+    inner = whole[kind].strip()
+    place = 0
+    comma = False
     items: list[str | None] = []
     while place < len(inner):
         item = ITEM.match(inner, place)
         if not item:
             return None
         items.append(_value(item))
-        place, comma = item.end(), bool(item["comma"])
+        place = item.end()
+        comma = bool(item["comma"])
     if kind == "tuple" and len(items) == 1 and not comma:
         return None  # a word in parentheses
     return tuple(items)

@@ -49,7 +49,8 @@ class Staging:
         )
         edges = np.searchsorted(buckets[order], np.arange(2**BUCKET_BITS + 1, dtype=np.uint64))
         for bucket in np.flatnonzero(np.diff(edges)):
-            start, stop = edges[bucket], edges[bucket + 1]
+            start = edges[bucket]
+            stop = edges[bucket + 1]
             self._writer(int(bucket)).write_batch(batch.slice(start, stop - start))
 
     def read(self) -> Iterator[pa.Table]:

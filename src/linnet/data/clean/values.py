@@ -65,7 +65,8 @@ def clean_rows(
     Raises:
         LabelError: What stands for a label can't be one.
     """
-    mask, repair = settings.mask, settings.repair
+    mask = settings.mask
+    repair = settings.repair
     dropped: Counter[str] = Counter()
     whole = [row for row in rows if len(row[1]) == width]
     if len(whole) < len(rows):
@@ -77,7 +78,9 @@ def clean_rows(
     labels = label.cells(raw, numbers)
     columns = [strings(column) for column in raw]
     broken = {place for column in [*columns, _joined(labels)] for place in _broken(column)}
-    texts, kept, repaired = [], [], 0
+    texts = []
+    kept = []
+    repaired = 0
     for place, value in enumerate(raw[text]):
         try:
             if place in broken:

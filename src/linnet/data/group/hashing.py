@@ -93,7 +93,8 @@ class Helper:
 
 def help_out(seed: int) -> None:
     """What the process does: texts in on standard input, arrays out on standard output, until there is no more."""
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    stdin = sys.stdin.buffer
+    stdout = sys.stdout.buffer
     try:
         while True:
             (texts,) = _read(stdin)
@@ -125,7 +126,8 @@ def _write(stream: IO[bytes], arrays: Sequence[np.ndarray]) -> None:
 
 def _read(stream: IO[bytes]) -> list[np.ndarray]:
     head = stream.read(16)
-    count, size = int.from_bytes(head[:8], "little"), int.from_bytes(head[8:], "little")
+    count = int.from_bytes(head[:8], "little")
+    size = int.from_bytes(head[8:], "little")
     content = stream.read(size)
     if len(head) < 16 or len(content) < size:
         raise EOFError

@@ -23,11 +23,13 @@ from linnet.data.group.texts import distinct, first_of_each, replaced
 THRESHOLD = 0.8
 """Jaccard similarity of the sets of words from which two texts are near-duplicates."""
 FEWEST_WORDS = 4  # of fewer words, texts that differ in one differ in more than a fifth
-BANDS, ROWS_A_BAND = 8, 4  # a pair at the threshold is missed in 1.5 % of cases: (1 - 0.8^4)^8
+BANDS = 8
+ROWS_A_BAND = 4  # a pair at the threshold is missed in 1.5 % of cases: (1 - 0.8^4)^8
 PAIRS_AT_ONCE = 200_000
 ROWS_A_PART = 1_000_000
 SEED = 20_090_616
-SPACE, LINE_FEED = 32, 10
+SPACE = 32
+LINE_FEED = 10
 BASE = np.uint64(0x100000001B3)
 GOLDEN = np.uint32(0x9E3779B1)
 
@@ -52,7 +54,8 @@ def sketch(texts: Sequence[str]) -> Sketches:
     words, lengths = _hash_words(texts)
     owner = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
     codes = distinct((owner << np.uint64(32)) | words)
-    words, lengths = codes.astype(np.uint32), np.bincount(_owner(codes), minlength=len(lengths))
+    words = codes.astype(np.uint32)
+    lengths = np.bincount(_owner(codes), minlength=len(lengths))
     return Sketches(words, lengths, _band_keys(words, np.cumsum(lengths) - lengths))
 
 
@@ -85,7 +88,8 @@ class NearDuplicates:
         first = first_of_each(group)
         lengths = self._arrays.read("lengths")
         first = first[lengths[first] >= FEWEST_WORDS]
-        words, starts = self._arrays.map("words"), np.cumsum(lengths, dtype=np.int64) - lengths
+        words = self._arrays.map("words")
+        starts = np.cumsum(lengths, dtype=np.int64) - lengths
         near = [np.empty((0, 2), dtype=np.uint64)]
         for pairs in self._candidates(first, lengths):
             near.append(group[pairs[_similarity(pairs, words, starts, lengths) >= THRESHOLD]])
@@ -100,17 +104,20 @@ class NearDuplicates:
 
         They come in parts, for the pairs of all bands together may be more than memory holds.
         """
-        count, parts = len(rows), 1 + len(rows) // ROWS_A_PART
+        count = len(rows)
+        parts = 1 + len(rows) // ROWS_A_PART
         for band in range(BANDS):
             key = self._arrays.read(f"band {band}")[rows]
             order = np.argsort(key, kind="stable")
             same = key[order[1:]] == key[order[:-1]]
-            left, right = order[:-1][same], order[1:][same]
+            left = order[:-1][same]
+            right = order[1:][same]
             sizes = lengths[rows[left]], lengths[rows[right]]
             alike = np.minimum(*sizes) >= THRESHOLD * np.maximum(
                 *sizes
             )  # others can't share so much
-            left, right = left[alike], right[alike]
+            left = left[alike]
+            right = right[alike]
             codes = np.minimum(left, right) * count + np.maximum(left, right)
             for part in range(parts):
                 self._arrays.append(f"pairs {part}", codes[codes % parts == part])

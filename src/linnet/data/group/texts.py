@@ -14,8 +14,11 @@ import numpy as np
 
 LINK = re.compile(r"(?:https?://|www\.)\S+")
 NAME = re.compile(r"@\w+")
-NEVER_WORD, DIGIT, LETTER = 0, 1, 2
-SPACE, LINE_FEED = 32, 10
+NEVER_WORD = 0
+DIGIT = 1
+LETTER = 2
+SPACE = 32
+LINE_FEED = 10
 
 
 def normalised(texts: Sequence[str]) -> list[str]:
@@ -47,7 +50,8 @@ def _squeezed(joined: str) -> str:
     )
     before = np.concatenate([[np.uint32(LINE_FEED)], characters[:-1]])
     again = (characters == before) & ((kinds == LETTER) | (characters == SPACE))
-    characters, before = characters[~again], before[~again]
+    characters = characters[~again]
+    before = before[~again]
     blank = characters == SPACE
     at_end = np.concatenate([characters[1:] == LINE_FEED, [True]])
     keep = ~(blank & (at_end | (before == LINE_FEED)))

@@ -22,7 +22,8 @@ def find_columns(columns: Sequence[str], text: str, label: str) -> tuple[int, tu
     Raises:
         DataError: There is no such column, or one is named twice; names the columns there are.
     """
-    place, labels = find_column(columns, text, "text"), find_labels(columns, label)
+    place = find_column(columns, text, "text")
+    labels = find_labels(columns, label)
     if place in labels:
         raise DataError(
             f"The column {columns[place]!r} can't be both the text and the label. {known(columns)}"

@@ -131,18 +131,18 @@ def _strings(values: Values) -> pa.Array:
 def _times(fields: pa.StructArray) -> np.ndarray:
     """Moments from the parts that a pattern found, NaT for a day or an hour that there isn't."""
     names = {field.name for field in fields.type}
-    year, hour = _number(fields, "year"), _number(fields, "hour")
+    year = _number(fields, "year")
+    hour = _number(fields, "hour")
     if "one" in names:
-        first, second = _number(fields, "one"), _number(fields, "two")
+        first = _number(fields, "one")
+        second = _number(fields, "two")
         day_first = _day_first(first, second)
         if day_first is None:
             return np.full(len(fields), "NaT", dtype="datetime64[s]")
         day, month = (first, second) if day_first else (second, first)
     else:
-        day, month = (
-            _number(fields, "day"),
-            _month(fields) if "name" in names else _number(fields, "month"),
-        )
+        day = _number(fields, "day")
+        month = _month(fields) if "name" in names else _number(fields, "month")
     short = pc.equal(pc.binary_length(fields.field("year")), 2).to_numpy(zero_copy_only=False)
     year = year + short * np.where(year < 50, 2000, 1900)  # RFC 2822, 4.3
     good = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
@@ -153,7 +153,8 @@ def _times(fields: pa.StructArray) -> np.ndarray:
         )
         good &= ~(morning | evening) | ((hour >= 1) & (hour <= 12))
         hour = np.where(morning | evening, hour % 12, hour) + 12 * evening
-    minute, second = _number(fields, "minute"), _number(fields, "second")
+    minute = _number(fields, "minute")
+    second = _number(fields, "second")
     offset, known = _offsets(fields)
     good &= (hour <= 23) & (minute <= 59) & (second <= 60) & known
     months = ((year - 1970) * 12 + np.where(good, month, 1) - 1).astype("datetime64[M]")
@@ -196,7 +197,8 @@ def _offset(zone: str) -> int | None:
         return ZONES[zone.upper()] * 3600
     if zone[0] not in "+-":
         return None
-    hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
+    hours = int(zone[1:3])
+    minutes = int(zone[3:].lstrip(":") or 0)
     if hours > 23 or minutes > 59:
         return None
     return (-1 if zone[0] == "-" else 1) * (hours * 3600 + minutes * 60)

@@ -105,7 +105,9 @@ class _Download:
     """Brings a part to its full length; `resumed` tells whether anything was joined to what had been there."""
 
     def __init__(self, remote: Remote, part: Path, retry: RetryPolicy):
-        self._remote, self._part, self._retry = remote, part, retry
+        self._remote = remote
+        self._part = part
+        self._retry = retry
         self._opener = _opener()
         self._reached = False
         self.resumed = False
@@ -117,14 +119,16 @@ class _Download:
             have = 0
         task.advance(have)
         self.resumed = have > 0
-        failures, pause = 0, self._retry.pause
+        failures = 0
+        pause = self._retry.pause
         while have < self._remote.bytes:
             try:
                 self._receive(have, task)
             except (OSError, http.client.HTTPException) as error:
                 self._give_up_if_hopeless(error)
                 if self._size() - have > self._remote.bytes / 100:
-                    failures, pause = 0, self._retry.pause
+                    failures = 0
+                    pause = self._retry.pause
                 failures += 1
                 if failures >= self._retry.attempts:
                     raise DataError(
@@ -159,7 +163,8 @@ class _Download:
 
     def _start(self, response: Any, have: int, task: Task) -> int:
         """Where the answer begins: at the part's end, or at 0 where the server ignores ranges."""
-        start, total = 0, response.headers.get("Content-Length")
+        start = 0
+        total = response.headers.get("Content-Length")
         if response.status == 206:
             span, _, total = (
                 response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
@@ -175,7 +180,8 @@ class _Download:
         return start
 
     def _copy(self, response: Any, file: IO[bytes], total: int, task: Task) -> None:
-        since, at_mark = time.monotonic(), total
+        since = time.monotonic()
+        at_mark = total
         while chunk := response.read1(CHUNK):
             total += len(chunk)
             if total > self._remote.bytes:
@@ -189,7 +195,8 @@ class _Download:
             if waited > self._retry.timeout:
                 if total - at_mark < self._retry.slowest * waited:
                     raise TimeoutError(f"{total - at_mark:,} bytes came in {waited:.0f} s")
-                since, at_mark = time.monotonic(), total
+                since = time.monotonic()
+                at_mark = total
         if total < self._remote.bytes:
             raise ConnectionError(
                 f"the connection ended after {total:,} of {self._remote.bytes:,} bytes"

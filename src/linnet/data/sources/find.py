@@ -93,7 +93,9 @@ def with_parts(settings: DataConfig) -> tuple[DataConfig, tuple[str, ...]]:
         parts = _parts(folder, list_files(folder))
     if parts is None:
         return settings, ()
-    update, said, unused = {}, [f"train ({_counted(parts.train)})"], []
+    update = {}
+    said = [f"train ({_counted(parts.train)})"]
+    unused = []
     for split in (VALIDATION, TEST):
         paths = getattr(parts, split)
         if paths and getattr(settings, f"{split}_file"):
@@ -189,7 +191,8 @@ def _parts(folder: Path, files: Listing) -> Parts | None:
         DataError: There are names of other splits, but none of a train split.
     """
     found = by_split(folder, files.files)
-    train, others = found[TRAIN], [*found[VALIDATION], *found[TEST]]
+    train = found[TRAIN]
+    others = [*found[VALIDATION], *found[TEST]]
     if not train and not others:
         return None
     if not train:

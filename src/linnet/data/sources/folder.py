@@ -8,7 +8,8 @@ from linnet.tables.lines import decode, numbered_lines
 from linnet.tables.source import FORMATS, Reading, Source
 from linnet.tables.table import Row
 
-CLASS_FILES, CLASS_FOLDERS = "class files", "class folders"
+CLASS_FILES = "class files"
+CLASS_FOLDERS = "class folders"
 COLUMNS = ("text", "label")
 # The movie reviews of Pang and Lee, which are latin-1.
 ROTTEN_TOMATOES = "rt-polarity"

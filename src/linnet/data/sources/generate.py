@@ -111,7 +111,8 @@ def messages(seed: int, rows: int) -> Iterator[Row]:
     for number in range(1, rows + 1):
         if sent and draw.random() < SENT_TWICE:
             earlier = draw.randrange(len(sent))
-            text, positive = sent[earlier], truths[earlier]
+            text = sent[earlier]
+            positive = truths[earlier]
         else:
             positive = draw.random() < 0.5
             text = _disturb(draw, _statement(draw, positive))

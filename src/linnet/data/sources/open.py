@@ -153,7 +153,8 @@ def _first_lines(source: Source) -> list[bytes]:
 
 def _again(source: Source) -> Iterator[Line]:
     """All lines of a file, or all objects, for what its first lines can't show."""
-    reading, done = Reading(), 0
+    reading = Reading()
+    done = 0
     with (
         reading.open(source) as stream,
         progress(f"look through {source.name}", source.size, "bytes") as task,

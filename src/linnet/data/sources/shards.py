@@ -148,7 +148,8 @@ def _pattern(path: Path) -> str:
 
 
 def _check_columns(first: Shard, other: Shard) -> None:
-    here, there = set(first.columns), set(other.columns)
+    here = set(first.columns)
+    there = set(other.columns)
     if here == there or _format(first) == JSON_LINES:
         return
     lacks = [name for name in first.columns if name not in there]
@@ -183,7 +184,9 @@ def _rows(
 
 
 def _ordered(table: Table, shard: Shard, columns: tuple[str, ...]) -> Iterator[Row]:
-    file, width, same = str(shard.source.path), len(shard.own), shard.own == columns
+    file = str(shard.source.path)
+    width = len(shard.own)
+    same = shard.own == columns
     places = {name: place for place, name in enumerate(shard.columns)}
     order = [places.get(name) for name in columns]
     added = tuple(shard.partition.values())

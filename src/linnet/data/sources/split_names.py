@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
+TRAIN = "train"
+VALIDATION = "validation"
+TEST = "test"
 WORDS = {
     TRAIN: ("train", "training"),
     VALIDATION: ("validation", "valid", "val", "dev", "devel"),

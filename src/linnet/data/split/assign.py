@@ -78,7 +78,8 @@ def sizes_of(
     Raises:
         DataError: Nothing would be left to train on.
     """
-    validation, test = _size(validation_size, total), _size(test_size, total)
+    validation = _size(validation_size, total)
+    test = _size(test_size, total)
     if validation + (0 if test_is_apart else test) >= total:
         raise DataError(
             f"Of {total:,} rows, validation takes {validation:,} and test {test:,}: none is left to train on. "
@@ -119,7 +120,8 @@ def assign(
 
 
 def _assign_all(rows: Rows, sizes: tuple[int, int], seed: int, assignment: Assignment) -> None:
-    counts, split = np.bincount(rows.label), assignment.split
+    counts = np.bincount(rows.label)
+    split = assignment.split
     left = np.flatnonzero(split == NOWHERE)
     for target, size in zip((TEST, VALIDATION), reversed(sizes), strict=True):
         quota = _still_open(quotas(counts, size), rows.label[split == target])
@@ -134,7 +136,8 @@ def _assign_sample(
     rows: Rows, sizes: tuple[int, int, int], seed: int, assignment: Assignment
 ) -> None:
     sample, validation, test = sizes
-    counts, split = np.bincount(rows.label), assignment.split
+    counts = np.bincount(rows.label)
+    split = assignment.split
     by_rank = np.lexsort((rows.tie, rows.rank))
     free = by_rank[split[by_rank] == NOWHERE]
     before = rows.label[(split == TRAIN) | (split == VALIDATION)]

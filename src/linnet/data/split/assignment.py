@@ -118,7 +118,8 @@ class _Remaining:
     """The rows that are still to be placed."""
 
     def __init__(self, dropped: Counter[str], rows: np.ndarray):
-        self._dropped, self.rows = dropped, rows
+        self._dropped = dropped
+        self.rows = rows
 
     def drop(self, reason: str, mask: np.ndarray) -> None:
         """Drop rows by a mask over all rows."""

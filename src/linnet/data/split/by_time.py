@@ -37,7 +37,8 @@ def assign_by_time(
     chosen = np.arange(len(rows))
     if sample and sample < len(rows):
         drawn = assign(rows, sample, validation_size, test_size, seed)
-        chosen, notes = np.flatnonzero(drawn.split != NOWHERE), drawn.notes
+        chosen = np.flatnonzero(drawn.split != NOWHERE)
+        notes = drawn.notes
     validation, test = sizes_of(
         min(sample or len(rows), len(rows)), validation_size, test_size, bool(sample)
     )
@@ -62,10 +63,8 @@ def _boundary(times: np.ndarray, place: int) -> int:
     """The place nearest to this one where the time changes, so that rows of one moment stay together."""
     if not 0 < place < len(times):
         return max(place, 0)
-    low, high = (
-        np.searchsorted(times, times[place], "left"),
-        np.searchsorted(times, times[place], "right"),
-    )
+    low = np.searchsorted(times, times[place], "left")
+    high = np.searchsorted(times, times[place], "right")
     return int(low if place - low <= high - place else high)
 
 

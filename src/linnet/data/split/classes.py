@@ -24,7 +24,8 @@ class Classes:
         sets: Sequence[tuple[int, ...]],
         left_out: np.ndarray | None = None,
     ):
-        self.names, self.sets = tuple(names), tuple(sets)
+        self.names = tuple(names)
+        self.sets = tuple(sets)
         self.left_out = np.zeros(len(names), dtype=bool) if left_out is None else left_out
         self.several = bool(sets)
         self._members = np.eye(len(names), dtype=np.int64)

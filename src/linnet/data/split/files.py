@@ -93,7 +93,8 @@ def read_split(directory: Path, name: str) -> Split:
         raise DataError(
             f"{path} is of split format {content['format']}; this Linnet reads up to {FORMAT}. Upgrade Linnet."
         )
-    multi_label, names = content.get("multi_label", False), tuple(content["labels"])
+    multi_label = content.get("multi_label", False)
+    names = tuple(content["labels"])
     labels = table["label"].combine_chunks()
     if labels.type != _label_type(multi_label) or labels.null_count:
         raise DataError(
