@@ -81,7 +81,7 @@ def scored(path: Path, out: str = "", labels: tuple[str, ...] = ("neg", "pos"), 
     target = Target.find(path.with_name("out") / out, source) if out else Target(Path("-"))
     with Reading(ahead=False).open(source) as stream:
         found = open_table(source, stream, target, config, ADDED, labels)
-        parts = list(found.parts(found.start))
+        parts = list(found.chunks(found.start))
         dumped = [found.dump(part, [["x"]] * len(part.texts)) for part in parts]
         written = found.head() + b"".join(dumped)
     texts = [text for part in parts for text in part.texts]

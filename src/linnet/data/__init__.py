@@ -1,6 +1,7 @@
 """Raw file to audited, leak-proof splits, with a card that accounts for every row.
 
-Reads CSV, TSV, JSON lines and Parquet; writes three Parquet files, data_card.json and data_card.html.
+Reads CSV, TSV, JSON lines and Parquet. Writes three Parquet files, data_card.json and
+data_card.html.
 Knows nothing of models.
 """
 

@@ -1,4 +1,4 @@
-"""The data card: what came in, what became of each row, and what the splits look like."""
+"""The data card accounts for each raw row and describes the splits."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +20,7 @@ from linnet.tables.source import Source
 FORMAT = 1
 NAME = "data_card.json"
 PAGE = "data_card.html"
-DRAWN = 20  # classes; more are a table alone
+DRAWN = 20  # classes; more are shown in a table only
 QUANTILES = {
     "min": 0.0,
     "p05": 0.05,
@@ -31,36 +31,36 @@ QUANTILES = {
     "max": 1.0,
 }
 REASONS = {
-    "between_splits": "it is like texts that have been in different splits before",
+    "between_splits": "it is similar to texts that were in different splits before",
     "blank_line": "a blank line",
     "conflicting_labels": "its text also has another label",
-    "copy_of_earlier": "a text like it stands in an earlier split",
-    "duplicate": "a row of the same text and label is used",
-    "empty_text": "nothing to read in the text",
-    "in_test_file": "a text like it stands in the test file",
-    "in_validation_file": "a text like it stands in the validation file",
+    "copy_of_earlier": "a similar text is in an earlier split",
+    "duplicate": "another row with the same text and label is used",
+    "empty_text": "the text has no visible character",
+    "in_test_file": "a similar text is in the test file",
+    "in_validation_file": "a similar text is in the validation file",
     "lone_surrogate": "half of a surrogate pair",
     "missing_label": "no label",
-    "nested_entities": "HTML entities nested without end",
+    "nested_entities": "HTML entities are nested too deeply",
     "no_date": "no date to split by",
-    "not_sampled": "usable, but outside of the sample and the test rows",
-    "not_text": "the text is no string",
+    "not_sampled": "usable, but neither in the sample nor in the test rows",
+    "not_text": "the text is not a string",
     "nul_byte": "a NUL byte in the text",
     "rare_class": "its class has fewer rows than data.min_class_rows",
-    "removed_by_review": "taken out by the corrections",
-    "tokenizer_failed": "the model's tokenizer fails at the text",
+    "removed_by_review": "removed by the corrections",
+    "tokenizer_failed": "the model's tokenizer fails on the text",
     "too_few_fields": "fewer fields than columns",
     "too_many_fields": "more fields than columns",
     "wrong_encoding": "the text is bytes that are not UTF-8",
 }
 
 VERDICTS = {
-    "all_different": "no value twice",
-    "constant": "one value",
-    "hints": "knows a little",
-    "leaks": "leaks",
-    "nothing": "knows nothing",
-    "too_few_rows": "too few rows to tell",
+    "all_different": "every value is different",
+    "constant": "only one value",
+    "hints": "predicts the label a little",
+    "leaks": "leaks the label",
+    "nothing": "does not predict the label",
+    "too_few_rows": "too few rows",
 }
 
 
@@ -80,23 +80,23 @@ def describe(
     left_out: dict[str, int],
     notes: list[str],
 ) -> dict[str, Any]:
-    """Put the card together.
+    """Build the content of data_card.json.
 
     Args:
-        settings: What was asked for.
-        source: The raw file; None where the data are generated.
-        apart: The files of splits that have one of their own.
-        dialect: How the file was read.
-        collected: Its clean rows.
+        settings: The settings of the run.
+        source: The raw file; None if the data are generated.
+        apart: The own files of splits that have one.
+        dialect: The format that the file was read in.
+        collected: The clean rows.
         found: Counts of texts, duplicates, conflicts and groups.
-        noise: What was found of likely wrong labels; None where they weren't looked for.
-        accounting: Where each row went.
+        noise: Summary of the likely wrong labels; None if they were not searched for.
+        accounting: Number of rows used and dropped.
         classes: Rows of each class in each split.
-        since: What changed since the splits that stood here; None if none did.
+        since: Changes since the previous splits; None if there were none.
         lengths: Characters of the texts of each split.
-        audit: What was found out about the rows that were kept.
+        audit: Findings about the rows that were kept.
         left_out: Rare classes and their rows.
-        notes: What the user should know.
+        notes: Sentences for the user.
     """
     return {
         "format": FORMAT,
@@ -136,7 +136,7 @@ def write(directory: Path, card: dict[str, Any], lengths: dict[str, np.ndarray])
     Args:
         directory: The splits folder.
         card: As `describe` gives it.
-        lengths: Characters of the texts of each split, for the plot.
+        lengths: Characters of the texts of each split. They are plotted.
     """
     write_text(directory / NAME, canonical_json(card))
     page = render(

@@ -1,4 +1,4 @@
-"""What differs between two data cards, leaf by leaf, and whether the classes moved further than chance moves them."""
+"""Compare two data cards value by value, and test the shift of the classes against chance."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from linnet.data import card
 from linnet.data.split.assign import NAMES
 from linnet.errors import DataError
 
-# Sections that a card may have beyond these are compared all the same, under their own names.
+# Other sections of a card are compared too, under their own names.
 TITLES = {
     "source": "Source",
     "columns": "Columns",
@@ -38,9 +38,10 @@ MAX_CLASSES = 10
 MAX_LENGTH = 80
 ABSENT = "–"
 ORDER = [*NAMES, "rows_in", "rows_used", "rows_dropped", "used", *card.QUANTILES]
-# One pair of draws in twenty from one population of two classes lies this many times the average apart; of more, fewer.
+# Of random draws from one population of two classes, one pair in twenty is further apart than
+# this multiple of the average. With more classes it is fewer.
 BEYOND_CHANCE = 2.5
-# A large file shows shifts that matter to nobody: those of less than a point in all are called small.
+# In a large file even a tiny shift exceeds chance. Below one point in total it is called small.
 SMALL = 0.01
 
 Leaf = tuple[str, ...]
@@ -48,13 +49,13 @@ Leaf = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that differs.
+    """One value that differs.
 
     Attributes:
-        name: What it is, below its section.
-        old: In the first card, for people; a dash where it has none.
-        new: In the second card.
-        by: How much it changed, where that can be said.
+        name: Its name within the section.
+        old: The formatted value in the first card; a dash if it has none.
+        new: The same for the second card.
+        by: The size of the change; empty if it has no size.
     """
 
     name: str
@@ -65,17 +66,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Section:
-    """What differs in one part of the cards."""
+    """The changes in one part of the cards."""
 
     title: str
     changes: tuple[Change, ...]
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """A data card, by its file or by the splits folder it lies in.
+    """Read a data card, given its file or its splits folder.
 
     Raises:
-        DataError: There is none, or it is of another format.
+        DataError: There is no card, or it has another format.
     """
     file = path / card.NAME if path.is_dir() else path
     if not file.is_file():
@@ -92,14 +93,14 @@ def read_card(path: Path) -> dict[str, Any]:
         raise DataError(f"{file} is no data card. Expected the {card.NAME} of a splits folder.")
     if content["format"] != card.FORMAT:
         raise DataError(
-            f"{file} is of format {content['format']!r:.20}; this version of Linnet compares format {card.FORMAT}. "
-            "Prepare these data again with it."
+            f"{file} has format {content['format']!r:.20}. "
+            f"This version of Linnet compares format {card.FORMAT}. Prepare these data again."
         )
     return content
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Section]:
-    """The sections that differ, each with what differs in it.
+    """List the sections that differ, with their changes.
 
     Args:
         old: A data card.
@@ -133,7 +134,7 @@ def _changes(path: Leaf, old: Any, new: Any) -> Iterator[Change]:
 
 
 def _leaves(path: Leaf, value: Any) -> Iterator[tuple[Leaf, Any]]:
-    """What a tree holds, by the path to it; an item of a list of strings is a leaf of its own, named by itself."""
+    """Yield each value of a tree with its path. An item of a list of strings is its own leaf."""
     if isinstance(value, dict) and value:
         for name, inner in value.items():
             yield from _leaves((*path, str(name)), inner)
@@ -234,7 +235,10 @@ def _classes(split: str, old: Mapping[str, int], new: Mapping[str, int]) -> Sect
 
 
 def _distance(old: Mapping[str, int], new: Mapping[str, int]) -> tuple[float, float]:
-    """Total variation distance of the shares, and what two draws of these sizes from one population have on average."""
+    """Total variation distance of the shares, and its average for two draws of these sizes.
+
+    The average is that of two random draws from one population.
+    """
     totals = sum(old.values()), sum(new.values())
     labels = {**old, **new}
     distance = (
@@ -245,7 +249,8 @@ def _distance(old: Mapping[str, int], new: Mapping[str, int]) -> tuple[float, fl
     spread = sum(math.sqrt(share * (1 - share)) for share in pooled) * math.sqrt(
         1 / totals[0] + 1 / totals[1]
     )
-    # A normal variable is on average sqrt(2 / pi) of its spread away from its mean; half, as for the distance.
+    # The mean absolute deviation of a normal variable is sqrt(2 / pi) of its standard deviation.
+    # It is halved, as the distance is.
     return distance, spread * math.sqrt(2 / math.pi) / 2
 
 

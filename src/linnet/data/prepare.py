@@ -1,4 +1,4 @@
-"""The stage itself: a raw file becomes three splits and a card that accounts for every row."""
+"""The stage `prepare`: raw rows to three splits and a card that accounts for every row."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -38,16 +38,16 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
     """Read, clean, audit, sample and split a raw file.
 
     Args:
-        config: Its `data` section says what is read and how it is split.
-        directory: The splits folder; appears whole, or stays as it was.
+        config: Its `data` section names the files and says how they are split.
+        directory: The splits folder. It appears whole or does not change.
 
     Returns:
         The data card, as in data_card.json.
 
     Raises:
-        DataError: The file, or too much of it, can't be used.
+        DataError: The file can't be used, or too few of its rows can.
         StorageError: The disk refused a write.
-        UsageError: The folder holds anything but splits, or a list of suspects that was edited.
+        UsageError: The folder holds other files, or a suspects.csv that was edited.
     """
     check_review(directory)
     settings, parts = with_parts(catalog.resolve(config.data))
@@ -69,7 +69,10 @@ def _files(settings: DataConfig) -> Iterator[tuple[int, Files]]:
 
 
 def _collect(collector: Collector, settings: DataConfig) -> list[tuple[int, Opened]]:
-    """Read all files. First all are looked at: a wrong column of the last is told before the first is read."""
+    """Read all files.
+
+    All are opened before the first is read, so that a wrong column in the last one fails early.
+    """
     with ExitStack() as stack:
         files = []
         for split, file in _files(settings):
@@ -96,7 +99,7 @@ def _name(opened: Opened, file: Files) -> str:
 
 @contextmanager
 def _named(split: int, file: Files, settings: DataConfig) -> Iterator[None]:
-    """Have errors say which of the files they are of."""
+    """Name the file in errors of the block."""
     try:
         yield
     except DataError as error:
@@ -105,7 +108,7 @@ def _named(split: int, file: Files, settings: DataConfig) -> Iterator[None]:
             message = f"{name.capitalize()} file {named(file)}: {error}"
             if file == settings.source:
                 message += f" To leave the {name} part out, name the files to train on with --data."
-            error.args = (message,)  # of whatever kind it is
+            error.args = (message,)  # keeps the type of the error
         raise
 
 
@@ -198,7 +201,7 @@ def _moments(column: pa.ChunkedArray, name: str) -> np.ndarray:
 
 
 def _digests_of(column: pa.ChunkedArray) -> np.ndarray:
-    """Digests of a column's values, uint64 (n,); 0 for none, as where a field is empty."""
+    """Digests of a column's values, uint64 (n,); 0 for an empty or missing field."""
     encoded = column.combine_chunks().dictionary_encode()
     values = encoded.dictionary.to_pylist()
     known = np.where(
@@ -214,7 +217,11 @@ def _digests_of(column: pa.ChunkedArray) -> np.ndarray:
 def _write(
     collected: Collected, staging: Staging, split: np.ndarray, settings: DataConfig, folder: Path
 ) -> dict[str, np.ndarray]:
-    """Write the splits in the order of the ranks; gives the lengths of their texts, in characters."""
+    """Write the splits in the order of the ranks.
+
+    Returns:
+        Lengths of the texts of each split, in characters.
+    """
     lengths: dict[str, list[np.ndarray]] = {name: [np.empty(0, dtype=np.int32)] for name in NAMES}
     several = bool(collected.label_sets)
     sets = pa.array(collected.label_sets, pa.list_(pa.int64()))
@@ -249,7 +256,7 @@ def _class_counts(
 
 
 def _left_out(collected: Collected, placement: Placement) -> dict[str, int]:
-    """The rare classes, each with its rows before any was dropped."""
+    """The rare classes, each with its number of rows before any was dropped."""
     rows = Classes(collected.labels, collected.label_sets).counts(collected.label)
     return {
         collected.labels[index]: int(rows[index])
@@ -261,14 +268,14 @@ def _left_out_notes(left_out: dict[str, int], settings: DataConfig) -> list[str]
     if not left_out:
         return []
     return [
-        f"{len(left_out):,} classes with fewer than {settings.min_class_rows:,} usable rows are left "
-        f"out (rows): {listed(left_out)}."
+        f"{len(left_out):,} classes have fewer than {settings.min_class_rows:,} usable rows. "
+        f"They are left out (rows): {listed(left_out)}."
     ]
 
 
 def _correction_notes(collected: Collected) -> list[str]:
     idle = collected.corrections["texts"] - collected.corrections["texts_met"]
-    return [f"{idle:,} of the corrections name a text that the file does not hold."] if idle else []
+    return [f"{idle:,} of the corrections name a text that is not in the file."] if idle else []
 
 
 def _account(collected: Collected, placement: Placement) -> dict[str, Any]:

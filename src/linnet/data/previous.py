@@ -1,4 +1,4 @@
-"""Splits that stand where new ones go: their rows stay in their split, and the card says what changed."""
+"""Keep the rows of earlier splits in their split, and report the changes for the card."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,48 +19,43 @@ from linnet.errors import UsageError
 from linnet.files import digest
 from linnet.links import plain
 
-# What may differ without old rows losing their split: more rows, better labels, another look at them.
+# These settings may change while old rows keep their split.
 FREE = {"source", "corrections", "noise_sample", "keep_splits"}
 TEXTS_AT_ONCE = 65_536
 
 
 def check_review(directory: Path) -> None:
-    """Refuse to replace a list of suspects that somebody has worked on.
+    """Refuse to replace a suspects.csv that somebody has edited.
 
     Args:
         directory: Where new splits will go.
 
     Raises:
-        UsageError: The list that stands there is another than was written.
+        UsageError: The list is not the one that was written.
     """
     path = directory / label_issues.NAME
     try:
         written = json.loads((directory / card.NAME).read_text(encoding="utf-8"))["noise"]["sha256"]
         edited = digest(path) != written
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ):  # no such list, or of a version that left no digest
-        return
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # there is no list, or an older version recorded no digest
     if edited:
         raise UsageError(
-            f"{path} was edited, and is replaced when you prepare again. Move it elsewhere, and name it there with "
-            "--corrections."
+            f"{path} was edited, and preparing again would replace it. "
+            "Move it elsewhere, and name it with --corrections."
         )
 
 
 @dataclass(frozen=True)
 class Previous:
-    """The splits of the last time.
+    """The splits that the folder held before.
 
     Attributes:
         split: Where each row's text was, or `NOWHERE`, int8 (n,).
         text: Digests of the clean texts, uint64 (n,).
-        texts: Those of each split that stood there; empty if none did, or they are of no account.
-        card_sha256: Of their card.
-        notes: Why they are of no account, in a sentence.
+        texts: Digests of the texts of each old split; empty if old splits are missing or ignored.
+        card_sha256: SHA-256 of their card.
+        notes: One sentence that says why they are ignored.
     """
 
     split: np.ndarray
@@ -75,7 +70,7 @@ class Previous:
 
         Args:
             directory: Where new splits will go.
-            settings: What they will be made with; with others, old splits don't bind.
+            settings: Those of the new splits. If they differ, old splits are ignored.
             text: Digests of the clean texts, uint64 (n,).
         """
         nowhere = np.full(len(text), NOWHERE, dtype=np.int8)
@@ -89,22 +84,20 @@ class Previous:
             return cls(
                 nowhere,
                 text,
-                notes=(f"The splits that stood here can't be read, so they don't bind: {error}.",),
+                notes=(f"The previous splits can't be read and are ignored: {error}.",),
             )
         now = settings.model_dump(mode="json")
         changed = sorted(key for key in now.keys() - FREE if before.get(key) != now[key])
         if settings.split_by or changed:
-            why = f"data.{changed[0]} was another" if changed else "they go by time"
-            return cls(
-                nowhere, text, notes=(f"The splits that stood here don't bind these: {why}.",)
-            )
+            why = f"data.{changed[0]} has changed" if changed else "the split is by time"
+            return cls(nowhere, text, notes=(f"The previous splits are ignored: {why}.",))
         split = nowhere
         for index, texts in enumerate(old):
             split[np.isin(text, texts)] = index
         return cls(split, text, dict(zip(NAMES, old, strict=True)), digest(file))
 
     def changes(self, split: np.ndarray) -> dict[str, Any] | None:
-        """What became of the rows of each split, for the card; None if nothing stood there.
+        """Count kept, new and gone rows of each split for the card; None without old splits.
 
         Args:
             split: Where each row is now, int8 (n,).
@@ -128,7 +121,7 @@ class Previous:
 
 
 def _in_both(before: np.ndarray, now: np.ndarray) -> int:
-    """How many rows are in both; of a text that stands in them several times, as many as in the one that has fewer."""
+    """Count the rows that both have. A repeated text counts as often as both have it."""
     texts, counts = np.unique(before, return_counts=True)
     texts_now, counts_now = np.unique(now, return_counts=True)
     _, places, places_now = np.intersect1d(

@@ -1,4 +1,4 @@
-"""Texts without labels, to learn from what a model answers to them; none that it will be judged on is among them."""
+"""Read unlabelled texts for distillation, without those that resemble held-out texts."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,8 +27,8 @@ class Unlabelled:
     """The texts of a file.
 
     Attributes:
-        texts: Clean texts, each once, in the file's order or in that in which they were drawn.
-        facts: The file's name and SHA-256, `rows_in`, `rows_used`, and `dropped`: reason to number of rows.
+        texts: Distinct clean texts, in the order of the file or of the draw.
+        facts: The file's name and SHA-256, `rows_in`, `rows_used`, and `dropped` by reason.
     """
 
     texts: list[str]
@@ -38,17 +38,18 @@ class Unlabelled:
 def read_unlabelled(
     settings: DataConfig, train: Split, held_out: Sequence[Split], sample: int = 0, seed: int = 0
 ) -> Unlabelled:
-    """Read the texts of a file; whatever labels it has are not looked at.
+    """Read the texts of a file and ignore its labels.
 
     Args:
-        settings: Their `source` names the file; the column of the text, the encoding and the mending of mojibake count.
-        train: Its texts are left out as copies; personal data are masked as in it.
-        held_out: What will be judged on. Texts like theirs, up to case, names, links and punctuation, are left out.
-        sample: Texts to draw at random of those that are left; 0: all.
-        seed: Of the draw.
+        settings: Their `source`, `text_column`, `encoding` and `repair` are used.
+        train: Copies of its texts are left out. Personal data are masked as they are in it.
+        held_out: The splits for evaluation. Texts that differ from theirs only in case, names,
+            links or punctuation are left out.
+        sample: Number of the remaining texts to draw at random; 0: all.
+        seed: Seed of the draw.
 
     Raises:
-        DataError: The file, or its column, can't be used, or no text is left.
+        DataError: The file or its column can't be used, or no text is left.
     """
     settings = catalog.resolve(settings)
     dropped: Counter[str] = Counter()
@@ -64,14 +65,13 @@ def read_unlabelled(
             f"{reason}: {count:,}" for reason, count in dropped.most_common() if count
         )
         raise DataError(
-            f"{named(settings.source)} holds no text to learn from: of its {rows_in:,} rows none is left "
-            f"({reasons or 'it has none'}). Expected texts that the splits do not have."
+            f"{named(settings.source)} has no text to learn from. None of its {rows_in:,} rows is left "
+            f"({reasons or 'it has none'}). Give it texts that the splits do not have."
         )
     if 0 < sample < len(texts):
         dropped["not_drawn"] = len(texts) - sample
-        chosen = np.random.default_rng(seed).permutation(len(texts))[
-            :sample
-        ]  # a larger one begins with a smaller
+        # With the same seed, a larger sample begins with a smaller one.
+        chosen = np.random.default_rng(seed).permutation(len(texts))[:sample]
         texts = [texts[place] for place in chosen]
     facts: dict[str, Any] = {
         "name": opened.source.name if opened.source else named(settings.source),
@@ -86,7 +86,7 @@ def read_unlabelled(
 def _clean_texts(
     opened: Opened, settings: DataConfig, mask: Sequence[str], dropped: Counter[str]
 ) -> Iterator[list[str]]:
-    """The clean texts of a table, some at a time; why others can't be used is counted."""
+    """Yield the clean texts of a table in chunks; count the others by reason."""
     table = opened.table
     done = 0
     column = find_column(table.columns, settings.text_column, "text")
@@ -108,7 +108,7 @@ def _clean_texts(
 
 
 def _apart(texts: list[str], held: dict[str, np.ndarray], dropped: Counter[str]) -> list[str]:
-    """The texts that are not like one of those held out."""
+    """Keep the texts that resemble no held-out text."""
     keys = _keys(texts)
     kept = np.ones(len(texts), dtype=bool)
     for name, others in held.items():
@@ -119,7 +119,7 @@ def _apart(texts: list[str], held: dict[str, np.ndarray], dropped: Counter[str])
 
 
 def _new(texts: list[str], others: Sequence[str], dropped: Counter[str]) -> list[str]:
-    """Each text once, and none of the others."""
+    """Keep each text once, and none of the others."""
     keys = digests([text.encode() for text in texts])
     kept = np.zeros(len(texts), dtype=bool)
     kept[np.unique(keys, return_index=True)[1]] = True
@@ -129,7 +129,7 @@ def _new(texts: list[str], others: Sequence[str], dropped: Counter[str]) -> list
 
 
 def _keys(texts: Sequence[str]) -> np.ndarray:
-    """Digests of what texts say, uint64 (n,)."""
+    """Digests of the normalised texts, uint64 (n,)."""
     parts = [
         normalised(texts[start : start + TEXTS_AT_ONCE])
         for start in range(0, len(texts), TEXTS_AT_ONCE)

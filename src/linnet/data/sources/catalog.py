@@ -1,6 +1,6 @@
-"""Data sets by name: where their files lie on the web and in the cache, and how they are read.
+"""Data sets by name: the addresses of their files, their place in the cache, their settings.
 
-catalog.toml holds the catalogue. A name becomes a path and settings; what reads the path is what reads any other.
+catalog.toml lists them. A name becomes a path and settings; the usual readers read that path.
 """
 
 import difflib
@@ -31,12 +31,12 @@ class Dataset:
 
     Attributes:
         about: What it holds, in one line.
-        licence: The terms that are stated, and what is known beside them.
-        page: Where it is described.
-        source: What is read, below the set's folder: a file, a member of an archive, or "" for the folder.
-        settings: Those of `[data]` that the files ask for.
-        label_names: What labels that are numbers stand for.
-        files: By their names below the set's folder.
+        licence: The terms that the publisher states, and what else is known about them.
+        page: URL of its description.
+        source: Path below the set's folder: a file, a member of an archive, or "" for the folder.
+        settings: Settings of `[data]` that the files need.
+        label_names: Names for labels that are numbers.
+        files: Remote files by their names below the set's folder.
     """
 
     about: str
@@ -60,17 +60,17 @@ def resolve(
     datasets: Mapping[str, Dataset] | None = None,
     retry: RetryPolicy | None = None,
 ) -> DataConfig:
-    """Turn the name of a known set into the path of its files, which are fetched if they aren't in the cache.
+    """Turn the name of a data set into the path of its files, and fetch missing ones.
 
-    A name is a name also where a file or folder here is called the same: that is meant by a path, such as ./NAME.
+    A name means the data set even if a file here has the same name. For the file, write ./NAME.
 
     Args:
-        settings: Their `source` may be a name; what they leave empty is filled in from the catalogue.
+        settings: Their `source` may be a name. Empty settings are filled in from the catalogue.
         datasets: Another catalogue.
         retry: Other waiting times than usual.
 
     Raises:
-        DataError: The files can't be fetched, or the source is neither a name nor anything that exists.
+        DataError: The files can't be fetched, or the source is neither a name nor a path.
         StorageError: The disk refused a write.
         UsageError: The cache or the mirror can't be used.
     """
@@ -96,10 +96,12 @@ def resolve(
 
 
 def origin(source: Path, datasets: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
-    """What the data card says of a known set, as `known`: name, terms, addresses; nothing of another source.
+    """Describe a data set of the catalogue for the data card: name, terms and addresses.
+
+    The result is empty for any other source.
 
     Args:
-        source: As `resolve` gives it; what only lies in the set's folder, and isn't the set, is another.
+        source: The path from `resolve`. Other files in the set's folder are other sources.
         datasets: Another catalogue.
     """
     try:
@@ -112,13 +114,13 @@ def origin(source: Path, datasets: Mapping[str, Dataset] | None = None) -> dict[
         return {}
     if not all(is_there(remote, folder / name / place) for place, remote in entry.files.items()):
         return {}
-    said = {"name": name, "about": entry.about, "licence": entry.licence, "page": entry.page}
+    terms = {"name": name, "about": entry.about, "licence": entry.licence, "page": entry.page}
     urls = [remote.url for remote in entry.files.values()]
-    return {"known": {**said, "urls": urls, "label_names": dict(entry.label_names)}}
+    return {"known": {**terms, "urls": urls, "label_names": dict(entry.label_names)}}
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept: $LINNET_CACHE, $XDG_CACHE_HOME/linnet or ~/.cache/linnet, and there in data/.
+    """Folder of fetched files: data/ in $LINNET_CACHE, $XDG_CACHE_HOME/linnet or ~/.cache/linnet.
 
     Raises:
         UsageError: None is set, and this user has no home.
@@ -162,7 +164,7 @@ def _check_files(names: Sequence[str], datasets: Mapping[str, Dataset]) -> None:
 
 
 def _check_exists(name: str, datasets: Mapping[str, Dataset]) -> None:
-    # A path that doesn't exist is told by what opens it.
+    # The reader reports a path that does not exist.
     is_word = name.strip() and len(name) < 64 and Path(name).name == name and not Path(name).suffix
     if not is_word or name == generate.NAME or Path(name).exists():
         return

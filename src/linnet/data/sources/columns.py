@@ -74,7 +74,7 @@ def check_label(table: Table, text: str, label: str) -> None:
     ]
     if len(found) > 1 and not any(SEPARATOR in name for name in found):
         raise DataError(
-            "Can't tell which column is the label: none has a usual name "
+            "No column could be recognised as the label. None has a usual name "
             f"({', '.join(LABEL_NAMES[:5])} ...). {len(found):,} columns hold 0 and 1 only. "
             f"If each of them is a label, read them with --label-column {SEPARATOR.join(found)}"
         )

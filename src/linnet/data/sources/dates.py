@@ -1,8 +1,9 @@
-"""Dates as raw files write them: a column of strings becomes a column of moments.
+"""Parse a column of date strings to moments.
 
-Knows ISO 8601, RFC 2822, Twitter's two forms, written months, and three numbers with slashes, dots or dashes;
-of the last it must be plain from the column itself whether the day or the month stands first. A moment without
-a zone is taken for UTC. Seconds since 1970 look like any other number, so they count only where they are asked for.
+Supports ISO 8601, RFC 2822, Twitter's two forms, written months, and three numbers with slashes,
+dots or dashes. For the last form, the column must show whether the day or the month comes first.
+A moment without a zone is read as UTC. Seconds since 1970 look like any number, so they are
+parsed only on request.
 """
 
 import re
@@ -15,18 +16,21 @@ import pyarrow.compute as pc
 
 SAMPLE = 1000
 SHARE = 0.95  # of a sample that must parse
-AGREEMENT = 0.99  # of the dates that tell day from month; the rest are typing mistakes
+AGREEMENT = 0.99  # of the dates with a day over 12; the rest are typing mistakes
 LONGEST = 64  # bytes; no date is longer
 
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 LONG_MONTHS = (
     "january february march april may june july august september october november december".split()
 )
-# RFC 2822 names these; of other names some stand for several zones (IST is three), so they are no zone here.
+# The zones of RFC 2822. Some other names mean several zones (IST is three), so none is accepted.
 ZONES = {"": 0, "Z": 0, "UT": 0, "UTC": 0, "GMT": 0}
 ZONES |= {"EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
 
-CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?(?: *(?P<half>[AaPp][Mm]))?"
+CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?"
+    r"(?: *(?P<half>[AaPp][Mm]))?"
+)
 ZONE = r" *(?P<zone>[A-Za-z]{1,4}|[-+]\d\d:?\d\d|[-+]\d\d)?(?: +\([^)]*\))?"
 TIME = rf"(?:,? +{CLOCK}{ZONE})?"
 WEEKDAY = r"(?:[A-Za-z]{3,9},? +)?"
@@ -35,13 +39,17 @@ ISO = (
     rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}})(?:(?:T| +){CLOCK}{ZONE})?"
 )
 TWITTER = (
-    rf"{WEEKDAY}(?P<name>[A-Za-z]{{3,9}}) +(?P<day>\d{{1,2}}) +(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+    rf"{WEEKDAY}(?P<name>[A-Za-z]{{3,9}}) +(?P<day>\d{{1,2}}) +"
+    r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
     r"(?: +(?P<zone>[A-Za-z]{1,4}|[-+]\d{4}))? +(?P<year>\d{4})"
 )
 MONTH_FIRST = (
     rf"{WEEKDAY}(?P<name>[A-Za-z]{{3,9}})\.? +(?P<day>\d{{1,2}}),? +(?P<year>\d{{4}}){TIME}"
 )
-DAY_FIRST = rf"{WEEKDAY}(?P<day>\d{{1,2}})(?:-| +)(?P<name>[A-Za-z]{{3,9}})\.?(?:-| +)(?P<year>\d{{4}}|\d\d){TIME}"
+DAY_FIRST = (
+    rf"{WEEKDAY}(?P<day>\d{{1,2}})(?:-| +)(?P<name>[A-Za-z]{{3,9}})\.?(?:-| +)"
+    rf"(?P<year>\d{{4}}|\d\d){TIME}"
+)
 NUMBERS = rf"(?P<one>\d{{1,2}})[-/.](?P<two>\d{{1,2}})[-/.](?P<year>\d{{4}}){TIME}"
 NUMBER = r"(?P<number>-?\d{1,14})(?:\.\d*)?"
 MILLISECONDS = 100_000_000_000  # as seconds, the year 5138
@@ -49,7 +57,9 @@ WRITTEN = TWITTER, ISO, DAY_FIRST, MONTH_FIRST
 
 # No \b: the parts of a name are joined with "_", which is a letter to it.
 TIME_NAME = re.compile(
-    r"(?i)(?:^|[^a-z])(?:date|time|timestamp|datetime|epoch|unix|created|posted|published|utc)(?:$|[^a-z])"
+    r"(?i)(?:^|[^a-z])"
+    r"(?:date|time|timestamp|datetime|epoch|unix|created|posted|published|utc)"
+    r"(?:$|[^a-z])"
 )
 
 Values: TypeAlias = "Sequence[str | None] | pa.Array | pa.ChunkedArray"
@@ -60,11 +70,11 @@ def parse_dates(values: Values, numbers: bool = False) -> np.ndarray:
 
     Args:
         values: n strings, or None for a missing one.
-        numbers: Whether whole numbers count, as seconds or milliseconds since 1970 (see `says_time`).
+        numbers: Whether whole numbers are seconds or milliseconds since 1970.
 
     Returns:
-        datetime64[s] (n,), in UTC; NaT where a value is no date, and for all of `1/2/2009` and its like where the
-        column doesn't tell the day from the month (`why_no_dates` says so).
+        datetime64[s] (n,), in UTC; NaT where a value is no date. Dates such as `1/2/2009` are NaT
+        if the column does not show which number is the day (see `why_no_dates`).
     """
     strings = _strings(values)
     times = np.full(len(strings), "NaT", dtype="datetime64[s]")
@@ -72,7 +82,7 @@ def parse_dates(values: Values, numbers: bool = False) -> np.ndarray:
     for pattern in (*WRITTEN, NUMBERS, *([NUMBER] if numbers else [])):
         if not len(waiting):
             break
-        # One copy the fewer where the whole column is of one format, which is the usual case.
+        # Usually the whole column has one format; this saves a copy then.
         part = strings if len(waiting) == len(strings) else strings.take(pa.array(waiting))
         fields = pc.extract_regex(part, pattern=pattern.join(ENDS))
         matched = pc.is_valid(fields).to_numpy(zero_copy_only=False)
@@ -84,7 +94,7 @@ def parse_dates(values: Values, numbers: bool = False) -> np.ndarray:
 
 
 def is_date_column(values: Values, numbers: bool = False) -> bool:
-    """Whether nearly all of a column's first values are dates; empty ones don't count, and all empty is no."""
+    """Whether nearly all of a column's first values, without the empty ones, are dates."""
     strings = _strings(values[:SAMPLE])
     asked = int(
         pc.sum(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(strings)), 0)).as_py() or 0
@@ -93,12 +103,12 @@ def is_date_column(values: Values, numbers: bool = False) -> bool:
 
 
 def says_time(name: str) -> bool:
-    """Whether a column's name says that its numbers may be seconds since 1970, such as `created_utc`."""
+    """Whether a column's name suggests seconds since 1970, such as `created_utc`."""
     return bool(TIME_NAME.search(name))
 
 
 def why_no_dates(values: Values) -> str:
-    """Why a column's dates can't be read, as a sentence; empty where it isn't a matter of day and month."""
+    """Say that day and month of a column can't be told apart; empty if that is not the problem."""
     strings = _strings(values)
     fields = pc.extract_regex(strings, pattern=NUMBERS.join(ENDS)).drop_null()
     if not len(fields) or _day_first(_number(fields, "one"), _number(fields, "two")) is not None:
@@ -107,13 +117,13 @@ def why_no_dates(values: Values) -> str:
         strings.filter(pc.match_substring_regex(strings, NUMBERS.join(ENDS)))[0].as_py().strip()
     )
     return (
-        f"Dates such as {example} can't be read: nothing in the column tells whether the day or the month stands "
-        "first. Write them as YYYY-MM-DD."
+        f"In dates such as {example} it is unclear whether the day or the month comes first. "
+        "Write them as YYYY-MM-DD."
     )
 
 
 def _strings(values: Values) -> pa.Array:
-    """The column as one array of strings; what is too long for a date is missing."""
+    """The column as one array of strings; values too long for a date become missing."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     if not isinstance(values, pa.Array):
@@ -205,16 +215,16 @@ def _offset(zone: str) -> int | None:
 
 
 def _day_first(one: np.ndarray, two: np.ndarray) -> bool | None:
-    """Whether the day stands before the month; None where the dates that could tell are none, or disagree."""
+    """Whether the day comes before the month; None if no date shows it, or if dates disagree."""
     day_first = int(((one > 12) & (one <= 31) & (two <= 12)).sum())
     month_first = int(((two > 12) & (two <= 31) & (one <= 12)).sum())
-    telling = day_first + month_first
-    if not telling or max(day_first, month_first) < AGREEMENT * telling:
+    clear = day_first + month_first
+    if not clear or max(day_first, month_first) < AGREEMENT * clear:
         return None
     return day_first > month_first
 
 
 def _since_1970(fields: pa.StructArray) -> np.ndarray:
-    """Moments from seconds, or where those would be too many from milliseconds."""
+    """Moments from seconds, or from milliseconds if the number is too large for seconds."""
     number = _number(fields, "number")
     return np.where(np.abs(number) >= MILLISECONDS, number // 1000, number).astype("datetime64[s]")

@@ -1,6 +1,6 @@
-"""One file from the web: resumed, retried, checked by its digest; at its place it is whole or not there.
+"""Fetch one file from the web: resumed, retried, checked by its digest, installed whole.
 
-Knows URLs and digests; knows nothing of data sets.
+Knows URLs and digests; knows nothing of data sets. pooch can't resume a download (docs/log.md).
 """
 
 import fcntl
@@ -26,12 +26,12 @@ LOCAL_COPY = "or give a local copy with --data FILE"
 
 @dataclass(frozen=True)
 class Remote:
-    """A file on the web, known to the last byte.
+    """A file on the web with its expected content.
 
     Attributes:
-        url: Where it is; http or https.
-        sha256: Its digest, 64 hexadecimal digits.
-        bytes: Its length.
+        url: Its address; http or https.
+        sha256: Its SHA-256, 64 hexadecimal digits.
+        bytes: Its length in bytes.
     """
 
     url: str
@@ -41,13 +41,14 @@ class Remote:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait and how often to try.
+    """Limits on waiting and retrying.
 
     Attributes:
-        timeout: Seconds without a byte, or below `slowest`, after which a connection is given up.
-        slowest: Bytes a second, so that a server that sends a byte now and then holds nobody up.
-        attempts: Failures in a row that are borne; one after at least a hundredth of the file starts the count anew.
-        pause: Seconds before the second attempt; doubled with each.
+        timeout: Seconds without a byte, or below `slowest`, before a connection is closed.
+        slowest: Least bytes per second, against servers that send a byte now and then.
+        attempts: Consecutive failures before giving up. The count restarts after each hundredth
+            of the file.
+        pause: Seconds before the second attempt; doubled with each attempt.
     """
 
     timeout: float = 30.0
@@ -57,22 +58,22 @@ class RetryPolicy:
 
 
 def fetch(remote: Remote, target: Path, retry: RetryPolicy | None = None) -> None:
-    """Have the file at its place, by the network only if it isn't there yet.
+    """Fetch a file unless it is already in place.
 
-    What a stopped run had received is kept beside the target and completed by the next. Of several
-    processes one fetches and the others wait for it.
+    A stopped download is kept next to the target, and the next call resumes it. If several
+    processes want the file, one fetches it and the others wait.
 
     Args:
         remote: The file.
-        target: Its place; the folders above it are made.
+        target: Its path; missing folders are created.
         retry: Other waiting times than usual.
 
     Raises:
-        DataError: The server can't be reached, refuses, or has another file.
+        DataError: The server can't be reached, refuses the request, or has another file.
         StorageError: The disk refused a write.
         UsageError: The folder can't be made.
     """
-    with disk_errors(target):  # a folder that this user may not look into
+    with disk_errors(target):  # this user may not read the folder
         if is_there(remote, target):
             return
     _make_folder(target.parent)
@@ -86,7 +87,7 @@ def _fetch(remote: Remote, target: Path, retry: RetryPolicy) -> None:
     download = _Download(remote, part, retry)
     with progress(f"fetch {target.name}", remote.bytes, "bytes") as task:
         download.complete(task)
-        # A part of another file, or one that a crash has damaged, can't be told before it is whole.
+        # A stale or damaged part shows only in the digest of the whole file.
         if download.resumed and digest(part) != remote.sha256:
             task.advance(-remote.bytes)
             part.unlink()
@@ -95,14 +96,14 @@ def _fetch(remote: Remote, target: Path, retry: RetryPolicy) -> None:
     if found != remote.sha256:
         part.unlink()
         raise DataError(
-            f"{remote.url}: expected a file with the SHA-256 {remote.sha256}, got {found}. It was changed at its "
-            f"source or on its way, and is removed. Try again, {LOCAL_COPY}."
+            f"{remote.url}: expected a file with the SHA-256 {remote.sha256}, got {found}. "
+            f"It changed at its source or on its way, and was removed. Try again, {LOCAL_COPY}."
         )
     install(part, target)
 
 
 class _Download:
-    """Brings a part to its full length; `resumed` tells whether anything was joined to what had been there."""
+    """Completes a partial file; `resumed` is true if bytes were appended to an earlier part."""
 
     def __init__(self, remote: Remote, part: Path, retry: RetryPolicy):
         self._remote = remote
@@ -132,8 +133,10 @@ class _Download:
                 failures += 1
                 if failures >= self._retry.attempts:
                     raise DataError(
-                        f"{self._remote.url} failed {failures} times in a row, the last time with: {_said(error)}. "
-                        f"The {self._size():,} bytes received are kept: run the same command again later, {LOCAL_COPY}."
+                        f"{self._remote.url} failed {failures} times in a row. "
+                        f"The last error: {_described(error)}. "
+                        f"The {self._size():,} bytes received are kept. "
+                        f"Run the same command again later, {LOCAL_COPY}."
                     ) from error
                 time.sleep(pause)
                 pause *= 2
@@ -141,7 +144,8 @@ class _Download:
 
     def _receive(self, have: int, task: Task) -> None:
         # S310: the opener knows no scheme but http and https.
-        request = urllib.request.Request(self._remote.url, headers={"User-Agent": "linnet"})  # noqa: S310
+        headers = {"User-Agent": "linnet"}
+        request = urllib.request.Request(self._remote.url, headers=headers)  # noqa: S310
         if have:
             request.add_header("Range", f"bytes={have}-")
         try:
@@ -162,7 +166,7 @@ class _Download:
                 self._copy(response, file, start, task)
 
     def _start(self, response: Any, have: int, task: Task) -> int:
-        """Where the answer begins: at the part's end, or at 0 where the server ignores ranges."""
+        """First byte of the response: the end of the part, or 0 if the server ignores ranges."""
         start = 0
         total = response.headers.get("Content-Length")
         if response.status == 206:
@@ -216,11 +220,12 @@ class _Download:
                 f"{self._remote.url} answered: {error.code} {' '.join(str(error.reason).split())}. "
                 f"It was moved or is not public. Look for another, {LOCAL_COPY}."
             ) from error
-        # A server that was there a moment ago is worth a wait; one that never was is none, or this machine is offline.
+        # A server that answered before may come back. One that never did is wrong, or this
+        # machine is offline.
         if isinstance(error, urllib.error.URLError) and not self._reached:
             raise DataError(
-                f"{self._remote.url} can't be reached ({_said(error.reason)}), and the cache "
-                f"{self._part.parent} holds no whole copy of it. Go online, {LOCAL_COPY}."
+                f"{self._remote.url} can't be reached ({_described(error.reason)}), and the cache "
+                f"{self._part.parent} has no complete copy. Go online, {LOCAL_COPY}."
             ) from error
 
     def _forget(self, have: int, task: Task) -> None:
@@ -251,7 +256,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def is_there(remote: Remote, target: Path) -> bool:
-    """Whether the file stands at its place, to the last byte."""
+    """Whether the whole file is in place."""
     return (
         target.is_file()
         and target.stat().st_size == remote.bytes
@@ -265,13 +270,14 @@ def _make_folder(folder: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(
-            f"No folder can be made at {folder}: {error.strerror}. Choose another with the variable LINNET_CACHE."
+            f"No folder can be made at {folder}: {error.strerror}. "
+            "Choose another with the variable LINNET_CACHE."
         ) from None
 
 
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """Keep other processes that want the same target waiting while the block runs."""
+    """Make other processes that want the same target wait for the block."""
     lock = target.with_name(f".{target.name}.lock")
     with disk_errors(lock):
         file = lock.open("ab")
@@ -283,10 +289,11 @@ def _alone(target: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             raise StorageError(
-                f"{lock} can't be locked: {error.strerror}. Choose a folder of this machine with LINNET_CACHE."
+                f"{lock} can't be locked: {error.strerror}. "
+                "Choose a folder of this machine with LINNET_CACHE."
             ) from error
         yield
 
 
-def _said(error: object) -> str:
+def _described(error: object) -> str:
     return str(error) or type(error).__name__

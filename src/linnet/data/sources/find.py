@@ -1,6 +1,6 @@
-"""What a setting of files names: a file, several files of one table, or a part of a data set's folder.
+"""Find the files that a setting names: one file, several files of one table, or part of a folder.
 
-Looks at names; no data is read.
+Looks at names only and reads no data.
 """
 
 import os
@@ -26,11 +26,11 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Found:
-    """What was found.
+    """The files that a setting names.
 
     Attributes:
         source: The file, or the files.
-        notes: What the user should know of the choice, in sentences.
+        notes: Sentences about the choice, for the user.
     """
 
     source: Source
@@ -39,13 +39,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Parts:
-    """The files of a data set's folder by the splits that their names say.
+    """The files of a data set's folder, by the split in their names.
 
     Attributes:
         train: At least one file.
-        validation: Any number.
-        test: Any number.
-        notes: What the user should know of them, in sentences.
+        validation: None or more files.
+        test: None or more files.
+        notes: Sentences about them, for the user.
     """
 
     train: tuple[Path, ...]
@@ -55,15 +55,15 @@ class Parts:
 
 
 def find_source(files: Files, split: str = TRAIN) -> Found:
-    """The file, the files or the folder of that name.
+    """Find the file, the files or the folder.
 
     Args:
         files: A file, a folder, a pattern, or several of them.
-        split: The part to take of a folder with a train part.
+        split: The part to take if the folder has a train part.
 
     Raises:
         ConfigError: A name is empty.
-        DataError: There is no such thing, or it can't be read.
+        DataError: It does not exist or can't be read.
     """
     names = (files,) if isinstance(files, str) else files
     if not all(name.strip() for name in names):
@@ -76,13 +76,13 @@ def find_source(files: Files, split: str = TRAIN) -> Found:
 
 
 def with_parts(settings: DataConfig) -> tuple[DataConfig, tuple[str, ...]]:
-    """Let a folder with a train part give the validation and the test file too, if it has them.
+    """Take the validation and test files from a folder with a train part, if it has them.
 
     Returns:
         The settings, and notes for the user. Files that are named already are kept.
 
     Raises:
-        DataError: The folder can't be looked at, or which of its files to train on can't be told.
+        DataError: The folder can't be read, or no name shows which files to train on.
     """
     if not isinstance(settings.source, str) or settings.source == generate.NAME:
         return settings, ()
@@ -94,16 +94,18 @@ def with_parts(settings: DataConfig) -> tuple[DataConfig, tuple[str, ...]]:
     if parts is None:
         return settings, ()
     update = {}
-    said = [f"train ({_counted(parts.train)})"]
+    used = [f"train ({_counted(parts.train)})"]
     unused = []
     for split in (VALIDATION, TEST):
         paths = getattr(parts, split)
         if paths and getattr(settings, f"{split}_file"):
-            unused.append(f"Its {split} part is not read: --{split}-file names another.")
+            unused.append(
+                f"Its {split} part is not read, because --{split}-file names another file."
+            )
         elif paths:
             update[f"{split}_file"] = str(folder)
-            said.append(f"{split} ({_counted(paths)})")
-    note = f"The parts of {folder} by their names: {', '.join(said)}."
+            used.append(f"{split} ({_counted(paths)})")
+    note = f"The parts of {folder} by their names: {', '.join(used)}."
     return settings.model_copy(update=update), (note, *unused)
 
 
@@ -137,8 +139,8 @@ def _all_of(folder: Path) -> tuple[Path, ...]:
     files = list_files(folder)
     if _parts(folder, files):
         raise DataError(
-            f"{folder} has parts by the names of its files, such as train and test. "
-            "Name such a folder alone, or name its files."
+            f"{folder} has parts such as train and test, by the names of its files. "
+            "Name this folder alone, or name its files."
         )
     return _some(folder, files).files
 
@@ -166,7 +168,7 @@ def _some(folder: Path, files: Listing) -> Listing:
     """The listing, if it has any data file.
 
     Raises:
-        DataError: It has none, or each is called like a split and none like a train split.
+        DataError: It has no data file.
     """
     if files.files:
         return files
@@ -178,17 +180,17 @@ def _some(folder: Path, files: Listing) -> Listing:
         )
     found = _listed(str(path.relative_to(folder)) for path in files.others) or "none"
     raise DataError(
-        f"{folder} is a folder of {len(files.others):,} files ({found}), and none is a table by its "
-        f"name. {EXPECTED}. Or {CLASSES[0].lower()}{CLASSES[1:]}. Files of another ending are named by "
-        f"a pattern in quotes, such as --data {shlex.quote(f'{folder}/*.txt')}"
+        f"{folder} is a folder of {len(files.others):,} files ({found}). "
+        f"None has the name of a table. {EXPECTED}. Or {CLASSES[0].lower()}{CLASSES[1:]}. For files with another "
+        f"ending, give a pattern in quotes, such as --data {shlex.quote(f'{folder}/*.txt')}"
     )
 
 
 def _parts(folder: Path, files: Listing) -> Parts | None:
-    """The parts of a folder; None where no name says a split.
+    """The parts of a folder; None if no name contains a split.
 
     Raises:
-        DataError: There are names of other splits, but none of a train split.
+        DataError: There are files of other splits, but none of a train split.
     """
     found = by_split(folder, files.files)
     train = found[TRAIN]
@@ -198,9 +200,9 @@ def _parts(folder: Path, files: Listing) -> Parts | None:
     if not train:
         rest = found[""] or [Path("FILE")]
         raise DataError(
-            f"Can't tell which files of {folder} to train on: "
-            f"{_listed(str(path.relative_to(folder)) for path in others)} by name belongs to another "
-            f"split, and none to a train split. Name each: --data {shlex.quote(str(rest[0]))} "
+            f"No file of {folder} is a train split by its name, but others are: "
+            f"{_listed(str(path.relative_to(folder)) for path in others)}. "
+            f"Name the files: --data {shlex.quote(str(rest[0]))} "
             f"--test-file {shlex.quote(str(others[0]))}"
         )
     notes = _notes(folder, train, [*found[""], *files.others])
@@ -219,10 +221,10 @@ def _together(
     title: str = "",
     notes: tuple[str, ...] = (),
 ) -> Found:
-    """Files as one source, each once, in natural order.
+    """Join files to one source, each once, in natural order.
 
     Raises:
-        DataError: One can't be read, or all are empty.
+        DataError: A file can't be read, or all are empty.
     """
     unique: dict[Path, Path] = {}
     paths = list(paths)
@@ -231,7 +233,7 @@ def _together(
     for path in sorted(paths, key=natural):
         unique.setdefault(path.resolve(), path)
     if twice := len(paths) - len(unique):
-        notes += (f"{twice:,} of the files are named twice, and are read once.",)
+        notes += (f"{twice:,} of the files are named twice. They are read once.",)
     sources = [Source.find(path, empty=True) for path in unique.values()]
     if any(source.standard for source in sources):
         raise DataError("Standard input can't be one of several files. Name it alone.")
@@ -252,7 +254,7 @@ def _together(
 
 
 def _join_parallel(sources: list[Source]) -> list[Source]:
-    """The same, with a file of texts and that of its labels as one."""
+    """Join each file of texts with its file of labels."""
     pairs = [find_parallel(source) for source in sources]
     taken = {part.path for pair in pairs if pair for part in pair.parts}
     return [pair for pair in pairs if pair] + [
@@ -264,7 +266,7 @@ def _notes(folder: Path, files: Sequence[Path], others: Sequence[Path]) -> tuple
     notes: list[str] = []
     if missing := missing_shards(files):
         notes.append(
-            f"{len(missing):,} shards that the others count are missing: {_listed(missing)}."
+            f"{len(missing):,} shards are missing, by the count in the other names: {_listed(missing)}."
         )
     if others:
         found = _listed(str(path.relative_to(folder)) for path in others)

@@ -1,4 +1,7 @@
-"""A folder whose files are its labels: a file a class with a text a line, or a folder a class with a text a file."""
+"""Read folders that name the labels.
+
+Either one file per class with one text per line, or one folder per class with one text per file.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +18,7 @@ COLUMNS = ("text", "label")
 ROTTEN_TOMATOES = "rt-polarity"
 MAX_DOCUMENT = 10_000_000
 DOCUMENT = ".txt"
-# These say which rows are meant, or how they are written, and so are no labels.
+# These endings name a split or a format, so they are no labels.
 NO_LABELS = {
     *FORMATS,
     DOCUMENT,
@@ -44,7 +47,7 @@ SPLITS = {
     "heldout",
 }
 EXPECTED = (
-    "Expected one file for each class, of one name and with the class as its ending (rt-polarity.neg and "
+    "Expected one file for each class, with the class as its ending (rt-polarity.neg and "
     f"rt-polarity.pos), or one folder for each class with a text in each {DOCUMENT} file"
 )
 

@@ -1,8 +1,8 @@
-"""A labelled sample made by Linnet itself, for a first run without any data: short messages about things.
+"""Generate a labelled sample of short messages, for a first run without data.
 
-What is said twists what the words mean: negation, contrast and disappointed hopes, with typos, stretched
-letters, names, links, tags and emoji around it, some messages sent twice and one label in twenty wrong. So no
-single word gives the label away, and no model gets all of it right.
+Negation, contrast and disappointed hopes reverse the meaning of words. Messages have typos,
+stretched letters, names, links, tags and emoji. Some are sent twice, and one label in twenty is
+wrong. So no single word gives the label away, and no model reaches 100 %.
 """
 
 import random
@@ -118,8 +118,8 @@ def messages(seed: int, rows: int) -> Iterator[Row]:
             text = _disturb(draw, _statement(draw, positive))
         sent.append(text)
         truths.append(positive)
-        said = positive != (draw.random() < WRONG_LABELS)
-        yield number, (text, LABELS[said])
+        labelled_positive = positive != (draw.random() < WRONG_LABELS)
+        yield number, (text, LABELS[labelled_positive])
 
 
 def _statement(draw: random.Random, positive: bool) -> str:
@@ -165,7 +165,8 @@ def _quality(draw: random.Random, positive: bool) -> str:
 def _verdict(draw: random.Random, positive: bool) -> str:
     if draw.random() < 0.25:
         return draw.choice(NOUN_NEGATIONS).format(draw.choice(BLAME if positive else PRAISE))
-    return f"a {draw.choice(['real ', 'total ', 'complete ', ''])}{draw.choice(PRAISE if positive else BLAME)}"
+    emphasis = draw.choice(["real ", "total ", "complete ", ""])
+    return f"a {emphasis}{draw.choice(PRAISE if positive else BLAME)}"
 
 
 def _disturb(draw: random.Random, text: str) -> str:

@@ -1,4 +1,4 @@
-"""A text that stands in several columns, such as a title and a body, as one column more."""
+"""Join text columns, such as title and body, to one more column."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,18 +10,19 @@ from linnet.tables.table import Row, Table
 
 
 def join_texts(table: Table, text: str, label: str | None) -> Table:
-    """The table with a last column in which the named ones are joined by a space, where several are named.
+    """Add a last column that joins the named columns by a space, if there are several.
 
-    The new column is called what the setting says, so that it is found by its name; those it is made of stay, and so
-    does the position of each.
+    The setting is the new column's name, so that it is found by name. The named columns keep
+    their positions.
 
     Args:
         table: Raw rows.
-        text: Names or positions with commas between; unchanged is given back where it is one name or none.
-        label: The label's column, which may not be one of them; None where there need not be one.
+        text: Names or positions with commas between. With one name or none, the table is
+            returned unchanged.
+        label: The label's column, which must not be one of them; None if no label is needed.
 
     Raises:
-        DataError: There is no such column, or one is the label or named twice.
+        DataError: A column does not exist, is the label, or is named twice.
     """
     if text in table.columns or SEPARATOR not in text:
         return table
@@ -48,5 +49,5 @@ def _joined(table: Table, places: Sequence[int]) -> Iterator[Row]:
         if len(row) == width:
             yield number, (*row, join([row[place] for place in places]))
         else:
-            # One value too many must not pass for the joined one.
+            # An extra value must not be taken for the joined one.
             yield number, (*row, None) if len(row) > width else row

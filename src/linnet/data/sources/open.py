@@ -1,4 +1,4 @@
-"""What `data.source` names, found, recognised and opened as one table."""
+"""Find the files that `data.source` names, recognise their format, and open them as one table."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -59,13 +59,13 @@ LINES_A_STEP = 10_000
 
 @dataclass(frozen=True)
 class Opened:
-    """Raw data that can be read once.
+    """Raw data, to be read once.
 
     Attributes:
-        table: Their rows.
-        source: The files; None where the data are generated.
-        size: Bytes of the files, None where there are none.
-        position: Tells how many of them have been read.
+        table: Its rows.
+        source: The files; None if the data are generated.
+        size: Bytes of the files; None if there are none.
+        position: Returns the number of bytes read so far.
     """
 
     table: Table
@@ -76,16 +76,17 @@ class Opened:
 
 @contextmanager
 def open_table(settings: DataConfig, labelled: bool = True, split: str = TRAIN) -> Iterator[Opened]:
-    """Open what the settings name, for the block.
+    """Open the source of the settings for the block.
 
     Args:
-        settings: Name the file and its columns.
-        labelled: Whether there has to be a label; else lines are each a text, but for those of fastText and of TREC.
-        split: The part to read of a folder that has parts.
+        settings: They name the file and its columns.
+        labelled: Whether a label is needed. If not, each plain line is a text, except in the
+            formats of fastText and TREC.
+        split: The part to read if the folder has parts.
 
     Raises:
-        ConfigError: The settings name nothing, or an encoding that there isn't.
-        DataError: It doesn't exist, or isn't what can be read.
+        ConfigError: The settings name no source, or an unknown encoding.
+        DataError: The source does not exist or can't be read.
     """
     if settings.source == generate.NAME:
         yield Opened(generate.table(settings.seed), None, None, lambda: 0)
@@ -152,7 +153,7 @@ def _first_lines(source: Source) -> list[bytes]:
 
 
 def _again(source: Source) -> Iterator[Line]:
-    """All lines of a file, or all objects, for what its first lines can't show."""
+    """Read all lines or objects again, for what the first lines do not show."""
     reading = Reading()
     done = 0
     with (
@@ -170,17 +171,15 @@ def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> T
     head, lines = look_ahead(numbered_lines(stream, source.path))
     check_ends(head, source.path)
     shape = shape_of(head.lines)
-    if not labelled and shape in (
-        "",
-        LABEL_TEXT,
-    ):  # "RT" before every tweet looks like a label, too
+    # "RT" before every tweet looks like a label, too.
+    if not labelled and shape in ("", LABEL_TEXT):
         rows = plain_rows(decode(lines, source.path, encoding or UTF8))
         return Table(PLAIN, rows, {"encoding": encoding or UTF8, "header": False})
     if not shape:
         raise DataError(
-            f"{source.path}: can't tell the format of {source.inner!r} by its name, nor by its first lines. "
-            f"{EXPECTED}; or lines of a label and a text, with at least five lines to a label; "
-            "or lines of text in X_text.txt beside their labels in X_labels.txt."
+            f"{source.path}: neither the name nor the first lines of {source.inner!r} show its format. "
+            f"{EXPECTED}; or lines of a label and a text, with at least five lines per label; "
+            "or lines of text in X_text.txt with their labels in X_labels.txt."
         )
     encoding = encoding or _encoding([source], known=shape == TREC)
     rows = labelled_rows(decode(lines, source.path, encoding), shape)
@@ -205,7 +204,7 @@ def _read_parts(source: Source, reading: Reading, encoding: str) -> Table:
 
 
 def _encoding(sources: Any, known: bool) -> str:
-    """UTF-8; latin-1 for files of a known data set that is published in it, unless these were converted."""
+    """UTF-8, or latin-1 for a data set that is published in it and was not converted."""
     if not known:
         return UTF8
     for source in sources:

@@ -1,6 +1,6 @@
-"""Texts in one file and their labels in another, line for line: `train_text.txt` beside `train_labels.txt`.
+"""Read texts from one file and labels from another, such as train_text.txt and train_labels.txt.
 
-A `mapping.txt` beside them gives the labels their names.
+A mapping.txt in the same folder names the labels.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ LABEL_NAMES = ("labels", "label")
 
 
 def find_parallel(text: Source) -> Source | None:
-    """The file of texts with that of its labels, where there is one.
+    """Join a file of texts with its file of labels, if there is one.
 
     Raises:
         DataError: The file of labels can't be read.
@@ -43,7 +43,7 @@ def find_parallel(text: Source) -> Source | None:
 
 
 def parallel_rows(source: Source, reading: Reading, encoding: str) -> Iterator[Row]:
-    """Texts and labels by the number of their line.
+    """Yield texts and labels with their line numbers.
 
     Raises:
         DataError: One file has more lines than the other, or a label has no name in the mapping.
@@ -78,7 +78,8 @@ def _names(mapping: Source, reading: Reading, encoding: str) -> dict[str, str]:
         ]
     if any(len(pair) < 2 or not pair[1].strip() for pair in pairs):
         raise DataError(
-            f"{mapping.path}: expected a label, a tab and its name on each line. Mend it, or move it away."
+            f"{mapping.path}: expected a label, a tab and its name on each line. "
+            "Repair it, or move it away."
         )
     return {pair[0].strip(): pair[1].strip() for pair in pairs}
 

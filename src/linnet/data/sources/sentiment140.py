@@ -1,4 +1,4 @@
-"""Sentiment140 as it is published: no header, six quoted columns, latin-1, polarity 0, 2 or 4."""
+"""Read Sentiment140 as published: no header, six quoted columns, latin-1, polarity 0, 2 or 4."""
 
 import csv
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from linnet.tables.table import Table
 ENCODING = "latin-1"
 COLUMNS = ("target", "ids", "date", "flag", "user", "text")
 LABELS = {"0": "negative", "2": "neutral", "4": "positive"}
-# The training file has these two; the third stands in the hand-labelled test file alone.
+# The training file has these two. Only the hand-labelled test file has the third.
 TRAINED = ("negative", "positive")
 
 
@@ -23,7 +23,7 @@ def matches(lines: Sequence[bytes]) -> bool:
     lines = [line for line in lines[:100] if line.strip()]
     if not lines or not all(line.startswith((b'"0","', b'"2","', b'"4","')) for line in lines):
         return False
-    csv.field_size_limit(MAX_FIELD)  # the module knows only one limit for all
+    csv.field_size_limit(MAX_FIELD)  # the csv module has one global limit
     rows = csv.reader(line.decode(ENCODING) for line in lines)
     try:
         return all(len(row) == len(COLUMNS) for row in rows)

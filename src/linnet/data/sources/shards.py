@@ -76,8 +76,8 @@ def read_shards(source: Source, reading: Reading, open_file: Open) -> Table:
     Args:
         source: Several files.
         reading: Counts the bytes that were read.
-        open_file: Opens one of them for a stack's block. It takes its columns too, if all rows had to
-            be read to know them, and an empty tuple before.
+        open_file: Opens one of them within a stack. Its last argument is the columns, or an empty
+            tuple if they are not known yet.
 
     Raises:
         DataError: Two files are of different formats, or have different columns.
@@ -192,7 +192,7 @@ def _ordered(table: Table, shard: Shard, columns: tuple[str, ...]) -> Iterator[R
     added = tuple(shard.partition.values())
     for number, row in table.rows:
         if not same and len(row) >= width:
-            # A row of too many fields stays one.
+            # A row with too many fields keeps too many.
             row = (*row, *added)
         if not same and len(row) == len(places):
             row = [None if place is None else row[place] for place in order]

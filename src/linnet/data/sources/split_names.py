@@ -42,7 +42,7 @@ def by_split(folder: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
 
 
 def missing_shards(files: Iterable[Path]) -> list[str]:
-    """Names of shards that the others count, such as train-00001-of-00002.parquet, but aren't there."""
+    """Names of missing shards, by the count in the others, such as train-00001-of-00002.parquet."""
     numbers: dict[tuple[Path, str, str, str], set[int]] = {}
     for file in files:
         if found := SHARD.fullmatch(file.name):

@@ -1,6 +1,6 @@
-"""Which row goes where: a stratified sample by rank, and splits that no group of like texts crosses.
+"""Assign rows to a stratified sample and to splits; a group of similar texts stays in one split.
 
-Ranks alone decide, so the outcome is the same on every machine and in any row order. Knows numbers
+Only ranks decide, so the result is the same on every machine and in any row order. Knows numbers
 only, no texts.
 """
 
@@ -26,11 +26,11 @@ class Rows:
     """The usable rows, as numbers.
 
     Attributes:
-        label: Which class, or other stratum, the row is to be drawn from, int (n,).
-        rank: Of the clean text, uint64 (n,).
-        tie: What decides between rows of one rank, uint64 (n,).
-        group: Digest of what the row's text has in common with its group, uint64 (n,).
-        fixed: The split that a row has beforehand, all rows of its group with it, or `NOWHERE`, int8 (n,).
+        label: The class or other stratum of each row, int (n,).
+        rank: Rank of the clean text, uint64 (n,).
+        tie: Order of rows with the same rank, uint64 (n,).
+        group: Digest that identifies the row's group, uint64 (n,).
+        fixed: Predetermined split of the row and its whole group, or `NOWHERE`, int8 (n,).
     """
 
     label: np.ndarray
@@ -45,18 +45,18 @@ class Rows:
 
 @dataclass
 class Assignment:
-    """Where each row goes.
+    """The split of each row.
 
     Attributes:
         split: int8 (n,): position in `NAMES`, or `NOWHERE`.
-        notes: What could not be had as asked, in sentences.
+        notes: Sentences about requests that could not be met.
     """
 
     split: np.ndarray
     notes: list[str] = field(default_factory=list)
 
     def note_shortfall(self, split: int, wanted: int, why: str) -> None:
-        """Say it, and why, where a split has fewer rows than it was to have."""
+        """Add a note if a split has fewer rows than requested."""
         got = int((self.split == split).sum())
         if got < wanted:
             self.notes.append(
@@ -82,7 +82,7 @@ def sizes_of(
     test = _size(test_size, total)
     if validation + (0 if test_is_apart else test) >= total:
         raise DataError(
-            f"Of {total:,} rows, validation takes {validation:,} and test {test:,}: none is left to train on. "
+            f"Validation takes {validation:,} and test {test:,} of {total:,} rows. None is left to train on. "
             "Lower data.validation_size or data.test_size, or bring more rows."
         )
     return validation, test
@@ -216,7 +216,7 @@ def _fill(label: np.ndarray, group: np.ndarray, quota: np.ndarray, seed: int) ->
 
 
 def _mix(values: np.ndarray, seed: int) -> np.ndarray:
-    """A seeded one-to-one shuffle of uint64 values: the finaliser of splitmix64 (Steele et al. 2014)."""
+    """Permute uint64 values by a seed: the finaliser of splitmix64 (Steele et al. 2014)."""
     mixed = values + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,4 +1,4 @@
-"""From what was collected to a place for every row: a split, or the reason why it is in none."""
+"""Assign every clean row to a split, or drop it with a reason."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,19 +19,19 @@ LARGE_GROUP = 0.1
 
 @dataclass(frozen=True)
 class RowTable:
-    """What is known of each clean row; arrays are of shape (n,).
+    """Columns of numbers about the clean rows; each array has the shape (n,).
 
     Attributes:
-        classes: What the labels stand for.
-        label: Ids, or positions among the sets of `classes`, int32.
-        rank: Of the clean text, uint64.
+        classes: The classes behind the labels.
+        label: Ids, or positions in the sets of `classes`, int32.
+        rank: Rank of the clean text, uint64.
         text: Digest of the clean text, uint64.
-        group: What may not be torn apart, uint64.
+        group: Digest of the group, which must stay in one split, uint64.
         row: Digest of the whole row, uint64.
-        origin: 0 for the raw file; else the split, as in `NAMES`, whose own file the row is from, int8.
-        before: The split in which the text was the last time, or `NOWHERE`, int8.
-        author: Digest of the column that must not be torn apart, 0 for none, uint64; None without such a column.
-        when: datetime64, NaT for none; None where splits don't go by time.
+        origin: 0 for the raw file; else the position in `NAMES` of the split with this file, int8.
+        before: The previous split of the text, or `NOWHERE`, int8.
+        author: Digest of the group column, 0 if empty, uint64; None without such a column.
+        when: datetime64, NaT if missing; None if the split is not by time.
     """
 
     classes: Classes
@@ -48,14 +48,14 @@ class RowTable:
 
 @dataclass
 class Placement:
-    """Where each row goes.
+    """The split of each row, and the dropped rows by reason.
 
     Attributes:
         split: int8 (n,), position in `NAMES`, or `NOWHERE`.
-        dropped: Reason to number of rows that are nowhere.
+        dropped: Number of rows in no split, by reason.
         found: Counts of texts, copies, conflicts and groups.
-        notes: What could not be had as asked, in sentences.
-        left_out: Classes with fewer rows than asked for, bool (C,); none of their rows is anywhere.
+        notes: Sentences about requests that could not be met.
+        left_out: Classes with too few rows, bool (C,). All of their rows are dropped.
     """
 
     split: np.ndarray
@@ -66,17 +66,17 @@ class Placement:
 
 
 def assign_rows(table: RowTable, settings: DataConfig) -> Placement:
-    """Decide for every row.
+    """Assign every row to a split.
 
     Raises:
-        DataError: A class has too few rows, or nothing would be left to train on.
+        DataError: A class has too few rows, or no row is left to train on.
     """
     placement = Placement(np.full(len(table.label), NOWHERE, dtype=np.int8))
     group = table.group if table.author is None else join(table.group, table.author)
     remaining = _Remaining(placement.dropped, np.arange(len(table.label)))
     if table.when is not None:
         remaining.drop("no_date", np.isnat(table.when))
-    # A row of a split's own file stays where it is, so it is the others like it that go.
+    # A row of a split's own file keeps its split, so similar rows elsewhere are dropped.
     for split, reason in ((TEST, "in_test_file"), (VALIDATION, "in_validation_file")):
         apart = distinct(group[remaining.rows][table.origin[remaining.rows] == split])
         remaining.drop(
@@ -102,8 +102,8 @@ def assign_rows(table: RowTable, settings: DataConfig) -> Placement:
     placement.found = resolution.counts | _group_counts(group[remaining.rows])
     if (largest := placement.found["largest_group"]) > LARGE_GROUP * len(remaining.rows):
         placement.notes.append(
-            f"One group of like texts{' or of one author' if table.author is not None else ''} holds {largest:,} of "
-            f"{len(remaining.rows):,} rows, which all go to one split."
+            f"One group of similar texts{' or of one author' if table.author is not None else ''} "
+            f"has {largest:,} of {len(remaining.rows):,} rows. They all go to one split."
         )
     own_file = table.origin[remaining.rows] != MAIN
     placement.split[remaining.rows[own_file]] = table.origin[remaining.rows[own_file]]
@@ -115,7 +115,7 @@ def assign_rows(table: RowTable, settings: DataConfig) -> Placement:
 
 
 class _Remaining:
-    """The rows that are still to be placed."""
+    """The rows that have no split yet."""
 
     def __init__(self, dropped: Counter[str], rows: np.ndarray):
         self._dropped = dropped
@@ -131,17 +131,18 @@ class _Remaining:
         self.rows = self.rows[~mask]
 
     def check(self) -> None:
-        """See that there are any.
+        """Check that rows are left.
 
         Raises:
-            DataError: Tells where they went.
+            DataError: None is left; the message lists the reasons.
         """
         if not len(self.rows):
             reasons = ", ".join(
                 f"{reason}: {count:,}" for reason, count in self._dropped.most_common() if count
             )
             raise DataError(
-                f"No row is left to split ({reasons}). Look at the labels and at [data] of the settings."
+                f"No row is left to split ({reasons}). "
+                "Look at the labels and at [data] of the settings."
             )
 
 
@@ -179,11 +180,11 @@ def _assign(
 
 
 def _stay(before: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the rows of each group the split that some of it had before.
+    """Give all rows of a group the split that some of them had before.
 
     Returns:
-        The split or `NOWHERE`, int8 (n,), and the rows to drop, bool (n,): new ones that would tie together groups
-        that have been in different splits.
+        The split or `NOWHERE`, int8 (n,), and the rows to drop, bool (n,). Dropped rows are new
+        and would join groups that were in different splits.
     """
     old = before != NOWHERE
     if not old.any():

@@ -1,4 +1,4 @@
-"""The oldest rows to learn from, the newest to be tested on, as a model in service meets them."""
+"""Split by time: train on the oldest rows and test on the newest, as in production."""
 
 import numpy as np
 
@@ -17,21 +17,21 @@ from linnet.data.split.assign import (
 def assign_by_time(
     rows: Rows, when: np.ndarray, sample: int, validation_size: float, test_size: float, seed: int
 ) -> tuple[Assignment, np.ndarray]:
-    """Split by time: no row of train is newer than one of validation, none of validation newer than one of test.
+    """Split by time: train is older than validation, and validation is older than test.
 
     Args:
         rows: The usable rows.
-        when: Of each row, datetime64 (n,), none NaT.
+        when: Time of each row, datetime64 (n,), without NaT.
         sample: Rows for training and validation, or 0 for all but the test rows.
         validation_size: Share (below 1) or number of rows.
         test_size: The same; a share is of the sample where there is one, else of all rows.
-        seed: Of the sample.
+        seed: Seed of the sample.
 
     Returns:
-        The assignment, and which rows are left out since a like text stands in an earlier split, bool (n,).
+        The assignment, and the rows left out because an earlier split has a similar text, bool (n,).
 
     Raises:
-        DataError: Nothing would be left to train on.
+        DataError: No row is left to train on.
     """
     notes: list[str] = []
     chosen = np.arange(len(rows))
@@ -54,13 +54,15 @@ def assign_by_time(
     split[later] = NOWHERE
     for target, size in ((VALIDATION, validation), (TEST, test)):
         assignment.note_shortfall(
-            target, size, "rows of one moment stay together, and copies of earlier texts go"
+            target,
+            size,
+            "rows of one moment stay together, and copies of earlier texts are dropped",
         )
     return assignment, later
 
 
 def _boundary(times: np.ndarray, place: int) -> int:
-    """The place nearest to this one where the time changes, so that rows of one moment stay together."""
+    """The nearest place where the time changes, so that rows of one moment stay together."""
     if not 0 < place < len(times):
         return max(place, 0)
     low = np.searchsorted(times, times[place], "left")
@@ -69,7 +71,7 @@ def _boundary(times: np.ndarray, place: int) -> int:
 
 
 def _later_copies(group: np.ndarray, split: np.ndarray) -> np.ndarray:
-    """Rows of a group that has rows in an earlier split as well."""
+    """Rows whose group has rows in an earlier split too."""
     used = np.flatnonzero(split != NOWHERE)
     _, member = np.unique(group[used], return_inverse=True)
     earliest = np.full(int(member.max(initial=-1)) + 1, TEST, dtype=np.int8)

@@ -1,4 +1,4 @@
-"""How many rows each class has, and whether that is enough for three splits."""
+"""Count the rows of each class, and check that they suffice for three splits."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ from linnet.labels import listed
 
 
 class Classes:
-    """What each row is labelled with: one class, or a set of them.
+    """The classes of the rows: one class per row, or a set of classes.
 
     Args:
         names: Labels by id.
-        sets: The sets of ids that rows have; empty where each row has one label.
-        left_out: Classes that need no row, bool (C,); None: each needs some.
+        sets: The sets of ids of the rows; empty if each row has one label.
+        left_out: Classes that need no row, bool (C,); None: every class needs some.
     """
 
     def __init__(
@@ -35,15 +35,19 @@ class Classes:
                 self._members[position, list(ids)] = 1
 
     def counts(self, label: np.ndarray) -> np.ndarray:
-        """Rows of each class, int64 (C,), of rows labelled so, int (n,): ids, or positions among the sets."""
+        """Rows of each class, int64 (C,).
+
+        Args:
+            label: Ids, or positions in the sets, int (n,).
+        """
         return np.asarray(np.bincount(label, minlength=len(self._members)) @ self._members)
 
     def strata(self, label: np.ndarray) -> np.ndarray:
-        """What the splits are to have in like shares, int (n,): the class, or of several the one that is rarest.
+        """The stratum of each row, int (n,): its class, or the rarest of its classes.
 
-        The rarest first is how iterative stratification goes about it (Sechidis, Tsoumakas and Vlahavas 2011, On the
-        Stratification of Multi-Label Data), here in one pass. Rows without a label are a stratum
-        of their own.
+        Iterative stratification also begins with the rarest class (Sechidis, Tsoumakas and
+        Vlahavas 2011, On the Stratification of Multi-Label Data). This does one pass. Rows
+        without a label are a stratum of their own.
         """
         if not self.several:
             return label
@@ -52,10 +56,10 @@ class Classes:
         return np.asarray(rarest[label])
 
     def without_rare(self, label: np.ndarray, fewest: int) -> "Classes":
-        """The same without those that have fewer rows, also once the rows of others are gone.
+        """Leave out classes with too few rows, until every other class has enough.
 
         Args:
-            label: Of each row, int (n,).
+            label: Label of each row, int (n,).
             fewest: Rows that a class needs to stay.
         """
         rare = np.zeros(len(self.names), dtype=bool)
@@ -97,7 +101,7 @@ class Classes:
         """See that each split has a row of each class.
 
         Args:
-            label: Of each row, int (n,).
+            label: Label of each row, int (n,).
             split: Where each row goes, int8 (n,).
             notes: What else was noticed, in sentences; some of it may be why.
 

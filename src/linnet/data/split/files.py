@@ -1,15 +1,15 @@
-"""The files between `prepare` and whatever trains or judges: one Parquet file a split.
+"""Write and read the splits: one Parquet file per split.
 
-Its schema's metadata holds, under the key `huggingface`, the features as the library `datasets`
-writes them, so that it gives labels by name; and under the key `linnet` a JSON object:
+The schema's metadata has two keys. `huggingface` holds the features for the library `datasets`,
+so that it shows labels by name. `linnet` holds a JSON object:
 
-    format        2; a file of format 1 has neither `multi_label` nor `mask`, and reads as false and []
+    format        2; format 1 has neither `multi_label` nor `mask`, which read as false and []
     labels        label names by id
-    multi_label   whether a text has any number of labels, none included; else it has exactly one
-    mask          which personal data were masked in the texts, as in `linnet.pii.PERSONAL`
+    multi_label   true if a text may have several labels or none; else it has exactly one
+    mask          the masked kinds of personal data, as in `linnet.pii.PERSONAL`
 
-The column `text` holds clean texts. The column `label` holds an id, int64; in a multi-label file the
-sorted ids of all labels that apply, list<int64>. All other columns are strings.
+The column `text` holds clean texts. The column `label` holds an id, int64, or in a multi-label
+file the sorted ids of all labels that apply, list<int64>. All other columns are strings.
 """
 
 import json
@@ -35,15 +35,15 @@ HUGGING_FACE = b"huggingface"
 
 @dataclass(frozen=True)
 class Split:
-    """One split, read.
+    """One split in memory.
 
     Attributes:
         name: `train`, `validation` or `test`.
         texts: n clean texts.
-        labels: Label ids, int64 (n,); where it is multi-label, which labels apply, bool (n, C).
+        labels: Label ids, int64 (n,); if multi-label, which labels apply, bool (n, C).
         label_names: C names by id.
-        multi_label: Whether a text has any number of labels.
-        mask: Which personal data are masked in the texts.
+        multi_label: Whether a text may have several labels or none.
+        mask: The masked kinds of personal data.
     """
 
     name: str
@@ -91,15 +91,17 @@ def read_split(directory: Path, name: str) -> Split:
         ) from error
     if content["format"] > FORMAT:
         raise DataError(
-            f"{path} is of split format {content['format']}; this Linnet reads up to {FORMAT}. Upgrade Linnet."
+            f"{path} has split format {content['format']}. "
+            f"This Linnet reads up to {FORMAT}. Upgrade Linnet."
         )
     multi_label = content.get("multi_label", False)
     names = tuple(content["labels"])
     labels = table["label"].combine_chunks()
     if labels.type != _label_type(multi_label) or labels.null_count:
         raise DataError(
-            f"{path} is not a split of Linnet's: its labels are {labels.type} with {labels.null_count} missing; "
-            f"expected {_label_type(multi_label)} with none. Run `linnet prepare` again."
+            f"{path} is not a split of Linnet's. "
+            f"Its labels are {labels.type} with {labels.null_count} missing. "
+            f"Expected {_label_type(multi_label)} with none. Run `linnet prepare` again."
         )
     return Split(
         name=name,
@@ -116,8 +118,8 @@ def _indicators(labels: pa.ListArray, names: tuple[str, ...], path: Path) -> np.
     ids = labels.flatten().to_numpy()
     if len(ids) and not 0 <= ids.min() <= ids.max() < len(names):
         raise LabelError(
-            f"{path} holds the label {ids.min() if ids.min() < 0 else ids.max()}, but there are names for 0 to "
-            f"{len(names) - 1} alone. Run `linnet prepare` again."
+            f"{path} holds the label {ids.min() if ids.min() < 0 else ids.max()}, "
+            f"but has names only for 0 to {len(names) - 1}. Run `linnet prepare` again."
         )
     indicators = np.zeros((len(labels), len(names)), dtype=bool)
     indicators[np.repeat(np.arange(len(labels)), np.diff(labels.offsets.to_numpy())), ids] = True
@@ -130,10 +132,11 @@ class SplitWriter:
     Args:
         directory: The splits folder, which exists.
         name: The split.
-        columns: Names; `label` is an integer, or where it is multi-label a list of them; all others are strings.
+        columns: Names. `label` is an integer, or a list of integers if multi-label. All others
+            are strings.
         labels: Label names by id.
-        multi_label: Whether a text has any number of labels.
-        mask: Which personal data were masked in the texts.
+        multi_label: Whether a text may have several labels or none.
+        mask: The masked kinds of personal data.
     """
 
     def __init__(
