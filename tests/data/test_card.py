@@ -66,7 +66,7 @@ def test_page(folder: Path) -> None:
     assert page.count("<svg") == 4  # classes, lengths, words, where rows went
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
     assert "<b>bold</b>" not in page
-    assert "usable, but outside of the sample and the test rows" in page
+    assert "usable, but neither in the sample nor in the test rows" in page
     assert not re.search(r"<script|<link|(?:src|href)=\"(?!#)", page)
 
 

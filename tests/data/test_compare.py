@@ -180,7 +180,7 @@ def test_the_flag_of_before_names_the_command(
         (b'{"a": 1}', "is no data card"),
         (
             b'{"format": 99, "accounting": {}}',
-            "is of format 99; this version of Linnet compares format",
+            "has format 99. This version of Linnet compares format",
         ),
     ],
 )

@@ -154,7 +154,7 @@ def test_a_busy_server_is_asked_again(site: Any, remote: Remote, target: Path, c
 def test_a_broken_server_is_given_up(site: Any, remote: Remote, target: Path) -> None:
     site.faults.extend([site.make.failing(500)] * 10)
     with pytest.raises(
-        DataError, match="failed 3 times in a row, the last time with: HTTP Error 500"
+        DataError, match=r"failed 3 times in a row\. The last error: HTTP Error 500"
     ):
         fetch(remote, target, HASTY)
     assert len(site.ranges) == 3
@@ -226,7 +226,7 @@ def test_a_length_that_is_not_announced_is_fine(site: Any, remote: Remote, targe
 def test_a_byte_now_and_then_is_too_slow(site: Any, remote: Remote, target: Path) -> None:
     site.faults.extend([site.make.dripping] * 3)
     with pytest.raises(
-        DataError, match=r"failed 3 times in a row, the last time with: \d+ bytes came in"
+        DataError, match=r"failed 3 times in a row. The last error: \d+ bytes came in"
     ):
         fetch(remote, target, HASTY)
     assert site.ranges[1] is not None

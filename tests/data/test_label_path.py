@@ -203,9 +203,7 @@ def test_rare_classes_are_named_at_once_and_left_out_on_request(tmp_path: Path) 
     assert classes(card) == {"neg": 20, "pos": 20}
     assert card["accounting"]["dropped"] == {"rare_class": 12}
     assert len(card["left_out"]) == 12
-    assert any(
-        "12 classes with fewer than 3 usable rows are left out" in note for note in card["notes"]
-    )
+    assert any("12 classes have fewer than 3 usable rows" in note for note in card["notes"])
     several = write_csv(tmp_path / "b.csv", ["a", "b", "a,b", ""] * 10 + ["a,rare"] * 2)
     card = run(several, label_separator=",", min_class_rows=3)
     assert classes(card) == {"a": 20, "b": 20}

@@ -280,7 +280,7 @@ NEW = b'{"text": "a", "label": %s}\n'
         (
             "poem.txt",
             b"The day and the night\nThe sun and so on\nAnd so the day\n" * 9,
-            "nor by its first lines",
+            "nor the first lines of",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 30 else "",

@@ -111,7 +111,7 @@ def test_the_flags_win_and_the_terminal_says_so(
     assert main(["prepare", "--data", "hub", "--test-file", "own.csv", "own2.csv", *out]) == 0
     printed = capsys.readouterr().out
     assert "The parts of hub by their names: train (2 files), validation (valid.csv)." in printed
-    assert "Its test part is not read: --test-file names another." in printed
+    assert "Its test part is not read, because --test-file names another file." in printed
     words = {text.split()[0] for text in read_split(here / "splits", "test").texts}
     assert words == {"own", "another"}
     assert len(read_split(here / "splits", "train").texts) == 20
@@ -149,7 +149,7 @@ def test_what_is_not_read_is_noted(here: Path) -> None:
 def test_missing_shards_are_noted(here: Path) -> None:
     fill(here / "s", "data-00000-of-00003.csv", "data-00002-of-00003.csv")
     assert find_source("s").notes == (
-        "1 shards that the others count are missing: 'data-00001-of-00003.csv'.",
+        "1 shards are missing, by the count in the other names: 'data-00001-of-00003.csv'.",
     )
     assert missing_shards([Path("a-1-of-2.csv"), Path("a-2-of-2.csv")]) == []
     assert missing_shards([Path("train.csv"), Path("x-0-of-999999999.csv")]) == []

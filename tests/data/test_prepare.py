@@ -345,11 +345,11 @@ LINES = "".join(f"text {number},{number % 2}\n" for number in range(60))
             "holds half of a surrogate pair",
         ),
         ("rows.parquet", b"not parquet at all", "is not a Parquet file"),
-        ("rows.txt", b"text", "can't tell the format of 'rows.txt' by its name"),
+        ("rows.txt", b"text", "neither the name nor the first lines of 'rows.txt'"),
         (
             "rows.doc.gz",
             gzip.compress(b"text", mtime=0),
-            "can't tell the format of 'rows.doc' by its name",
+            "neither the name nor the first lines of 'rows.doc'",
         ),
         ("rows.csv.gz", b"not gzip", "is plain text, whatever its name says"),
         ("rows.csv.xz", b"not xz at all", "is plain text, whatever its name says"),
@@ -393,7 +393,7 @@ def test_no_such_file(here: Path) -> None:
         run(here / "none.csv", here / "splits")
     with pytest.raises(
         DataError,
-        match=r"is a folder of 0 files \(none\), and none is a table by its name",
+        match=r"is a folder of 0 files \(none\)\. None has the name of a table",
     ):
         run(here, here / "splits")
 

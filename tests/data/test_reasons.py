@@ -26,4 +26,4 @@ def test_a_row_of_nested_entities_is_dropped_and_accounted(tmp_path):
     source.write_text("\n".join(["text,label", *rows, f"{ENDLESS},pos"]) + "\n")
     card = prepare(load_config(overrides={"data.source": str(source)}), tmp_path / "splits")
     assert card["accounting"]["dropped"] == {"nested_entities": 1}
-    assert "nested without end" in (tmp_path / "splits" / "data_card.html").read_text()
+    assert "nested too deeply" in (tmp_path / "splits" / "data_card.html").read_text()

@@ -194,7 +194,7 @@ def test_a_file_named_twice_is_read_once(here: Path) -> None:
     (here / "c.csv").symlink_to("a.csv")
     table, rows = read(("a.csv", "b.csv", "./a.csv", "c.csv", str(here / "b.csv")))
     assert [row[0] for _, row in rows] == ["x", "y"]
-    assert table.notes == ("3 of the files are named twice, and are read once.",)
+    assert table.notes == ("3 of the files are named twice. They are read once.",)
 
 
 def test_files_without_a_header(here: Path) -> None:
@@ -282,7 +282,7 @@ def test_files_of_mixed_places(here: Path) -> None:
         (("a.csv", "none.csv"), r"none\.csv does not exist"),
         ("none*.csv", r"No file matches the pattern 'none\*\.csv'"),
         (("a.csv", "-"), "Standard input can't be one of several files"),
-        (("a.csv", "parts"), "parts has parts by the names of its files"),
+        (("a.csv", "parts"), "parts has parts such as train and test"),
         (("a.csv", "x" * 5000), "can't be looked at: File name too long"),
         (("a.csv", "/dev/zero"), "is not a file"),
     ],

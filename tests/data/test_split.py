@@ -128,8 +128,8 @@ def test_two_seeds_split_independently() -> None:
             0.1,
             "too few .* 'c' .0.. Each needs at least 3.*leave them out with --set data.min_class_rows=3",
         ),
-        ([0, 1] * 50, ("a", "b"), 0, 60, 40, "none is left to train on"),
-        ([0, 1] * 50, ("a", "b"), 20, 20, 10, "none is left to train on"),
+        ([0, 1] * 50, ("a", "b"), 0, 60, 40, "None is left to train on"),
+        ([0, 1] * 50, ("a", "b"), 20, 20, 10, "None is left to train on"),
         ([0, 1, 2] * 50, ("a", "b", "c"), 2, 0.2, 0.1, "make that split or the sample larger"),
         (
             [0, 1, 2] * 50,

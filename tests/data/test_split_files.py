@@ -104,7 +104,9 @@ def test_the_former_format_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ids", [[0, 3], [-1]])
 def test_a_label_without_a_name_is_refused(tmp_path: Path, ids: list[int]) -> None:
     write(tmp_path, [ids])
-    with pytest.raises(LabelError, match=f"holds the label {max(ids, key=abs)}, .* 0 to 2 alone"):
+    with pytest.raises(
+        LabelError, match=f"holds the label {max(ids, key=abs)}, .* only for 0 to 2"
+    ):
         read_split(tmp_path, "train")
 
 
@@ -116,7 +118,7 @@ def test_labels_of_another_kind_are_refused(
     table = pa.table({"text": ["a"], "label": pa.array(labels)})
     pq.write_table(table.replace_schema_metadata({METADATA: content}), tmp_path / "train.parquet")
     with pytest.raises(
-        DataError, match=r"its labels are .* expected .* Run `linnet prepare` again"
+        DataError, match=r"Its labels are .* Expected .* Run `linnet prepare` again"
     ):
         read_split(tmp_path, "train")
 

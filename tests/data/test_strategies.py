@@ -194,7 +194,7 @@ def test_what_takes_a_class_away_is_told(tmp_path):
     path = write(tmp_path / "a.csv", labelled(400))
     with pytest.raises(
         DataError,
-        match=r"has no row of 2 of 2 classes.*sample larger\. .* of one author holds .* which all go to",
+        match=r"has no row of 2 of 2 classes.*sample larger\. .* of one author has .* They all go to",
     ):
         prepared(path, tmp_path / "out", group_column="label")
     with pytest.raises(DataError, match=r"No row is left to split .in_test_file: 400"):
@@ -227,7 +227,7 @@ def test_other_settings_split_anew_and_say_so(tmp_path):
     prepared(path, out)
     card = prepared(path, out, test_size=0.3)
     assert card["since"] is None
-    assert any("don't bind these: data.test_size" in note for note in card["notes"])
+    assert any("are ignored: data.test_size" in note for note in card["notes"])
     assert card["accounting"]["used"]["test"] == 120
     assert prepared(path, out, test_size=0.3, keep_splits=False)["since"] is None
 

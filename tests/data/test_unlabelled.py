@@ -125,7 +125,7 @@ def test_a_larger_draw_begins_with_a_smaller_one(tmp_path):
     ("content", "said"),
     [
         ("", "is empty: 0 bytes"),
-        ("\n", "of its 1 rows none is left"),
+        ("\n", "None of its 1 rows is left"),
         ("known\n", r"\(duplicate: 1\)"),
     ],
 )

@@ -1,4 +1,7 @@
-"""A bundle and a file of any size to its rows with predictions. Knows nothing of how a model was made, or of HTTP."""
+"""Add a bundle's predictions to the rows of a file of any size.
+
+Knows nothing of training or of HTTP.
+"""
 
 from linnet.score.job import Scored, score
 

@@ -1,4 +1,7 @@
-"""Rows in chunks of bounded size, to be scored and written at once. Knows nothing of what answers them."""
+"""Group rows in chunks of bounded size, to be scored and written together.
+
+Knows nothing of models.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,18 +9,18 @@ from typing import Any
 
 from linnet.tables.table import RawRow
 
-CHUNK_BYTES = 1_000_000  # tokenising a chunk takes one to six hundred times as many
+CHUNK_BYTES = 1_000_000  # tokenizing a chunk takes 1 to 600 times as many bytes of memory
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows that are scored and written at once.
+    """Rows that are scored and written together.
 
     Attributes:
         rows: The rows, in order.
-        texts: The value in each one's text column.
-        reasons: Why each one can't be scored; empty where that is not known yet.
-        end: Where the next chunk begins.
+        texts: Value of each row's text column.
+        reasons: Reason why each row can't be scored; empty if none is known yet.
+        end: Position of the next chunk.
     """
 
     rows: Any
@@ -27,7 +30,10 @@ class Chunk:
 
 
 def chunks(rows: Iterator[RawRow], most: int) -> Iterator[Chunk]:
-    """Rows in chunks of at most so many, fewer where they are long; the same for the same rows, wherever it begins."""
+    """Group rows in chunks of at most `most` rows, fewer if they are long.
+
+    The chunks after a chunk's end are the same when reading starts there.
+    """
     taken: list[RawRow] = []
     size = 0
     for row in rows:

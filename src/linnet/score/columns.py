@@ -1,4 +1,4 @@
-"""The columns that are added to each row, and what stands in them."""
+"""The columns that are added to each row, and their values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from linnet.config import ScoreConfig
 from linnet.errors import UsageError
 from linnet.predict import Prediction
 
-DIGITS = 6  # of a probability; beyond, float32 says nothing
+DIGITS = 6  # of a probability; float32 has no more
 
 Answer = Prediction | str  # or the reason why there is none
 
@@ -20,8 +20,8 @@ class Column:
 
     Attributes:
         name: Its name.
-        kind: What stands in it: str, float, bool, or list for several labels.
-        value: What stands in it where there is a prediction; else it is empty, but for the reason.
+        kind: Type of its values: str, float, bool, or list for several labels.
+        value: Its value for a prediction. Without a prediction, only the reason has a value.
     """
 
     name: str
@@ -33,7 +33,7 @@ REASON = "reason"
 
 
 def added_columns(manifest: Manifest, settings: ScoreConfig) -> list[Column]:
-    """What a bundle has to say of a row; the last but for probabilities is why it says nothing."""
+    """The columns for a bundle: its predictions, the reason if there is none, probabilities."""
     if manifest.multi_label:
         columns = [Column("predicted_labels", list, lambda prediction: list(prediction.labels))]
     else:
@@ -55,26 +55,26 @@ def _of(label: str) -> Callable[[Prediction], float]:
 
 
 def values(columns: Sequence[Column], answer: Answer, prefix: str) -> list[Any]:
-    """What stands in each added column of one row; None where nothing does."""
+    """The values of the added columns of one row; None for an empty cell."""
     if isinstance(answer, str):
         return [answer if column.name == prefix + REASON else None for column in columns]
     return [column.value(answer) for column in columns]
 
 
 def check_free(names: Sequence[str], columns: Sequence[Column], where: str) -> None:
-    """Refuse to add a column that is there already.
+    """Refuse to add a column that already exists.
 
     Args:
-        names: The columns there are.
-        columns: Those to be added.
-        where: The file, and the row where it matters, for the message.
+        names: Names of the existing columns.
+        columns: The columns to add.
+        where: The file, and the row if it matters, for the message.
 
     Raises:
-        UsageError: Names the column.
+        UsageError: A column exists; the message names it.
     """
     taken = {column.name for column in columns} & set(names)
     if taken:
         raise UsageError(
             f"{where} already has a column {min(taken)!r}, which would be added. "
-            "Put something before the names of the new ones, such as --prefix new_"
+            "Put a prefix before the new names, such as --prefix new_"
         )

@@ -1,4 +1,4 @@
-"""A bundle and a file to the same rows with predictions: read a chunk, answer it, write it, until all is done."""
+"""Score a file: read a chunk, predict it and write it, until all rows are done."""
 
 import shlex
 import sys
@@ -27,22 +27,22 @@ from linnet.tables.source import EXPECTED, LINES, Reading, Source
 from linnet.text import clean
 
 TEXT_LINES = ".txt"
-UNSCORED = "unscored "  # before a reason, among what is counted
+UNSCORED = "unscored "  # prefix of a reason among the counts
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What was done.
+    """Counts of a finished scoring.
 
     Attributes:
-        rows: Rows of the file; each stands in the written one, in the same order.
-        scored: Those with a prediction.
-        truncated: Those of them whose text was longer than the model reads.
-        abstained: Those of them that the model is not sure enough of.
-        unlabelled: Those of them to which a multi-label model gives no label.
-        reasons: Why the others have none: reason to number of rows, the commonest first.
-        resumed: Rows that an earlier call had done.
-        notes: What the user should know of how the file was read.
+        rows: Rows of the file. The written file has all of them in the same order.
+        scored: Rows with a prediction.
+        truncated: Scored rows whose text was longer than the model's limit.
+        abstained: Scored rows below the confidence threshold.
+        unlabelled: Scored rows to which a multi-label model gives no label.
+        reasons: Number of rows without a prediction by reason, the most frequent first.
+        resumed: Rows that an earlier call had scored.
+        notes: Sentences about how the file was read, for the user.
     """
 
     rows: int
@@ -58,24 +58,23 @@ class Scored:
 def score(
     config: Config, bundle: Path, path: Path, out: Path, *, overwrite: bool = False
 ) -> Scored:
-    """Write a file's rows, all of them and in their order, with predictions behind each.
+    """Write all rows of a file in their order, with predictions added to each.
 
-    A call that was stopped is gone on with by the same call, and what comes of it is the same to
-    the byte. Memory is bounded by `score.chunk_size` and by rows.CHUNK_BYTES, whatever the file's
-    size.
+    If a call was stopped, the same call resumes it, and the result is the same to the byte. Memory
+    is bounded by `score.chunk_size` and by `chunks.CHUNK_BYTES`, for a file of any size.
 
     Args:
         config: The sections `score` and `predict` are used.
         bundle: A folder that `linnet export` wrote.
-        path: The file, or `-` for standard input, which can't be gone on with.
+        path: The file, or `-` for standard input, which can't be resumed.
         out: The file to write, which appears whole or not at all; or `-` for standard output.
-        overwrite: Begin anew, though unfinished work lies beside the target.
+        overwrite: Restart, even if the target has unfinished work.
 
     Raises:
         BundleError: The bundle is broken, changed or unproven.
-        DataError: The file is not what its name says, is damaged, or was changed meanwhile.
-        StorageError: The disk refused a write; the same call goes on.
-        UsageError: Other work lies beside the target, or a name or a setting can't be right.
+        DataError: The file does not match its name, is damaged, or changed while it was read.
+        StorageError: The disk refused a write. The same call resumes.
+        UsageError: The target has other unfinished work, or a name or a setting is invalid.
     """
     _check_file(path, bundle)
     source = _find(path, config.score)
@@ -90,29 +89,29 @@ def score(
 
 
 def _check_file(path: Path, bundle: Path) -> None:
-    """Refuse a folder, as one call writes one file.
+    """Refuse a folder, because one call writes one file.
 
     Raises:
-        UsageError: Names the loop that scores its files.
+        UsageError: It is a folder; the message shows a loop over its files.
     """
     is_folder = False
-    with suppress(OSError):  # of a name that is none, which is said where it is opened
+    with suppress(OSError):  # an invalid name is reported when the file is opened
         is_folder = path.is_dir()
     if is_folder:
         folder = shlex.quote(str(path))
         raise UsageError(
-            f"{path} is a folder, and `linnet score` reads one file at a time. Score its files in a "
-            f"loop: for file in {folder}/*; do linnet score {shlex.quote(str(bundle))} "
+            f"{path} is a folder, and `linnet score` reads one file at a time. "
+            f"Score its files in a loop: for file in {folder}/*; do linnet score {shlex.quote(str(bundle))} "
             '"$file" --out "scored-$(basename "$file")"; done'
         )
 
 
 def _find(path: Path, settings: ScoreConfig) -> Source:
-    """The file, with its format.
+    """Find the file and recognise its format.
 
     Raises:
-        DataError: No such file, or it is not what its name says.
-        UsageError: Neither its name nor its first lines say the format.
+        DataError: The file does not exist or does not match its name.
+        UsageError: Neither its name nor its first lines show the format.
     """
     source = Source.find(path, settings.format, empty=True)
     if settings.format:
@@ -121,8 +120,8 @@ def _find(path: Path, settings: ScoreConfig) -> Source:
     found = identify(source, Asked.of(settings.text_column), encoding)
     if found.format == LINES and not found.standard and found.suffix != TEXT_LINES:
         raise UsageError(
-            f"Can't tell the format of {path}. {EXPECTED}; or {TEXT_LINES} for a text on each "
-            "line; or name it with --format."
+            f"The format of {path} could not be recognised. "
+            f"{EXPECTED}; or {TEXT_LINES} for one text per line; or name it with --format."
         )
     return found
 
@@ -169,7 +168,8 @@ class _Job:
                 self._write_chunks(work)
                 if before is not None and self._stat() != before:
                     raise DataError(
-                        f"{self._source.path} was changed while it was scored. Score it again, --overwrite."
+                        f"{self._source.path} changed while it was scored. "
+                        "Score it again with --overwrite."
                     )
                 with disk_errors(target.path):
                     whole = self._table.finish(work.rows, work.whole())
@@ -206,7 +206,10 @@ class _Job:
         )
 
     def _progress(self) -> AbstractContextManager[Task]:
-        """Rows where their number is known, else bytes of the file, packed as it is, else what has been done."""
+        """Progress in rows if their number is known, else in bytes of the packed file.
+
+        For standard input it shows only the rows done.
+        """
         name = f"score {self._source.path.name}"
         rows = self._table.rows
         if rows is not None or self._source.standard:
@@ -256,7 +259,7 @@ def _send(to: IO[bytes], data: bytes) -> None:
 
 
 def answer(classifier: Classifier, chunk: Chunk) -> list[Answer]:
-    """What a classifier has to say of each row of a chunk, in their order."""
+    """Predict each row of a chunk, in order; a reason replaces a missing prediction."""
     answers: list[Answer] = [*chunk.reasons]
     usable = []
     for place, (text, reason) in enumerate(zip(chunk.texts, chunk.reasons, strict=True)):
@@ -273,7 +276,7 @@ def answer(classifier: Classifier, chunk: Chunk) -> list[Answer]:
         try:
             predictions = classifier.predict([chunk.texts[place] for place in usable])
             break
-        except TextError as error:  # of the tokenizer, which `clean` knows nothing of
+        except TextError as error:  # from the tokenizer; `clean` can't foresee it
             assert error.index is not None
             answers[usable.pop(error.index)] = error.reason
     for place, prediction in zip(usable, predictions, strict=True):

@@ -68,7 +68,7 @@ class JsonLines:
             yield row
 
     def line(self, row: RawRow, values: Sequence[Any]) -> bytes:
-        """A row as it is written: as it was, with keys behind its own."""
+        """The written row: unchanged, with the new keys at its end."""
         items = dict(zip((column.name for column in self._columns), values, strict=True))
         if row.broken:
             items = {LINE: row.body.decode(self._encoding, "surrogateescape"), **items}
@@ -78,7 +78,7 @@ class JsonLines:
         return inner + comma + json.dumps(items).encode()[1:] + row.line_end
 
     def count(self, stream: IO[bytes]) -> int:
-        """Rows of the written file; -1 if one of them is no object with every key that was added."""
+        """Count the rows of the written file; -1 if one is no object with every added key."""
         rows = 0
         for line in written_lines(stream):
             value, _ = parse_object(line, self._encoding)

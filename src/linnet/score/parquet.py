@@ -1,4 +1,7 @@
-"""Parquet: every column as it is, with more behind them. The file is written at the end, from chunks that lie ready."""
+"""Score Parquet: every column unchanged, and the new ones after them.
+
+The chunks are kept on disk, and the Parquet file is written from them at the end.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -88,7 +91,7 @@ class Parquet:
             raise DataError(f"{self._path} is damaged: {said(error)}. Write it again.") from error
 
     def dump(self, chunk: Chunk, values: Sequence[Sequence[Any]]) -> bytes:
-        """A chunk as bytes that can follow others: the rows with values behind each."""
+        """Serialise a chunk with its new columns. The bytes of chunks can be concatenated."""
         added = [
             pa.array(column, kind)
             for column, kind in zip(zip(*values, strict=True), self._types, strict=True)
@@ -101,7 +104,7 @@ class Parquet:
         return data
 
     def finish(self, rows: Path, place: Path) -> Path:
-        """The chunks that lie in one file as a Parquet file at a place."""
+        """Write the chunks of one file as a Parquet file to `place`."""
         with rows.open("rb") as stream, pq.ParquetWriter(place, self._schema) as writer:
             size = rows.stat().st_size
             while stream.tell() < size:

@@ -1,11 +1,11 @@
-"""What has been scored so far, on disk beside the file that it will become.
+"""Keep the rows scored so far on disk, in a folder next to the target.
 
     FILE.unfinished/
-      rows          what is written so far, part behind part
-      state.json    what the work is, where the next part begins, and how much of `rows` counts
+      rows          the chunks written so far, in order
+      state.json    identity of the work, position of the next chunk, number of valid bytes in `rows`
 
-A part counts from the moment state.json says so; what a kill left behind it is cut off. Where there is a state and no
-`rows`, these have taken the file's place already.
+A chunk is valid once state.json covers it. Bytes that a killed process left after that are cut
+off. If there is a state and no `rows`, the rows have already been moved to the target.
 """
 
 import json
@@ -26,13 +26,13 @@ WHOLE = "whole"
 
 
 class ResumableScoring:
-    """Rows on disk that are not all yet; made by `resumable`.
+    """Scored rows on disk; made by `resumable`.
 
     Attributes:
-        rows: The file that they are in.
-        finished: Whether they have taken the target's place, so that nothing is left to do.
-        end: Where the next part begins; None where nothing has been written.
-        counts: What was counted so far.
+        rows: The file of the rows.
+        finished: Whether the target is complete, so that nothing is left to do.
+        end: Position of the next chunk; None if nothing has been written.
+        counts: The counts so far.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class ResumableScoring:
         self._size: int = state["bytes"]
 
     def append(self, data: bytes, end: int, counts: dict[str, int]) -> None:
-        """Write a part, whole or not at all.
+        """Write a chunk, whole or not at all.
 
         Raises:
-            StorageError: The disk refused; the parts before it still count.
+            StorageError: The disk refused a write. Earlier chunks stay valid.
         """
         with disk_errors(self.rows):
             if self._file is None:
@@ -73,34 +73,34 @@ class ResumableScoring:
         self.counts = dict(counts)
 
     def restart(self) -> None:
-        """Forget what was written."""
+        """Discard the rows written so far."""
         (self._folder / STATE).unlink(missing_ok=True)
         self.end = None
         self.counts = {}
         self._size = 0
 
     def close(self) -> None:
-        """Let go of the file, and leave nothing where nothing was written."""
+        """Close the file, and remove the folder if nothing was written."""
         if self._file is not None:
             self._file.close()
         if not (self._folder / STATE).exists():
             self.remove()
 
     def whole(self) -> Path:
-        """Where a file can be made of the rows that is put in the target's place instead of them."""
+        """Path for a file that is made from the rows and replaces the target."""
         return self._folder / WHOLE
 
     def put(self, file: Path) -> None:
-        """Put a finished file, the rows or what was made of them, in the target's place, and remove the folder.
+        """Move a finished file to the target, and remove the folder.
 
         Raises:
-            StorageError: The disk refused; what stood at the target still stands.
+            StorageError: The disk refused. The old target is unchanged.
         """
         install(file, self._target)
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder, when the target stands."""
+        """Remove the folder once the target is complete."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -108,16 +108,16 @@ class ResumableScoring:
 def resumable(
     target: Path, identity: dict[str, Any], overwrite: bool
 ) -> Iterator[ResumableScoring]:
-    """Begin work, or go on with it, for the block.
+    """Start or resume work for the block.
 
     Args:
-        target: The file that it will become.
-        identity: Everything that its content depends on, JSON-able.
-        overwrite: Begin anew, whatever lies there.
+        target: The file to write.
+        identity: Everything that its content depends on, as JSON values.
+        overwrite: Discard any unfinished work.
 
     Raises:
-        UsageError: Other work lies there, another process is at it, or no folder can be made there.
-        StorageError: The disk refused.
+        UsageError: The folder has other work, another process uses it, or it can't be made.
+        StorageError: The disk refused a write.
     """
     folder = unfinished_path(target)
     with locked(folder, "is scoring into"):
@@ -135,7 +135,7 @@ def resumable(
 
 
 def _read(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """What state.json says; None where there is none."""
+    """Read state.json; None if there is none."""
     file = folder / STATE
     rows = folder / ROWS
     if not file.exists():
@@ -151,6 +151,6 @@ def _read(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     check_same(folder, found, identity)
     if not sound:
         raise UsageError(
-            f"{folder} is damaged: its {STATE} doesn't tell what lies beside it. Begin anew with --overwrite."
+            f"{folder} is damaged: {STATE} and {ROWS} do not match. Restart with --overwrite."
         )
     return state

@@ -1,4 +1,4 @@
-"""A file to score, opened: its rows in chunks, and each chunk as it is written. One face for every format."""
+"""Open a file to score: one interface for every format, which reads and writes chunks."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,12 +21,12 @@ from linnet.tables.table import RawRow
 
 
 class Table(Protocol):
-    """What the job asks of a file.
+    """The interface of a file for the job.
 
     Attributes:
-        start: Where the first chunk begins.
-        rows: How many there are, where that is known.
-        notes: What the user should know of how the file was read.
+        start: Position of the first chunk.
+        rows: Number of rows; None if unknown.
+        notes: Sentences about how the file was read, for the user.
     """
 
     start: int
@@ -34,28 +34,28 @@ class Table(Protocol):
     rows: int | None
 
     def head(self) -> bytes:
-        """What the written file begins with."""
+        """The first bytes of the written file."""
 
     def chunks(self, position: int) -> Iterator[Chunk]:
-        """Every row from a position on, in chunks; a chunk's end is such a position."""
+        """Yield the rows from a position on, in chunks. A chunk's end is such a position."""
 
     def dump(self, chunk: Chunk, values: Sequence[Sequence[Any]]) -> bytes:
-        """A chunk as it is written, with values behind each row."""
+        """The written bytes of a chunk, with new values at the end of each row."""
 
     def finish(self, rows: Path, place: Path) -> Path:
-        """The finished file: what was dumped, or what is made of it at that place."""
+        """The finished file: the dumped rows, or a file made from them at `place`."""
 
     def count(self, file: Path) -> int:
-        """Rows of the finished file, read again; a negative number if one of them is damaged."""
+        """Count the rows of the finished file; negative if one is damaged."""
 
 
 class Layout(Protocol):
-    """How rows are written in a text file.
+    """The layout of rows in a text file.
 
     Attributes:
-        head: What the written file begins with.
-        start: Where the first row begins.
-        notes: What the user should know of how the file was read.
+        head: The first bytes of the written file.
+        start: Position of the first row.
+        notes: Sentences about how the file was read, for the user.
     """
 
     head: bytes
@@ -85,19 +85,19 @@ class TextTable:
         self.notes = layout.notes
 
     def head(self) -> bytes:
-        """What the written file begins with."""
+        """The first bytes of the written file."""
         return self._target.pack(self._layout.head)
 
     def chunks(self, position: int) -> Iterator[Chunk]:
-        """Every row from a position on, in chunks."""
+        """Yield the rows from a position on, in chunks."""
         return chunks(self._layout.rows(position), self._chunk_size)
 
     def dump(self, chunk: Chunk, values: Sequence[Sequence[Any]]) -> bytes:
-        """A chunk as it is written."""
+        """The written bytes of a chunk."""
         return self._target.pack(b"".join(map(self._layout.line, chunk.rows, values)))
 
     def finish(self, rows: Path, place: Path) -> Path:
-        """What was dumped."""
+        """The dumped rows, unchanged."""
         return rows
 
     def count(self, file: Path) -> int:

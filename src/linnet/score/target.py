@@ -65,16 +65,16 @@ class Target:
         ):
             packed = "" if source.format == PARQUET else ", plain or followed by .gz or .xz"
             raise UsageError(
-                f"The rows of {source.path} ({source.format}) can't be written to {path}. Expected a name for --out "
-                f"that ends in {' or '.join(endings)}{packed}; or - for standard output."
+                f"The rows of {source.path} ({source.format}) can't be written to {path}. "
+                f"Expected a name for --out that ends in {' or '.join(endings)}{packed}; or - for standard output."
             )
         if path.is_dir():
             raise UsageError(
-                f"{path} is a folder, and a file is to be written there. Choose another --out."
+                f"{path} is a folder, but --out must name a file. Choose another --out."
             )
         if path.exists() and not source.standard and path.samefile(source.path):
             raise UsageError(
-                f"{path} is the file that is scored, which stays as it is. Choose another --out."
+                f"{path} is the file that is scored, and it is never changed. Choose another --out."
             )
         return cls(path, compression)
 
@@ -84,13 +84,13 @@ class Target:
         return str(self.path) == STANDARD
 
     def pack(self, data: bytes) -> bytes:
-        """Bytes as they go into the file; packed ones stand for themselves, so that parts can follow each other."""
+        """Pack bytes for the file. Packed chunks can be concatenated."""
         if self.compression == ".gz":
             return gzip.compress(data, mtime=0)
         return lzma.compress(data) if self.compression == ".xz" else data
 
     def unpack(self, path: Path) -> IO[bytes]:
-        """The plain bytes of what was packed into a file; to be closed."""
+        """Open a written file and unpack it; the caller closes it."""
         if self.compression == ".gz":
             return cast(IO[bytes], gzip.open(path))
         return cast(IO[bytes], lzma.open(path)) if self.compression == ".xz" else path.open("rb")

@@ -66,7 +66,8 @@ def find_column(columns: Sequence[str], wanted: str, role: str) -> int:
         if name in plain:
             return _only(plain, name)
     raise DataError(
-        f"Can't tell which column is the {role}: none has a usual name ({', '.join(usual[:5])} ...). "
+        f"No column could be recognised as the {role}. "
+        f"None has a usual name ({', '.join(usual[:5])} ...). "
         f"{known(columns)} Choose one with --{role}-column, by name; "
         "or by position from 0 if the file has no header."
     )
@@ -87,7 +88,7 @@ def find_text(columns: Sequence[str], wanted: str) -> list[int]:
     names = [part.strip() for part in wanted.split(SEPARATOR)]
     if not all(names):
         raise DataError(
-            f"--text-column {wanted!r:.200} names a column without a name. Expected such as title,body."
+            f"--text-column {wanted!r:.200} has an empty name. Expected a list such as title,body."
         )
     places = [find_column(columns, name, "text") for name in names]
     if len(set(places)) < len(places):

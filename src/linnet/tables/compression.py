@@ -78,7 +78,7 @@ def find_member(path: Path, wanted: str = "") -> str:
     members = [entry for entry in members if wanted in ("", _slashed(entry))]
     if not members:
         raise DataError(
-            f"{path} holds no data file. Expected one; those whose names begin with a dot don't count."
+            f"{path} has no data file. Expected one whose name does not begin with a dot."
         )
     if len(members) > 1:
         raise DataError(
@@ -110,9 +110,9 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        detail = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{path} is cut or damaged: {said.rstrip('.')}. Fetch or compress it again."
+            f"{path} is cut or damaged: {detail.rstrip('.')}. Fetch or compress it again."
         ) from error
 
 
@@ -144,8 +144,8 @@ def _check_packed(beneath: IO[bytes], compression: str, path: Path) -> None:
     named = shlex.quote(str(path))
     bare = shlex.quote(str(path.with_suffix("")))
     if what:
-        said = advice.format(name=named, stem=bare).rstrip(".")
-        raise DataError(f"{path} is {what} by its first bytes, not {compression}. {said}.")
+        step = advice.format(name=named, stem=bare).rstrip(".")
+        raise DataError(f"{path} is {what} by its first bytes, not {compression}. {step}.")
     if start.isascii() and b"\0" not in start:
         raise DataError(
             f"{path} is plain text, whatever its name says. "
@@ -171,7 +171,7 @@ def _opener(beneath: IO[bytes], compression: str, member: str, stack: ExitStack)
 
 
 def _probe(stream: IO[bytes], beneath: IO[bytes], path: Path) -> None:
-    """Unpack the beginning, and go on for as long as it grows suspiciously, before any row is read."""
+    """Unpack the beginning before any row is read, and more while it grows suspiciously."""
     size = 0
     while chunk := stream.read(CHUNK):
         size += len(chunk)

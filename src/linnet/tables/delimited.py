@@ -24,7 +24,7 @@ from linnet.tables.lines import (
 from linnet.tables.quoting import MAX_FIELD, STRAY, Dialect, restored
 from linnet.tables.table import RawRow, Row, Table, misfit
 
-# A row of quotes alone, each of which is doubled, and what is added behind it.
+# The longest row has only quotes. Each is doubled, and columns are added.
 LONGEST_WRITTEN = 4 * MAX_LINE
 
 Record = tuple[bytes, list[str] | None, bool]
@@ -55,7 +55,7 @@ def read_delimited(
     """
     head, lines = look_ahead(numbered_lines(stream, path))
     decoded = decode(lines, path, encoding)
-    # A first line in another encoding is refused before anything else is said of the file.
+    # A first line in another encoding is refused before any other check.
     first_lines = list(islice(decoded, len(head.lines)))
     layout = recognise(
         head,

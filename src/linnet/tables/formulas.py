@@ -1,4 +1,4 @@
-"""Cells of a CSV that a spreadsheet would run as formulas: marked with an apostrophe, and read back.
+"""Mark CSV cells that a spreadsheet would run as formulas with an apostrophe, and undo it.
 
 The characters are those of OWASP's "CSV Injection". Knows nothing of files.
 """

@@ -127,7 +127,8 @@ def _objects(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[tuple[int
             if isinstance(value, list):
                 advice = f"A JSON list becomes lines with: {LIST_TO_LINES}"
             raise DataError(
-                f"{path}, row {number}: expected a JSON object, got {type(value).__name__}. {advice}"
+                f"{path}, row {number}: expected a JSON object, got {type(value).__name__}. "
+                f"{advice}"
             )
         yield number, value
 

@@ -22,8 +22,8 @@ HEAD_BYTES = 8_000_000
 CHUNK = 1 << 20
 # Rows after a wrong one that are searched for letters that are UTF-8.
 SEARCHED = 100_000
-# Takes each line that isn't UTF-8 for latin-1; perl is where a shell is.
-MEND = "perl -ne 'my $l = $_; utf8::encode($_) unless utf8::decode($l); print' FILE > NEW"
+# Reads each line that is not UTF-8 as latin-1. Systems with a shell usually have perl.
+TO_UTF8 = "perl -ne 'my $l = $_; utf8::encode($_) unless utf8::decode($l); print' FILE > NEW"
 # The mark of UTF-32 begins with that of UTF-16, so it is looked for first.
 WIDE = {
     "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
@@ -140,7 +140,7 @@ def plain_encoding(encoding: str, setting: str) -> str:
         usable = False
     if not usable:
         raise ConfigError(
-            f"{setting} is {encoding!r}; expected one in which ASCII stands for itself, such as "
+            f"{setting} is {encoding!r}; expected one that contains ASCII, such as "
             "utf-8, latin-1 or cp1252. Convert a file of another encoding: "
             "iconv -f ENCODING -t UTF-8"
         )
@@ -168,7 +168,7 @@ def decode(lines: Iterator[Line], path: Path, encoding: str) -> Iterator[tuple[i
             elif foreign or (foreign := _first_foreign(lines)):
                 advice = (
                     f"Row {foreign} has letters that are: the file mixes encodings. "
-                    f"Convert the rows that are not: {MEND}"
+                    f"Convert the rows that are not: {TO_UTF8}"
                 )
             else:
                 advice = (

@@ -17,7 +17,10 @@ BLOCKS_AHEAD = 8
 
 @contextmanager
 def read_ahead(stream: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Read a stream in a thread while the block runs; what the stream raises is raised where its bytes are read."""
+    """Read a stream in a thread while the block runs.
+
+    Errors of the stream are raised to the reader of the bytes.
+    """
     reader = _Reader(stream)
     try:
         yield io.BufferedReader(reader, BLOCK)

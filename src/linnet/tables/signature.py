@@ -109,6 +109,6 @@ def check_signature(start: bytes, path: Path, name: str = "") -> None:
         advice = "Unpack it, and name the file that it holds"
     if what:
         bare = path.with_suffix("") if path.suffix else path
-        said = advice.format(name=shlex.quote(str(path)), stem=shlex.quote(str(bare)))
+        step = advice.format(name=shlex.quote(str(path)), stem=shlex.quote(str(bare)))
         where = f"{path}: the file {inner!r} inside" if name and name != path.name else f"{path}"
-        raise DataError(f"{where} is {what} by its first bytes. {said.rstrip('.')}.")
+        raise DataError(f"{where} is {what} by its first bytes. {step.rstrip('.')}.")

@@ -36,7 +36,7 @@ class XzFile(io.RawIOBase):
 
         Raises:
             EOFError: The file is cut.
-            lzma.LZMAError: It is damaged, or goes on with something else.
+            lzma.LZMAError: It is damaged, or has other bytes after its end.
         """
         while True:
             if self._decompressor.eof and not self._begin_next():
@@ -56,7 +56,7 @@ class XzFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go elsewhere, unpacking all that lies between, or all from the beginning; gives the position."""
+        """Move to a position by unpacking everything before it, from the start if needed."""
         if whence == io.SEEK_END:
             while self.read(STEP):
                 pass

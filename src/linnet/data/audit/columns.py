@@ -1,8 +1,9 @@
-"""Which columns beside the text know the label: such as a date where one class was collected last.
+"""Find columns that predict the label, such as a date if one class was collected last.
 
-A column is asked alone, on rows that it was not fitted on. What it says is measured as information: the share of the
-label's entropy that it takes away (Theil's uncertainty coefficient), which unlike accuracy also sees what a column
-knows of a rare class. A column without any loses some, as what it learned by chance misleads it.
+Each column is tested alone, on rows that it was not fitted on. The measure is information: the
+share of the label's entropy that the column removes (Theil's uncertainty coefficient). Unlike
+accuracy, it also shows knowledge of a rare class. It is negative for a useless column, because
+patterns learned by chance mislead.
 """
 
 from dataclasses import dataclass
@@ -21,20 +22,20 @@ from linnet.data.sources.dates import is_date_column, parse_dates, says_time
 ROWS = 30_000
 FEWEST_ROWS = 100
 MOST_COLUMNS = 50
-MOST_CLASSES = 50  # the rarest are one class together
-MOST_VALUES = 1000  # of a category; the rarest are one value together
+MOST_CLASSES = 50  # the rarest are joined to one class
+MOST_VALUES = 1000  # of a category; the rarest are joined to one value
 FEW_VALUES = 20  # numbers as few as these are codes
 FOLDS = 5
 LEAVES = 16
-PRIOR = 5.0  # rows like all rows that a value is taken to have had already
-LEAK = 0.05  # information from which on a column leaks
-PART = 0.01  # of the rows at least, for a value or a range that is near-certain to count
+PRIOR = 5.0  # pseudo-rows per value, distributed like all rows
+LEAK = 0.05  # least information of a column that leaks
+PART = 0.01  # least share of rows for a near-certain value or range
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?\s*$"
 
 
 @dataclass(frozen=True)
 class _Column:
-    """One column: its kind, and codes, int (n,), or else numbers, float (n,), NaN for a missing one."""
+    """One column: its kind, and codes, int (n,), or numbers, float (n,), NaN if missing."""
 
     kind: str
     codes: np.ndarray | None = None
@@ -43,17 +44,17 @@ class _Column:
 
 
 def examine_columns(sample: Sample) -> dict[str, Any]:
-    """Ask every column but the text and the label for the label.
+    """Test how well each column, except text and label, predicts the label.
 
     Args:
         sample: Train rows.
 
     Returns:
-        `rows` looked at; `majority`, the share of the largest class; `columns`, each with its `name`, `kind`, counts
-        of `missing` and `distinct` values, and its `verdict`: "constant", "all_different", "too_few_rows", or how
-        much it knows: "nothing", "hints" or "leaks". The last three come with the out-of-fold `accuracy` and
-        `information`, and where some rows are near-certain with the `part` that they are. `left_out`: columns beyond
-        the first 50.
+        `rows`: number of rows tested. `majority`: share of the largest class. `left_out`: columns
+        beyond the first 50. `columns`: each with `name`, `kind`, counts of `missing` and
+        `distinct` values, and a `verdict`: "constant", "all_different", "too_few_rows", "nothing",
+        "hints" or "leaks". The last three come with the out-of-fold `accuracy` and `information`,
+        and with the `part` of rows that are near-certain, if any.
     """
     table = sample.table.slice(0, ROWS)
     names = [name for name in table.column_names if name not in ("text", "label")]
@@ -93,17 +94,17 @@ def _examine(
     )
     distinct = pc.count_distinct(strings, mode="only_valid").as_py()
     column = _read(strings, name, distinct)
-    told = {"kind": column.kind, "missing": strings.null_count, "distinct": distinct}
+    facts = {"kind": column.kind, "missing": strings.null_count, "distinct": distinct}
     if distinct + (strings.null_count > 0) <= 1:
-        return {**told, "verdict": "constant"}
+        return {**facts, "verdict": "constant"}
     if len(label) < FEWEST_ROWS or len(np.unique(label)) < 2:
-        return {**told, "verdict": "too_few_rows"}
+        return {**facts, "verdict": "too_few_rows"}
     if (
         column.kind == "category"
         and distinct == len(strings) - strings.null_count
         and not strings.null_count
     ):
-        return {**told, "verdict": "all_different"}
+        return {**facts, "verdict": "all_different"}
     probabilities, prior = _out_of_fold(column, label, len(label_names))
     own = np.arange(len(label)), label
     gains = np.log(probabilities[own]) - np.log(prior[own])
@@ -112,7 +113,7 @@ def _examine(
     sure = gains.mean() > stats.norm.isf(LEVEL / columns) * error
     part = _part(column, label, label_names) if sure else None
     return {
-        **told,
+        **facts,
         "accuracy": round(float((probabilities.argmax(axis=1) == label).mean()), 4),
         "information": round(float(max(information, 0.0)), 4),
         "verdict": ("leaks" if part or information >= LEAK else "hints") if sure else "nothing",
@@ -151,7 +152,7 @@ def _most_frequent(codes: np.ndarray, values: list[str]) -> tuple[np.ndarray, li
 
 
 def _out_of_fold(column: _Column, label: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the column says of rows it was not fitted on, and what is said without it, both float (n, C)."""
+    """Out-of-fold probabilities with the column, and without it, both float (n, C)."""
     fold = np.arange(len(label)) % FOLDS
     probabilities = np.empty((len(label), classes))
     prior = np.empty((len(label), classes))
@@ -169,7 +170,7 @@ def _out_of_fold(column: _Column, label: np.ndarray, classes: int) -> tuple[np.n
 
 
 def _cells(column: _Column, label: np.ndarray, fit: np.ndarray) -> np.ndarray:
-    """The cell of each row, int (n,): its value, or the range its number falls in; 0 there is no number."""
+    """The cell of each row, int (n,): its value, or the range of its number; 0 without a number."""
     if column.numbers is None:
         assert column.codes is not None
         return column.codes
@@ -181,11 +182,11 @@ def _cells(column: _Column, label: np.ndarray, fit: np.ndarray) -> np.ndarray:
 
 
 def _cuts(numbers: np.ndarray, label: np.ndarray, fit: np.ndarray) -> np.ndarray:
-    """Where a small tree cuts the numbers, ascending."""
+    """Cut points of a small tree on the numbers, ascending."""
     fit = fit & ~np.isnan(numbers)
     if not fit.any():
         return np.empty(0)
-    # A tree compares in single precision, in which neighbouring seconds and ids are one: so it gets their places.
+    # A tree compares in single precision, where close seconds and ids are equal. So it gets ranks.
     ordered, places = np.unique(numbers[fit], return_inverse=True)
     fewest = max(20, int(fit.sum()) // 500)
     tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=fewest, random_state=0)
@@ -196,7 +197,7 @@ def _cuts(numbers: np.ndarray, label: np.ndarray, fit: np.ndarray) -> np.ndarray
 
 
 def _part(column: _Column, label: np.ndarray, label_names: list[str]) -> dict[str, Any] | None:
-    """The largest value or range, neighbours of one label put together, whose label is near-certain."""
+    """The largest value or range with a near-certain label; neighbours of one label are joined."""
     cells = _cells(column, label, np.ones(len(label), dtype=bool))
     counts = np.zeros((int(cells.max()) + 1, len(label_names)), dtype=np.int64)
     np.add.at(counts, (cells, label), 1)
@@ -206,7 +207,7 @@ def _part(column: _Column, label: np.ndarray, label_names: list[str]) -> dict[st
     bound = lower_bound(counts[np.arange(len(counts)), top], rows, counts.size)
     good = is_near_certain(bound, share[top])
     if column.values:
-        good[len(column.values) - 1 :] = False  # the rare ones together are no value
+        good[len(column.values) - 1 :] = False  # joined rare values are not one value
         runs = [[cell] for cell in np.flatnonzero(good).tolist()]
     else:
         runs = _runs(good, top)

@@ -1,8 +1,8 @@
-"""How alike the splits are: their classes, the lengths of their texts, their words.
+"""Compare the splits: their classes, the lengths of their texts, their words.
 
-Two random splits differ by chance alone. How much, rows dealt out anew tell: each distance comes with what 200 such
-deals give, four standard deviations above their mean. A split drawn at random exceeds that about once in a thousand
-times; one by time, or by author, will.
+Random splits also differ by chance. A permutation test measures by how much: each distance is
+compared with 200 random deals of the rows, at four standard deviations above their mean. A random
+split exceeds that about once in a thousand times. A split by time or by author usually does.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from linnet.data.audit.words import tokens_of
 ROWS = 5_000  # of a split
 CHARACTERS = 1_000_000
 WORDS = 1000
-LENGTHS = 100  # quantiles between which lengths are told apart
+LENGTHS = 100  # bins of lengths, cut at quantiles
 DEALS = 200
 DEVIATIONS = 4
 SEED = 42
@@ -30,9 +30,10 @@ def examine_distribution(train: Sample, other: Sample) -> dict[str, Any]:
         other: Validation or test rows.
 
     Returns:
-        `rows` of the two; and the distance of their `classes` (total variation), `lengths` (Kolmogorov-Smirnov, in
-        characters) and `words` (Jensen-Shannon, base 2, over the 1,000 that most texts have), each as `distance`,
-        what `chance` gives at most, and whether it `differs`: is more than that.
+        `rows` of the two, and the comparison of `classes` (total variation), `lengths`
+        (Kolmogorov-Smirnov, in characters) and `words` (Jensen-Shannon, base 2, over the 1,000 most
+        frequent). Each has the `distance`, the bound by `chance`, and whether it `differs`, which
+        means that the distance exceeds the bound.
     """
     texts = [sample.texts(ROWS, CHARACTERS) for sample in (train, other)]
     rows = [len(part) for part in texts]
@@ -53,7 +54,7 @@ def examine_distribution(train: Sample, other: Sample) -> dict[str, Any]:
 
 
 def _deals(train: int, other: int) -> np.ndarray:
-    """Whether a row is a train row, float (n, 1 + deals): as it is in the first column, at random in the others."""
+    """Train rows as 1.0, float (n, 1 + deals): the real ones first, then random permutations."""
     draw = np.random.default_rng(SEED)
     real = np.r_[np.ones(train), np.zeros(other)]
     return np.stack([real, *(draw.permutation(real) for _ in range(DEALS))], axis=1)
@@ -102,7 +103,10 @@ def _lengths(texts: list[str]) -> sparse.csr_matrix:
 
 
 def _words(texts: list[str]) -> sparse.csr_matrix:
-    """Which of the commonest tokens each text has, once however often: a word comes in clusters, texts don't."""
+    """Indicators of the most frequent tokens of each text.
+
+    A repeated token counts once, because words come in clusters and texts do not.
+    """
     sets = [tokens_of(text) for text in texts]
     counts: dict[str, int] = {}
     for tokens in sets:

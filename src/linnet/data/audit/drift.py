@@ -1,4 +1,4 @@
-"""How rows and labels change with time, where a column of dates tells."""
+"""Show how rows and labels change with time, if a column has dates."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from linnet.data.sources.dates import is_date_column, parse_dates, says_time
 ROWS = 60_000
 MOST_BINS = 40
 FEWEST_ROWS = 20
-OUTSIDE = 0.001  # of the rows at each end; a few stray dates would leave one bin for all others
+OUTSIDE = 0.001  # of the rows at each end; stray dates would squeeze all others into one bin
 WIDTHS = (
     *((count, "s") for count in (1, 10, 60, 600)),
     *((count, "h") for count in (1, 3, 6, 12)),
@@ -24,13 +24,14 @@ def examine_drift(samples: dict[str, Sample], wanted: str) -> dict[str, Any] | N
     """Count rows and labels by time.
 
     Args:
-        samples: By split; of each as large a share is taken, so that together they are a sample of all rows.
-        wanted: The column of dates; empty to take the first there is.
+        samples: One per split. The same share of each is taken, so that together they are a sample
+            of all rows.
+        wanted: The column of dates; empty for the first that has dates.
 
     Returns:
-        The `column`, the `rows` looked at, those `without_date`, those `outside` of the time shown, and `bins`: each
-        its `start`, in UTC, its `rows` and the share of each label among them in `labels`. None where there are no
-        dates, or none that differ.
+        The `column`, the number of `rows`, of rows `without_date` and `outside` of the time shown,
+        and `bins`. Each bin has its `start` in UTC, its `rows`, and the shares of the `labels`.
+        None without dates, or if all are equal.
     """
     train = samples["train"]
     column = wanted or next(
@@ -96,7 +97,7 @@ def _bin(start: np.datetime64, labels: np.ndarray, names: tuple[str, ...]) -> di
 
 
 def _bins(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts of the bins, and the bin of each moment, int (n,), -1 for one before or after all of them."""
+    """Starts of the bins, and the bin of each moment, int (n,), or -1 outside of all bins."""
     seconds = np.sort(moments.astype(np.int64))
     stray = int(OUTSIDE * len(seconds))
     low, high = (

@@ -23,13 +23,13 @@ def examine(directory: Path, model: ModelConfig, split_by: str) -> dict[str, Any
     """Audit the splits.
 
     Args:
-        directory: The splits folder, with its three splits in it.
-        model: Whose tokenizer is asked how long the texts are.
-        split_by: The column of dates that the splits go by, or empty.
+        directory: The splits folder with its three splits.
+        model: The model whose tokenizer measures the texts.
+        split_by: The column of dates of a split by time, or empty.
 
     Returns:
-        What each module of this folder found, under its name, and `warnings`, as sentences. Plain values alone, the
-        same for the same splits.
+        The findings of each module under its name, and `warnings` as sentences. They are plain
+        values, and equal for equal splits.
     """
     with progress("audit", 3, "splits") as task:
         samples = {}

@@ -1,6 +1,6 @@
-"""suspects.csv: train rows whose label is likely wrong, the likeliest first, for a person to review.
+"""Write suspects.csv: train rows with likely wrong labels, the likeliest first, for review.
 
-Every cell is quoted, and a cell that a spreadsheet would run as a formula begins with an apostrophe.
+Every cell is quoted. A cell that a spreadsheet would run as a formula begins with an apostrophe.
 """
 
 import csv
@@ -18,22 +18,20 @@ from linnet.progress import progress
 from linnet.tables.formulas import defused
 
 NAME = "suspects.csv"
-LONGEST = (
-    2000  # characters of a text that are learned from, about what an encoder of 512 tokens reads
-)
+LONGEST = 2000  # characters of a text that are used, about what an encoder of 512 tokens reads
 
 
 def write(directory: Path, sample: int) -> dict[str, Any] | None:
-    """Look for likely wrong labels among the first train rows, which are drawn by hash, and list them.
+    """List likely wrong labels among the first train rows, which are a random sample.
 
     Args:
         directory: The splits folder, with the train split in it.
-        sample: Rows to look at.
+        sample: Number of rows to check.
 
     Returns:
-        `rows` looked at, `suspects` listed, `agreement` of the model with the labels, the `share` of them that it
-        holds to be wrong, which is an upper bound as far as the model itself errs, and the `sha256` of the list; None
-        where there is nothing to learn from, or where a row may have several labels.
+        `rows` checked, `suspects` listed, `agreement` of the model with the labels, the estimated
+        `share` of wrong labels, and the `sha256` of the list. The share is too high where the model
+        itself errs. None for multi-label data, or if there is too little to learn from.
     """
     train = read_sample(directory, "train", sample)
     if pa.types.is_list(train.table.schema.field("label").type):
@@ -50,7 +48,7 @@ def write(directory: Path, sample: int) -> dict[str, Any] | None:
         task.advance()
     names = train.label_names
     with (directory / NAME).open("w", encoding="utf-8", newline="") as file:
-        # Quoted, so that a spreadsheet that splits at semicolons finds no cells inside of a text.
+        # Quoted, so that a spreadsheet that splits at semicolons keeps a text in one cell.
         rows = csv.writer(file, quoting=csv.QUOTE_ALL)
         rows.writerow(["text", "label", "suggested", "label_probability", "suggested_probability"])
         for index, suggested, given, probability in zip(

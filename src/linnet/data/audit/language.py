@@ -1,6 +1,6 @@
-"""Which languages the texts are in, as py3langid guesses (naive Bayes over byte n-grams, 139 labels).
+"""Guess the languages of the texts with py3langid (naive Bayes on byte n-grams, 139 languages).
 
-A guess from a few words is worth little: the card says how many texts were too short to tell.
+A guess from a few words is worth little, so the card shows how many texts were very short.
 """
 
 import re
@@ -13,11 +13,11 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from linnet.data.audit.sample import Sample
 
 ROWS = 2000
-CHARACTERS = 1000  # of a text; more don't change the guess
+CHARACTERS = 1000  # of a text; more do not change the guess
 UNSURE = 0.5  # probability below which the guess doesn't count
 SHORT = 20  # characters
 LISTED = 10
-# They are in no language, or all in one.
+# These belong to no language.
 NO_LANGUAGE = re.compile(r"@\w+|(?:https?://|www\.)\S+")
 
 
@@ -28,8 +28,8 @@ def examine_language(sample: Sample) -> dict[str, Any]:
         sample: Train rows.
 
     Returns:
-        `rows` looked at, the share of them by language code in `languages`, the most frequent first and at most 10,
-        the share `other` of the rest, the share `unsure`, and the share `short` of texts under 20 characters.
+        `rows` checked, and shares of them: by language code in `languages` (at most 10, the most
+        frequent first), the rest as `other`, `unsure`, and `short` for under 20 characters.
     """
     identifier = _identifier()
     texts = [
@@ -51,5 +51,6 @@ def examine_language(sample: Sample) -> dict[str, Any]:
 
 @cache
 def _identifier() -> LanguageIdentifier:
-    # Beside the package's own, which is shared and whose scores are no probabilities; unpacking it takes a while.
+    # The package's own identifier is shared, and its scores are not probabilities. This one is
+    # cached, because loading takes a while.
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True, min_confidence=UNSURE)

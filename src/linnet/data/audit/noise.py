@@ -1,7 +1,7 @@
-"""Which labels are likely wrong: confident learning on what a bag of words says of rows it has not seen.
+"""Find likely wrong labels: confident learning on out-of-fold predictions of a bag of words.
 
-Source: Northcutt, Jiang and Chuang 2021, Confident Learning: Estimating Uncertainty in Dataset Labels,
-JAIR 70. (Its authors' package, cleanlab, is under the AGPL, which Linnet's users may not be able to take.)
+Source: Northcutt, Jiang and Chuang 2021, Confident Learning: Estimating Uncertainty in Dataset
+Labels, JAIR 70. The authors' package cleanlab has the AGPL, which many users can't accept.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class LabelIssues:
         suggested: The class each row more likely has, int (n,).
         given: Out-of-fold probability of the label each row has, float (n,).
         probability: Out-of-fold probability of the suggested class, float (n,).
-        share: Estimated share of wrong labels among all rows, right as far as the probabilities are.
+        share: Estimated share of wrong labels among all rows, as good as the probabilities.
     """
 
     index: np.ndarray
@@ -37,17 +37,17 @@ class LabelIssues:
 def out_of_fold_probabilities(
     texts: Sequence[str], labels: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
-    """What TF-IDF and logistic regression say of each row when trained on the other folds.
+    """Predict each row by TF-IDF and logistic regression, trained on the other folds.
 
     Args:
         texts: n clean texts.
         labels: int (n,), at least two classes.
-        groups: uint64 (n,); rows of one group share a fold, or a copy would answer for its twin.
+        groups: uint64 (n,). Rows of one group share a fold, so that no copy predicts its twin.
 
     Returns:
-        float (n, C); a class that a fold's training rows lack has probability 0 there.
+        float (n, C); 0 for a class that is missing in the other folds.
     """
-    # The weights of words are learned from all rows: no label has a part in them.
+    # The weights of words come from all rows, because they use no label.
     features = TfidfVectorizer(
         token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True, min_df=2, dtype=np.float32
     ).fit_transform(texts)
@@ -64,16 +64,17 @@ def out_of_fold_probabilities(
 
 
 def find_label_issues(labels: np.ndarray, probabilities: np.ndarray) -> LabelIssues:
-    """Rows that more likely belong to another class than to that of their label.
+    """Find rows that more likely belong to another class than to their label.
 
-    A class's threshold is the mean probability that rows labelled with it get for it. Rows that pass another
-    class's threshold are counted, label by class, and the counts, scaled to each label's share, estimate how
-    many rows of each label belong to each class (equations 1 to 3 of the source). As many rows of that label are
-    taken, those with the largest gap between the two probabilities first (its "prune by noise rate").
+    A class's threshold is its mean probability among the rows with this label. Rows above another
+    class's threshold are counted per label and class. The counts, scaled to each label's share,
+    estimate how many rows of each label belong to each class (equations 1 to 3 of the source).
+    That many rows are taken, the largest gap between the two probabilities first (the source's
+    "prune by noise rate").
 
     Args:
         labels: int (n,).
-        probabilities: Out of fold, float (n, C).
+        probabilities: Out-of-fold probabilities, float (n, C).
     """
     joint = _confident_joint(labels, probabilities)
     gaps = np.full(len(labels), -np.inf)

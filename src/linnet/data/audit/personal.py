@@ -1,7 +1,7 @@
-"""How many texts hold what may name a person or lead to one: addresses, telephone numbers, handles, links.
+"""Count texts with personal data: e-mail addresses, telephone numbers, handles, links.
 
-All rows are counted. What is rare is found roughly first, by patterns that Arrow matches a million texts a second
-with, and exactly in those.
+All rows are counted. For rare kinds, fast Arrow patterns select candidates first (a million texts
+per second), and the exact patterns run only on these.
 """
 
 from pathlib import Path
@@ -21,13 +21,13 @@ SHOWN = {"email": "<email>", "phone": "<phone>"}
 
 
 def examine_personal(directory: Path) -> dict[str, Any]:
-    """Count them in every split.
+    """Count personal data in every split.
 
     Args:
         directory: The splits folder.
 
     Returns:
-        By split and kind (email, phone, handle, link), the `texts` that have any, and the `occurrences`.
+        By split and kind (email, phone, handle, link), the number of `texts` and of `occurrences`.
     """
     return {name: _count(directory / f"{name}.parquet") for name in NAMES}
 

@@ -1,4 +1,4 @@
-"""The audit's figures, drawn from what stands in data_card.json alone."""
+"""The audit's figures, drawn only from the values in data_card.json."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from linnet.data.audit.tokens import BINS
 from linnet.html import PALETTE, legend_above, plain, plot, svg
 
 MOST_LABELS = len(PALETTE)
-LEGEND = 20  # characters of a label in a legend, two of which fit side by side
+LEGEND = 20  # characters of a label in a legend; two labels fit into one row
 
 
 def plot_tokens(tokens: dict[str, Any]) -> Markup:
-    """How many tokens the texts of each split have; nothing where they weren't counted."""
+    """Plot the number of tokens of the texts of each split; empty if they were not counted."""
     if not tokens["splits"]:
         return Markup("")
     figure, axes = plot()
@@ -36,7 +36,7 @@ def plot_tokens(tokens: dict[str, Any]) -> Markup:
 
 
 def plot_words(words: dict[str, Any], labels: list[str]) -> Markup:
-    """The tokens that say most of a label, coloured by it; nothing where no token is frequent enough."""
+    """Plot the most predictive tokens, coloured by label; empty if none is frequent enough."""
     top = words["top"]
     if not top:
         return Markup("")

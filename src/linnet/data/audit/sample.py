@@ -1,4 +1,4 @@
-"""The first rows of a split: as its rows stand in the order of a hash, they are a random sample of it."""
+"""Read the first rows of a split. The rows are ordered by a hash, so this is a random sample."""
 
 import json
 from collections.abc import Sequence
@@ -11,9 +11,7 @@ import pyarrow.parquet as pq
 
 from linnet.tables.parquet import METADATA
 
-LONGEST = (
-    20_000  # characters of a text that are looked at; what says something of it is said by then
-)
+LONGEST = 20_000  # characters of a text that are audited
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Sample:
         table: All columns of n rows.
         members: Which labels each row has, bool (n, C).
         label_names: C names by id.
-        rows: Of the whole split.
+        rows: Number of rows of the whole split.
     """
 
     table: pa.Table
@@ -36,11 +34,11 @@ class Sample:
         return len(self.table)
 
     def texts(self, most: int, characters: int) -> list[str]:
-        """The first texts, cut where they are very long.
+        """The first texts; very long ones are cut.
 
         Args:
-            most: How many at most.
-            characters: All of them together have about as many at most, as long texts take long to look at.
+            most: Greatest number of texts.
+            characters: Approximate limit on all characters together, because long texts take long.
         """
         texts = [text[:LONGEST] for text in self.table["text"].slice(0, most).to_pylist()]
         within = int(
@@ -49,7 +47,7 @@ class Sample:
         return texts[: max(within, 1)]
 
     def label_sets(self) -> tuple[np.ndarray, list[str]]:
-        """Each row's label as one id, int (n,), and the names of those ids; several labels are one together."""
+        """Each row's label set as one id, int (n,), and the names of those ids."""
         if (self.members.sum(axis=1) == 1).all():
             return self.members.argmax(axis=1), list(self.label_names)
         sets, ids = np.unique(self.members, axis=0, return_inverse=True)

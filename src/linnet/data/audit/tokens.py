@@ -1,6 +1,7 @@
-"""How long the texts are to the model that is to be trained, and how much of them it would not see.
+"""Measure the texts in tokens of the model to be trained, and how much of them it would not see.
 
-Needs the model's tokenizer, and asks no network for it: it is in a folder, in the hub's local cache, or not at hand.
+Needs the model's tokenizer, but no network: it is in a folder or in the hub's local cache, or the
+measurement is left out.
 """
 
 import json
@@ -20,24 +21,25 @@ from linnet.text import Tokenizer
 ROWS = 10_000  # of a split
 CHARACTERS = 1_000_000
 NO_LIMIT = 1_000_000  # tokens
-LONG_WORD = 100  # characters; WordPiece takes a longer word for unknown
+LONG_WORD = 100  # characters; to WordPiece, a longer word is unknown
 BINS = 40
 SCRATCH = "scratch"
 
 
 def examine_tokens(samples: dict[str, Sample], model: ModelConfig) -> dict[str, Any]:
-    """Tokenize a few texts of each split.
+    """Tokenize some texts of each split.
 
     Args:
-        samples: By split.
-        model: Whose tokenizer, and at what length it cuts.
+        samples: One per split.
+        model: The model; gives the tokenizer and the length limit.
 
     Returns:
-        `tokenizer`, whose it is; `reason`, in words, why it is not at hand, else empty; `max_length`; and by split
-        under `splits`, which is empty without one: `rows` looked at, the `mean`, `median`, `p95`
-        and `max` of their tokens, the shares
-        `truncated` and of `long_words`, texts with a word over 100 characters, the share `unknown` of tokens, null
-        where the tokenizer has none for them, and `histogram`: the share of rows by length, in bins of `width`.
+        `tokenizer`: name of the model. `reason`: why its tokenizer is missing, else empty.
+        `max_length`. `splits`: empty without a tokenizer, else for each split the `rows` measured,
+        the `mean`, `median`, `p95` and `max` of tokens, the shares `truncated` and `long_words`
+        (a word over 100 characters) of the texts, the share `unknown` of the tokens (None if the
+        tokenizer has no such token), and `histogram`: shares of rows by length, in bins of
+        `width`.
     """
     path, reason = find_tokenizer(model.name_or_path)
     found: dict[str, Any] = {
@@ -109,7 +111,7 @@ def find_tokenizer(name_or_path: str) -> tuple[Path | None, str]:
 def _count(
     sample: Sample, tokenizer: Tokenizer, unknown: int | None
 ) -> tuple[np.ndarray, float | None, int]:
-    """Lengths in tokens, int (n,), the share of unknown ones, and the texts with a word that is too long."""
+    """Lengths in tokens, int (n,), the share of unknown tokens, and texts with a too long word."""
     texts = sample.texts(ROWS, CHARACTERS)
     rows = [encoding.ids for encoding in tokenizer.encode(texts)]
     lengths = np.array([len(ids) for ids in rows])

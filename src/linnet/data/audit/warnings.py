@@ -1,4 +1,4 @@
-"""What of the audit a person must hear of, each in a sentence that says what to do."""
+"""Warnings from the audit, each with advice."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ LANGUAGE = 0.05  # of the texts, in another language than the most frequent
 
 
 def warnings_of(audit: dict[str, Any], split_by_time: bool) -> list[str]:
-    """Sentences, the gravest first.
+    """Warnings as sentences, the most serious first.
 
     Args:
-        audit: As `examine` gathers it.
+        audit: The findings, from `examine`.
         split_by_time: Whether the splits are meant to differ.
     """
     return [
@@ -32,19 +32,20 @@ def _columns(found: dict[str, Any]) -> list[str]:
             continue
         part = column.get("part")
         where = (
-            f" Where it is {part['where']}, {_percent(part['share'])} of {part['rows']:,} sampled rows are "
-            f"{part['label']!r}."
+            f" Where it is {part['where']}, {_percent(part['share'])} of {part['rows']:,} "
+            f"sampled rows are {part['label']!r}."
             if part
             else ""
         )
         sentences.append(
-            f"The column {column['name']!r} alone predicts the label of {_percent(column['accuracy'])} of rows "
-            f"(largest class: {_percent(found['majority'])}): it leaks.{where} Don't train on it, and mind that the "
-            "texts may tell it too: "
+            f"The column {column['name']!r} leaks the label. Alone it predicts the label of "
+            f"{_percent(column['accuracy'])} of rows "
+            f"(largest class: {_percent(found['majority'])}).{where} "
+            "Don't train on it. The texts may leak the same: "
             + (
                 "--split-by shows how well a model does on later rows."
                 if column["kind"] == "date"
-                else "look how the labels were made."
+                else "check how the labels were made."
             )
         )
     return sentences
@@ -52,9 +53,10 @@ def _columns(found: dict[str, Any]) -> list[str]:
 
 def _words(found: dict[str, Any]) -> list[str]:
     return [
-        f"The token {token['token']!r} all but gives the label away: {_percent(token['share'])} of the "
-        f"{token['rows']:,} sampled texts that have it are {token['label']!r}. If the labels were made from it, take "
-        "it out of the texts."
+        f"The token {token['token']!r} nearly gives the label away. "
+        f"Of {token['rows']:,} sampled texts with it, "
+        f"{_percent(token['share'])} are {token['label']!r}. "
+        "If the labels were made from it, remove it from the texts."
         for token in found["top"]
         if is_artefact(token)
     ]
@@ -68,8 +70,9 @@ def _distribution(found: dict[str, Any], split_by_time: bool) -> list[str]:
         different = [name for name in ("classes", "lengths", "words") if measures[name]["differs"]]
         if different:
             sentences.append(
-                f"The {split} split differs from train by more than chance in its {' and '.join(different)}. Rows of "
-                "one group stay together, so a few large groups may be why."
+                f"The {split} split differs from train by more than chance in its "
+                f"{' and '.join(different)}. "
+                "A few large groups, which stay together, may be the cause."
             )
     return sentences
 
@@ -81,13 +84,14 @@ def _tokens(found: dict[str, Any]) -> list[str]:
     sentences = []
     if train["truncated"] >= TRUNCATED:
         sentences.append(
-            f"{_percent(train['truncated'])} of train texts are longer than model.max_length = {found['max_length']} "
-            f"tokens, and are cut; 95 of 100 have at most {train['p95']}."
+            f"{_percent(train['truncated'])} of train texts are longer than model.max_length = "
+            f"{found['max_length']} tokens and are cut. 95 of 100 have at most {train['p95']}."
         )
     if train["unknown"] is not None and train["unknown"] >= UNKNOWN:
         sentences.append(
-            f"The tokenizer doesn't know {_percent(train['unknown'])} of the tokens in train texts. Choose an encoder "
-            "made for their language."
+            f"The tokenizer doesn't know {_percent(train['unknown'])} of the tokens "
+            "in train texts. "
+            "Choose an encoder for their language."
         )
     return sentences
 
@@ -99,8 +103,8 @@ def _language(found: dict[str, Any]) -> list[str]:
         return []
     return [
         f"{_percent(share)} of sampled texts seem to be in other languages than {first[0]!r}: "
-        f"{', '.join(f'{code} {_percent(share)}' for code, share in others[:3])}. An encoder made for one language "
-        "knows little of the others."
+        f"{', '.join(f'{code} {_percent(share)}' for code, share in others[:3])}. "
+        "An encoder for one language knows little of the others."
     ]
 
 

@@ -1,7 +1,7 @@
-"""Which single tokens all but give the label away: an emoticon that it was made from, a news agency's name.
+"""Find single tokens that nearly give the label away, such as an emoticon or an agency's name.
 
-Knows no language: a token is a word, an emoticon, a punctuation mark. What is shown of one is the token alone, and
-names, links and long numbers are shown as what they are, not which.
+Knows no language: a token is a word, an emoticon or a punctuation mark. Only the token is shown.
+Names, links and long numbers are replaced by their kind.
 """
 
 import re
@@ -16,15 +16,15 @@ from linnet.data.audit.sample import Sample
 ROWS = 30_000
 CHARACTERS = 3_000_000
 FEWEST_ROWS = 20
-SUPPORT = 0.001  # that have a token, for it to be looked at
+SUPPORT = 0.001  # least share of texts with a token
 LISTED = 20
-LONGEST = 30  # characters; what is longer is no word
-OF_LABEL = 0.2  # of a label's rows; a word that so many share was likely put there, not chosen
+LONGEST = 30  # characters; a longer token is no word
+OF_LABEL = 0.2  # of a label's rows; a word in so many was likely added, not written
 LINK = re.compile(r"https?://|www\.")
 TOKEN = re.compile(
     r"""
       @\w+ | (?:https?://|www\.)\S+
-    | (?<!\w)(?: [:;=8][-'^o]?[)(\]\[dp/\\|*3]+ | [:;=]'?-?o | xd+ ) (?!\w)   # :) ;-( =D 8) xD, in lower case
+    | (?<!\w)(?: [:;=8][-'^o]?[)(\]\[dp/\\|*3]+ | [:;=]'?-?o | xd+ ) (?!\w)   # :) ;-( =d 8) xd
     | <+/?3+ | \^_*\^ | \#\w+
     | \w+(?:['’]\w+)*
     | !+ | \?+ | \.+ | [^\w\s]
@@ -37,16 +37,17 @@ NUMBER = re.compile(r"\d{5,}")
 def examine_words(sample: Sample) -> dict[str, Any]:
     """Look for tokens whose rows nearly all have one label.
 
-    A token's share is bounded from below (Clopper and Pearson, corrected for all tokens and labels): chance alone
-    flags any token in one data set of a hundred.
+    A token's share has a lower bound (Clopper and Pearson, corrected for all tokens and labels). By
+    chance, one data set in a hundred has a flagged token.
 
     Args:
         sample: Train rows.
 
     Returns:
-        `rows` and `tokens` looked at, and `top`: the 20 with the highest bound, each with its `token`, the `rows` that
-        have it, their most frequent `label`, its `share` of them, the lower `bound` of that, the share `of_label`
-        of that label's rows which have the token, and whether it is `near_certain`.
+        `rows` and `tokens` tested, and `top`, the 20 tokens with the highest bound. Each has its
+        `token`, the number of `rows` with it, their most frequent `label`, its `share` and the
+        lower `bound` of the share, the share `of_label` of that label's rows that have the token,
+        and whether it is `near_certain`.
     """
     texts = sample.texts(ROWS, CHARACTERS)
     members = sample.members[: len(texts)]
@@ -62,7 +63,7 @@ def examine_words(sample: Sample) -> dict[str, Any]:
         counts[:, label] = np.bincount(place[token[with_label]], minlength=len(looked_at))
     base = members.mean(axis=0) if len(members) else np.zeros(members.shape[1])
     bounds = lower_bound(counts, support[looked_at][:, None], counts.size)
-    # The label that a token says most about: a bound of 0.9 is much for a rare label, and nothing for one of 0.9.
+    # A bound of 0.9 is high for a rare label, and nothing for a label with 0.9 of all rows.
     label = (bounds - base).argmax(axis=1)
     bound = bounds[np.arange(len(label)), label]
     near_certain = is_near_certain(bound, base[label])
@@ -89,7 +90,7 @@ def examine_words(sample: Sample) -> dict[str, Any]:
 
 
 def is_artefact(found: dict[str, Any]) -> bool:
-    """Whether a near-certain token is likely how the labels were made, not what a text of the label says."""
+    """Whether the labels were probably made from a near-certain token."""
     return bool(found["near_certain"]) and (
         found["of_label"] >= OF_LABEL or not found["token"][0].isalnum()
     )

@@ -1,4 +1,4 @@
-"""Raw rows to clean rows: each is staged on disk and remembered as numbers, or dropped with its reason."""
+"""Collect clean rows: each is staged on disk and kept as numbers, or dropped with a reason."""
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -40,24 +40,25 @@ SEPARATOR = "\x1f"
 
 @dataclass(frozen=True)
 class Collected:
-    """Every clean row as numbers, in the order in which they are staged.
+    """Every clean row as numbers, in the staged order.
 
     Attributes:
         labels: Label names by id.
-        label_sets: Where a row may have several labels: the sets that rows have, each of ids; else empty.
+        label_sets: If multi-label, the sets of ids of the rows; else empty.
         label: Ids, or positions in `label_sets`, int32 (n,).
-        rank: Of the clean texts, uint64 (n,).
+        rank: Ranks of the clean texts, uint64 (n,).
         text: Digests of the clean texts, uint64 (n,).
-        group: What may not be torn apart: the lowest digest of a normalised text among near-duplicates, uint64 (n,).
+        group: Groups that must stay in one split: the lowest digest of a normalised text among
+            near-duplicates, uint64 (n,).
         row: Digests of the whole rows, uint64 (n,).
-        origin: Which of the files each row is from, in the order in which they were read, int8 (n,).
-        normalised_texts: Different texts but for case, names, links, marks and repeated letters.
-        columns: Values of the columns that were to be kept at hand, strings (n,) each.
+        origin: Number of each row's file, in reading order, int8 (n,).
+        normalised_texts: Texts that differ in more than case, names, links, marks and repeats.
+        columns: Values of the requested columns, strings (n,) each.
         rows_in: Rows of the raw files.
-        dropped: Reason to number of rows that are not among these.
+        dropped: Number of dropped rows, by reason.
         repaired: Rows whose text was mojibake.
         names: Columns of the staged rows.
-        text_column: What the raw file calls the text.
+        text_column: Name of the text column in the raw file.
         label_column: What the raw file calls the label.
         forms: How the labels were written.
         corrections: How many texts were corrected.
@@ -83,7 +84,7 @@ class Collected:
     corrections: dict[str, int]
 
     def without(self, left_out: np.ndarray) -> "Collected":
-        """The same without some classes, bool (C,), of which no row is used."""
+        """Remove classes without used rows, given as bool (C,)."""
         if not left_out.any():
             return self
         place = np.cumsum(~left_out) - 1
@@ -99,12 +100,12 @@ class Collected:
 
 
 class Collector:
-    """Reads one table or several of the same columns.
+    """Reads one table, or several with the same columns.
 
     Args:
-        settings: Names the columns and the labels.
-        directory: Where clean rows are staged, and beside it what is known of them; must not exist yet.
-        columns: Columns whose values are kept at hand, beside the staged rows.
+        settings: They name the columns and the labels.
+        directory: Folder of the staged rows; arrays go into folders next to it. It must not exist.
+        columns: Columns whose values are also kept in memory.
     """
 
     def __init__(self, settings: DataConfig, directory: Path, columns: Sequence[str] = ()):
@@ -121,10 +122,10 @@ class Collector:
         self._dropped: Counter[str] = Counter()
 
     def expect(self, table: Table) -> int:
-        """Look at a table's columns before any row is read; gives the table's number.
+        """Check a table's columns before any row is read, and return the table's number.
 
         Raises:
-            DataError: They are not those of the tables before it, or a column asked for is not there.
+            DataError: They differ from those of earlier tables, or a requested column is missing.
         """
         text, label = self._asked_for(table)
         names, places = _staged(table.columns, text, label)
@@ -142,13 +143,14 @@ class Collector:
         elif sorted(names) != sorted(self._names):
             raise DataError(
                 f"The files have different columns: {', '.join(map(repr, names))} here, "
-                f"{', '.join(map(repr, self._names))} in {named(self._settings.source)}. Give them the same columns."
+                f"{', '.join(map(repr, self._names))} in {named(self._settings.source)}. "
+                "Give them the same columns."
             )
         self._tables.append(table)
         return len(self._tables) - 1
 
     def _asked_for(self, table: Table) -> tuple[int, LabelColumns]:
-        """The position of the text, and where the label is."""
+        """The positions of the text and of the label."""
         text, labels = find_columns(
             table.columns, self._settings.text_column, self._settings.label_column
         )
@@ -156,7 +158,7 @@ class Collector:
         return text, LabelColumns(labels, tuple(names))
 
     def _place(self, table: Table, column: str, places: Sequence[int]) -> int:
-        """Where a column is among those that are staged."""
+        """The position of a column among the staged ones."""
         place = find_column(table.columns, column, "split")
         if place not in places:
             raise DataError(
@@ -165,10 +167,10 @@ class Collector:
         return places.index(place)
 
     def collect(self, number: int) -> Iterator[int]:
-        """Read all rows of a table, by its number; yields how many have been read in all, every now and then.
+        """Read all rows of a table, by its number; yield the number of rows read so far.
 
         Raises:
-            LabelError: A label nobody asked for.
+            LabelError: A label is not among the configured ones.
         """
         table = self._tables[number]
         text, label = self._asked_for(table)

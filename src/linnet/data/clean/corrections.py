@@ -1,8 +1,8 @@
-"""A reviewer's verdicts: texts whose label is another than the raw file says, or that are to go.
+"""Apply a reviewer's corrections: texts with another label, or texts to remove.
 
-The file is a CSV with the columns `text` and `label`, such as suspects.csv after review; other columns are
-passed over. An empty label takes the text out; `[]` says that none of several labels applies. The
-apostrophe that suspects.csv puts before the first character of a formula is taken off.
+The file is a CSV with the columns `text` and `label`, such as suspects.csv after review. Other
+columns are ignored. An empty label removes the text. In multi-label data, `[]` means no label.
+The apostrophe that suspects.csv puts before a formula is removed.
 """
 
 import csv
@@ -21,12 +21,12 @@ COLUMNS = {"text", "label"}
 
 @dataclass
 class Corrections:
-    """Clean texts and what they are to be labelled.
+    """Clean texts and their correct labels.
 
     Attributes:
-        labels: Clean text to label; empty for a text that is to go.
+        labels: Clean text to label; an empty label removes the text.
         changed: Rows whose label was changed.
-        met: The texts that were met.
+        met: The texts that the data contain.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -35,10 +35,10 @@ class Corrections:
 
     @classmethod
     def read(cls, path: Path, mask: Sequence[str] = ()) -> "Corrections":
-        """Read a file of corrections, its texts cleaned and masked as those that they correct.
+        """Read a file of corrections. Its texts are cleaned and masked like those of the data.
 
         Raises:
-            DataError: No such file, no such columns, or one text with two labels.
+            DataError: The file or a column is missing, or one text has two labels.
         """
         labels: dict[str, str] = {}
         csv.field_size_limit(MAX_FIELD)
@@ -54,8 +54,8 @@ class Corrections:
                     label = undefused(strip_ends(row["label"] or ""))
                     if labels.setdefault(text, label) != label:
                         raise DataError(
-                            f"{path}, line {rows.line_num}: this text was given the label {labels[text]!r} before, now "
-                            f"{label!r}. Keep one of the two."
+                            f"{path}, line {rows.line_num}: this text has the label {label!r}, "
+                            f"but {labels[text]!r} in an earlier line. Keep one of the two."
                         )
         except OSError as error:
             raise DataError(f"Corrections can't be read from {path}: {error.strerror}.") from None
@@ -66,12 +66,12 @@ class Corrections:
         return cls(labels)
 
     def find(self, text: str) -> str | None:
-        """The correct label of a clean text: empty if it is to go, None without a correction."""
+        """The correct label of a clean text; empty removes it, None means no correction."""
         correct = self.labels.get(text)
         if correct is not None:
             self.met.add(text)
         return correct
 
     def summary(self) -> dict[str, int]:
-        """How many texts were listed, how many of them met, and how many rows changed."""
+        """Number of texts listed, of texts found in the data, and of changed rows."""
         return {"texts": len(self.labels), "texts_met": len(self.met), "rows_changed": self.changed}

@@ -1,4 +1,4 @@
-"""How labels were written, and what a person must hear of it."""
+"""Report how labels were written, and what looks wrong."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,17 +13,17 @@ GROUPS = 5
 
 @dataclass(frozen=True)
 class LabelForms:
-    """Counts of rows, before duplicates and the like are dropped.
+    """Counts of rows, before duplicates and others are dropped.
 
     Attributes:
-        merged: Of each label that was also written otherwise: every other spelling and its rows.
-        look_alike: Groups of labels that differ only in case or the like, with their rows.
+        merged: Each label with other spellings, and the rows of each spelling.
+        look_alike: Groups of labels that differ only in case or form, with their rows.
         missing_words: Labels that other programs write for a missing value, with their rows.
         hidden: Labels with invisible characters inside, with their rows.
         lists_as_text: Rows whose label is a list that was written as text.
-        without_label: Rows to which none of several labels applies.
+        without_label: Multi-label rows without any label.
         several: Rows with more than one label.
-        recognised: Whether only the rows themselves said that they may have several labels.
+        recognised: Whether multi-label was recognised from the rows and not from the settings.
     """
 
     merged: dict[str, dict[str, int]]
@@ -51,11 +51,11 @@ class LabelForms:
         Args:
             names: Labels by id.
             ids: The ids of each code.
-            written: How each code's labels were written, and the label that each is.
+            written: The spellings of each code's labels, each with its label.
             lists: Whether each code was a list written as text.
             counts: Rows of each code, int (codes,).
             several: Whether a row may have several labels.
-            recognised: Whether only the rows themselves said so.
+            recognised: Whether the rows showed it and not the settings.
         """
         rows = dict.fromkeys(names, 0)
         spellings: dict[str, Counter[str]] = {name: Counter() for name in names}

@@ -1,4 +1,4 @@
-"""The labels of all rows: each spelling is read once, and all names are settled last."""
+"""Read the labels of all rows: each spelling once, and the names at the end."""
 
 import json
 import shlex
@@ -23,12 +23,12 @@ SEPARATORS = (",", "|", ";", "/")
 
 @dataclass(frozen=True)
 class Labelling:
-    """What the rows are labelled with.
+    """The labels of the rows.
 
     Attributes:
         names: Labels by id.
-        sets: Where a row may have several labels: the sets that rows have, each of ids; else empty.
-        ids: The id or, of several labels, the position in `sets` for each code, int64.
+        sets: If multi-label, the sets of ids of the rows; else empty.
+        ids: The id of each code, or its position in `sets` if multi-label, int64.
         forms: How the labels were written.
     """
 
@@ -39,15 +39,15 @@ class Labelling:
 
 
 class Labels:
-    """The labels of a table, learned as they turn up.
+    """The labels of a table, collected row by row.
 
     Args:
-        settings: May name the labels, and what stands between several labels of one row.
-        shape: What the reader recognised the file as; Sentiment140's numbers have names.
-        columns: Columns that each say whether one label applies; empty for one label column.
+        settings: They may name the labels, and the separator of several labels in one row.
+        shape: The format that the reader recognised; Sentiment140's numbers have names.
+        columns: Columns with a yes or no for one label each; empty for one label column.
 
     Raises:
-        ConfigError: Two of the labels that the settings name are one.
+        ConfigError: The settings name one label twice.
     """
 
     def __init__(self, settings: DataConfig, shape: str | None, columns: Sequence[str] = ()):
@@ -71,11 +71,11 @@ class Labels:
         self._lists: list[bool] = []
 
     def code(self, cell: Cell, number: int) -> int:
-        """A number for what stands in a row's label column, or `MISSING`.
+        """The number of a row's label cell, or `MISSING`.
 
         Args:
-            cell: From the row, or from the corrections.
-            number: Of the row, for messages.
+            cell: The cell of the row or of the corrections.
+            number: The row number, for messages.
 
         Raises:
             LabelError: A label nobody asked for, several where each row has one, or too many
@@ -210,10 +210,10 @@ class Labels:
 
     def _refusal(self, raw: str, name: str, number: int) -> str:
         expected = ", ".join(map(repr, self._configured))
-        said = f"{raw!r}" if name == raw else f"{raw!r} ({name})"
+        label = f"{raw!r}" if name == raw else f"{raw!r} ({name})"
         labels = json.dumps([*self._configured, name], ensure_ascii=False)
         more = shlex.quote(f"data.labels={labels}")
         return (
-            f"Row {number} has the label {said}; expected one of {expected}. "
-            f"Take the row out, or allow the label: --set {more}"
+            f"Row {number} has the label {label}. Expected one of {expected}. "
+            f"Remove the row, or allow the label: --set {more}"
         )

@@ -1,7 +1,7 @@
-"""Clean rows waiting on disk, in files by rank: memory holds numbers, never all the texts.
+"""Stage clean rows on disk, in files by rank: memory holds numbers, never all the texts.
 
-Reading the files one after the other gives the rows in the order of their ranks, with one file's rows
-in memory at a time.
+The files, read in order, give the rows in the order of their ranks. Memory holds one file's rows
+at a time.
 """
 
 import shutil

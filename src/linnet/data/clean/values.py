@@ -1,6 +1,6 @@
-"""Raw values to strings and clean texts, a chunk of rows at a time; what can't be used is counted.
+"""Clean raw values in chunks of rows, and count the rows that can't be used.
 
-Knows rows; knows nothing of what a label stands for or where a row goes.
+Knows rows; knows nothing of the meaning of labels or of splits.
 """
 
 from collections import Counter
@@ -25,8 +25,8 @@ class Chunk:
     Attributes:
         numbers: Row numbers of the raw file, (n,).
         columns: n strings each, None for a missing value; the text is clean.
-        labels: What the label columns hold, (n,).
-        dropped: Reason to number of rows that are not among these.
+        labels: The label cells, (n,).
+        dropped: Number of dropped rows, by reason.
         repaired: Rows whose text was mojibake.
     """
 
@@ -37,7 +37,7 @@ class Chunk:
     repaired: int
 
     def take(self, kept: Sequence[int]) -> "Chunk":
-        """These of its rows."""
+        """Select rows by position."""
         if len(kept) == len(self.numbers):
             return self
         return Chunk(
@@ -56,14 +56,14 @@ def clean_rows(
 
     Args:
         rows: As the reader gives them.
-        width: How many values a row must have.
+        width: Number of values that a row must have.
         text: Position of the text.
-        label: Where the label is.
-        settings: Say whether mojibake, UTF-8 that was once read as another encoding, is undone;
-            and which personal data in the text are replaced, as in service.
+        label: Position of the label.
+        settings: They say whether mojibake is repaired (UTF-8 that was read in another encoding)
+            and which personal data are masked, as in the service.
 
     Raises:
-        LabelError: What stands for a label can't be one.
+        LabelError: A value can't be a label.
     """
     mask = settings.mask
     repair = settings.repair

@@ -1,4 +1,4 @@
-"""Numbers of many rows, on disk until they are asked for: memory holds an array only while it is worked on."""
+"""Keep arrays of many rows on disk; memory holds an array only while it is used."""
 
 import shutil
 from pathlib import Path
@@ -7,10 +7,10 @@ import numpy as np
 
 
 class Arrays:
-    """A folder of arrays that grow at their ends, a file each.
+    """A folder of growing arrays, one file per array.
 
     Args:
-        directory: Made here, and deleted by `remove`.
+        directory: Created here, and deleted by `remove`.
     """
 
     def __init__(self, directory: Path):
@@ -19,7 +19,7 @@ class Arrays:
         self._types: dict[str, np.dtype] = {}
 
     def append(self, name: str, values: np.ndarray) -> None:
-        """Add values, (n,), at the end of an array, which is made by the first of them."""
+        """Append values, (n,), to an array. The first call creates it."""
         assert values.dtype == self._types.setdefault(name, values.dtype)
         with (self._directory / name).open("ab") as file:
             file.write(np.ascontiguousarray(values).data)
@@ -29,7 +29,7 @@ class Arrays:
         return np.fromfile(self._directory / name, self._types[name])
 
     def map(self, name: str) -> np.ndarray:
-        """The whole array, of which memory holds what is looked at; not to be written."""
+        """The whole array, memory-mapped and read-only."""
         path = self._directory / name
         # An empty file can't be mapped.
         return (

@@ -1,4 +1,4 @@
-"""All that is told of a text by hashing it, for a whole chunk of texts; beside the reading, in a process of its own."""
+"""Hash chunks of texts, in a process of its own while the reading continues."""
 
 import io
 import os
@@ -18,13 +18,13 @@ from linnet.errors import StorageError
 
 @dataclass(frozen=True)
 class Hashes:
-    """What is told of n clean texts.
+    """Hashes of n clean texts.
 
     Attributes:
-        rank: uint64 (n,).
+        rank: Ranks, uint64 (n,).
         text: Digests of the texts, uint64 (n,).
         normal: Digests of the normalised texts, uint64 (n,).
-        sketches: What near-duplicates are found by.
+        sketches: MinHash sketches, which find near-duplicates.
     """
 
     rank: np.ndarray
@@ -46,10 +46,11 @@ def hash_texts(texts: Sequence[str], seed: int) -> Hashes:
 
 
 class Helper:
-    """A process that hashes, for the numbers take as long as the reading and one interpreter does one at a time.
+    """A process that hashes texts.
 
-    It is started anew and not forked, as threads may be running, and takes nothing but texts. It
-    ends with this process, see `linnet.child`.
+    Hashing takes as long as reading, and one interpreter does one of them at a time. The process
+    is started and not forked, because threads may be running. It ends with its parent (see
+    `linnet.child`).
     """
 
     def __init__(self, seed: int):
@@ -58,7 +59,7 @@ class Helper:
             f"from linnet.child import end_with_parent; end_with_parent({os.getpid()}); "
             f"from linnet.data.group.hashing import help_out; help_out({seed})"
         )
-        # A session of its own, so that Ctrl-C is told to this process alone.
+        # In a session of its own, so that Ctrl-C reaches only the parent.
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
@@ -67,10 +68,10 @@ class Helper:
         )
 
     def hash_texts(self, texts: Sequence[str]) -> Hashes:
-        """Hash clean texts; the caller's other threads go on meanwhile.
+        """Hash clean texts; other threads of the caller keep running.
 
         Raises:
-            StorageError: The process has died, most likely for want of memory.
+            StorageError: The process has died, most likely because memory ran out.
         """
         assert self._process.stdin
         assert self._process.stdout
@@ -80,8 +81,9 @@ class Helper:
         except (BrokenPipeError, EOFError):
             code = self._process.wait()
             raise StorageError(
-                f"The process that hashes texts has ended (exit {code}), as it does when memory runs out. Free some "
-                "memory and prepare again; nothing was written."
+                f"The process that hashes texts has ended (exit {code}). "
+                "Most likely memory ran out. "
+                "Nothing was written. Free some memory and prepare again."
             ) from None
         return Hashes(rank, text, normal, Sketches(*sketches))
 
@@ -92,7 +94,7 @@ class Helper:
 
 
 def help_out(seed: int) -> None:
-    """What the process does: texts in on standard input, arrays out on standard output, until there is no more."""
+    """Run the process: read texts from standard input, write arrays to standard output."""
     stdin = sys.stdin.buffer
     stdout = sys.stdout.buffer
     try:

@@ -1,4 +1,4 @@
-"""Groups that share something else, such as an author, become one."""
+"""Join groups that share a value, such as an author."""
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -6,14 +6,14 @@ from scipy.sparse.csgraph import connected_components
 
 
 def join(group: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Join groups wherever rows of two of them have the same `other`, and so on from those.
+    """Join all groups that are connected by rows with the same `other`.
 
     Args:
         group: uint64 (n,).
-        other: uint64 (n,); 0 where a row has none.
+        other: uint64 (n,); 0 for a row without one.
 
     Returns:
-        uint64 (n,): the lowest of `group` among those joined, whatever the order of the rows.
+        uint64 (n,): the lowest `group` of those joined, in any order of rows.
     """
     names, place = np.unique(group, return_inverse=True)
     known = other != 0

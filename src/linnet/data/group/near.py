@@ -1,9 +1,9 @@
-"""Near-duplicates: texts that share nearly all their words, found among millions without comparing all pairs.
+"""Find near-duplicates: texts that share nearly all their words, without comparing all pairs.
 
-MinHash signatures (Broder 1997, On the Resemblance and Containment of Documents) are cut into bands, and
-texts that agree on a whole band are candidates (Indyk and Motwani 1998); each candidate pair is then
-measured exactly, so the bands cost recall only, never precision. The keys of the bands and the words, as
-32-bit hashes, wait on disk; memory holds one band at a time, and the
+MinHash signatures (Broder 1997, On the Resemblance and Containment of Documents) are cut into
+bands. Texts that agree on a whole band are candidates (Indyk and Motwani 1998). Each candidate
+pair is then measured exactly, so the bands cost recall only, never precision. The keys of the
+bands and the words, as 32-bit hashes, are on disk. Memory holds one band at a time, and the
 candidates of a million rows.
 
 Knows words; knows nothing of labels or splits.
@@ -80,10 +80,10 @@ class NearDuplicates:
         """Join groups of equal texts to groups of near-equal ones.
 
         Args:
-            group: Digest of each row's normalised text, uint64 (n,), in the order of the rows added.
+            group: Digest of each row's normalised text, uint64 (n,), in the order they were added.
 
         Returns:
-            uint64 (n,): the lowest digest of each joined group, whatever the order of the rows.
+            uint64 (n,): the lowest digest of each joined group, in any order of rows.
         """
         first = first_of_each(group)
         lengths = self._arrays.read("lengths")
@@ -100,9 +100,9 @@ class NearDuplicates:
         self._arrays.remove()
 
     def _candidates(self, rows: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
-        """Pairs of neighbours within each bucket of each band that are of like sizes, int (pairs, 2), each once.
+        """Yield neighbours of similar size in each bucket of each band, int (pairs, 2), each once.
 
-        They come in parts, for the pairs of all bands together may be more than memory holds.
+        They come in parts, because all pairs together may not fit into memory.
         """
         count = len(rows)
         parts = 1 + len(rows) // ROWS_A_PART
@@ -113,9 +113,8 @@ class NearDuplicates:
             left = order[:-1][same]
             right = order[1:][same]
             sizes = lengths[rows[left]], lengths[rows[right]]
-            alike = np.minimum(*sizes) >= THRESHOLD * np.maximum(
-                *sizes
-            )  # others can't share so much
+            # Texts of less similar sizes can't share so many words.
+            alike = np.minimum(*sizes) >= THRESHOLD * np.maximum(*sizes)
             left = left[alike]
             right = right[alike]
             codes = np.minimum(left, right) * count + np.maximum(left, right)
@@ -127,7 +126,7 @@ class NearDuplicates:
 
 
 def _joined(group: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Groups (n,) of which some are near each other (pairs, 2), the lowest of those that hang together."""
+    """Join groups (n,) by pairs of near groups (pairs, 2); the lowest digest names the result."""
     texts, place = np.unique(near, return_inverse=True)
     links = coo_array(
         (np.ones(len(near), np.int8), tuple(place.reshape(-1, 2).T)), shape=(len(texts), len(texts))
@@ -173,10 +172,10 @@ def _band_keys(words: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def _hash_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """A hash of each word, uint32 (words,), and how many words each text has, int64 (n,).
+    """A hash of each word, uint32 (words,), and the number of words of each text, int64 (n,).
 
-    The hash is a polynomial in the word's characters modulo 2^64, well mixed, of all words at once. A text without
-    a word counts as one of an empty word.
+    The hash is a polynomial in the word's characters modulo 2^64, then mixed; all words are hashed
+    at once. A text without a word has one empty word.
     """
     characters = np.frombuffer(("\n".join(texts) + "\n").encode("utf-32-le"), np.uint32).astype(
         np.uint64
@@ -185,7 +184,7 @@ def _hash_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     between = line_feed | (characters == SPACE)
     ends = np.flatnonzero(between)
     starts = np.concatenate([[0], ends[:-1] + 1])
-    sizes = ends - starts + 1  # with the space after it, which is made to count for nothing
+    sizes = ends - starts + 1  # with the space after it, whose code is set to 0
     characters[between] = 0
     powers = np.cumprod(np.full(sizes.max(), BASE))
     characters *= powers[np.arange(len(characters)) - np.repeat(starts, sizes)]
@@ -197,7 +196,7 @@ def _hash_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sets(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The different words of each text as codes, in order: the text's number above, the word's hash below."""
+    """The words of each text as ordered codes: the text's number above, the word's hash below."""
     owner = np.repeat(np.arange(len(starts), dtype=np.uint64), lengths)
     place = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
     return np.asarray((owner << np.uint64(32)) | words[place])

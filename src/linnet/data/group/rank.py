@@ -1,8 +1,8 @@
-"""A text's rank: a seeded hash that decides where the text goes, on any machine and in any row order.
+"""Rank a text: a seeded hash that decides its split, on any machine and in any row order.
 
-Both halves are a polynomial in the text's UTF-8 bytes modulo the prime 2^31 - 1 (Carter and Wegman 1979),
-with bases below 2^21, so that every step stays below 2^53: a program that knows only doubles, such as
-awk, computes the very same rank. `scripts/preprocess_sentiment140.sh` does.
+Both halves are a polynomial in the text's UTF-8 bytes modulo the prime 2^31 - 1 (Carter and
+Wegman 1979). The bases are below 2^21, so every step stays below 2^53. So a program that has only
+doubles, such as awk, computes the same rank. `scripts/preprocess_sentiment140.sh` does.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ FEW = 32
 
 
 def bases(seed: int) -> tuple[int, int]:
-    """The two bases of a seed; seeds that differ by a multiple of 1,000,003 share them."""
+    """The two bases of a seed. Seeds that differ by a multiple of 1,000,003 share them."""
     first, second = (
         65_537 + (seed % MODULUS * factor + offset) % MODULUS
         for factor, offset in zip(FACTORS, OFFSETS, strict=True)
@@ -67,7 +67,8 @@ def ranks(texts: Sequence[bytes], seed: int) -> np.ndarray:
 
 
 def _fold(hashes: np.ndarray) -> None:
-    # 2^31 is 1 modulo the prime, so the high bits are added to the low ones; what is left over can wait.
+    # 2^31 is 1 modulo the prime, so the high bits are added to the low ones. The rest is
+    # reduced later.
     high = hashes >> np.uint64(31)
     hashes &= np.uint64(PRIME)
     hashes += high

@@ -1,4 +1,4 @@
-"""Which texts say the same thing: exact copies, and copies up to case, names, links and punctuation.
+"""Find equal texts: exact copies, and copies up to case, names, links and punctuation.
 
 Knows texts and labels; knows nothing of files and splits.
 """
@@ -22,12 +22,12 @@ LINE_FEED = 10
 
 
 def normalised(texts: Sequence[str]) -> list[str]:
-    """What is left of clean texts without case, @names, links, marks and repeated letters.
+    """Remove case, @names, links, marks and repeated letters from clean texts.
 
-    A text of nothing but those is its own key, case apart: else all emoticons would be one group.
+    If nothing is left, the case-folded text is the key. Else all emoticons would be one group.
 
     Args:
-        texts: n clean texts, so none holds a line feed. All are worked on as one array of characters.
+        texts: n clean texts, so none has a line feed. All are handled as one array of characters.
     """
     if not texts:
         return []
@@ -42,7 +42,10 @@ def normalised(texts: Sequence[str]) -> list[str]:
 
 
 def _squeezed(joined: str) -> str:
-    """Each run of marks becomes a space, each run of one letter that letter; no line starts or ends with a space."""
+    """Replace each run of marks by a space and each run of a letter by that letter.
+
+    No line starts or ends with a space.
+    """
     characters = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
     kinds = _kinds()[characters]
     characters = np.where(
@@ -84,19 +87,22 @@ def starts(ordered: np.ndarray) -> np.ndarray:
 
 
 def distinct(values: np.ndarray) -> np.ndarray:
-    """The different values, in order; np.unique, which hashes, takes 15 times as long for millions of digests."""
+    """The distinct values, sorted. np.unique hashes and takes 15 times as long for millions."""
     ordered = np.sort(values)
     return np.asarray(ordered[starts(ordered)])
 
 
 def first_of_each(values: np.ndarray) -> np.ndarray:
-    """Where each different value stands first, in the order of the values; as np.unique has it, in less memory."""
+    """First position of each distinct value, in the order of the values.
+
+    np.unique returns the same but needs more memory.
+    """
     order = np.argsort(values, kind="stable")
     return np.asarray(order[starts(values[order])])
 
 
 def replaced(values: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """A copy in which some values, `old` (m,) in rising order, have become others, `new` (m,)."""
+    """A copy in which the values `old` (m,), sorted, are replaced by `new` (m,)."""
     result = values.copy()
     rows = np.flatnonzero(np.isin(values, old))
     result[rows] = new[np.searchsorted(old, values[rows])]
@@ -105,12 +111,12 @@ def replaced(values: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray
 
 @dataclass(frozen=True)
 class Resolution:
-    """What is to be done about rows of one text.
+    """Decision about rows with the same text.
 
     Attributes:
-        duplicate: bool (n,), rows dropped since another row of the same text and label stays.
-        conflicting: bool (n,), rows dropped since their text has another label as well.
-        counts: What was found, whatever the policy.
+        duplicate: bool (n,), rows dropped because a row with the same text and label is kept.
+        conflicting: bool (n,), rows dropped because their text also has another label.
+        counts: Number of duplicates and conflicts, under any policy.
     """
 
     duplicate: np.ndarray
@@ -121,12 +127,12 @@ class Resolution:
 def resolve(
     text: np.ndarray, label: np.ndarray, row: np.ndarray, duplicates: str, conflicts: str
 ) -> Resolution:
-    """Decide which rows of one text stay; the order of the rows doesn't matter.
+    """Decide which rows of the same text to keep, independent of the order of rows.
 
     Args:
         text: Digests of the clean texts, uint64 (n,).
         label: Label ids, int (n,).
-        row: Digests of the whole rows, uint64 (n,); of rows of one text and one label the lowest stays.
+        row: Digests of the whole rows, uint64 (n,). Of duplicates, the lowest is kept.
         duplicates: "drop" or "keep".
         conflicts: "majority", "drop" or "keep".
     """
@@ -159,7 +165,7 @@ def resolve(
 
 
 def _shared(values: np.ndarray) -> np.ndarray:
-    """Whether each value stands there more than once, bool (n,)."""
+    """Whether each value occurs more than once, bool (n,)."""
     order = np.argsort(values, kind="stable")
     new = starts(values[order])
     shared = np.empty(len(values), dtype=bool)

@@ -181,8 +181,9 @@ def _some(folder: Path, files: Listing) -> Listing:
     found = _listed(str(path.relative_to(folder)) for path in files.others) or "none"
     raise DataError(
         f"{folder} is a folder of {len(files.others):,} files ({found}). "
-        f"None has the name of a table. {EXPECTED}. Or {CLASSES[0].lower()}{CLASSES[1:]}. For files with another "
-        f"ending, give a pattern in quotes, such as --data {shlex.quote(f'{folder}/*.txt')}"
+        f"None has the name of a table. {EXPECTED}. "
+        f"Or {CLASSES[0].lower()}{CLASSES[1:]}. "
+        f"For files with another ending, give a pattern in quotes, such as --data {shlex.quote(f'{folder}/*.txt')}"
     )
 
 
@@ -266,7 +267,8 @@ def _notes(folder: Path, files: Sequence[Path], others: Sequence[Path]) -> tuple
     notes: list[str] = []
     if missing := missing_shards(files):
         notes.append(
-            f"{len(missing):,} shards are missing, by the count in the other names: {_listed(missing)}."
+            f"{len(missing):,} shards are missing, by the count in the other names: "
+            f"{_listed(missing)}."
         )
     if others:
         found = _listed(str(path.relative_to(folder)) for path in others)

@@ -17,18 +17,18 @@ WRONG_LABELS = 0.05
 SENT_TWICE = 0.02
 
 GOOD = (
-    "good great lovely brilliant excellent fun wonderful solid smooth quick helpful charming tasty fresh bright "
-    "reliable clever warm friendly neat superb delightful comfy crisp"
+    "good great lovely brilliant excellent fun wonderful solid smooth quick helpful charming tasty "
+    "fresh bright reliable clever warm friendly neat superb delightful comfy crisp"
 ).split()
 BAD = (
-    "bad awful boring terrible poor slow broken rude dull noisy messy weak cold stale clumsy ugly buggy late "
-    "bland shaky dreadful pricey stiff flaky"
+    "bad awful boring terrible poor slow broken rude dull noisy messy weak cold stale clumsy ugly "
+    "buggy late bland shaky dreadful pricey stiff flaky"
 ).split()
 PRAISE = "success win joy treat pleasure gem bargain triumph hit delight".split()
 BLAME = "failure mess waste disaster letdown pain flop nightmare joke chore".split()
 THINGS = (
-    "film phone train lunch game album update service hotel coffee class laptop concert ending screen battery menu app "
-    "weather book bus party keyboard show interview pizza sofa camera trip match"
+    "film phone train lunch game album update service hotel coffee class laptop concert ending "
+    "screen battery menu app weather book bus party keyboard show interview pizza sofa camera trip match"
 ).split()
 OPENERS = [
     "",

@@ -177,7 +177,8 @@ def _read_lines(source: Source, stream: Any, encoding: str, labelled: bool) -> T
         return Table(PLAIN, rows, {"encoding": encoding or UTF8, "header": False})
     if not shape:
         raise DataError(
-            f"{source.path}: neither the name nor the first lines of {source.inner!r} show its format. "
+            f"{source.path}: neither the name nor the first lines of {source.inner!r} "
+            f"show its format. "
             f"{EXPECTED}; or lines of a label and a text, with at least five lines per label; "
             "or lines of text in X_text.txt with their labels in X_labels.txt."
         )

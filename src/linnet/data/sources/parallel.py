@@ -65,8 +65,8 @@ def parallel_rows(source: Source, reading: Reading, encoding: str) -> Iterator[R
             name = raw.strip()
             if names and name and name not in names:
                 raise DataError(
-                    f"{label.path}, row {number}: the label {name!r:.60} is not one of the {len(names):,} that "
-                    f"{MAPPING} names. Name it there, or move {MAPPING} away."
+                    f"{label.path}, row {number}: the label {name!r:.60} is not one of the "
+                    f"{len(names):,} in {MAPPING}. Name it there, or move {MAPPING} away."
                 )
             yield number, (line, names.get(name, name)) if line.strip() or name else ()
 

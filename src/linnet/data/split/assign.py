@@ -82,7 +82,8 @@ def sizes_of(
     test = _size(test_size, total)
     if validation + (0 if test_is_apart else test) >= total:
         raise DataError(
-            f"Validation takes {validation:,} and test {test:,} of {total:,} rows. None is left to train on. "
+            f"Validation takes {validation:,} and test {test:,} of {total:,} rows. "
+            "None is left to train on. "
             "Lower data.validation_size or data.test_size, or bring more rows."
         )
     return validation, test

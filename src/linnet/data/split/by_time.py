@@ -28,7 +28,8 @@ def assign_by_time(
         seed: Seed of the sample.
 
     Returns:
-        The assignment, and the rows left out because an earlier split has a similar text, bool (n,).
+        The assignment, and the rows left out because an earlier split has a similar
+        text, bool (n,).
 
     Raises:
         DataError: No row is left to train on.
