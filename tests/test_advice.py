@@ -279,7 +279,8 @@ class Job:
             return [*arguments, f"--{found[1]}", first_word(shown[found.end() :])], file
         if "--text-column" in shown and "by position from 0" in shown:
             return [*arguments, "--text-column", "0"], file
-        if "can't tell the format" in shown.lower() and Path(file).suffix == ".json":
+        no_format = "show its format" in shown or "could not be recognised" in shown
+        if no_format and Path(file).suffix == ".json":
             new = str(Path(file).rename(f"{file}l"))
             return [new if part == file else part for part in arguments], new
         if "--overwrite" in shown:
@@ -419,7 +420,7 @@ def labels_edited_in_place(job: Job) -> None:
     suspects.write_bytes(suspects.read_bytes() + b"edited\n")
     code, shown = job.run(["prepare", "--data", "rows.csv"])
     if code:
-        assert "Move it elsewhere, and name it there with --corrections" in shown
+        assert "Move it elsewhere, and name it with --corrections" in shown
         kept = suspects.rename("kept.csv")
         kept.write_bytes(kept.read_bytes().removesuffix(b"edited\n"))
         again = ["prepare", "--data", "rows.csv", "--corrections", "kept.csv"]

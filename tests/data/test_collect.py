@@ -142,7 +142,7 @@ def test_long_texts_make_short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_label_that_is_not_configured_is_named_with_its_row(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match="Row 2 has the label 'c'; expected one of 'a', 'b'"):
+    with pytest.raises(LabelError, match=r"Row 2 has the label 'c'\. Expected one of 'a', 'b'"):
         collect([("one", "a"), ("two", "c")], tmp_path, labels=["a", "b"])
 
 

@@ -31,8 +31,8 @@ def test_finds(
 @pytest.mark.parametrize(
     ("text", "label", "message"),
     [
-        ("", "", "Can't tell which column is the text"),
-        ("a", "", "Can't tell which column is the label"),
+        ("", "", "No column could be recognised as the text"),
+        ("a", "", "No column could be recognised as the label"),
         ("z", "b", "There is no column 'z' for the text"),
         ("a", "9", "There is no column '9' for the label"),
         ("a", "a", "can't be both"),

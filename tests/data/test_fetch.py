@@ -226,7 +226,7 @@ def test_a_length_that_is_not_announced_is_fine(site: Any, remote: Remote, targe
 def test_a_byte_now_and_then_is_too_slow(site: Any, remote: Remote, target: Path) -> None:
     site.faults.extend([site.make.dripping] * 3)
     with pytest.raises(
-        DataError, match=r"failed 3 times in a row. The last error: \d+ bytes came in"
+        DataError, match=r"failed 3 times in a row\. The last error: \d+ bytes came in"
     ):
         fetch(remote, target, HASTY)
     assert site.ranges[1] is not None

@@ -78,7 +78,7 @@ def test_one_column_or_none_is_left_to_be_found(text: str) -> None:
     ("text", "label", "message"),
     [
         ("title,summary", "", "no column 'summary' for the text"),
-        ("title,", "topic", "names a column without a name"),
+        ("title,", "topic", "has an empty name"),
         ("title,9", "", "no column '9' for the text"),
         ("title,1", "", "names one column twice"),
         ("topic,body", "", "'topic' can't be both a part of the text and the label"),

@@ -58,7 +58,7 @@ def test_names_of_labels(tmp_path: Path) -> None:
     path = write(tmp_path, "a\nb\n", "1\n0\n", "0\tanger\n1\tjoy\t_face_\n\n")
     assert rows(path) == [(1, ("a", "joy")), (2, ("b", "anger"))]
     with pytest.raises(
-        DataError, match=r"train_labels\.txt, row 2: the label '7' is not one of the 2 that mapping"
+        DataError, match=r"train_labels\.txt, row 2: the label '7' is not one of the 2 in mapping"
     ):
         rows(write(tmp_path, "a\nb\n", "1\n7\n"))
     with pytest.raises(DataError, match=r"mapping\.txt: expected a label, a tab and its name"):

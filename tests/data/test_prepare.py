@@ -228,7 +228,7 @@ def test_integer_labels_sort_as_numbers_and_configured_ones_keep_their_order(her
     order = [str(number) for number in range(11, -1, -1)]
     assert run(source, here / "splits", labels=order)["labels"] == order
     assert read_split(here / "splits", "train").label_names == tuple(order)
-    with pytest.raises(LabelError, match="Row 13 has the label '11'; expected one of '0', '1'"):
+    with pytest.raises(LabelError, match=r"Row 13 has the label '11'\. Expected one of '0', '1'"):
         run(source, here / "splits", labels=[str(number) for number in range(11)])
 
 
@@ -268,7 +268,7 @@ def test_sentiment140_with_neutral_rows(here: Path) -> None:
     )
     with pytest.raises(
         LabelError,
-        match=r"Row 2 has the label '2' \(neutral\); expected one of 'negative', 'positive'",
+        match=r"Row 2 has the label '2' \(neutral\). Expected one of 'negative', 'positive'",
     ):
         run(source, here / "splits")
     card = run(source, here / "splits", labels=["negative", "neutral", "positive"])
@@ -309,7 +309,7 @@ LINES = "".join(f"text {number},{number % 2}\n" for number in range(60))
         (
             "rows.csv",
             b"a,b\n1,2\n",
-            r"Can't tell which column is the text.*The columns are 'a', 'b'",
+            r"No column could be recognised as the text.*The columns are 'a', 'b'",
         ),
         ("rows.csv", b"text,text,label\n1,2,3\n", "'text' is in the header more than once"),
         ("rows.csv", (HEADER + "a,x\nb,x\nc,x\n").encode(), "at least two classes, found only 'x'"),
@@ -411,7 +411,7 @@ def test_no_such_column_names_those_there_are(here: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ([], "holds no data file"),
+        ([], "has no data file"),
         (["a.csv", "b.csv"], "found 2 .'a.csv', 'b.csv'"),
         (["../a.csv"], "leads out of it"),
         (["/a.csv"], "leads out of it"),

@@ -95,7 +95,7 @@ def test_folders_of_splits_are_no_classes(tmp_path: Path, name: str) -> None:
     ["tweeteval_emotion/test_labels.txt", "ag_news/classes.txt", "rotten_tomatoes/rt-polarity.neg"],
 )
 def test_files_without_labels_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match="can't tell the format"):
+    with pytest.raises(DataError, match="neither the name nor the first lines"):
         prepare(load_config(None, settings(name)), tmp_path / "splits")
 
 

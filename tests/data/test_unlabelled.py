@@ -135,7 +135,7 @@ def test_a_file_with_nothing_new_is_refused(tmp_path, content, said):
 
 
 def test_a_table_without_a_text_or_a_file_in_another_encoding_is_refused(tmp_path):
-    with pytest.raises(DataError, match="Can't tell which column is the text"):
+    with pytest.raises(DataError, match="No column could be recognised as the text"):
         read(written(tmp_path / "a.csv", "n,m\n1,2\n"))
     with pytest.raises(DataError, match="is not utf-8"):
         read(written(tmp_path / "a.txt", "caf\xe9 au lait\n".encode("latin-1")))

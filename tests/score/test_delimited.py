@@ -239,7 +239,7 @@ def test_a_header_alone(scored, name: str, content: bytes) -> None:
         (b'"id,text\n1,good\n', {}, DataError, "row 1: .*A quote may be open"),
         ("id,text\n1,good\n".encode("utf-16-le"), {}, DataError, "NUL bytes in its first row"),
         ("id,text\n1,good\n".encode("utf-16"), {}, DataError, "UTF-16"),
-        (b"id,words\n1,good\n", {}, DataError, "Can't tell which column is the text"),
+        (b"id,words\n1,good\n", {}, DataError, "No column could be recognised as the text"),
         (b"id,text\n1,good\n", {"text_column": "words"}, DataError, "There is no column 'words'"),
         (b"id,text\n1,good\n", {"text_column": "id,id"}, DataError, "names one column twice"),
         (b"reason,text\n1,good\n", {}, UsageError, "already has a column 'reason'"),

@@ -103,7 +103,7 @@ def test_nothing(scored) -> None:
     ("content", "error", "message"),
     [
         (b"text,label\n1,2\n", DataError, "none of its first 2 lines is a JSON object"),
-        (b'{"words": "good"}', DataError, "Can't tell which column is the text"),
+        (b'{"words": "good"}', DataError, "No column could be recognised as the text"),
         (b'{"text": "good", "reason": "so"}', UsageError, "already has a column 'reason'"),
         (
             b'{"text": "good"}\n' * 1500 + b'{"text": "good", "reason": "so"}',

@@ -99,7 +99,7 @@ def test_several_labels_are_a_list(scored, tone_bundle: Path) -> None:
 def test_long_texts_make_small_parts(scored, monkeypatch: pytest.MonkeyPatch) -> None:
     before = table([f"good {number}" for number in range(50)])
     whole, _ = scored("a.parquet", packed(before))
-    monkeypatch.setattr(parquet, "PART_BYTES", 100)
+    monkeypatch.setattr(parquet, "CHUNK_BYTES", 100)
     parts, done = scored("a.parquet", packed(before))
     assert pq.read_metadata(io.BytesIO(parts)).num_row_groups > 10
     names = ["id", "text", "predicted_label"]
@@ -126,7 +126,7 @@ def damaged(content: bytes) -> bytes:
         (b"PAR1 but no more", DataError, "is not a Parquet file"),
         (b"", DataError, "is not a Parquet file"),
         (packed(pa.table({"reason": ["a"], "text": ["b"]})), UsageError, "already has a column 'reason'"),
-        (packed(pa.table({"words": ["a"]})), DataError, "Can't tell which column is the text"),
+        (packed(pa.table({"words": ["a"]})), DataError, "No column could be recognised as the text"),
         (damaged(packed(table([f"good {n}" for n in range(999)]))), DataError, "is damaged: .* Write it again"),
     ],
 )  # fmt: skip

@@ -280,7 +280,7 @@ def test_a_file_that_changes_meanwhile(
         return answer(*arguments)
 
     monkeypatch.setattr(job, "answer", change)
-    with pytest.raises(DataError, match="was changed while it was scored"):
+    with pytest.raises(DataError, match="changed while it was scored"):
         score(config, bundle, source, tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
 
@@ -397,7 +397,7 @@ def test_no_row_scored_is_an_error(
         ("rows.csv", "rows.csv/out.csv", {}, "No folder can be made"),
         ("rows.csv", "-", {"format": "parquet"}, "become a Parquet file"),
         ("-", "out.parquet", {"format": "parquet"}, "can't come by standard input"),
-        ("rows.dat", "out.csv", {}, "Can't tell the format"),
+        ("rows.dat", "out.csv", {}, "could not be recognised"),
         ("missing.csv", "out.csv", {}, "does not exist"),
         ("folder.csv", "out.csv", {}, "is a folder, .*for file in "),
     ],

@@ -181,7 +181,7 @@ def test_a_path_that_leads_outside(tmp_path: Path, name: str) -> None:
 
 def test_a_zip_of_nothing(tmp_path: Path) -> None:
     for members in ({}, {".hidden.csv": MEGABYTE}, {"__MACOSX/rows.csv": MEGABYTE}):
-        with pytest.raises(DataError, match="holds no data file"):
+        with pytest.raises(DataError, match="has no data file"):
             find_member(zipped(tmp_path / "rows.zip", members))
 
 

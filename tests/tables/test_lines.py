@@ -11,7 +11,7 @@ from linnet.errors import DataError
 from linnet.tables.lines import (
     CHUNK,
     HEAD_ROWS,
-    MEND,
+    TO_UTF8,
     decode,
     is_utf8,
     look_ahead,
@@ -37,11 +37,11 @@ def test_mixed_encodings(content: bytes, row: int, other: int, tmp_path: Path) -
         DataError, match=f"row {row}: byte 0xe9 .*Row {other} has letters that are: .* mixes"
     ) as caught:
         text(content)
-    assert MEND in str(caught.value)
+    assert TO_UTF8 in str(caught.value)
     if not shutil.which("perl"):
         pytest.skip("no perl here to try the advice with")
     (tmp_path / "FILE").write_bytes(content)
-    subprocess.run(MEND, shell=True, check=True, cwd=tmp_path)
+    subprocess.run(TO_UTF8, shell=True, check=True, cwd=tmp_path)
     mended = text((tmp_path / "NEW").read_bytes())
     assert mended[row - 1] == (row, "é\n")
     assert mended[other - 1] == (other, "é\n")

@@ -66,7 +66,8 @@ def read_unlabelled(
         )
         raise DataError(
             f"{named(settings.source)} has no text to learn from. "
-            f"None of its {rows_in:,} rows is left ({reasons or 'it has none'}). Give it texts that the splits do not have."
+            f"None of its {rows_in:,} rows is left ({reasons or 'it has none'}). "
+            "Give it texts that the splits do not have."
         )
     if 0 < sample < len(texts):
         dropped["not_drawn"] = len(texts) - sample

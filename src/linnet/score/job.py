@@ -101,7 +101,8 @@ def _check_file(path: Path, bundle: Path) -> None:
         folder = shlex.quote(str(path))
         raise UsageError(
             f"{path} is a folder, and `linnet score` reads one file at a time. "
-            f"Score its files in a loop: for file in {folder}/*; do linnet score {shlex.quote(str(bundle))} "
+            f"Score its files in a loop: for file in {folder}/*; "
+            f"do linnet score {shlex.quote(str(bundle))} "
             '"$file" --out "scored-$(basename "$file")"; done'
         )
 

@@ -2,7 +2,7 @@
 
     FILE.unfinished/
       rows          the chunks written so far, in order
-      state.json    identity of the work, position of the next chunk, number of valid bytes in `rows`
+      state.json    identity of the work, position of the next chunk, valid bytes of `rows`
 
 A chunk is valid once state.json covers it. Bytes that a killed process left after that are cut
 off. If there is a state and no `rows`, the rows have already been moved to the target.

@@ -66,7 +66,8 @@ class Target:
             packed = "" if source.format == PARQUET else ", plain or followed by .gz or .xz"
             raise UsageError(
                 f"The rows of {source.path} ({source.format}) can't be written to {path}. "
-                f"Expected a name for --out that ends in {' or '.join(endings)}{packed}; or - for standard output."
+                f"Expected a name for --out that ends in {' or '.join(endings)}{packed}; "
+                "or - for standard output."
             )
         if path.is_dir():
             raise UsageError(

@@ -42,8 +42,7 @@ def find_labels(columns: Sequence[str], wanted: str) -> tuple[int, ...]:
         names = [name.strip() for name in wanted.split(SEPARATOR)]
         if not all(names):
             raise DataError(
-                f"--label-column {wanted!r:.200} names a column without a name. "
-                "Expected such as toxic,insult."
+                f"--label-column {wanted!r:.200} has an empty name. Expected such as toxic,insult."
             )
     places = tuple(find_column(columns, name, "label") for name in names)
     if len(set(places)) < len(places):

@@ -183,7 +183,8 @@ def _some(folder: Path, files: Listing) -> Listing:
         f"{folder} is a folder of {len(files.others):,} files ({found}). "
         f"None has the name of a table. {EXPECTED}. "
         f"Or {CLASSES[0].lower()}{CLASSES[1:]}. "
-        f"For files with another ending, give a pattern in quotes, such as --data {shlex.quote(f'{folder}/*.txt')}"
+        f"For files with another ending, give a pattern in quotes, "
+        f"such as --data {shlex.quote(f'{folder}/*.txt')}"
     )
 
 

@@ -28,7 +28,8 @@ PRAISE = "success win joy treat pleasure gem bargain triumph hit delight".split(
 BLAME = "failure mess waste disaster letdown pain flop nightmare joke chore".split()
 THINGS = (
     "film phone train lunch game album update service hotel coffee class laptop concert ending "
-    "screen battery menu app weather book bus party keyboard show interview pizza sofa camera trip match"
+    "screen battery menu app weather book bus party keyboard show interview "
+    "pizza sofa camera trip match"
 ).split()
 OPENERS = [
     "",
