@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from socket import socket
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -143,21 +144,29 @@ def _probing(
         observe=observe,
         probes_only=True,
     )
-    config = uvicorn.Config(
-        main.app,
-        log_config=main.log_config,
-        access_log=False,
+    config = _uvicorn_config(main.app, main.log_config, connection, grace_seconds=1)
+    ports = settings.model_copy(update={"port": settings.probe_port, "uds": ""})
+    with listening(ports) as listeners:
+        yield ProbeServer(config, listeners)
+
+
+def _uvicorn_config(
+    app: Any, log_config: Any, connection: Callable[..., Connection], grace_seconds: int
+) -> uvicorn.Config:
+    """What both servers have in common."""
+    return uvicorn.Config(
+        app,
+        log_config=log_config,
+        access_log=False,  # it would log paths; `linnet.serve` logs routes
         server_header=False,
         proxy_headers=False,
         http=connection,  # type: ignore[arg-type]
         ws="none",
+        # The service starts before the server, so that a bundle's mistake ends it in a sentence.
         lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=grace_seconds,
     )
-    ports = settings.model_copy(update={"port": settings.probe_port, "uds": ""})
-    with listening(ports) as listeners:
-        yield ProbeServer(config, listeners)
 
 
 def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -> None:
@@ -195,19 +204,7 @@ def serve(config: Config, bundle: Path, announce: Callable[[str], None] = say) -
             open_connections=Connections(most, config.serve.max_connections_per_address),
             observe=observe,
         )
-        settings = uvicorn.Config(
-            app,
-            log_config=log_config,
-            access_log=False,  # it would log paths; `linnet.serve` logs routes
-            server_header=False,
-            proxy_headers=False,
-            http=connection,  # type: ignore[arg-type]
-            ws="none",
-            # it is begun before the server, so that what can't be served ends it in a sentence
-            lifespan="off",
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+        settings = _uvicorn_config(app, log_config, connection, GRACE_SECONDS)
 
         def say_all(line: str) -> None:
             _say_who_may_ask(config.serve, listeners, keys)

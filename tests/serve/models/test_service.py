@@ -1,11 +1,8 @@
 """Requests that come at once, that wait, that leave: each gets its own answer, or none is computed."""
 
 import functools
-import os
 import shutil
-import signal
 import threading
-from contextlib import contextmanager
 
 import anyio
 import httpx2
@@ -14,26 +11,15 @@ import pytest
 from linnet.config import ArmConfig
 from linnet.serve.app import create_app
 from linnet.serve.errors import APIError
-from linnet.serve.models import service as service_module
+from linnet.serve.models import intake
 from linnet.serve.models.service import Service
 from linnet.serve.models.workers import QueueFull
+
+from .holding import held
 
 
 def client_of(app) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://service")
-
-
-@contextmanager
-def held(pool):
-    """Hold a pool's workers while the block runs, so that its texts wait."""
-    pids = pool.pids
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 async def until(holds):
@@ -80,7 +66,7 @@ def test_other_routes_answer_while_a_worker_is_stopped_and_what_waits_is_given_u
     async def run():
         async with app.router.lifespan_context(app), client_of(app) as client:
             (arm,) = app.state.service.arms
-            with held(arm.pool):
+            with held([arm.pool]):
                 headers = {"X-Request-Timeout": "0.2"}
                 answer = await client.post("/v1/predict", json={"texts": ["good"]}, headers=headers)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (
@@ -118,7 +104,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(bundle, config
                     found.append(refusal)
 
             async with anyio.create_task_group() as tasks:
-                with held(arm.pool):
+                with held([arm.pool]):
                     for _ in range(30):
                         tasks.start_soon(ask)
                     await until(lambda: len(found) >= 20)
@@ -156,7 +142,7 @@ def test_a_full_service_refuses_before_it_reads_the_body(bundle, config):
         ):
             pool = service.arms.champion.pool
             ask = functools.partial(client.post, "/v1/predict", json={"texts": ["good good good"]})
-            with held(pool):
+            with held([pool]):
                 for waiting in (0, 1, 2):  # one with the worker, and two that fill the queue
                     tasks.start_soon(ask)
                     await until(
@@ -269,7 +255,7 @@ def test_a_client_that_left_is_not_computed(app):
             }
             ask = functools.partial(client.post, "/v1/predict", json={"texts": ["good"]})
             async with anyio.create_task_group() as tasks:
-                with held(pool):
+                with held([pool]):
                     tasks.start_soon(ask)  # the worker has this one, so the next have to wait
                     await until(lambda: pool.queue.computing == 1)
                     async with anyio.create_task_group() as leaving:
@@ -286,14 +272,14 @@ def test_a_request_that_is_being_read_while_its_model_is_swapped_is_answered_by_
     bundle, config, reseal, tmp_path, monkeypatch
 ):
     other = reseal(tmp_path / "other", name="other")
-    reading, read_on, read = threading.Event(), threading.Event(), service_module.read_texts
+    reading, read_on, read = threading.Event(), threading.Event(), intake.read_texts
 
     def slowly(work):
         reading.set()
         read_on.wait(60)
         return read(work)
 
-    monkeypatch.setattr(service_module, "read_texts", slowly)
+    monkeypatch.setattr(intake, "read_texts", slowly)
 
     async def run():
         service = Service(config, str(bundle))

@@ -1,8 +1,6 @@
 """What a key's day pays for, and whose turn it is, over HTTP: with a worker that is held, so that nothing is a race."""
 
 import itertools
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -19,8 +17,10 @@ from linnet.predict.explain import ASKED
 from linnet.serve import Service, create_app
 from linnet.serve.middleware.keys import LOOK_SECONDS, Keys, add_key
 from linnet.serve.middleware.quota import Quotas
-from linnet.serve.models import service as service_module
+from linnet.serve.models import intake
 from linnet.serve.models.items import read_texts
+
+from .holding import held
 
 SHORT = "0.3"  # seconds that a request waits which is given up
 
@@ -72,18 +72,6 @@ class Site:
             answer = self.ask(key, {"texts": ["a"] * 8})
         return count + int(answer.json()["error"]["details"]["texts_left"])
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the workers while the block runs."""
-        pids = [pid for pool in self.service.pools for pid in pool.pids]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
-
 
 @pytest.fixture(scope="module")
 def site(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -96,7 +84,7 @@ def site(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
     app = create_app(service, Keys(path, clock=lambda: next(hurried)), Quotas())
     gate = Gate()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service_module, "read_texts", gate.read)
+        patch.setattr(intake, "read_texts", gate.read)
         with TestClient(app) as client:
             yield Site(client, service, path, gate)
 
@@ -134,12 +122,12 @@ def test_a_key_of_few_texts_can_ask_for_no_explanation(site):
 def test_what_was_begun_counts_though_it_was_given_up_and_what_waited_does_not(site):
     begun, waited = site.key(texts_per_day=100), site.key(texts_per_day=100)
     explained = site.key(texts_per_day=100)
-    with site.held():
+    with held(site.service.pools):
         assert site.ask(begun, {"texts": ["good"] * 5}, timeout=SHORT).status_code == 504
         assert site.ask(waited, {"texts": ["good"] * 5}, timeout=SHORT).status_code == 504
     assert site.left(waited) == 100
     assert site.left(begun) == 95
-    with site.held():
+    with held(site.service.pools):
         reply = site.ask(explained, {"text": "good"}, "/v1/explain", SHORT)
         assert reply.status_code == 504
     assert site.left(explained) == 100 - ASKED
@@ -163,7 +151,7 @@ def test_an_explanation_waits_as_the_answers_that_it_asks(site):
     (pool,) = site.service.pools
     (encoding,) = pool.codec.tokenizers[0].encode(["good day"])
     with ThreadPoolExecutor(2) as threads:
-        with site.held():
+        with held(site.service.pools):
             first = threads.submit(site.ask, site.key(), {"texts": ["good"]})
             wait_until(lambda: pool.queue.computing == 1)
             second = threads.submit(site.ask, site.key(), {"text": "good day"}, "/v1/explain")

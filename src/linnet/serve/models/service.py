@@ -5,22 +5,22 @@ texts are read off the event loop, wait for their arm, and come back as answers.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from linnet.config import ArmConfig, Config
 from linnet.errors import OutOfMemoryError, TextError
 from linnet.monitor import new_id
-from linnet.predict.stages import Encodings
-from linnet.serve.errors import APIError, DeadlineExceeded, NotReady, Overloaded, TooManyTexts
-from linnet.serve.models.arms import CHAMPION, Arm, Arms, check_arms, draw, open_arms
+from linnet.serve.errors import APIError, DeadlineExceeded, NotReady, TooManyTexts
+from linnet.serve.models.arms import CHAMPION, Arm, Arms, check_arms, open_arms
 from linnet.serve.models.fair import Client
-from linnet.serve.models.items import Item, ReadTexts, TextsToRead, read_texts, settled, to_item
+from linnet.serve.models.intake import Intake, in_use, with_room
+from linnet.serve.models.items import Item, settled, to_item
+from linnet.serve.models.shadows import Shadows
 from linnet.serve.models.swaps import Swaps
-from linnet.serve.models.tokenizer_thread import TokenizerThread
-from linnet.serve.models.workers import Answer, Pool, QueueFull
+from linnet.serve.models.workers import Answer, Pool
 from linnet.serve.models.workers.pool import Batch
 from linnet.serve.models.workers.worker_main import MODEL_FAILED
 
@@ -28,10 +28,6 @@ DRAIN_SECONDS = 20.0  # that models which are no longer asked have for what they
 STOP_SECONDS = (
     3.0  # the same where the service stops: no client waits then, only what is asked for the log
 )
-
-TEXT_COST = 200  # characters that cost about as much to read as a text does by itself
-
-T = TypeVar("T")
 
 logger = logging.getLogger("linnet.serve")
 
@@ -67,7 +63,8 @@ class Service:
         self._asked_for = 0  # swaps to other arms, and the latest of them that was made
         self._made = 0
         self._former_restarts = 0
-        self._reader: TokenizerThread[TextsToRead, ReadTexts] | None = None
+        self._intake: Intake | None = None
+        self._shadows: Shadows | None = None
         self._aside: set[asyncio.Task[None]] = set()
 
     @property
@@ -80,6 +77,17 @@ class Service:
         self.check_started()
         assert self._arms is not None
         return self._arms
+
+    @property
+    def intake(self) -> Intake:
+        """The way in for texts.
+
+        Raises:
+            APIError: As of `arms`.
+        """
+        self.check_started()
+        assert self._intake is not None
+        return self._intake
 
     @property
     def restarts(self) -> int:
@@ -100,7 +108,8 @@ class Service:
         """
         self._swaps = Swaps(self.config.serve.swap_timeout_seconds)
         self._arms = await open_arms(self.config, self._asked, self._batch)
-        self._reader = TokenizerThread(read_texts)
+        self._intake = Intake(self.settings.max_wait_seconds)
+        self._shadows = Shadows(self._intake, lambda *item: self.on_item(*item))
         self.on_arms(self._arms)
         self.unready = None
 
@@ -117,8 +126,8 @@ class Service:
             for task in aside:
                 task.cancel()
         await asyncio.gather(*aside, *stops, return_exceptions=True)
-        if self._reader:
-            self._reader.close()
+        if self._intake:
+            self._intake.close()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -212,19 +221,20 @@ class Service:
         self.check_count(len(texts))
         client = client or Client()
         arms = self.arms
+        intake = self.intake
         chosen = [
             arms.named(arm) if arm is not None else arms.choose(key if key is not None else t)
             for t in texts
         ]
         for one in set(chosen):
-            self._check_room(one, client.share)
+            intake.check_room(one, client.share)
         end = self._seconds(timeout)
         waiting: dict[int, asyncio.Future[Answer]] = {}
         try:
-            with _in_use(set(chosen)):
+            with in_use(set(chosen)):
                 async with asyncio.timeout(end):
-                    read = await self._read(texts, chosen, client.share)
-                    self._put(read, chosen, waiting, client)
+                    read = await intake.read(texts, chosen, client.share)
+                    intake.put(read, chosen, waiting, client)
                     answers = {index: await settled(future) for index, future in waiting.items()}
         except TimeoutError:
             message = (
@@ -245,7 +255,9 @@ class Service:
                 item = to_item(name, one, encoded, answers[index])
             items.append(item)
             self.on_item(item, text, False)
-        self._ask_shadows(arms, texts, identity, client.share)
+        assert self._shadows is not None
+        for work in self._shadows.ask(arms, texts, identity, client.share):
+            self._go_on(work)
         return items
 
     async def explain(
@@ -264,18 +276,17 @@ class Service:
         """
         client = client or Client()
         chosen = self.arms.named(arm) if arm is not None else self.arms.choose(text)
-        self._check_room(chosen, client.share)
+        intake = self.intake
+        intake.check_room(chosen, client.share)
         end = self._seconds(timeout)
         future = None
         try:
-            with _in_use({chosen}):
+            with in_use({chosen}):
                 async with asyncio.timeout(end):
-                    (encodings,) = await self._read([text], [chosen], client.share)
+                    (encodings,) = await intake.read([text], [chosen], client.share)
                     if isinstance(encodings, TextError):
                         raise encodings
-                    future = self._with_room(
-                        lambda: chosen.pool.explain(text, encodings, label, client)
-                    )
+                    future = with_room(lambda: chosen.pool.explain(text, encodings, label, client))
                     reply = await future
         except TimeoutError:
             raise DeadlineExceeded(f"No answer within {end:g} s. Try again later.") from None
@@ -325,7 +336,7 @@ class Service:
         for arm in self.arms:
             if arm.role != "shadow":
                 try:
-                    return self._check_room(arm, share)
+                    return self.intake.check_room(arm, share)
                 except APIError as refusal:
                     refusals.append(refusal)
         raise refusals[0]
@@ -348,86 +359,6 @@ class Service:
         longest = self.settings.timeout_seconds
         return longest if asked is None else min(asked, longest)
 
-    def _check_room(self, arm: Arm, share: str) -> None:
-        """Pass if there is room for a text at the tokenizer and at the model."""
-        assert self._reader is not None
-        age = self._reader.age(share)
-        if age > self.settings.max_wait_seconds:
-            raise _full(age)
-        self._with_room(lambda: arm.pool.check(share))
-
-    def _read(
-        self, texts: Sequence[str], arms: Sequence[Arm], share: str
-    ) -> "asyncio.Future[ReadTexts]":
-        assert self._reader is not None
-        return self._reader((texts, arms), share, sum(map(len, texts)) + TEXT_COST * len(texts))
-
-    @staticmethod
-    def _with_room(put: Callable[[], T]) -> T:
-        try:
-            return put()
-        except QueueFull as full:
-            raise _full(full.retry_after) from None
-
-    def _put(
-        self,
-        read: ReadTexts,
-        chosen: list[Arm],
-        waiting: "dict[int, asyncio.Future[Answer]]",
-        client: Client,
-    ) -> None:
-        """Let the texts that can be used wait for their arms, each in `waiting` under its index."""
-        for arm in dict.fromkeys(chosen):
-            mine = [
-                i
-                for i, encoded in enumerate(read)
-                if chosen[i] is arm and not isinstance(encoded, TextError)
-            ]
-            if mine:
-                texts: list[Encodings] = [read[i] for i in mine]  # type: ignore[misc]
-                futures = self._with_room(partial(arm.pool.classify, texts, client))
-                waiting.update(zip(mine, futures, strict=True))
-
-    def _ask_shadows(self, arms: Arms, texts: Sequence[str], identity: str, share: str) -> None:
-        for arm in arms.shadows:
-            mine = [
-                (index, text)
-                for index, text in enumerate(texts)
-                if draw(f"{arm.name} {text}") < arm.share
-            ]
-            if mine:
-                self._go_on(self._ask_shadow(arm, mine, identity, share))
-
-    async def _ask_shadow(
-        self, arm: Arm, texts: list[tuple[int, str]], identity: str, share: str
-    ) -> None:
-        """Ask a shadow; where it has no room, or no answer, only the log and the metrics know."""
-        try:
-            self._check_room(arm, share)
-        except APIError as refusal:  # before its texts cost the others the time to read them
-            for index, text in texts:
-                self.on_item(Item(f"{identity}-{index}", arm, 0, error=refusal), text, True)
-            return
-        with _in_use({arm}):
-            await self._ask_shadow_with_room(arm, texts, identity, share)
-
-    async def _ask_shadow_with_room(
-        self, arm: Arm, texts: list[tuple[int, str]], identity: str, share: str
-    ) -> None:
-        client = Client(share)
-        read = await self._read([text for _, text in texts], [arm] * len(texts), share)
-        for (index, text), encoded in zip(texts, read, strict=True):
-            name = f"{identity}-{index}"
-            if isinstance(encoded, TextError):
-                continue  # as the other arm has said
-            found: Answer | APIError
-            try:
-                (future,) = self._with_room(partial(arm.pool.classify, [encoded], client))
-                found = await settled(future)
-            except APIError as refusal:
-                found = refusal
-            self.on_item(to_item(name, arm, encoded, found), text, True)
-
     def _batch(self, arm: str, batch: Batch) -> None:
         self.on_batch(arm, batch)
 
@@ -442,23 +373,3 @@ class Service:
         task = asyncio.create_task(work)
         self._aside.add(task)
         task.add_done_callback(end)
-
-
-@contextmanager
-def _in_use(arms: Set[Arm]) -> Iterator[None]:
-    """Keep models at work while the block runs, also where a swap puts others in their place."""
-    for arm in arms:
-        arm.pool.users += 1
-    try:
-        yield
-    finally:
-        for arm in arms:
-            arm.pool.users -= 1
-
-
-def _full(retry_after: float) -> APIError:
-    seconds = max(1, round(retry_after + 0.5))
-    message = (
-        f"The service is full. Send the request again in {seconds} s, and fewer of them at once."
-    )
-    return Overloaded(message, seconds)
