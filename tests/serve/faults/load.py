@@ -56,6 +56,8 @@ class Client:
         ]
         try:
             async with asyncio.timeout(self._seconds):
+                if self._writer and self._reader.at_eof():
+                    self.close()  # the service closes connections that are idle for long
                 if self._writer is None:
                     self._reader, self._writer = await asyncio.open_connection(
                         "127.0.0.1", self._port, limit=1 << 24
