@@ -175,13 +175,16 @@ def read_seconds(kind: str, size: int, times: int = 5) -> float:
 def made_up(kind: str, size: int) -> dict[str, Any]:
     """The model of a tokenizer: words of letters, for BPE each merged from two others."""
     words, merges, draw = list(string.ascii_lowercase), [], random.Random(0)
-    known = set(words)
+    short, known = list(words), set(words)
     while len(words) < size:
-        pair = draw.choice(words), draw.choice(words)
-        if len("".join(pair)) < 12 and "".join(pair) not in known:
-            known.add("".join(pair))
-            words.append("".join(pair))
+        pair = draw.choice(short), draw.choice(short)
+        word = "".join(pair)
+        if word not in known:
+            known.add(word)
+            words.append(word)
             merges.append(pair)
+            if len(word) < 6:
+                short.append(word)
     ids = {word: number for number, word in enumerate(words)}
     return {
         "WordPiece": {"vocab": ids, "unk_token": "a", **WORD_PIECE},

@@ -28,7 +28,7 @@ AWAY_SECONDS = scaled(30)  # PostgreSQL, three times
 HUNGRY_SECONDS = scaled(60)
 GROWTH = 40e6  # bytes
 UNDER_WAY = {"worker_died", "not_ready"}
-TEXTS = 64  # in a request, so that a kill meets requests that are computed
+TEXTS = 16  # in a request, so that a kill meets requests that are computed
 
 
 def test_workers_are_killed(bundle, expected, note):
@@ -56,7 +56,7 @@ def test_workers_are_killed(bundle, expected, note):
         done = f"{kills} workers of 2 killed with SIGKILL in {KILL_SECONDS:.0f} s"
         note(row("workers killed", done, tally, watch))
         assert {code.removeprefix("one text: ") for code in tally.failed} <= UNDER_WAY
-        assert tally.failed.total() + tally.partly <= 2 * kills and not tally.shed
+        assert tally.failed.total() + tally.partly <= 2 * kills
         assert watch.growth("front") < GROWTH
         assert len(one.workers) == 2 and one.end() == 0
 
