@@ -4,6 +4,8 @@
         [--model ...] --texts FILE                              # wrk has to be installed
 
 TREE is a checkout of the older commit (`git worktree add TREE COMMIT`); this checkout is the newer.
+--before-python names the Python of an environment where the older one is installed, if the
+packages of the newer do not do.
 Each tree exports its own bundle from the same checkpoint, as formats differ (`linnet export`). Both
 services are started once for each round, one after the other, in turns that change. wrk asks each
 over 16 connections with one text per request, a line of FILE.
@@ -62,6 +64,7 @@ def main() -> None:
     """Measure, show and store."""
     arguments = _parser().parse_args()
     trees = {"before": arguments.before.resolve(), "after": ROOT}
+    pythons = {"before": arguments.before_python, "after": sys.executable}
     results: dict[str, Any] = {
         "commits": {name: _commit(tree) for name, tree in trees.items()},
         "seconds": arguments.seconds,
@@ -75,10 +78,11 @@ def main() -> None:
             rounds = []
             for number in range(arguments.rounds):
                 order = sorted(trees, reverse=bool(number % 2))
+                services = {when: (pythons[when], trees[when], bundles[when]) for when in order}
                 rounds.append(
                     {
-                        when: _measure(trees[when], bundles[when], script, arguments.seconds)
-                        for when in order
+                        when: _measure(service, script, arguments.seconds)
+                        for when, service in services.items()
                     }
                 )
             results["models"][name] = {"rounds": rounds, "load_average": os.getloadavg()[0]}
@@ -100,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a model's name, and its bundle as each tree exported it; may be repeated",
     )
     parser.add_argument("--texts", type=Path, required=True, help="one text per line")
+    parser.add_argument("--before-python", default=sys.executable, help="runs the older tree")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=6, help="of each measurement (6)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the file of figures")
@@ -121,9 +126,9 @@ def _script(folder: Path, texts: Path) -> Path:
     return script
 
 
-def _measure(tree: Path, bundle: Path, script: Path, seconds: int) -> dict[str, float]:
+def _measure(service: tuple[str, Path, Path], script: Path, seconds: int) -> dict[str, float]:
     """What one service takes for a request, in seconds, and how many it answers per second."""
-    with _serving(tree, bundle) as (process, url):
+    with _serving(*service) as (process, url):
         _ask(url, script, WARM_UP_SECONDS)
         workers = process.children(recursive=True)
         before = [_spent(one) for one in (process, *workers)]
@@ -153,13 +158,13 @@ def _ask(url: str, script: Path, seconds: int) -> tuple[int, float]:
 
 
 @contextmanager
-def _serving(tree: Path, bundle: Path) -> Iterator[tuple[psutil.Process, str]]:
+def _serving(python: str, tree: Path, bundle: Path) -> Iterator[tuple[psutil.Process, str]]:
     """A service from a source tree: its process and its URL."""
     settings = ["serve.port=0", "predict.num_threads=1", "serve.workers=1"]
     flags = [part for one in settings for part in ("--set", one)]
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            [sys.executable, "-m", "linnet.cli.main", "serve", str(bundle), *flags],
+            [python, "-m", "linnet.cli.main", "serve", str(bundle), *flags],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(tree / "src")},
             stdout=subprocess.PIPE,
