@@ -1,4 +1,4 @@
-"""A run killed anywhere resumes to the same bytes. Files of another run are refused."""
+"""Killed anywhere, a run is gone on with to the same bytes; and what is not its own is refused."""
 
 import json
 import math
