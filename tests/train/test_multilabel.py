@@ -93,6 +93,6 @@ def test_splits_of_two_kinds_are_refused(tmp_path, settings, other):
             writer.write(pa.table({"text": ["x", "y"], "label": labels}))
     with pytest.raises(
         DataError,
-        match=r"are of different kinds: train has any number of labels .* prepare them again",
+        match=r"are of different kinds: train has several labels .* prepare them again",
     ):
         train(settings(), tmp_path, tmp_path / "checkpoint")

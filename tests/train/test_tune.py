@@ -372,7 +372,7 @@ def test_another_study_is_refused_and_says_what_differs(few, config, tmp_path, c
     tune(config(tune__n_trials=1), few, tmp_path / "study")
     (name,) = changed
     with pytest.raises(
-        UsageError, match=rf"(?s)another one:\n  {name.replace('__', '.')}  was .*Go on with it"
+        UsageError, match=rf"(?s)another one:\n  {name.replace('__', '.')}  was .*Resume it"
     ):
         tune(config(**changed), few, tmp_path / "study")
 

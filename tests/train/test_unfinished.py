@@ -1,4 +1,4 @@
-"""Killed anywhere, a run is gone on with to the same bytes; and what is not its own is refused."""
+"""A run killed anywhere resumes to the same bytes. Files of another run are refused."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The loss by step, in a number of points that stays small for a run of any length."""
+"""The loss by step, in at most `LIMIT` points for a run of any length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ LIMIT = 500  # points, an even number
 
 @dataclass(frozen=True)
 class Point:
-    """What a step came to, or several in a row on average.
+    """The figures of one step, or the mean of several consecutive steps.
 
     Attributes:
-        step: The last of them, from 1.
-        loss: Mean loss of a step's texts, dropout included.
-        learning_rate: What the step was made with.
-        grad_norm: Euclidean norm of all gradients, before they are clipped.
+        step: The number of the last step, from 1.
+        loss: Mean loss of a step's texts, with dropout.
+        learning_rate: Learning rate of the step.
+        grad_norm: Euclidean norm of all gradients, before clipping.
     """
 
     step: int
@@ -26,16 +26,16 @@ class Point:
 
 @dataclass
 class Curve:
-    """The course of a run, a part of its state: after a kill it goes on as though nothing had been.
+    """The course of a run. It is part of the run's state, so that it resumes after a kill.
 
-    Each point is the mean of `stride` steps. When there are `LIMIT` of them, two become one and the
-    stride doubles.
+    Each point is the mean of `stride` steps. At `LIMIT` points, pairs are merged and the stride
+    doubles.
 
     Attributes:
-        points: Those that are done.
-        stride: Steps in each.
-        rest: Steps since the last of them, joined to one point; None if there are none.
-        steps_in_rest: How many these are.
+        points: The complete points.
+        stride: Steps per point.
+        rest: Mean of the steps since the last complete point; None if there are none.
+        steps_in_rest: Number of steps in `rest`.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -45,13 +45,13 @@ class Curve:
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Curve":
-        """The curve that `dataclasses.asdict` gave."""
+        """The curve from the output of `dataclasses.asdict`."""
         points = [Point(**point) for point in record["points"]]
         rest = Point(**record["rest"]) if record["rest"] else None
         return cls(points, record["stride"], rest, record["steps_in_rest"])
 
     def __iter__(self) -> Iterator[Point]:
-        """All points, at most `LIMIT`; the last may be the mean of fewer steps than the others."""
+        """All points, at most `LIMIT`. The last may be the mean of fewer steps than the others."""
         yield from self.points
         if self.rest is not None:
             yield self.rest

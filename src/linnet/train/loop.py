@@ -1,7 +1,7 @@
-"""The training loop: epochs of steps, a look at the validation split after each, and when to stop.
+"""The training loop: epochs of steps, evaluation after each epoch, early stopping.
 
-All that a run's next step depends on is in `Loop.state`, in the weights and moments, and in the
-random states that `unfinished.random_states` gives. Knows nothing of files.
+The next step of a run depends on `Loop.state`, the weights and moments, and the random states
+that `resume.random_states` returns. Knows nothing of files.
 """
 
 import math
@@ -24,18 +24,16 @@ from linnet.train.objective import ClassificationObjective, Scores
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """The figures of one epoch.
 
     Attributes:
         epoch: Its number, from 1.
-        train_loss: Mean loss of the texts trained on, each as it was met, dropout included.
-        eval_loss: The same of the validation texts, without dropout.
-        eval_accuracy: Share of the validation texts with the right label, or for multi-label with
-            all labels right, by one threshold for all labels
-            that is best for micro F1.
-        eval_f1: Macro F1 on the validation texts; of several labels per text micro F1 by that
-            threshold.
-        learning_rate: Of the epoch's last step.
+        train_loss: Mean loss of the training texts during the epoch, with dropout.
+        eval_loss: Mean loss of the validation texts, without dropout.
+        eval_accuracy: Share of validation texts with the right label. Multi-label: with all labels
+            right, at the one threshold that maximises micro F1.
+        eval_f1: Macro F1 on the validation texts. Multi-label: micro F1 at that threshold.
+        learning_rate: Learning rate of the epoch's last step.
     """
 
     epoch: int
@@ -48,19 +46,19 @@ class Epoch:
 
 @dataclass
 class State:
-    """How far a run has come.
+    """The progress of a run.
 
     Attributes:
         step: Optimiser steps done.
-        epoch_step: Those of the epoch under way.
-        epoch_loss: Sum of the losses of the epoch under way.
-        epoch_texts: Its texts so far.
+        epoch_step: Steps done in the current epoch.
+        epoch_loss: Sum of the losses in the current epoch.
+        epoch_texts: Texts trained on in the current epoch.
         texts: Texts trained on, counted each time.
         tokens: Tokens trained on.
         flops: Floating-point operations of training, see `Flops`.
         seconds: Time that earlier processes spent on this run.
-        history: The epochs done.
-        curve: The steps done, or means of several.
+        history: The finished epochs.
+        curve: The loss by step, averaged for long runs.
     """
 
     step: int = 0
@@ -76,7 +74,7 @@ class State:
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> "State":
-        """The state that `dataclasses.asdict` gave."""
+        """The state from the output of `dataclasses.asdict`."""
         history = [Epoch(**epoch) for epoch in record["history"]]
         return cls(**record | {"history": history, "curve": Curve.of(record["curve"])})
 
@@ -85,16 +83,16 @@ class Loop:
     """A training run.
 
     Args:
-        task: What is learnt, with the network that learns it.
+        task: The objective, with its network.
         settings: The recipe.
-        train: The texts to learn from, as the network takes them.
+        train: The encoded training texts.
         group: The processes that take part.
 
     Attributes:
         steps: Optimiser steps of all epochs.
-        latest: What the last step came to; None before this process has made one.
+        latest: The last step of this process; None before its first step.
         stopped: Set when this process is asked to stop.
-        stopping: Whether any process was, before it made the last step; all of them know.
+        stopping: Whether any process was asked to stop before the last step. All processes agree.
     """
 
     def __init__(
@@ -126,12 +124,12 @@ class Loop:
 
     @property
     def best(self) -> Epoch:
-        """The best epoch so far, the earliest where several are equal; there must have been one."""
+        """The best epoch so far; the earliest of equal ones. At least one must be finished."""
         return best_of(self.state.history, self.settings)
 
     @property
     def stop_reason(self) -> str | None:
-        """Why there is no further epoch, in words; None while there is one."""
+        """The reason why training ends; None if another epoch follows."""
         epochs = self.settings.num_train_epochs
         patience = self.settings.early_stopping_patience
         if len(self.state.history) == epochs:
@@ -142,17 +140,17 @@ class Loop:
         return None
 
     def run_epoch(self, on_step: Callable[[int, float], None]) -> Epoch:
-        """Train on every text once, in a new order, then evaluate; resumes an epoch under way.
+        """Train on every text once, in a new order, then evaluate. Resumes an unfinished epoch.
 
         Args:
             on_step: Called after each step with the number of its texts and the mean loss of the
-                epoch so far. What it raises leaves the epoch between two steps.
+                epoch so far. If it raises, the epoch stops between two steps.
 
         Returns:
             The epoch, which is also the last of the history.
 
         Raises:
-            TrainingError: The loss or a gradient is no finite number; the weights are those before
+            TrainingError: The loss or a gradient is not finite. The weights are unchanged by
                 that step.
         """
         state = self.state
@@ -160,9 +158,8 @@ class Loop:
         order = torch.randperm(len(self.train), generator=self.generator).numpy()
         after = self.generator.get_state()
         size = self.texts_per_step
-        self.generator.set_state(
-            before
-        )  # until the epoch is done, so that its order can be drawn again
+        # A resumed epoch draws the same order again, so the state must not advance before its end.
+        self.generator.set_state(before)
         while state.epoch_step < self.steps_per_epoch:
             rows = order[state.epoch_step * size : (state.epoch_step + 1) * size]
             state.epoch_loss += self._step(rows)
@@ -192,7 +189,7 @@ class Loop:
         return scores
 
     def _step(self, rows: Any) -> float:
-        """One update from these texts; gives the sum of their losses."""
+        """Update the weights from these texts; return the sum of their losses."""
         total, norm = self._gradients(rows)
         length = norm.item()
         if not math.isfinite(total) or not math.isfinite(length):
@@ -219,10 +216,10 @@ class Loop:
         return total
 
     def _gradients(self, rows: Any) -> tuple[float, torch.Tensor]:
-        """Leave the gradients of the mean loss in the weights; give the sum and their norm."""
+        """Compute the gradients of the mean loss; return the loss's sum and the gradients' norm."""
         weights = self.weights
         device = self.weights.buffers[0].master.device
-        told = torch.zeros(2, dtype=torch.float64, device=device)
+        totals = torch.zeros(2, dtype=torch.float64, device=device)
         parts = _parts(self.group.share(rows), self.settings.per_device_train_batch_size)
         alone = self.group.size == 1 and self.settings.gradient_accumulation_steps == 1
         for number, part in enumerate(parts):
@@ -230,22 +227,22 @@ class Loop:
             if len(part):
                 loss = self.task.loss(batch(self.train, part, device))
                 (loss / len(rows)).backward()  # type: ignore[no-untyped-call]
-                told[0] += loss.detach()
+                totals[0] += loss.detach()
             if not alone:
                 weights.collect(begin=number == 0)
         for buffer in weights.buffers:
             if buffer.total is not None:
                 self.group.sum(buffer.total)
-        # In the same message they agree on stopping: one that went on alone would wait for the
-        # others for ever.
-        told[1] = self.stopped.is_set()
-        total, stopping = self.group.sum(told).tolist()
+        # The same message tells whether to stop. A process that continued alone would wait for
+        # the others forever.
+        totals[1] = self.stopped.is_set()
+        total, stopping = self.group.sum(totals).tolist()
         self.stopping = stopping > 0
         return total, weights.norm()
 
 
 def best_of(history: list[Epoch], settings: TrainConfig) -> Epoch:
-    """The best epoch by the metric of the settings; of equal ones the earliest."""
+    """The best epoch by the metric of the settings; the earliest of equal ones."""
 
     def score(epoch: Epoch) -> float:
         if settings.metric_for_best_model == "eval_loss":

@@ -144,7 +144,7 @@ def _read(splits: Path) -> tuple[Split, Split]:
 
 def _kind(split: Split) -> str:
     labels = "several labels" if split.multi_label else "one label"
-    return f"{split.name} has {labels} a text and masks {', '.join(split.mask) or 'nothing'}"
+    return f"{split.name} has {labels} per text and masks {', '.join(split.mask) or 'nothing'}"
 
 
 def source_name(splits: Path) -> str:

@@ -1,4 +1,4 @@
-"""Learning what teachers answer, together with known labels."""
+"""The distillation objective: learn from teachers' answers together with known labels."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -25,17 +25,17 @@ class DistillationObjective(ClassificationObjective):
 
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
 
-    Both sides' logits are divided by the temperature, and the loss is multiplied by its square, so
-    that gradients are as large at any. Of the texts whose labels are known, the labels' own loss,
-    at a temperature of 1, has a share.
+    The temperature divides the logits of student and teacher. Its square multiplies the loss, so
+    that the size of the gradients does not depend on it. For texts with known labels, the loss
+    against the labels has a share. That loss uses a temperature of 1.
 
     Args:
-        network: What learns it.
+        network: The student's network.
         settings: The recipe.
-        validation: The texts to evaluate on, as the network takes them, with their labels.
-        class_weights: What an error on each class counts; see `ClassificationObjective`.
-        distil: Temperature and share.
-        labels: Of the first texts of those learnt from: int64 (k,), or bool (k, C).
+        validation: The encoded validation split, with its labels.
+        class_weights: Weight of each class in the loss; see `ClassificationObjective`.
+        distil: Temperature and share of the labels.
+        labels: Labels of the first k training texts: int64 (k,), or bool (k, C).
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class DistillationObjective(ClassificationObjective):
         self.labels = labels
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Sum of the losses of a batch against the teacher's probabilities, with dropout."""
+        """Sum of the losses of a batch's texts, with dropout."""
         logits = self.network(batch, True)
         alpha = self.distil.alpha
         if not alpha:
@@ -73,17 +73,17 @@ class DistillationObjective(ClassificationObjective):
 
 @dataclass(frozen=True)
 class DistillationSet:
-    """What a student learns, and from whom.
+    """The texts that a student learns from, with its teachers and their answers.
 
     Attributes:
-        teachers: Who teaches.
+        teachers: The teachers.
         settings: Temperature and share of the labels.
         known: The train split.
-        texts: All texts that the teachers answered; those of the train split are the first of them.
-        read: What the student reads of each.
-        answers: Each teacher's logits of these texts, float32 (n, C).
-        validation: Each one's logits of the validation texts, float32 (m, C).
-        facts: Of the texts that are not the train split's, and of the teachers, for the record.
+        texts: All texts that the teachers answered. The train split comes first.
+        read: The same texts as the student reads them.
+        answers: Each teacher's logits of `texts`, float32 (n, C).
+        validation: Each teacher's logits of the validation texts, float32 (m, C).
+        facts: Facts about the teachers and the other texts, for the record.
     """
 
     teachers: Teachers
@@ -97,7 +97,7 @@ class DistillationSet:
 
     @cached_property
     def split(self) -> Split:
-        """What is read, with what the teachers answer for labels: probabilities, float32 (n, C)."""
+        """The student's texts, labelled with the teachers' probabilities, float32 (n, C)."""
         logits = self.teachers.logits(self.answers, self.settings.temperature)
         softened = to_probabilities(logits, 1.0, self.teachers.multi_label)
         return replace(self.known, texts=self.read, labels=softened.astype(np.float32))
@@ -109,7 +109,7 @@ class DistillationSet:
         validation: Encoded,
         class_weights: Sequence[float] | None,
     ) -> DistillationObjective:
-        """What the loop learns."""
+        """The loss of the student."""
         return DistillationObjective(
             network, settings, validation, class_weights, self.settings, self.known.labels
         )
@@ -138,10 +138,10 @@ class DistillationSet:
         """The record of the distillation, with the agreement on the validation texts.
 
         Args:
-            judge: Gives the student's best epoch.
-            confidence_level: Of the interval of the agreement: the share of texts with the same
-                likeliest label; of several labels per text the share of all yes and no that are the
-                same by the teachers' thresholds.
+            judge: Returns the student's best epoch.
+            confidence_level: Level of the interval of the agreement. Single-label agreement is the
+                share of texts with the same likeliest label. Multi-label agreement is the share of
+                equal label decisions, by the teachers' thresholds.
         """
         best = judge()
         own = to_probabilities(best.logits(best.validation), 1.0, self.teachers.multi_label)

@@ -1,11 +1,9 @@
-"""Words that tell the label, left out of what a student reads.
+"""Find salient words, which predict the label, and remove them from a student's texts.
 
-The student has to learn from the other words.
-
-A student that reads less than its teachers did is a noisy student (Xie et al. 2020,
-arXiv:1911.04252); here the words go once, not in each epoch. Which words tell is known from
-the teachers' answers alone. A word is what spaces separate, so a script without spaces has
-hardly any.
+The student has to learn from the other words. This is a noisy student (Xie et al. 2020,
+arXiv:1911.04252), except that the words are removed once and not in each epoch. The salient
+words are found from the teachers' answers alone. Words are split at spaces, so a script without
+spaces has hardly any.
 """
 
 from collections.abc import Sequence
@@ -16,29 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 MARKS = "!\"'()*,-.:;?[]_`{|}~…‘’“”«»„¡¿、。"  # at a word's ends
-FEWEST_TEXTS = 30  # that hold a word, for it to be looked at
-LEAST = 0.05  # nats that the answers to texts with a word are apart from those to all
-CHANCE = 0.01  # that any word at all tells where none does
-LEFT_OUT = (
-    0.8  # of the telling words of a text: now and then they stay, for they are worth learning too
-)
-FEWEST_WORDS = 3  # that are left; a text of fewer stays as it is
+FEWEST_TEXTS = 30  # that hold a word; rarer words are not tested
+LEAST = 0.05  # divergence in nats between texts with a salient word and all texts
+CHANCE = 0.01  # probability of one or more false salient words
+# Share of a text's salient words that is removed. The others stay, so that they are learnt too.
+LEFT_OUT = 0.8
+FEWEST_WORDS = 3  # that remain; a shorter text stays unchanged
 
 
 def telling_words(
     texts: Sequence[str], probabilities: NDArray[np.floating], multi_label: bool
 ) -> set[str]:
-    """The words that answers hang on, in lower case and without the marks at their ends.
+    """The salient words, in lower case and without the marks at their ends.
 
-    A word tells if the mean answer to the texts that hold it is apart from the mean answer to all
-    texts: by more than chance, for all words together (the likelihood-ratio test of Wilks 1938,
-    where 2 n times the Kullback-Leibler divergence is chi-squared; answers that are not sure vary
-    less, so it errs towards fewer words), and by `LEAST` beyond what chance gives on average.
+    The mean answer to the texts with a salient word differs from the mean answer to all texts.
+    The difference is significant for all words together, by the likelihood-ratio test of Wilks
+    (1938): 2 n times the Kullback-Leibler divergence is chi-squared. Uncertain answers vary less,
+    so the test errs towards fewer words. The divergence also exceeds its mean under chance by
+    `LEAST`.
 
     Args:
         texts: The texts.
-        probabilities: What was answered to them, float (n, labels).
-        multi_label: Whether the model is multi-label: then each label is a test with one
+        probabilities: The teachers' answers, float (n, labels).
+        multi_label: Whether the model is multi-label. If so, each label is a test with one
             degree of freedom.
     """
     numbers: dict[str, int] = {}
@@ -63,7 +61,7 @@ def telling_words(
 
 
 def _chi_squared(freedom: int, chance: float) -> float:
-    """The chi-squared quantile of that chance (Wilson and Hilferty 1931), up to a fifth larger."""
+    """The chi-squared quantile, up to a fifth too large (Wilson and Hilferty 1931)."""
     width = 2 / (9 * freedom)
     return float(freedom * (1 - width + NormalDist().inv_cdf(1 - chance) * width**0.5) ** 3)
 
@@ -71,19 +69,19 @@ def _chi_squared(freedom: int, chance: float) -> float:
 def leave_out(
     texts: Sequence[str], words: set[str], share: float, generator: np.random.Generator
 ) -> tuple[list[str], dict[str, Any]]:
-    """The texts, those of them that are drawn without most of their telling words.
+    """Remove most salient words from a random share of the texts.
 
-    A text that would be left with fewer than three words stays as it is.
+    A text stays unchanged if fewer than three words would remain.
 
     Args:
         texts: Clean texts.
-        words: Those that tell, in lower case.
-        share: Of the texts that are drawn.
-        generator: What draws the texts and the words.
+        words: The salient words, in lower case.
+        share: Share of the texts to change.
+        generator: Draws the texts and the words.
 
     Returns:
-        The texts, in their order, and for the record how many `telling_words` there are, how many
-        `texts` lost some, and how many `words` those lost.
+        The texts in their order, and counts for the record: the `telling_words`, the changed
+        `texts`, and the removed `words`.
     """
     drawn = generator.random(len(texts)) < share
     made = []
@@ -107,13 +105,13 @@ def _reduced(text: str, words: set[str], generator: np.random.Generator) -> tupl
 
 
 def _key(word: str) -> str:
-    return (word.strip(MARKS) or word).lower()  # of an emoticon nothing would be left
+    return (word.strip(MARKS) or word).lower()  # an emoticon consists of marks alone
 
 
 def _divergence(
     of_word: NDArray[np.float64], of_all: NDArray[np.float64], multi_label: bool
 ) -> NDArray[np.float64]:
-    """Of each row of answers from those to all, in nats, float64 (words,)."""
+    """Kullback-Leibler divergence of each word's mean answer, in nats, float64 (words,)."""
     pairs = [(of_word, of_all), (1 - of_word, 1 - of_all)] if multi_label else [(of_word, of_all)]
     tiny = np.finfo(np.float64).tiny
     parts = [p * (np.log(np.maximum(p, tiny)) - np.log(np.maximum(q, tiny))) for p, q in pairs]

@@ -1,4 +1,4 @@
-"""The stage itself: bundles and texts become the checkpoint of a model that answers like them."""
+"""The distillation stage: train a student on the answers of bundles, into a checkpoint."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -29,40 +29,38 @@ ANSWERS = "teacher"
 def distil(
     config: Config, teachers: Sequence[Path], splits: Path, directory: Path, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Train a student on what a teacher answers, or on what several answer together (Hinton et al.
-    2015, arXiv:1503.02531).
+    """Train a student on the answers of teachers (Hinton et al. 2015, arXiv:1503.02531).
 
-    A teacher is a bundle, for that is what would be served: its proof holds, its probabilities are
-    calibrated, and it answers faster than a checkpoint in torch. Of several the mean of the
-    probabilities is learnt. They answer the texts of the train split, and those of a file that are
-    like none of the validation and test texts. What they have answered is kept until the student is
-    done.
+    A teacher is a bundle, because bundles are served. It has a proof and calibrated probabilities,
+    and is faster than a checkpoint in torch. The student learns the mean of the teachers'
+    probabilities. The teachers answer the train split and the texts of a file. Texts of the file
+    that resemble validation or test texts are left out. The answers stay on disk until the student
+    is done.
 
     Args:
-        config: Its `distil` section says what is learnt from, its `model` section names the
-            student, its `train` section is the recipe; from `data` the column of the text, the
-            encoding and the repair of mojibake are used, and from `predict` how the teachers are
-            run.
+        config: `distil` names the texts and the loss, `model` the student, and `train` is the
+            recipe. `data` gives the text column, the encoding and the repair of mojibake.
+            `predict` gives the engine settings of the teachers.
         teachers: Folders that `linnet export` wrote.
-        splits: A folder that `linnet prepare` wrote, of the teachers' labels.
+        splits: A folder that `linnet prepare` wrote, with the teachers' labels.
         directory: The checkpoint folder; as in `train`.
-        overwrite: Start over if there is an unfinished run; answers of teachers stay.
+        overwrite: Start over if there is an unfinished run. The teachers' answers are kept.
 
     Returns:
-        The training record, as in training.json; its `distil` tells of the teachers, the texts and
-        the agreement.
+        The training record, as in training.json. Its `distil` describes the teachers, the texts
+        and the agreement.
 
     Raises:
         BundleError: A teacher can't be used.
         ProofError: A teacher's proof is missing or failed.
         DataError: The splits or the texts can't be used.
-        LabelError: The splits' labels are not the teachers'.
-        ModelError: The student can't be had or used.
-        TrainingError: The loss is no finite number, or memory ran out.
-        StoppedError: The process was asked to stop; what was done is on disk.
-        UsageError: An unfinished run of other settings lies there, or something that is not to be
-            replaced; no teacher is named, or one twice; words are to be left out of no file; or
-            what `report_to` names is not installed.
+        LabelError: The splits' labels differ from the teachers'.
+        ModelError: The student's encoder can't be found or used.
+        TrainingError: The loss is not finite, or memory ran out.
+        StoppedError: The process was asked to stop. The state is on disk.
+        UsageError: The folder holds an unfinished run of other settings, or files that Linnet must
+            not replace. Or no teacher is named, or one is named twice. Or `distil.leave_out` is
+            set without a file of texts. Or the tool in `report_to` is not installed.
         StorageError: The disk refused a write.
     """
     splits = Path(splits)
@@ -72,8 +70,8 @@ def distil(
     kept = Path(config.distil.answers) if config.distil.answers else own
     if kept.resolve().is_relative_to(directory.resolve()):
         raise UsageError(
-            f"distil.answers is {kept}, but {directory} is replaced as a whole, and they would be "
-            "lost. Choose another folder for them."
+            f"distil.answers is {kept}, but training replaces all of {directory}. The answers "
+            "would be lost. Choose another folder for them."
         )
     data = read_training_data(config.model, splits)
     learn = data.train
@@ -103,7 +101,7 @@ def distil(
 
 
 def _alone(answers: Path, group: Group) -> AbstractContextManager[None]:
-    """Keep other students from this place, because its answers are deleted at the end."""
+    """Lock the folder against other students, because its answers are deleted at the end."""
     return locked(answers, "lets teachers answer into") if group.first else nullcontext()
 
 
@@ -114,9 +112,9 @@ def _read(
     known: int,
     answers: Sequence[NDArray[np.float32]],
 ) -> tuple[list[str], dict[str, Any]]:
-    """What the student reads of the texts, and what was left out.
+    """The student's texts, with salient words removed, and counts of the removal.
 
-    The first `known` texts are the train split's.
+    The first `known` texts are the train split's. They stay unchanged.
     """
     share = config.distil.leave_out
     if not share:
@@ -131,8 +129,8 @@ def _texts(config: Config, learn: Split, held_out: list[Split]) -> Unlabelled:
     source = config.distil.texts
     if not source and config.distil.leave_out:
         raise UsageError(
-            f"distil.leave_out is {config.distil.leave_out}, but there is no file to leave words "
-            "out of. Name one as distil.texts; the train split's texts stay whole."
+            f"distil.leave_out is {config.distil.leave_out}, but no file of texts is named. Linnet "
+            "removes no words from the train split. Name a file as distil.texts."
         )
     if not source:
         return Unlabelled([], {})

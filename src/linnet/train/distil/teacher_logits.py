@@ -1,11 +1,10 @@
-"""What a teacher answers to texts: asked once, kept on disk, resumed after a kill.
+"""A teacher's logits of texts: computed once, kept on disk, resumed after a kill.
 
     teacher/
       DIGEST.npz    the logits of texts; the digest is of teacher, plan and texts
 
-So an answer is found again whatever else has changed, and a file of other texts, or of another
-teacher, is none of them. Each appears whole; a damaged one is passed over, and its texts are asked
-again.
+The digest finds the logits again, whatever other settings have changed. Each file appears whole.
+A damaged file is ignored, and its logits are computed again.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ from linnet.predict import Classifier
 from linnet.progress import progress
 from linnet.train.distributed import Group
 
-TEXTS_AT_ONCE = 2048  # lost at most by a kill, and enough for batches of like lengths
+TEXTS_AT_ONCE = 2048  # a kill loses no more; enough for batches of similar lengths
 
 
 def ask(
@@ -32,16 +31,16 @@ def ask(
     """The teacher's logits of texts, float32 (n, labels).
 
     Args:
-        teacher: Who is asked.
+        teacher: The bundle.
         texts: Clean texts.
-        folder: Where the answers are kept.
-        stopped: Set when the process is asked to stop; it does when the answers so far are on disk.
+        folder: The folder for the logits.
+        stopped: Set when the process is asked to stop. It stops after the file in progress.
         group: The processes that share the work.
 
     Raises:
         StoppedError: `stopped` was set.
         StorageError: The disk refused a write.
-        UsageError: There can't be such a folder.
+        UsageError: The folder can't be created.
     """
     parts = [
         list(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)
@@ -58,8 +57,8 @@ def ask(
         for number in range(group.rank, len(parts), group.size):
             if stopped.is_set():
                 raise StoppedError(
-                    "Stopped while the teacher answers; what it has answered is saved in "
-                    f"{folder}. The same command resumes it."
+                    f"Stopped while the teacher answers. Its answers so far are saved in {folder}. "
+                    "The same command resumes the run."
                 )
             if _read(files[number], len(parts[number])) is None:
                 _write(files[number], teacher.logits(parts[number]))
@@ -69,7 +68,7 @@ def ask(
 
 
 def _digest(teacher: Classifier, texts: Sequence[str]) -> str:
-    """A name for texts, their teacher and its arithmetic; no clean text has a line feed."""
+    """A digest of the texts, the teacher and its plan. No clean text has a line feed."""
     plan = teacher.plan
     return hashlib.sha256(
         "\n".join([teacher.digest, plan.engine, plan.variant, *texts]).encode()
@@ -77,7 +76,7 @@ def _digest(teacher: Classifier, texts: Sequence[str]) -> str:
 
 
 def _read(file: Path, rows: int) -> NDArray[np.float32] | None:
-    """The answers in a file; None if they are not there, or not as they were written."""
+    """The logits in a file; None if the file is missing or damaged."""
     try:
         with file.open("rb") as stream, np.load(stream) as stored:
             logits: NDArray[np.float32] = stored["logits"]

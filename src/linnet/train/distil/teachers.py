@@ -1,7 +1,7 @@
-"""Who teaches: a bundle, or several whose probabilities are averaged.
+"""The teachers of a student: one bundle, or several with averaged probabilities.
 
-What several models know together one can learn (Bucila et al. 2006; Hinton et al. 2015,
-arXiv:1503.02531, section 1): it is then as good as all of them, nearly, and costs what one costs.
+One model can learn the answers of an ensemble (Bucila et al. 2006; Hinton et al. 2015,
+arXiv:1503.02531, section 1). It is nearly as good as the ensemble, at the cost of one model.
 Knows nothing of the student.
 """
 
@@ -25,7 +25,7 @@ from linnet.train.distributed import Group
 
 @dataclass(frozen=True)
 class Teachers:
-    """Loaded bundles of the same labels and the same kind, one or several.
+    """One or several loaded bundles with equal labels of the same kind.
 
     Attributes:
         classifiers: The bundles.
@@ -55,8 +55,8 @@ class Teachers:
         """Logits of the mean of the probabilities that the teachers serve, float64 (n, labels).
 
         Args:
-            answers: Each one's logits, float32 (n, labels).
-            temperature: Divides them, in addition to each teacher's own temperature.
+            answers: Each teacher's logits, float32 (n, labels).
+            temperature: Divides the logits, in addition to each teacher's own temperature.
         """
         own = self._temperatures()
         scaled = [
@@ -68,23 +68,22 @@ class Teachers:
                 for sign in (-1, 1)
             )
             return np.asarray(yes - no)
-        return np.asarray(
-            np.logaddexp.reduce([_log_softmax(part) for part in scaled])
-        )  # but for a constant
+        # Softmax ignores the constant by which this differs from the mean's logarithm.
+        return np.asarray(np.logaddexp.reduce([_log_softmax(part) for part in scaled]))
 
     def agree(
         self, answers: Sequence[NDArray[np.float32]], own: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Where a student says what it was taught: the mean of what the teachers serve.
+        """Compare the student's answers with the mean of the teachers' probabilities.
 
         Args:
             answers: Each teacher's logits, float32 (n, labels).
             own: The student's probabilities, float64 (n, labels).
 
         Returns:
-            Whether the likeliest label is the same, bool (n,); of several labels per text whether
-            each is given by both, or by neither, bool (n, labels). A label is given where half of
-            the teachers' thresholds are reached.
+            Single-label: whether the likeliest label is the same, bool (n,). Multi-label: whether
+            both or neither assign each label, bool (n, labels). A label is assigned if its
+            probability reaches the thresholds of at least half of the teachers.
         """
         taught = self.logits(answers)
         if not self.multi_label:
@@ -96,9 +95,9 @@ class Teachers:
         return np.asarray(2 * np.sum(by_each, axis=0) >= len(by_each))
 
     def facts(self, splits: Path) -> list[dict[str, Any]]:
-        """Of each its `name`, `bytes`, `engine`, `variant`, and `trained_elsewhere`:
+        """Each teacher's `name`, `bytes`, `engine`, `variant` and `trained_elsewhere`.
 
-        on other splits than these.
+        The last is true if the teacher was trained on other splits than these.
         """
         return [
             {
@@ -118,23 +117,23 @@ class Teachers:
 def load_teachers(
     paths: Sequence[Path], settings: PredictConfig, learn: Split, splits: Path
 ) -> Teachers:
-    """Load the bundles that are to teach.
+    """Load the teachers.
 
     Args:
-        paths: Their folders.
-        settings: How they are run.
+        paths: Folders of the bundles.
+        settings: Engine settings for the bundles.
         learn: The train split.
-        splits: Its folder.
+        splits: The folder of the train split.
 
     Raises:
-        UsageError: There is none, or one is named twice.
-        BundleError: One can't be used.
-        ProofError: The proof of one is missing or failed.
-        LabelError: The split's labels are not theirs.
-        DataError: Other personal data are masked in the split.
+        UsageError: No bundle is named, or one is named twice.
+        BundleError: A bundle can't be used.
+        ProofError: A bundle's proof is missing or failed.
+        LabelError: The split's labels differ from a bundle's.
+        DataError: The split masks other personal data than a bundle.
     """
     if not paths:
-        raise UsageError("Expected a bundle that teaches, or several; got none.")
+        raise UsageError("No teacher is named. Name one or more bundles.")
     classifiers = [load(path, **settings.model_dump()) for path in paths]
     seen: dict[str, Path] = {}
     for teacher in classifiers:
@@ -167,7 +166,7 @@ def _check_kind(teacher: Classifier, learn: Split, splits: Path) -> None:
         raise DataError(
             f"In the texts of {splits} {', '.join(learn.mask) or 'nothing'} is masked, but the "
             f"teacher {path} masks {', '.join(manifest.mask) or 'nothing'}. Prepare the splits "
-            "again with data.mask as the teacher has it."
+            "again with the teacher's data.mask."
         )
 
 
