@@ -61,6 +61,7 @@ RAISED_BY = {
     "predict/": ["serve", "score", "evaluate"],
     "tables/": ["prepare", "run", "score"],
     "signing": ["sign"],
+    "run_folder": ["run"],
     "resume": ["train", "distil", "score", "run"],
 }
 # Flags of other programs, or of a command that the message itself names.

@@ -13,12 +13,12 @@ SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
 FOUNDATION = (
     "no_telemetry child errors printable links files resume terminal progress lineage pii "
-    "mini config seams text labels tables bundle signing"
+    "mini config run_folder seams text labels tables bundle signing"
 ).split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [
     *FOUNDATION,
-    *"markdown html predict linnet data evaluate train export track cluster".split(),
+    *"markdown html predict linnet data evaluate train export build track cluster".split(),
 ]
 EDGE = ["cloud", "cli"]
 # Large rooms have an order of their own.

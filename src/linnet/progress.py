@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from linnet.terminal import print_line
 stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 SECONDS_BETWEEN_LINES = 10.0
+_is_shown = ContextVar("is_shown", default=True)
 
 
 class Task:
@@ -77,6 +79,16 @@ class Task:
 
 
 @contextmanager
+def show_progress(shown: bool) -> Iterator[None]:
+    """Show long work, or nothing of it, while the block runs."""
+    former = _is_shown.set(shown)
+    try:
+        yield
+    finally:
+        _is_shown.reset(former)
+
+
+@contextmanager
 def progress(
     description: str, total: int | None, unit: str = "rows", done: int = 0, shown: bool = True
 ) -> Iterator[Task]:
@@ -89,6 +101,7 @@ def progress(
         done: Steps that were done at another time, which say nothing about how long the rest takes.
         shown: Whether anything is shown; of several processes at one work a single one should.
     """
+    shown = shown and _is_shown.get()
     if not shown or not stderr.is_terminal:
         yield Task(
             description, total, unit, None, done, SECONDS_BETWEEN_LINES if shown else math.inf

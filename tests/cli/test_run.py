@@ -73,20 +73,20 @@ def test_torchrun_is_told_that_a_run_is_made_by_one_process(job, tmp_path, monke
 
 
 def test_run_goes_on_where_it_was_stopped(job, tmp_path, capsys, monkeypatch):
-    import linnet.export
+    import linnet.build.stages
 
     def stop(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(linnet.export, "export", stop)
+        patched.setattr(linnet.build.stages, "export", stop)
         assert main(job) == 130
     run = tmp_path / "runs" / "small"
     assert folders(run) == ["checkpoint", "linnet.toml", "splits"]
     before = (run / "checkpoint" / "training.json").stat().st_mtime_ns
     capsys.readouterr()
     assert main(job) == 0
-    assert "is kept" in capsys.readouterr().out
+    assert "is finished" in capsys.readouterr().out
     assert (run / "checkpoint" / "training.json").stat().st_mtime_ns == before
 
     for setting in ("train.seed=7", "evaluate.split=validation", "export.parity_rows=16"):
@@ -119,7 +119,7 @@ def test_a_setting_that_no_finished_stage_reads_may_change(tmp_path, monkeypatch
         done = main(changed)
         shown = capsys.readouterr()
         assert "other settings" not in shown.err
-        assert f"{folder} is kept" in shown.out
+        assert f"{folder} is finished" in shown.out
         assert done == (0 if folder == "report" else done)
         assert load_config(run / "linnet.toml").score.prefix == "x"
 
@@ -133,7 +133,7 @@ def test_a_run_of_several_files_is_known_again(tmp_path, monkeypatch, capsys):
         (run / folder / "report.json").write_text('{"beats_baseline": true}')
     assert main(["run", "--data", "a.csv", "b.csv"]) == 0
     assert main(["run", "--data", "a.csv", "--data", "b.csv"]) == 0
-    assert capsys.readouterr().out.count("is kept") == 8
+    assert capsys.readouterr().out.count("is finished") == 8
     assert main(["run", "--data", "a.csv"]) == UsageError.exit_code
     assert "data.source was ('a.csv', 'b.csv'), is 'a.csv'" in capsys.readouterr().err
 
