@@ -11,7 +11,7 @@ PAGES = [
     *(
         ROOT / "docs" / f"{name}.md"
         for name in (
-            "install first-model your-data splits labels several-labels settings train tune distil "
+            "install first-model your-data splits labels several-labels settings train python tune distil "
             "prove score faster serve clients containers security operate troubleshoot coming-from"
         ).split()
     ),
