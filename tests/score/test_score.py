@@ -217,7 +217,7 @@ def test_damaged_work_is_refused(
     else:
         (folder / "state.json").write_text({"garbage": "{", "list": "[]"}[damage])
     with pytest.raises(
-        UsageError, match=r"is damaged: its state\.json doesn't tell .* --overwrite"
+        UsageError, match=r"is damaged: state\.json and rows do not match.* --overwrite"
     ):
         score(config, bundle, source, stopped)
     assert score(config, bundle, source, stopped, overwrite=True).rows == 62
