@@ -133,7 +133,7 @@ def edit(path, **changes):
 def test_one_label_a_text_is_another_problem(quick, copy, tone_splits, tmp_path):
     edit(copy / "config.json", problem_type="single_label_classification")
     with pytest.raises(
-        LabelError, match=r"has any number of labels a text, but .* was trained on one label a text"
+        LabelError, match=r"has several labels per text, but .* was trained on one label per text"
     ):
         export(CONFIG, copy, tone_splits, tmp_path / "bundle")
 
