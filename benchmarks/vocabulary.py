@@ -2,7 +2,7 @@
 
     python benchmarks/vocabulary.py --bundle BUNDLE
 
-A bundle's WordPiece vocabulary is filled up with words to the sizes asked for. A real `linnet serve`
+A bundle's WordPiece vocabulary is filled up to the sizes asked for. A real `linnet serve`
 swaps from the bundle to such a copy, from there to a second copy with the same tokenizer, and back.
 Meanwhile /healthz is asked every millisecond on one connection. Requests wait while the front reads
 a tokenizer, as the library keeps Python's lock until it is done. A tokenizer that a model at work

@@ -1,4 +1,4 @@
-"""The stages as Python functions: quiet, with figures that are those of the files, and Linnet's errors."""
+"""The stages as Python functions: quiet, with the figures of the files and Linnet's errors."""
 
 import dataclasses
 import inspect

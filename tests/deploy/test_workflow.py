@@ -1,4 +1,4 @@
-"""The project's own workflow and forms: no finding of any linter, and the verbs that CI calls here."""
+"""The project's workflow and forms: no finding of any linter, and the verbs that CI calls."""
 
 import re
 import shutil

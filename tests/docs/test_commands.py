@@ -1,4 +1,4 @@
-"""Every command of README and of the task pages is one that exists, and each that can run here runs."""
+"""Every command of README and of the task pages exists, and each that can run here runs."""
 
 import ast
 import contextlib

@@ -35,8 +35,8 @@ def test_the_default_is_float32_and_says_what_to_do(copy, caplog):
         "the default, as nothing was measured on this host; `linnet optimize "
     )
     assert (
-        "runs as fp32 in onnxruntime (sessions: 1, threads: all cores, tokens per batch: 512): the default"
-        in caplog.text
+        "runs as fp32 in onnxruntime (sessions: 1, threads: all cores, "
+        "tokens per batch: 512): the default" in caplog.text
     )
 
 

@@ -32,7 +32,7 @@ def write(draft: BundleDraft, proof: Mapping[str, Any], reference: Mapping[str, 
         for title, check in checks.items()
         for line in (f"{check['detail']}.", *check.get("notes", []))
     ]
-    variants = _variants(proof, draft.models or {}, draft.engines or {})
+    variants = _variants(proof, draft.models, draft.engines)
     details = "\n".join(f"- {inline(check)}: {inline(line)}" for check, line in lines)
     return f"""{_metadata(draft.name, lineage, proof)}
 # {inline(draft.name)}

@@ -1,7 +1,7 @@
 """What a bundle will say of its model, before its folder is sealed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,8 +39,10 @@ class BundleDraft:
     temperature: float = 1.0
     min_precision: float | None = None
     thresholds: Sequence[float | None] | None = None
-    models: Mapping[str, str] | None = None
-    engines: Mapping[str, Sequence[str]] | None = None
+    models: Mapping[str, str] = field(default_factory=lambda: {FLOAT32: MODEL})
+    engines: Mapping[str, Sequence[str]] = field(
+        default_factory=lambda: {FLOAT32: [DEFAULT_ENGINE]}
+    )
     cascade: Cascade | None = None
 
     @property
@@ -63,13 +65,4 @@ class BundleDraft:
         Args:
             folder: The bundle's folder.
         """
-        said = {field.name: getattr(self, field.name) for field in fields(self)}
-        return write_manifest(
-            folder,
-            **said
-            | {
-                "models": self.models or {FLOAT32: MODEL},
-                "engines": self.engines or {FLOAT32: [DEFAULT_ENGINE]},
-                "created": self.lineage["export"]["created"],
-            },
-        )
+        return write_manifest(folder, **vars(self), created=self.lineage["export"]["created"])

@@ -48,7 +48,7 @@ def test_a_share_beyond_the_zone_is_found_within_few_texts(mean, most_texts):
 
 
 def test_a_change_late_is_found_as_soon_as_one_at_the_start():
-    """This is what the detector has over one e-process from the start, which would have lost all."""
+    """One e-process from the start would have lost all of its evidence by then."""
     limit = evidence_limit(90 * 24, 0.05)
     late = DriftDetector(ZONE)
     for values in blocks(0.5, 1000, 1):

@@ -106,7 +106,7 @@ def test_all_events_in_one_arm():
 
 
 def test_one_event_is_worth_what_the_paper_says():
-    """With one bet on the ratio r, an event of the challenger at share s is worth r / (1 - s + s r)."""
+    """One bet on the ratio r gains r / (1 - s + s r) by a challenger's event at share s."""
     log_ratios = np.linspace(0.1, 2.3, 23)
     weights = np.exp(-log_ratios) / np.exp(-log_ratios).sum()
     worth = sum(w * exp(t) / (0.9 + 0.1 * exp(t)) for w, t in zip(weights, log_ratios, strict=True))

@@ -1,4 +1,4 @@
-"""Paired models: few labels, an error rate that is kept at any look, and pending labels that never help."""
+"""Paired models: few labels, a bounded error rate at any look, pending labels never help."""
 
 from math import log
 

@@ -196,7 +196,7 @@ ROWS = pytest.StashKey[list[dict[str, Any]]]()
 
 @pytest.fixture
 def note(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], None]:
-    """Keeps the row of a long fault: printed at the end of all, and put into the file of results."""
+    """Keeps the row of a long fault, for the table at the end and for the file of results."""
     rows = request.config.stash.setdefault(ROWS, [])
 
     def note(row: dict[str, Any]) -> None:

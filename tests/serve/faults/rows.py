@@ -34,7 +34,7 @@ def scaled(amount: float) -> float:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a service holds at a moment: bytes of the front and of its largest worker, and counts."""
+    """What a service holds: bytes of the front and of its largest worker, and counts."""
 
     front: int
     worker: int
@@ -76,7 +76,7 @@ class Recorder:
         self.recoveries.append(time.monotonic() - began)
 
     def growth(self, name: str) -> float:
-        """How much more the service holds in the last fifth of the time than in the second fifth."""
+        """The growth from the second fifth of the time to the last."""
         values = [getattr(sample, name) for sample in self.samples]
         part = max(len(values) // 5, 1)
         return statistics.median(values[-part:]) - statistics.median(values[part : 2 * part])

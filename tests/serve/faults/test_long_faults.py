@@ -1,4 +1,4 @@
-"""Long faults under a steady load: each request is answered rightly or refused, and all recovers."""
+"""Long faults under a steady load: each answer is right or a refusal, and all recovers."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Half an hour of work and of everything that fails no request: what the service holds stays bounded."""
+"""Half an hour of work and of faults that fail no request: memory and files stay bounded."""
 
 import asyncio
 import os
