@@ -149,7 +149,10 @@ def test_the_service_s_own_page_works(browser, opened, host):
         page.get_by_label("Texts, one per line").fill("good film")
         page.keyboard.press("Control+Enter")
         page.get_by_role("article").wait_for()
+        # A page that is left while it asks has 499 in the log.
+        page.wait_for_load_state("networkidle")
         page.goto(f"http://{host}:{port}/docs")
+        page.wait_for_load_state("networkidle")
         page.close()
         assert {status for path, status in recorded.answers if path != "/favicon.ico"} == {200}
         assert "/v1/predict" in dict(recorded.answers)
