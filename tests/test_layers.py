@@ -28,6 +28,9 @@ ORDERS = {
         "curve distributed hub_card tokenizer_config encoder network objective loop tensorboard "
         "resume runner checkpoint training_data train distil tune"
     ).split(),
+    "monitor": (
+        "prediction_log evidence reference accuracy drift experiment labels decision alarms"
+    ).split(),
     "serve": "request_id errors middleware models telemetry routes app listen server".split(),
 }
 BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)

@@ -1,10 +1,8 @@
-"""The prediction log:
+"""A served model is watched: the prediction log, and what follows from it.
 
-what was answered, and what people later said is true. Knows nothing of models or of HTTP.
+Knows nothing of HTTP, and runs no model.
 """
 
-from linnet.monitor.log import LogStatus, PredictionLog
-from linnet.monitor.record import Entry, Record, new_id
-from linnet.monitor.store import Store
+from linnet.monitor.prediction_log import Entry, LogStatus, PredictionLog, Record, Store, new_id
 
 __all__ = ["Entry", "LogStatus", "PredictionLog", "Record", "Store", "new_id"]

@@ -21,9 +21,9 @@ from linnet.errors import (
     UnusableLogError,
     UsageError,
 )
-from linnet.monitor.clock import DAY, SteadyClock
-from linnet.monitor.record import Record, storable
-from linnet.monitor.store import REORDERED_SECONDS, Feedback, Store
+from linnet.monitor.prediction_log.clock import DAY, SteadyClock
+from linnet.monitor.prediction_log.record import Record, storable
+from linnet.monitor.prediction_log.store import REORDERED_SECONDS, Feedback, Store
 
 BATCH = 500
 FLUSH_SECONDS = 0.5  # how long a record waits for others

@@ -11,9 +11,9 @@ import pytest
 
 from linnet.errors import ConfigError, StorageError
 from linnet.monitor import PredictionLog, Record, Store
-from linnet.monitor import log as module
+from linnet.monitor.prediction_log import log as module
 
-from .conftest import wait_until
+from ..conftest import wait_until
 
 
 def stored(url: str) -> list[Record]:
@@ -224,7 +224,9 @@ def test_a_clock_that_jumps_ahead_deletes_no_log(tmp_path, open_log, make_record
     records = [make_record(number, time=now - 60 + number) for number in range(10)]
     with Store(str(path)) as store:
         store.add(records)
-    monkeypatch.setattr("linnet.monitor.clock.time.time", lambda: now + 1000 * module.DAY)
+    monkeypatch.setattr(
+        "linnet.monitor.prediction_log.clock.time.time", lambda: now + 1000 * module.DAY
+    )
     log = open_log(path, retention_days=2)
     wait_until(lambda: log._next_sweep > time.monotonic() + 100)
     log.close()
@@ -277,7 +279,7 @@ def test_a_defect_is_logged_and_does_not_end_the_log(
 
 
 def test_futures_are_done_when_the_log_is_closed(locked, open_log, make_record, monkeypatch):
-    monkeypatch.setattr("linnet.monitor.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("linnet.monitor.prediction_log.database.BUSY_SECONDS", 0.1)
     path, _ = locked
     log = open_log(path)
     log.record([make_record(0)])

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 
 from linnet.errors import ConfigError, MissingExtraError, StorageError, UsageError
 from linnet.monitor import Store
-from linnet.monitor.database import connect
-from linnet.monitor.record import storable
-from linnet.monitor.store import PAGE, VERSION, Feedback
+from linnet.monitor.prediction_log.database import connect
+from linnet.monitor.prediction_log.record import storable
+from linnet.monitor.prediction_log.store import PAGE, VERSION, Feedback
 
-from .conftest import NOW
+from ..conftest import NOW
 from .test_record import HOSTILE
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from linnet.errors import StorageError, UnusableLogError
-from linnet.monitor import Store, database, log
-from linnet.monitor.store import VERSION
+from linnet.monitor import Store
+from linnet.monitor.prediction_log import database, log
+from linnet.monitor.prediction_log.store import VERSION
 
-from .conftest import wait_until
+from ..conftest import wait_until
 
 
 def execute(path: Path, *statements: str) -> None:

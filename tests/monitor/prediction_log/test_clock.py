@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.monitor.clock import DAY, SteadyClock
+from linnet.monitor.prediction_log.clock import DAY, SteadyClock
 
 START = 1_800_000_000.0
 YEARS = 1000 * DAY

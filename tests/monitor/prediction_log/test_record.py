@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.monitor.record import new_id, storable, to_entry, to_row
+from linnet.monitor.prediction_log.record import new_id, storable, to_entry, to_row
 
 HOSTILE = st.text(
     st.characters(codec=None, exclude_categories=()) | st.sampled_from("\0\ud800\udfff\n'\"\\%?")

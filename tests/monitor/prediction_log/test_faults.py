@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from linnet.errors import StorageError
-from linnet.monitor import log as module
+from linnet.monitor.prediction_log import log as module
 
-from .conftest import wait_until
+from ..conftest import wait_until
 from .test_log import adds_up, stored
 
 WRITER = """
@@ -307,7 +307,7 @@ def test_a_file_that_is_moved_away_is_begun_anew(tmp_path, open_log, make_record
 def test_another_that_holds_the_file_for_long_delays_and_loses_nothing(
     tmp_path, open_log, make_record, monkeypatch
 ):
-    monkeypatch.setattr("linnet.monitor.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("linnet.monitor.prediction_log.database.BUSY_SECONDS", 0.1)
     path: Path = tmp_path / "log.db"
     log = open_log(path)
     other = sqlite3.connect(path, isolation_level=None)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 from linnet.errors import UnusableLogError, UsageError
-from linnet.monitor.database import connect
-from linnet.monitor.record import Entry, Record, storable, to_entry, to_row
+from linnet.monitor.prediction_log.database import connect
+from linnet.monitor.prediction_log.record import Entry, Record, storable, to_entry, to_row
 
 VERSION = 1
 PAGE = 500  # rows that are read at once
