@@ -116,7 +116,7 @@ print(json.dumps({"last": last == whole[1], "left": leftovers()}))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where a process can be forked")
-@pytest.mark.parametrize("kills", [20, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.slow)])
 def test_killed_anywhere_the_splits_are_the_old_or_the_new(tmp_path: Path, kills: int) -> None:
     source = tmp_path / "shards"
     source.mkdir()

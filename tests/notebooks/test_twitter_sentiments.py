@@ -8,6 +8,7 @@ import pytest
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "twitter_sentiments.ipynb"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of jupyter_client's own
 def test_notebook_runs(tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient")

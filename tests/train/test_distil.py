@@ -575,6 +575,7 @@ def test_a_broken_teacher_is_refused(bundle, checkpoint, splits, student, tmp_pa
     assert not (tmp_path / "student.unfinished").exists()
 
 
+@pytest.mark.slow  # make test kills a training, which resumes in the same way
 def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(
     bundle, other, splits, unlabelled, overrides, tmp_path
 ):

@@ -13,6 +13,7 @@ from linnet.config import load_config
 from linnet.train import train
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_twice_the_batch(splits, encoder, tmp_path):
     still = {"dropout": 0.0, "attention_dropout": 0.0}
     shutil.copytree(encoder, tmp_path / "encoder")

@@ -56,7 +56,6 @@ def send(page, name):
 
 
 def test_it_has_no_serious_finding_and_fits_a_phone(page, inspect_page):
-    inspect_page(page)
     send(page, "GET /healthz")
     page.get_by_text("Contents").click()
     inspect_page(page)
