@@ -5,6 +5,7 @@ import io
 import json
 import re
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -407,7 +408,7 @@ def test_what_is_the_services_own_failure_fails_the_whole(client, monkeypatch):
     async def die_halfway(self, texts, *rest):
         items = await predict(self, texts, *rest)
         refusal = APIError(503, "worker_died", "Send it again.", headers={"Retry-After": "1"})
-        return [items[0], service.Item(items[1].id, items[1].arm, 1, error=refusal)]
+        return [items[0], replace(items[1], answer=None, error=refusal)]
 
     monkeypatch.setattr(service.Service, "predict", die_halfway)
     answer = invoke(client, b"good\nbad\n", CSV)

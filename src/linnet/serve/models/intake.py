@@ -58,12 +58,13 @@ class Intake:
         chosen: Sequence[Arm],
         waiting: "dict[int, asyncio.Future[Answer]]",
         client: Client,
-    ) -> None:
+    ) -> dict[Arm, APIError]:
         """Let the texts that can be used wait for their arms, each in `waiting` under its index.
 
-        Raises:
-            APIError: An arm has no room for its texts.
+        Returns:
+            The arms that have no room for their texts, and why.
         """
+        refused = {}
         for arm in dict.fromkeys(chosen):
             mine = [
                 i
@@ -72,8 +73,13 @@ class Intake:
             ]
             if mine:
                 texts: list[Encodings] = [read[i] for i in mine]  # type: ignore[misc]
-                futures = with_room(partial(arm.pool.classify, texts, client))
-                waiting.update(zip(mine, futures, strict=True))
+                try:
+                    futures = with_room(partial(arm.pool.classify, texts, client))
+                except APIError as refusal:
+                    refused[arm] = refusal
+                else:
+                    waiting.update(zip(mine, futures, strict=True))
+        return refused
 
 
 def with_room(put: Callable[[], T]) -> T:

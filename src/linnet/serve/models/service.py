@@ -14,13 +14,14 @@ from linnet.config import ArmConfig, Config
 from linnet.errors import OutOfMemoryError, TextError
 from linnet.monitor import new_id
 from linnet.serve.errors import APIError, DeadlineExceeded, NotReady, TooManyTexts
+from linnet.serve.models.answering import Answering
 from linnet.serve.models.arms import CHAMPION, Arm, Arms, check_arms, open_arms
 from linnet.serve.models.fair import Client
 from linnet.serve.models.intake import Intake, in_use, with_room
-from linnet.serve.models.items import Item, settled, to_item
+from linnet.serve.models.items import Item, TextRequest
 from linnet.serve.models.shadows import Shadows
 from linnet.serve.models.swaps import Swaps
-from linnet.serve.models.workers import Answer, Pool
+from linnet.serve.models.workers import Pool
 from linnet.serve.models.workers.pool import Batch
 from linnet.serve.models.workers.worker_main import MODEL_FAILED
 
@@ -43,7 +44,8 @@ class Service:
         settings: The section `[serve]`.
         unready: Why the service can't answer anything; None when it can.
         on_batch: Called for every batch, with the arm's name.
-        on_item: Called for every text, with whether its answer is for the log only.
+        on_item: Called once for every text and arm that was asked about it, also where there is no
+            answer.
         on_arms: Called with the arms when they change.
     """
 
@@ -52,7 +54,7 @@ class Service:
         self.settings = config.serve
         self.unready: str | None = "The service has not started yet."
         self.on_batch: Callable[[str, Batch], None] = lambda arm, batch: None
-        self.on_item: Callable[[Item, str, bool], None] = lambda item, text, shadow: None
+        self.on_item: Callable[[Item], None] = lambda item: None
         self.on_arms: Callable[[Arms], None] = lambda arms: None
         self._asked: Mapping[str, ArmConfig] = {
             CHAMPION: ArmConfig(bundle=bundle),
@@ -109,7 +111,7 @@ class Service:
         self._swaps = Swaps(self.config.serve.swap_timeout_seconds)
         self._arms = await open_arms(self.config, self._asked, self._batch)
         self._intake = Intake(self.settings.max_wait_seconds)
-        self._shadows = Shadows(self._intake, lambda *item: self.on_item(*item))
+        self._shadows = Shadows(self._intake, self._account)
         self.on_arms(self._arms)
         self.unready = None
 
@@ -226,37 +228,11 @@ class Service:
             arms.named(arm) if arm is not None else arms.choose(key if key is not None else t)
             for t in texts
         ]
-        for one in set(chosen):
-            intake.check_room(one, client.share)
-        end = self._seconds(timeout)
-        waiting: dict[int, asyncio.Future[Answer]] = {}
-        try:
-            with in_use(set(chosen)):
-                async with asyncio.timeout(end):
-                    read = await intake.read(texts, chosen, client.share)
-                    intake.put(read, chosen, waiting, client)
-                    answers = {index: await settled(future) for index, future in waiting.items()}
-        except TimeoutError:
-            message = (
-                f"No answer within {end:g} s. Try again later, or ask for more time with "
-                f"X-Request-Timeout."
-            )
-            raise DeadlineExceeded(message) from None
-        finally:
-            for future in waiting.values():
-                future.cancel()  # of a client that left; nothing to those that are done
-        identity = new_id()
-        items = []
-        for index, (text, one, encoded) in enumerate(zip(texts, chosen, read, strict=True)):
-            name = f"{identity}-{index}"
-            if isinstance(encoded, TextError):
-                item = Item(name, one, 0, error=encoded)
-            else:
-                item = to_item(name, one, encoded, answers[index])
-            items.append(item)
-            self.on_item(item, text, False)
+        request = TextRequest(new_id(), texts, arms, chosen, arm is not None, key)
+        answering = Answering(request, intake, client, self._account)
+        items = await answering.run(self._seconds(timeout))
         assert self._shadows is not None
-        for work in self._shadows.ask(arms, texts, identity, client.share):
+        for work in self._shadows.ask(request, client.share):
             self._go_on(work)
         return items
 
@@ -358,6 +334,9 @@ class Service:
     def _seconds(self, asked: float | None) -> float:
         longest = self.settings.timeout_seconds
         return longest if asked is None else min(asked, longest)
+
+    def _account(self, item: Item) -> None:
+        self.on_item(item)
 
     def _batch(self, arm: str, batch: Batch) -> None:
         self.on_batch(arm, batch)

@@ -1,15 +1,16 @@
 """Shadows: models that see a share of the texts, and whose answers only the log and metrics get."""
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any
 
 from linnet.errors import TextError
-from linnet.serve.errors import APIError
-from linnet.serve.models.arms import Arm, Arms, draw
+from linnet.serve.errors import APIError, NotReady
+from linnet.serve.models.arms import Arm, draw
 from linnet.serve.models.fair import Client
 from linnet.serve.models.intake import Intake, in_use, with_room
-from linnet.serve.models.items import Item, settled, to_item
+from linnet.serve.models.items import Item, TextRequest, settled, to_item
 from linnet.serve.models.workers import Answer
 
 
@@ -18,57 +19,65 @@ class Shadows:
 
     Args:
         intake: The way in for texts.
-        on_item: Called for every text with its item, the text, and True.
+        on_item: Called once with the outcome of every text that a shadow was asked about.
     """
 
-    def __init__(self, intake: Intake, on_item: Callable[[Item, str, bool], None]):
+    def __init__(self, intake: Intake, on_item: Callable[[Item], None]):
         self._intake = intake
         self._on_item = on_item
 
-    def ask(
-        self, arms: Arms, texts: Sequence[str], identity: str, share: str
-    ) -> Iterator[Coroutine[Any, Any, None]]:
+    def ask(self, request: TextRequest, share: str) -> Iterator[Coroutine[Any, Any, None]]:
         """The work for each shadow that gets some of the texts; the caller runs it.
 
         Args:
-            arms: The models at work.
-            texts: Of one request.
-            identity: Of the request; an answer's id is this and the text's index.
+            request: Whose texts another arm has answered.
             share: Whose texts they are.
         """
-        for arm in arms.shadows:
-            mine = [
-                (index, text)
-                for index, text in enumerate(texts)
+        for arm in request.arms.shadows:
+            indices = [
+                index
+                for index, text in enumerate(request.texts)
                 if draw(f"{arm.name} {text}") < arm.share
             ]
-            if mine:
-                yield self._ask(arm, mine, identity, share)
+            if indices:
+                yield self._ask(arm, request, indices, share)
 
-    async def _ask(self, arm: Arm, texts: list[tuple[int, str]], identity: str, share: str) -> None:
+    async def _ask(self, arm: Arm, request: TextRequest, indices: list[int], share: str) -> None:
         """Ask a shadow. If it has no room, or no answer, only the log and the metrics know."""
+        left = dict.fromkeys(indices)  # not accounted yet
         try:
+            # Before its texts cost the others the time to read them.
             self._intake.check_room(arm, share)
-        except APIError as refusal:  # before its texts cost the others the time to read them
-            for index, text in texts:
-                self._on_item(Item(f"{identity}-{index}", arm, 0, error=refusal), text, True)
-            return
-        with in_use({arm}):
-            await self._ask_with_room(arm, texts, identity, share)
+            with in_use({arm}):
+                async for item in self._answers(arm, request, indices, share):
+                    del left[item.index]
+                    self._on_item(item)
+        except asyncio.CancelledError:
+            self._lose(arm, request, left, NotReady("The service stops."))
+            raise
+        except APIError as refusal:
+            self._lose(arm, request, left, refusal)
 
-    async def _ask_with_room(
-        self, arm: Arm, texts: list[tuple[int, str]], identity: str, share: str
+    def _lose(
+        self, arm: Arm, request: TextRequest, left: dict[int, None], refusal: APIError
     ) -> None:
+        for index in left:
+            self._on_item(to_item(request, index, arm, refusal, shadow=True))
+
+    async def _answers(
+        self, arm: Arm, request: TextRequest, indices: list[int], share: str
+    ) -> AsyncIterator[Item]:
         client = Client(share)
-        read = await self._intake.read([text for _, text in texts], [arm] * len(texts), share)
-        for (index, text), encoded in zip(texts, read, strict=True):
+        texts = [request.texts[index] for index in indices]
+        read = await self._intake.read(texts, [arm] * len(texts), share)
+        for index, encoded in zip(indices, read, strict=True):
             if isinstance(encoded, TextError):
-                continue  # the other arm's item says so
+                yield to_item(request, index, arm, encoded, shadow=True)
+                continue
             outcome: Answer | APIError
             try:
                 (future,) = with_room(partial(arm.pool.classify, [encoded], client))
                 outcome = await settled(future)
             except APIError as refusal:
                 outcome = refusal
-            item = to_item(f"{identity}-{index}", arm, encoded, outcome)
-            self._on_item(item, text, True)
+            yield to_item(request, index, arm, outcome, encodings=encoded, shadow=True)

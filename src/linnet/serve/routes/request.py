@@ -137,7 +137,7 @@ async def answer_texts(
 async def _watch(request: Request, task: "asyncio.Task[Any]") -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    task.cancel()
+    task.cancel(CLIENT_LEFT[1])
 
 
 def arm_infos(arms: Arms) -> list[ArmInfo]:

@@ -102,7 +102,8 @@ class Metrics:
         self._texts = _counter(
             registry,
             "linnet_texts",
-            "Texts by outcome: answered, abstained, or a failure's code.",
+            "Texts by outcome: answered, abstained, or a failure's code. other_text_failed: "
+            "another text made the request fail.",
             "arm outcome",
         )
         self._labels = _counter(

@@ -99,12 +99,11 @@ class Recorder:
             arm, batch.texts, batch.tokens, batch.padded_tokens, batch.seconds
         )
 
-    def _on_item(self, item: Item, text: str, shadow: bool) -> None:
+    def _on_item(self, item: Item) -> None:
         arm = item.arm
         answer = item.answer
         if answer is None:
-            assert item.error is not None
-            self.metrics.observe_failed_text(arm.name, item.error.code)
+            self.metrics.observe_failed_text(arm.name, item.code)
             return
         self.metrics.observe_answer(arm.name, answer.prediction)
         if self._log:
@@ -121,9 +120,9 @@ class Recorder:
                 truncated=prediction.truncated,
                 abstained=prediction.abstained,
                 fast=prediction.fast,
-                shadow=shadow,
-                latency_ms=(time.monotonic() - answer.entered) * 1000,
-                text=text if self._service.config.prediction_log.texts else None,
+                shadow=item.shadow,
+                latency_ms=item.seconds * 1000,
+                text=item.text if self._service.config.prediction_log.texts else None,
             )
             self._log.record([record])
 

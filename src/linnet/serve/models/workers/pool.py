@@ -327,6 +327,7 @@ class Pool:
             [(one.ids, one.truncated, one.unknown_share) for one in job.encodings] for job in jobs
         ]
         reply = await worker.ask({"texts": texts})
+        now = time.monotonic()
         labels = len(self.bundle.manifest.labels)
         answered, failed, seconds = read_logits(reply, len(jobs), labels)
         for index, (job, prediction) in enumerate(
@@ -337,7 +338,8 @@ class Pool:
             if str(index) in failed:
                 job.done.set_exception(failed_text(failed[str(index)]))
             else:
-                job.done.set_result(Answer(prediction, job.entered, taken - job.entered, seconds))
+                waited = taken - job.entered
+                job.done.set_result(Answer(prediction, job.entered, waited, seconds, now))
         tokens = [job.tokens for job in jobs]
         self._on_batch(Batch(len(jobs), sum(tokens), len(jobs) * max(tokens), seconds))
         self.queue.computed(jobs, time.monotonic() - taken, len(self._workers))

@@ -36,12 +36,14 @@ class Answer:
         entered: When it came, in seconds of `time.monotonic`.
         waited: Seconds in the queue.
         computed: Seconds that its batch took.
+        answered: When the answer was there, as `entered`.
     """
 
     prediction: Prediction
     entered: float
     waited: float
     computed: float
+    answered: float
 
 
 @dataclass(eq=False, slots=True)
