@@ -29,7 +29,8 @@ ORDERS = {
         "resume runner checkpoint training_data train distil tune"
     ).split(),
     "monitor": (
-        "prediction_log evidence reference accuracy drift experiment labels decision alarms"
+        "prediction_log evidence reference accuracy drift experiment labels decision results alarms "
+        "page"
     ).split(),
     "serve": "request_id errors middleware models telemetry routes app listen server".split(),
 }
@@ -37,7 +38,7 @@ BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)
 
 # Every other package is a mistake, as is one of these in another room.
 PACKAGES = {
-    "pydantic": "config bundle client serve",
+    "pydantic": "config bundle client monitor serve",
     "numpy": "predict score monitor serve data evaluate train export cluster",
     "cryptography": "signing",
     "tokenizers": "seams text train",

@@ -321,6 +321,12 @@ class PredictionLogConfig(Section):
     retention_days: Count
 
 
+class MonitorConfig(Section):
+    """`[monitor]`: what the commands find in the prediction log."""
+
+    directory: GivenName
+
+
 class RunConfig(Section):
     """`[run]`: where a run's folders go."""
 
@@ -342,6 +348,7 @@ class Config(Section):
     score: ScoreConfig
     serve: ServeConfig
     prediction_log: PredictionLogConfig
+    monitor: MonitorConfig
     run: RunConfig
 
     def dumps(self) -> str:

@@ -23,7 +23,7 @@ from linnet.serve.middleware.no_keys import NoKeysMiddleware, OpenTo
 from linnet.serve.middleware.quota import Quotas
 from linnet.serve.middleware.unpack import UnpackMiddleware
 from linnet.serve.models.service import Service
-from linnet.serve.routes import open_inference, sagemaker
+from linnet.serve.routes import open_inference, operate, sagemaker
 from linnet.serve.routes.open_inference_schemas import InferenceRequest
 from linnet.serve.routes.schemas import ExplainRequest, FeedbackRequest, PredictRequest, SwapRequest
 from linnet.serve.routes.v1 import DIRECT, router
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """Classifies texts. Every failing route answers in one shape: `{"error": {"code", "message",
 "request_id", "details"?}}`, but for those below `/v2`, whose protocol has its own: `{"error": "message"}`. Send a
 header `X-Request-ID` to find a request again in the log; each answer carries it."""
-ROUTERS = (router, sagemaker.router, open_inference.router)
+ROUTERS = (router, operate.router, sagemaker.router, open_inference.router)
 READ_BY_ROUTES = (
     PredictRequest,
     ExplainRequest,

@@ -18,7 +18,7 @@ from linnet.serve.middleware.keys import Scope as KeyScope
 from linnet.serve.middleware.quota import Quotas
 
 PROBES = ("/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready")
-FREE = ("/", "/docs", "/openapi.json", "/execution-parameters", *PROBES)
+FREE = ("/", "/docs", "/operate", "/openapi.json", "/execution-parameters", *PROBES)
 NEEDED: dict[str, KeyScope] = {
     "/v1/predict": "predict",
     "/v1/explain": "predict",
@@ -27,6 +27,7 @@ NEEDED: dict[str, KeyScope] = {
     "/v2": "predict",
     "/v1/feedback": "feedback",
     "/admin/models": "admin",
+    "/admin/operate": "admin",
     "/metrics": "metrics",
 }
 NEEDED_BELOW: dict[str, KeyScope] = {"/v2/": "predict", "/admin/": "admin"}

@@ -17,7 +17,7 @@ from linnet.serve.errors import APIError, UnsupportedMediaType, error_response
 from linnet.serve.middleware.access import NEEDED, PROBES, needed_scope
 from linnet.serve.middleware.cors import CLOSED
 
-PAGES = ("/", "/docs")  # a link on another site may lead there
+PAGES = ("/", "/docs", "/operate")  # a link on another site may lead there
 READING = ("GET", "HEAD", "OPTIONS")
 # A page may send these without asking first (Fetch, "CORS-safelisted request-header"), and none.
 SIMPLE_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain")

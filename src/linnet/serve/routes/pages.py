@@ -1,16 +1,15 @@
-"""The pages at / and /docs, put together once: each in the style of all of Linnet's pages.
+"""The pages of the service, put together once: each in the style of all of Linnet's pages.
 
 Knows nothing of the service: the pages ask its routes as any client does.
 """
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 
-# where a page wants them
-STYLE = "/* style.css */"
-SCRIPT = "/* shared.js */"
+from linnet.monitor.page import script_digest
+
+# Each is a file of linnet/templates, which the place of this name in a page is filled with.
+INCLUDED = ("style.css", "shared.js", "ask.js")
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,27 @@ class StaticPage:
 
 
 def read_page(name: str) -> StaticPage:
-    """A page of this package, with its style and the shared script filled in.
+    """A page of this package, with its style and the shared scripts filled in.
 
     Args:
         name: Such as "docs.html". It has one script element.
     """
-    here = files("linnet.serve")
-    style = files("linnet").joinpath("templates/style.css").read_text(encoding="utf-8")
-    html = here.joinpath(name).read_text(encoding="utf-8")
-    html = html.replace(STYLE, style)
-    html = html.replace(SCRIPT, here.joinpath("shared.js").read_text(encoding="utf-8"))
-    script = html.partition("<script>")[2].partition("</script>")[0]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    templates = files("linnet").joinpath("templates")
+    html = files("linnet.serve").joinpath(name).read_text(encoding="utf-8")
+    for part in INCLUDED:
+        html = html.replace(f"/* {part} */", templates.joinpath(part).read_text(encoding="utf-8"))
+    return with_policy(html)
+
+
+def with_policy(html: str) -> StaticPage:
+    """A page with the policy that lets its one script run, and nothing else.
+
+    Args:
+        html: The whole page. It has one script element.
+    """
     policy = (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "default-src 'none'; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{script_digest(html)}'; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return StaticPage(html, {"Content-Security-Policy": policy})
