@@ -132,7 +132,8 @@ def test_the_description_is_the_same_for_every_model(client):
 def test_every_route_is_described_with_its_failures():
     description = openapi()
     assert set(description["paths"]) == {
-        "/v1/predict", "/v1/explain", "/v1/feedback", "/v1/models", "/admin/models", "/metrics", "/healthz", "/readyz",
+        "/v1/predict", "/v1/explain", "/v1/feedback", "/v1/models", "/admin/models",
+        "/admin/operate", "/metrics", "/healthz", "/readyz",
         "/ping", "/execution-parameters", "/invocations",
         "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/{name}", "/v2/models/{name}/versions/{version}",
         "/v2/models/{name}/ready", "/v2/models/{name}/versions/{version}/ready",

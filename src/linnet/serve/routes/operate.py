@@ -1,4 +1,4 @@
-"""The page /operate, and what it shows: the files of `linnet monitor`, `experiment` and `decide`."""
+"""The page /operate, and what it shows: the results of monitoring, experiment and decision."""
 
 import asyncio
 import json
