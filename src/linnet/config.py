@@ -5,6 +5,7 @@ The result is validated and frozen.
 The schema below holds types and ranges and no default: defaults.toml is the only place for those.
 """
 
+import itertools
 import json
 import re
 import tomllib
@@ -327,6 +328,29 @@ class MonitorConfig(Section):
     directory: GivenName
 
 
+class ExperimentConfig(Section):
+    """`[experiment]`: champion against challengers, in the service and in `linnet experiment`."""
+
+    name: str = Field(max_length=100)
+    rollback: bool
+    evidence: float = Field(gt=1)
+    servers: Positive
+    slow_ms: float = Field(ge=0)
+    state_file: FileName
+    ramp: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(strict=False, min_length=1)
+    min_hours: float = Field(ge=0)
+    min_units: Count
+    margin: Rate
+    guardrail_margin: float = Field(ge=1)
+
+    @field_validator("ramp")
+    @classmethod
+    def _grows(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(after <= before for before, after in itertools.pairwise(value)):
+            raise ValueError("expected shares that grow from step to step")
+        return value
+
+
 class RunConfig(Section):
     """`[run]`: where a run's folders go."""
 
@@ -349,6 +373,7 @@ class Config(Section):
     serve: ServeConfig
     prediction_log: PredictionLogConfig
     monitor: MonitorConfig
+    experiment: ExperimentConfig
     run: RunConfig
 
     def dumps(self) -> str:

@@ -23,9 +23,15 @@ from linnet.serve.middleware.no_keys import NoKeysMiddleware, OpenTo
 from linnet.serve.middleware.quota import Quotas
 from linnet.serve.middleware.unpack import UnpackMiddleware
 from linnet.serve.models.service import Service
-from linnet.serve.routes import open_inference, operate, sagemaker
+from linnet.serve.routes import admin, open_inference, operate, sagemaker
 from linnet.serve.routes.open_inference_schemas import InferenceRequest
-from linnet.serve.routes.schemas import ExplainRequest, FeedbackRequest, PredictRequest, SwapRequest
+from linnet.serve.routes.schemas import (
+    ExplainRequest,
+    FeedbackRequest,
+    PredictRequest,
+    SharesRequest,
+    SwapRequest,
+)
 from linnet.serve.routes.v1 import DIRECT, router
 from linnet.serve.telemetry.recorder import Recorder
 from linnet.serve.telemetry.tracing import NO_FASTAPI_TELEMETRY
@@ -36,12 +42,13 @@ if TYPE_CHECKING:
 DESCRIPTION = """Classifies texts. Every failing route answers in one shape: `{"error": {"code", "message",
 "request_id", "details"?}}`, but for those below `/v2`, whose protocol has its own: `{"error": "message"}`. Send a
 header `X-Request-ID` to find a request again in the log; each answer carries it."""
-ROUTERS = (router, operate.router, sagemaker.router, open_inference.router)
+ROUTERS = (router, admin.router, operate.router, sagemaker.router, open_inference.router)
 READ_BY_ROUTES = (
     PredictRequest,
     ExplainRequest,
     FeedbackRequest,
     SwapRequest,
+    SharesRequest,
     sagemaker.InvocationRequest,
     InferenceRequest,
 )  # not by FastAPI, which so doesn't know of them

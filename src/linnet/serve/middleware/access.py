@@ -28,6 +28,7 @@ NEEDED: dict[str, KeyScope] = {
     "/v1/feedback": "feedback",
     "/admin/models": "admin",
     "/admin/operate": "admin",
+    "/admin/shares": "admin",
     "/metrics": "metrics",
 }
 NEEDED_BELOW: dict[str, KeyScope] = {"/v2/": "predict", "/admin/": "admin"}

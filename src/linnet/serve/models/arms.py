@@ -3,10 +3,9 @@
 the champion, or a challenger with a share of them; shadows answer for the log alone.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from linnet.errors import BundleError, ConfigError, MissingExtraError
 from linnet.predict.plan import choose_plan
 from linnet.serve.errors import APIError
 from linnet.serve.models.background import Check, in_background
+from linnet.serve.models.slots import Slots, experiment_name
 from linnet.serve.models.workers import Pool
 from linnet.serve.models.workers.pool import Batch
 
@@ -46,23 +46,28 @@ class Arm:
 
 
 class Arms:
-    """All models at a time, and who answers what. Never changed; a swap makes others.
+    """All models at a time, and who answers what. Never changed; a swap makes others, as do shares.
 
     Args:
-        arms: One champion, whose share is what the challengers leave, and any number of others.
+        arms: One champion, and others.
+        experiment: Salts the assignment. Empty: a hash of the challengers' digests.
+
+    Attributes:
+        experiment: Its name.
+        challengers: The arms that answer a share of the texts.
+        shadows: The arms that answer for the log alone.
     """
 
-    def __init__(self, arms: Iterable[Arm]):
+    def __init__(self, arms: Iterable[Arm], experiment: str = ""):
         self._arms = {arm.name: arm for arm in arms}
-        # A challenger's part begins where the one before ends, so that no text of that one moves
-        # with its share.
-        self._bounds: list[tuple[float, Arm]] = []
-        bound = 0.0
-        for arm in self._arms.values():
-            if arm.role == "challenger":
-                bound += arm.share
-                self._bounds.append((bound, arm))
+        self.challengers = [arm for arm in self._arms.values() if arm.role == "challenger"]
         self.shadows = [arm for arm in self._arms.values() if arm.role == "shadow"]
+        digests = [arm.pool.bundle.digest for arm in self.challengers]
+        self.experiment = experiment or experiment_name(digests)
+        shares = {arm.name: arm.share for arm in self.challengers}
+        self._slots = Slots(self.experiment, shares)
+        champion = self._arms[CHAMPION]
+        self._arms[CHAMPION] = replace(champion, share=max(0.0, 1 - sum(shares.values())))
 
     def __iter__(self) -> Iterator[Arm]:
         return iter(self._arms.values())
@@ -74,10 +79,7 @@ class Arms:
 
     def choose(self, key: str) -> Arm:
         """Who answers; the same for the same key, such as a user's id or the text itself."""
-        if not self._bounds:
-            return self.champion
-        place = draw(key)
-        return next((arm for bound, arm in self._bounds if place < bound), self.champion)
+        return self._arms[self._slots.find(key) or CHAMPION]
 
     def named(self, name: str) -> Arm:
         """The arm that a request asks for.
@@ -94,15 +96,42 @@ class Arms:
             )
         return arm
 
+    @property
+    def settings(self) -> dict[str, ArmConfig]:
+        """Each arm's settings, with its share as it is now."""
+        return {arm.name: arm.settings for arm in self}
 
-def draw(key: str) -> float:
-    """A number from 0 to 1 that is always the same for a key, and even over many."""
-    return (
-        int.from_bytes(
-            hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        )
-        / 2**64
-    )
+    def with_shares(self, shares: Mapping[str, float]) -> "Arms":
+        """The same models with other shares. Nothing is read, and nothing is verified.
+
+        Args:
+            shares: New shares by arm; the others keep theirs.
+
+        Raises:
+            ConfigError: An arm is not there or has no share of its own, or they are more than 1
+                together.
+        """
+        for name, share in shares.items():
+            if name == CHAMPION or name not in self._arms:
+                others = ", ".join(other for other in self._arms if other != CHAMPION) or "none"
+                raise ConfigError(
+                    f"Expected shares of challengers and shadows, which are here {others}; got "
+                    f"{name!r:.60}. The champion answers what the others leave."
+                )
+            if not 0 <= share <= 1:
+                raise ConfigError(f"Expected a share from 0 to 1 for {name}; got {share:g}.")
+        arms = [
+            replace(
+                arm,
+                share=shares[arm.name],
+                settings=arm.settings.model_copy(update={"share": shares[arm.name]}),
+            )
+            if arm.name in shares
+            else arm
+            for arm in self
+        ]
+        check_arms({arm.name: arm.settings for arm in arms})
+        return Arms(arms, self.experiment)
 
 
 def check_arms(settings: Mapping[str, ArmConfig]) -> None:
@@ -191,13 +220,7 @@ async def open_arms(
         for pool in made:
             await pool.stop()
         raise
-    others = sum(arm.share for arm in arms if arm.role == "challenger")
-    return Arms(
-        Arm(arm.name, arm.role, 1 - others, arm.pool, arm.settings)
-        if arm.role == "champion"
-        else arm
-        for arm in arms
-    )
+    return Arms(arms, config.experiment.name)
 
 
 def _check_signature(bundle: Bundle, trusted_keys: Sequence[str]) -> None:

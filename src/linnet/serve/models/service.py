@@ -181,6 +181,24 @@ class Service:
         finally:
             await asyncio.gather(*(pool.stop() for pool in opened))
 
+    def set_shares(self, shares: Mapping[str, float]) -> Arms:
+        """Change the shares of arms, in memory and at once.
+
+        Args:
+            shares: New shares by arm; the others keep theirs.
+
+        Returns:
+            The arms now at work.
+
+        Raises:
+            ConfigError: As of `Arms.with_shares`.
+            APIError: The service has not started, or stops.
+        """
+        new = self._arms = self.arms.with_shares(shares)
+        self._asked = new.settings
+        self.on_arms(new)
+        return new
+
     def _put_to_work(self, new: Arms, asked: Mapping[str, ArmConfig], old: Arms) -> None:
         self._arms = new
         self._asked = asked

@@ -258,6 +258,23 @@ class SwapRequest(BaseModel):
     )
 
 
+class SharesRequest(BaseModel):
+    """How much each model shall answer."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"shares": {"challenger": 0.05}}]}
+    )
+
+    shares: Annotated[
+        dict[ArmName, Annotated[float, Field(ge=0, le=1)]], BeforeValidator(_few_arms)
+    ] = Field(
+        min_length=1,
+        max_length=MAX_ARMS,
+        description="Arm to its share, from 0 to 1. The champion answers what the challengers "
+        "leave; models that are not named keep their share.",
+    )
+
+
 class Health(BaseModel):
     """The process answers."""
 

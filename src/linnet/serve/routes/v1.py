@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-from linnet.errors import LinnetError, TextError
+from linnet.errors import TextError
 from linnet.predict.explain import ASKED
 from linnet.serve.errors import APIError, responses
 from linnet.serve.middleware.access import DETAILS, give_back_texts, share_of, take_texts
@@ -35,7 +35,6 @@ from linnet.serve.routes.schemas import (
     PredictRequest,
     PredictResponse,
     Readiness,
-    SwapRequest,
 )
 from linnet.serve.telemetry.recorder import Recorder
 
@@ -155,27 +154,6 @@ async def readyz(request: Request) -> Readiness:
     if details:
         return Readiness(status="ready", arms=arm_infos(service.arms))
     return Readiness(status="ready")
-
-
-@router.post(
-    "/admin/models",
-    summary="Put other models to work",
-    response_model=Models,
-    responses=responses(400, 413, 415, 422, 500, 503, 504),
-    openapi_extra=body_schema(SwapRequest),
-)
-async def swap_models(request: Request) -> Models:
-    """Loads other bundles next to the present ones, then switches; no request fails.
-
-    Where one can't be used the old ones go on, and the answer says why. The paths are the service's
-    own.
-    """
-    service: Service = request.app.state.service
-    body = await body_of(request, SwapRequest)
-    try:
-        return Models(arms=arm_infos(await service.swap(body.arms)))
-    except LinnetError as error:  # of the arms that were asked for: whoever asks is to know
-        raise APIError(422, error.code, str(error)) from None
 
 
 @router.get(
