@@ -23,7 +23,7 @@ from linnet.evaluate.selective import (
     sentence,
 )
 from linnet.evaluate.temperature import choose as choose_temperature
-from linnet.predict import decide, sigmoid, softmax, to_probabilities
+from linnet.predict import MultiLabel, SingleLabel, sigmoid, softmax, task_of
 
 ROUNDS = 200
 LEVEL = 0.9
@@ -115,11 +115,11 @@ def broken(world: World, pick: Callable[..., list[float | None]]) -> tuple[int, 
         labels = labels_of(draw, true[rows], world.multi_label)
         wanted = labels if world.multi_label else labels.argmax(axis=1)
         value = choose_temperature(logits[rows], wanted, seed).value
-        probabilities = to_probabilities(logits, value, world.multi_label)
+        probabilities = task_of(world.multi_label).probabilities(logits, value)
         thresholds = pick(
-            probabilities[rows], labels, world.multi_label, world.min_precision, LEVEL
+            probabilities[rows], labels, task_of(world.multi_label), world.min_precision, LEVEL
         )
-        given_to = decide(probabilities, thresholds, world.multi_label)
+        given_to = task_of(world.multi_label).decide(probabilities, thresholds)
         times = given_to.sum(axis=0)
         precision = (true * given_to).sum(axis=0)[times > 0] / times[times > 0]
         count += bool((precision < world.min_precision).any())
@@ -137,7 +137,7 @@ def test_the_promise_is_broken_no_more_often_than_stated(name):
 def naive(probabilities, labels, multi_label, min_precision, confidence_level):
     """What one might do instead: the lowest threshold that looks right on the rows."""
     found = []
-    candidates = decide(probabilities, None, multi_label)
+    candidates = task_of(multi_label).decide(probabilities, None)
     for k in range(labels.shape[1]):
         order = np.argsort(-probabilities[candidates[:, k], k])
         chances, right = (
@@ -171,8 +171,8 @@ def test_more_rows_answer_more():
         draw = np.random.default_rng(3)
         logits, true = calibrated(draw, rows)
         probabilities = softmax(logits)
-        thresholds = choose(probabilities, labels_of(draw, true, False), False, 0.95, 0.95)
-        shares.append(decide(probabilities, thresholds, False).any(axis=1).mean())
+        thresholds = choose(probabilities, labels_of(draw, true, False), SingleLabel(), 0.95, 0.95)
+        shares.append(SingleLabel().decide(probabilities, thresholds).any(axis=1).mean())
     assert shares[0] < shares[1] < shares[2]
     sure = np.sort(softmax(calibrated(np.random.default_rng(4), 100_000)[0]).max(axis=1))[::-1]
     best = (np.cumsum(sure) / np.arange(1, len(sure) + 1) >= 0.95).mean()
@@ -190,7 +190,7 @@ def test_a_label_that_can_not_reach_it_gets_none():
     side = draw.integers(0, 2, 2000)
     probabilities = np.where(side[:, None] == [0, 1], 0.99, 0.01)
     labels = np.where((side == 0) | (draw.random(2000) < 0.6), side, 1 - side)[:, None] == [0, 1]
-    first, second = choose(probabilities, labels, False, 0.9, 0.95)
+    first, second = choose(probabilities, labels, SingleLabel(), 0.9, 0.95)
     assert first == 0.5 and second is None
 
 
@@ -239,8 +239,8 @@ def test_thresholds_are_bounded_and_what_they_leave_was_seen_to_be_right(
     logits = draw.normal(0, 3, (rows, labels))
     true = sigmoid(logits) if multi_label else softmax(logits)
     applies = labels_of(draw, true, multi_label)
-    thresholds = choose(true, applies, multi_label, asked, 0.95)
-    given_to = decide(true, thresholds, multi_label)
+    thresholds = choose(true, applies, task_of(multi_label), asked, 0.95)
+    given_to = task_of(multi_label).decide(true, thresholds)
     for k, threshold in enumerate(thresholds):
         if threshold is None:
             assert not given_to[:, k].any()
@@ -248,7 +248,12 @@ def test_thresholds_are_bounded_and_what_they_leave_was_seen_to_be_right(
             assert (SMALLEST if multi_label else 1 / labels) <= threshold < 1
             assert applies[given_to[:, k], k].mean() > asked
     found = describe(
-        applies, given_to, [str(k) for k in range(labels)], thresholds, multi_label, SETTINGS
+        applies,
+        given_to,
+        [str(k) for k in range(labels)],
+        thresholds,
+        task_of(multi_label),
+        SETTINGS,
     )
     assert (
         0
@@ -268,8 +273,8 @@ def test_two_labels_leave_a_band_between_their_thresholds():
     draw = np.random.default_rng(1)
     logits, true = calibrated(draw, 5000)
     probabilities = softmax(logits)
-    low, high = choose(probabilities, labels_of(draw, true, False), False, 0.97, 0.95)
-    given_to = decide(probabilities, [low, high], False)
+    low, high = choose(probabilities, labels_of(draw, true, False), SingleLabel(), 0.97, 0.95)
+    given_to = SingleLabel().decide(probabilities, [low, high])
     chance = probabilities[:, 1]
     assert (given_to[:, 1] == (chance >= high)).all()
     assert (given_to[:, 0] == (1 - chance >= low)).all()
@@ -280,7 +285,7 @@ def test_two_labels_leave_a_band_between_their_thresholds():
 def test_counted_by_hand():
     labels = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 0]], bool)
     given_to = np.array([[1, 0], [0, 1], [0, 1], [0, 0], [1, 0]], bool)
-    found = describe(labels, given_to, ["ham", "spam"], [0.6, 0.9], False, SETTINGS)
+    found = describe(labels, given_to, ["ham", "spam"], [0.6, 0.9], SingleLabel(), SETTINGS)
     assert (found["coverage"]["value"], found["precision"]["value"]) == (0.8, 0.75)
     assert [
         (item["label"], item["threshold"], item["answered"]) for item in found["per_class"]
@@ -289,7 +294,7 @@ def test_counted_by_hand():
         ("spam", 0.9, 2),
     ]
     assert [item["precision"]["value"] for item in found["per_class"]] == [1.0, 0.5]
-    assert sentence(found, False).startswith(
+    assert sentence(found, SingleLabel()).startswith(
         "answers 80.00% of the texts, and is right in 75.00% ("
     )
 
@@ -297,11 +302,13 @@ def test_counted_by_hand():
 def test_the_precision_of_no_answers_is_undefined():
     labels, nothing = np.array([[1, 0], [0, 1]], bool), np.zeros((2, 2), bool)
     for multi_label, said in ((False, "answers no text"), (True, "gives no label to any text")):
-        found = describe(labels, nothing, ["ham", "spam"], [None, None], multi_label, SETTINGS)
+        found = describe(
+            labels, nothing, ["ham", "spam"], [None, None], task_of(multi_label), SETTINGS
+        )
         assert found["precision"] is None and found["coverage"]["value"] == 0.0
         assert [item["precision"] for item in found["per_class"]] == [None, None]
-        assert sentence(found, multi_label) == said
-        said_of = notes(found | {"min_precision": 0.9}, multi_label)
+        assert sentence(found, task_of(multi_label)) == said
+        said_of = notes(found | {"min_precision": 0.9}, task_of(multi_label))
         assert not any("LESS" in note or "nan" in note for note in said_of)
 
 
@@ -310,11 +317,16 @@ def test_the_interval_of_several_labels_is_by_texts():
     draw = np.random.default_rng(2)
     labels = np.repeat(draw.random((200, 1)) < 0.8, 10, axis=1)
     found = describe(
-        labels, np.ones_like(labels), [str(k) for k in range(10)], [0.5] * 10, True, SETTINGS
+        labels,
+        np.ones_like(labels),
+        [str(k) for k in range(10)],
+        [0.5] * 10,
+        MultiLabel(),
+        SETTINGS,
     )
     width = found["precision"]["high"] - found["precision"]["low"]
     assert width == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 200), rel=0.15)
-    assert sentence(found, True).startswith(
+    assert sentence(found, MultiLabel()).startswith(
         "gives labels to 100.00% of the texts; of the labels given, 79.50% ("
     )
 
@@ -326,9 +338,9 @@ def test_the_notes_name_what_is_amiss():
     given_to[:100] = ~given_to[:100]
     found = {
         "min_precision": 0.9,
-        **describe(labels, given_to, ["ham", "spam"], [0.5, 0.5], False, SETTINGS),
+        **describe(labels, given_to, ["ham", "spam"], [0.5, 0.5], SingleLabel(), SETTINGS),
     }
-    first, below = notes(found, False)
+    first, below = notes(found, SingleLabel())
     assert (
         first.startswith("The model answers 100.00% of the texts") and "asked for 90.00%" in first
     )
@@ -336,9 +348,9 @@ def test_the_notes_name_what_is_amiss():
     given_to = labels & [True, False]
     found = {
         "min_precision": 0.9,
-        **describe(labels, given_to, ["ham", "spam"], [0.5, None], False, SETTINGS),
+        **describe(labels, given_to, ["ham", "spam"], [0.5, None], SingleLabel(), SETTINGS),
     }
-    assert notes(found, False)[1:] == [
+    assert notes(found, SingleLabel())[1:] == [
         "It never answers 'spam', as export could not show that with any threshold."
     ]
 

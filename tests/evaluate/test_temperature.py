@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from linnet.evaluate import metrics
 from linnet.evaluate.calibration import one_vs_rest_error
 from linnet.evaluate.temperature import FEWEST, HIGHEST, LOWEST, choose, fit, log_loss
-from linnet.predict import sigmoid, softmax, to_probabilities
+from linnet.predict import SingleLabel, sigmoid, softmax
 
 SEED = 42
 
@@ -45,7 +45,7 @@ def test_the_calibration_error_falls_on_rows_that_played_no_part():
         fresh, truth = simulate(4000, 3, 2.0, 1000 + seed)
         temperature = choose(logits, labels, SEED)
         before, after = (
-            metrics.expected_calibration_error(to_probabilities(fresh, value, False), truth, 15)
+            metrics.expected_calibration_error(SingleLabel().probabilities(fresh, value), truth, 15)
             for value in (1.0, temperature.value)
         )
         assert before > 0.08 and after < before / 2
@@ -151,7 +151,7 @@ def test_any_logits_give_a_bounded_temperature(logits, labels):
     assert found.crossed.shape == (60, 1)
     assert ((found.crossed >= LOWEST) & (found.crossed <= HIGHEST)).all()
     assert log_loss(logits / found.crossed, labels) <= log_loss(logits, labels)
-    assert np.isfinite(to_probabilities(logits, found.value, False)).all()
+    assert np.isfinite(SingleLabel().probabilities(logits, found.value)).all()
 
 
 @given(

@@ -8,14 +8,14 @@ import pytest
 from linnet.config import load_config
 from linnet.errors import DataError
 from linnet.export.gate import Answers, Gate
-from linnet.predict import decide, softmax
+from linnet.predict import MultiLabel, SingleLabel, softmax
 
 LABELS = ["negative", "positive"]
 
 
 def answers(logits: np.ndarray, thresholds: list[float] | None = None) -> Answers:
     probabilities = softmax(logits)
-    return Answers(logits, probabilities, decide(probabilities, thresholds, False))
+    return Answers(logits, probabilities, SingleLabel().decide(probabilities, thresholds))
 
 
 def make_logits(draw: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +31,7 @@ def make_gate(logits: np.ndarray, labels: np.ndarray, **changes: Any) -> Gate:
     given = {
         "labels": labels,
         "label_names": LABELS,
-        "multi_label": False,
+        "task": SingleLabel(),
         "reference": answers(logits),
         "margin": 0.002,
         "tolerance": 1e-3,
@@ -155,7 +155,9 @@ def test_with_any_number_of_labels_all_of_a_text_count():
     exact = Answers(logits, probabilities, labels)
     changed = labels.copy()
     changed[:400, 1] ^= True
-    gate = make_gate(logits, labels, label_names=["a", "b", "c"], multi_label=True, reference=exact)
+    gate = make_gate(
+        logits, labels, label_names=["a", "b", "c"], task=MultiLabel(), reference=exact
+    )
     entry = gate.judge(Answers(logits + np.float32(1), probabilities, changed))
     assert entry["accepted"] is False
     assert entry["accuracy_drop"]["value"] == 0.1

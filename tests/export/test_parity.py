@@ -11,6 +11,7 @@ from linnet.data import read_split
 from linnet.export import proof
 from linnet.export.checkpoint import Checkpoint, load_checkpoint
 from linnet.export.parity import Parity, compare
+from linnet.predict import SingleLabel
 from linnet.predict.onnx_engine import OnnxEngine
 
 TOLERANCE = 1e-3
@@ -47,7 +48,9 @@ def with_bias(bundle: Path, target: Path, change: list[float]) -> Path:
 
 
 def compared(trained: Checkpoint, rows: list[list[int]], path: Path) -> Parity:
-    return compare(trained.model, OnnxEngine(path), rows, trained.tokenizer.pad_id, 64)
+    return compare(
+        trained.model, OnnxEngine(path), rows, trained.tokenizer.pad_id, 64, SingleLabel()
+    )
 
 
 def test_the_exported_graph_agrees(trained, rows, bundle):
@@ -111,7 +114,14 @@ def test_the_longest_text_is_tried(trained, rows, bundle):
             lengths.append((input_ids.shape, int(attention_mask.sum(axis=1).min())))
             return super().run(input_ids, attention_mask)
 
-    compare(trained.model, Listening(bundle / "model.onnx"), rows, trained.tokenizer.pad_id, 64)
+    compare(
+        trained.model,
+        Listening(bundle / "model.onnx"),
+        rows,
+        trained.tokenizer.pad_id,
+        64,
+        SingleLabel(),
+    )
     assert max(shape[1] for shape, _ in lengths) == 64
     assert min(shape[0] for shape, _ in lengths) == 1
     assert any(shortest < shape[1] for shape, shortest in lengths if shape[0] == 16)

@@ -11,7 +11,7 @@ from linnet.evaluate.metrics import wilson_interval
 from linnet.evaluate.temperature import Temperature
 from linnet.export import proof
 from linnet.export.parity import Parity
-from linnet.predict import softmax
+from linnet.predict import SingleLabel, softmax
 
 LABELS = ("negative", "positive")
 SETTINGS = load_config().evaluate
@@ -98,7 +98,7 @@ def test_calibration_is_told_before_and_after():
 def test_precision_says_what_is_answered_and_what_never():
     labels = (np.arange(100) % 2)[:, None] == [0, 1]
     given = labels & (np.arange(100) < 80)[:, None]
-    check = proof.precision_check(labels, given, LABELS, [0.7, 0.8], False, 0.9, SETTINGS)
+    check = proof.precision_check(labels, given, LABELS, [0.7, 0.8], SingleLabel(), 0.9, SETTINGS)
     assert check["passed"] is True and check["notes"] == check["never"] == []
     assert (check["coverage"]["value"], check["precision"]["value"], check["rows"]) == (
         0.8,
@@ -108,14 +108,16 @@ def test_precision_says_what_is_answered_and_what_never():
     assert check["detail"].startswith("answers 80.00% of the texts, and is right in 100.00% (")
     assert "at least 90.00% with a confidence of 95%, for all labels at once" in check["detail"]
     one = proof.precision_check(
-        labels, given & [True, False], LABELS, [0.7, None], False, 0.9, SETTINGS
+        labels, given & [True, False], LABELS, [0.7, None], SingleLabel(), 0.9, SETTINGS
     )
     assert one["passed"] is True and one["never"] == ["positive"]
     assert one["notes"] == [
         "Never answered, as no threshold is shown to reach 90.00% with a confidence of 95%: 'positive'. It takes 49 "
         "answers with a label, were all of them right."
     ]
-    none = proof.precision_check(labels, given & False, LABELS, [None, None], False, 0.9, SETTINGS)
+    none = proof.precision_check(
+        labels, given & False, LABELS, [None, None], SingleLabel(), 0.9, SETTINGS
+    )
     with pytest.raises(
         ProofError,
         match=r"100 rows show no label to be right in at least 90\.00%.*Ask for less with export",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linnet.export.reference import PROBABILITY_BINS, describe
-from linnet.predict import decide
+from linnet.predict import MultiLabel, SingleLabel
 from linnet.text import Encoding
 
 LABELS = ("negative", "neutral", "positive")
@@ -22,8 +22,10 @@ def test_small_enough_to_count_by_hand():
         Encoding([2] * length, cut)
         for length, cut in [(3, False), (8, True), (8, True), (5, False)]
     ]
-    given_to = decide(probabilities, None, multi_label=False)
-    seen = describe(probabilities, np.array([0, 0, 2, 1]), encodings, LABELS, 8, given_to)
+    given_to = SingleLabel().decide(probabilities, None)
+    seen = describe(
+        SingleLabel(), probabilities, np.array([0, 0, 2, 1]), encodings, LABELS, 8, given_to
+    )
     assert seen["rows"] == 4
     assert (seen["accuracy"], seen["abstained"]) == (0.75, 0.0)
     assert seen["true_labels"] == {"negative": 0.5, "neutral": 0.25, "positive": 0.25}
@@ -43,7 +45,13 @@ def test_small_enough_to_count_by_hand():
 def test_a_label_without_rows_has_a_share_of_nothing():
     given_to = np.array([[True, False, False]])
     seen = describe(
-        np.array([[0.7, 0.2, 0.1]]), np.array([0]), [Encoding([1, 2], False)], LABELS, 4, given_to
+        SingleLabel(),
+        np.array([[0.7, 0.2, 0.1]]),
+        np.array([0]),
+        [Encoding([1, 2], False)],
+        LABELS,
+        4,
+        given_to,
     )
     assert seen["true_labels"] == {"negative": 1.0, "neutral": 0.0, "positive": 0.0}
 
@@ -51,10 +59,14 @@ def test_a_label_without_rows_has_a_share_of_nothing():
 def test_texts_without_an_answer_are_neither_right_nor_wrong():
     probabilities = np.array([[0.9, 0.1, 0.0], [0.0, 0.4, 0.6], [0.2, 0.8, 0.0]])
     encodings = [Encoding([1, 2], False)] * 3
-    given_to = decide(probabilities, [0.5, 0.5, 0.7], multi_label=False)
-    seen = describe(probabilities, np.array([0, 1, 2]), encodings, LABELS, 4, given_to)
+    given_to = SingleLabel().decide(probabilities, [0.5, 0.5, 0.7])
+    seen = describe(
+        SingleLabel(), probabilities, np.array([0, 1, 2]), encodings, LABELS, 4, given_to
+    )
     assert (seen["accuracy"], seen["abstained"]) == (0.5, pytest.approx(1 / 3))
-    several = describe(probabilities, np.eye(3, dtype=bool) & False, encodings, LABELS, 4, given_to)
+    several = describe(
+        MultiLabel(), probabilities, np.eye(3, dtype=bool) & False, encodings, LABELS, 4, given_to
+    )
     assert (several["accuracy"], several["abstained"]) == (pytest.approx(1 / 3), 0.0)
 
 
@@ -67,12 +79,13 @@ def test_every_row_is_counted_once(rows, classes, seed):
     probabilities = draw.dirichlet(np.ones(classes), rows)
     thresholds = [0.0, *draw.random(classes - 1)]
     seen = describe(
+        SingleLabel(),
         probabilities,
         labels,
         encodings,
         names,
         16,
-        decide(probabilities, thresholds, multi_label=False),
+        SingleLabel().decide(probabilities, thresholds),
     )
     assert sum(seen["top_probability"]["counts"]) == sum(seen["token_length"]["counts"]) == rows
     assert (

@@ -8,7 +8,7 @@ from linnet.data import Split
 from linnet.errors import ProofError
 from linnet.evaluate import thresholds
 from linnet.export.validation import calibrate
-from linnet.predict import decide, sigmoid, softmax, to_probabilities
+from linnet.predict import sigmoid, softmax, task_of
 
 TEMPERATURE = 2.0  # by which the logits are too large
 
@@ -36,10 +36,10 @@ def test_what_is_settled_is_what_is_served(multi_label, wanted, min_precision):
     temperature, chosen = found.temperature, found.thresholds
     assert temperature == (pytest.approx(TEMPERATURE, rel=0.15) if wanted else 1.0)
     np.testing.assert_array_equal(
-        found.probabilities, to_probabilities(logits, temperature, multi_label)
+        found.probabilities, task_of(multi_label).probabilities(logits, temperature)
     )
     np.testing.assert_array_equal(
-        found.predictions, decide(found.probabilities, chosen, multi_label)
+        found.predictions, task_of(multi_label).decide(found.probabilities, chosen)
     )
     assert set(found.checks) == {"accuracy", "calibration"} | (
         {"precision"} if min_precision else set()

@@ -10,26 +10,26 @@ from hypothesis import strategies as st
 
 import linnet
 from linnet.data import read_split
-from linnet.predict import Classifier, decide, sigmoid, softmax, to_probabilities
+from linnet.predict import Classifier, MultiLabel, SingleLabel, sigmoid, softmax, task_of
 
 
 def test_a_temperature_for_all_rows_or_one_for_each() -> None:
     logits = np.array([[2.0, -1.0], [0.5, 3.0]], np.float32)
-    np.testing.assert_allclose(to_probabilities(logits, 2.0, False), softmax(logits / 2))
-    np.testing.assert_allclose(to_probabilities(logits, 2.0, True), sigmoid(logits / 2))
-    each = to_probabilities(logits, np.array([[2.0], [4.0]]), False)
+    np.testing.assert_allclose(SingleLabel().probabilities(logits, 2.0), softmax(logits / 2))
+    np.testing.assert_allclose(MultiLabel().probabilities(logits, 2.0), sigmoid(logits / 2))
+    each = SingleLabel().probabilities(logits, np.array([[2.0], [4.0]]))
     np.testing.assert_allclose(each, [softmax(logits / 2)[0], softmax(logits / 4)[1]])
 
 
 def test_only_the_most_probable_label_may_be_given_where_there_is_one() -> None:
     probabilities = np.array([[0.6, 0.3, 0.1], [0.4, 0.35, 0.25], [0.2, 0.1, 0.7], [0.4, 0.4, 0.2]])
-    assert decide(probabilities, None, False).argmax(axis=1).tolist() == [0, 0, 2, 0]
-    assert decide(probabilities, None, False).sum(axis=1).tolist() == [1, 1, 1, 1]
+    assert SingleLabel().decide(probabilities, None).argmax(axis=1).tolist() == [0, 0, 2, 0]
+    assert SingleLabel().decide(probabilities, None).sum(axis=1).tolist() == [1, 1, 1, 1]
     assert (
-        decide(probabilities, [0.5, 0.3, None], False).tolist()
+        SingleLabel().decide(probabilities, [0.5, 0.3, None]).tolist()
         == [[True, False, False]] + [[False] * 3] * 3
     )
-    assert decide(probabilities, [0.4, 0.35, None], True).tolist() == [
+    assert MultiLabel().decide(probabilities, [0.4, 0.35, None]).tolist() == [
         [True, False, False],
         [True, True, False],
         [False, False, False],
@@ -46,12 +46,12 @@ def test_what_is_given_reaches_its_threshold(
     thresholds: list[float | None], multi_label: bool, seed: int
 ) -> None:
     probabilities = np.random.default_rng(seed).dirichlet(np.ones(len(thresholds)), 30)
-    found = decide(probabilities, thresholds, multi_label)
+    found = task_of(multi_label).decide(probabilities, thresholds)
     assert multi_label or (found.sum(axis=1) <= 1).all()
     for k, threshold in enumerate(thresholds):
         assert threshold is not None or not found[:, k].any()
         assert threshold is None or (probabilities[found[:, k], k] >= threshold).all()
-    unheld = decide(probabilities, None, multi_label)
+    unheld = task_of(multi_label).decide(probabilities, None)
     assert not (found & ~unheld).any()
 
 

@@ -15,8 +15,8 @@ import linnet
 from linnet.bundle import Bundle, write_manifest
 from linnet.cli.main import main
 from linnet.errors import LabelError, TextError
-from linnet.predict import Classifier, Explanation
-from linnet.predict.explain import ASKED, Group, log_odds, weigh, words_of
+from linnet.predict import Classifier, Explanation, MultiLabel, SingleLabel
+from linnet.predict.explain import ASKED, Group, weigh, words_of
 from linnet.text import Span
 
 FILLER = "day film the a is was it this and i my".split()
@@ -281,8 +281,8 @@ def test_words() -> None:
 
 def test_log_odds() -> None:
     logits = np.array([[0.0, 0.0, 0.0], [1000.0, -1000.0, 0.0]])
-    np.testing.assert_allclose(log_odds(logits, 0, multi_label=False), [-np.log(2), 1000])
-    np.testing.assert_allclose(log_odds(logits, 0, multi_label=True), [0, 1000])
+    np.testing.assert_allclose(SingleLabel().log_odds(logits, 0), [-np.log(2), 1000])
+    np.testing.assert_allclose(MultiLabel().log_odds(logits, 0), [0, 1000])
 
 
 def test_what_is_refused(classifier: Classifier) -> None:

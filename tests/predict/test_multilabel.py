@@ -51,7 +51,7 @@ def test_probabilities_are_each_for_itself(classifier: Classifier, texts: list[s
         1 / (1 + np.exp(-classifier.logits(texts).astype(np.float64)))
     )
     assert probabilities.sum(axis=1).max() > 1.2
-    assert classifier.multi_label
+    assert classifier.task.multi_label
     assert (
         classifier.decide(probabilities).sum(axis=1)
         == [len(item.labels) for item in classifier.predict(texts)]
@@ -74,7 +74,7 @@ def test_a_label_may_apply_that_is_not_the_most_probable(classifier: Classifier)
 
 def test_one_label_a_text_is_a_tuple_of_one(bundle: Path) -> None:
     classifier = linnet.load(bundle)
-    assert not classifier.multi_label
+    assert not classifier.task.multi_label
     for answer in classifier.predict(["good", "bad day", "rain"]):
         assert isinstance(answer, Prediction)
         assert answer.labels == (answer.label,)

@@ -32,8 +32,7 @@ from linnet.errors import (
     UsageError,
 )
 from linnet.export import export
-from linnet.predict import decision as answered
-from linnet.predict import load, sigmoid, softmax
+from linnet.predict import load, sigmoid, softmax, task_of
 from linnet.predict.classifier import Classifier
 from linnet.resume import locked, unfinished_path
 from linnet.train import distil, train
@@ -292,10 +291,9 @@ def test_a_teacher_named_twice_or_none_is_refused(bundle, splits, student, tmp_p
 def test_of_several_teachers_it_is_the_mean(several, logits, temperatures, own, count):
     def teacher(temperature, threshold):
         manifest = SimpleNamespace(temperature=temperature)
-        decide = partial(answered.decide, thresholds=[threshold] * 4, multi_label=several)
-        return SimpleNamespace(
-            multi_label=several, bundle=SimpleNamespace(manifest=manifest), decide=decide
-        )
+        task = task_of(several)
+        decide = partial(task.decide, thresholds=[threshold] * 4)
+        return SimpleNamespace(task=task, bundle=SimpleNamespace(manifest=manifest), decide=decide)
 
     logits, thresholds = logits[:count], [0.3, 0.5, 0.7, 0.9][:count]
     teachers = Teachers([teacher(*pair) for pair in zip(temperatures, thresholds)])  # noqa: B905, only so many

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, pipeline
 
 import linnet
 from linnet.config import load_config
-from linnet.predict import to_probabilities
+from linnet.predict import MultiLabel
 from linnet.text import Tokenizer
 from linnet.train import train
 from linnet.train.hub_card import front_matter
@@ -38,7 +38,7 @@ def probabilities(answers) -> list[dict[str, float]]:
 def test_a_pipeline_gives_linnets_labels_and_probabilities(tone_checkpoint, tone_bundle):
     classify = pipeline("text-classification", str(tone_checkpoint))
     classifier = linnet.load(tone_bundle)
-    expected = to_probabilities(classifier.logits(TEXTS), 1.0, multi_label=True)
+    expected = MultiLabel().probabilities(classifier.logits(TEXTS))
     for batch_size in (1, 3):  # padded, too
         found = probabilities(classify(TEXTS, top_k=None, truncation=True, batch_size=batch_size))
         for row, answer in zip(expected, found, strict=True):

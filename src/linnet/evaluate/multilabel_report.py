@@ -34,31 +34,24 @@ from linnet.evaluate import multilabel, plots
 from linnet.evaluate.baselines import Baseline, best_constant, one_vs_rest_logistic_regression
 from linnet.evaluate.calibration import one_vs_rest_error, one_vs_rest_limit, reliability_bins
 from linnet.evaluate.intervals import Estimate, bootstrap_mean, proportion, share_or_none
-from linnet.evaluate.verdict import Judgement, verdict
-from linnet.predict import Classifier
+from linnet.evaluate.verdict import Judgement, Served, verdict
 
 MANY = 3  # labels of a row, from which on rows are counted together
 
 Bools = NDArray[np.bool_]
 
 
-def judge(
-    classifier: Classifier,
-    probabilities: NDArray[np.float64],
-    split: Split,
-    splits: Path,
-    settings: EvaluateConfig,
-) -> Judgement:
+def judge(served: Served, split: Split, splits: Path, settings: EvaluateConfig) -> Judgement:
     """Judge answers.
 
     Args:
-        classifier: Says which labels apply.
-        probabilities: What it answered, float (n, C).
+        served: Of the rows.
         split: The rows judged.
         splits: Where the baselines' train and validation rows are.
         settings: Of the intervals.
     """
-    predictions = classifier.decide(probabilities)
+    probabilities = served.probabilities
+    predictions = served.predictions
     labels = split.labels
     level = settings.confidence_level
     train = read_split(splits, "train")
@@ -81,7 +74,7 @@ def judge(
         "macro_f1": asdict(f1s.macro),
         "hamming_loss": _mean((labels != predictions).mean(axis=1), settings),
         "log_loss": _mean(multilabel.log_losses(probabilities, labels), settings),
-        **_by_label(classifier, probabilities, labels, predictions, f1s.labels, level),
+        **_by_label(served, split, f1s.labels, level),
         "by_label_count": _by_label_count(labels, predictions, settings),
         "calibration": {
             "expected_calibration_error": one_vs_rest_error(
@@ -110,7 +103,7 @@ def judge(
             bins, "probability of a label", "share of the texts that have it"
         ),
     }
-    return Judgement(figures, drawings, "report_several.html")
+    return Judgement(figures, drawings, "report_multilabel.html")
 
 
 def _subset_accuracy(labels: Bools, predictions: Bools, level: float) -> Estimate:
@@ -125,19 +118,17 @@ def _mean(values: NDArray[np.float64], settings: EvaluateConfig) -> dict[str, fl
 
 
 def _by_label(
-    classifier: Classifier,
-    probabilities: NDArray[np.float64],
-    labels: Bools,
-    predictions: Bools,
-    f1s: Sequence[Estimate],
-    level: float,
+    served: Served, split: Split, f1s: Sequence[Estimate], level: float
 ) -> dict[str, Any]:
+    labels = split.labels
+    probabilities = served.probabilities
+    predictions = served.predictions
     precisions = multilabel.average_precisions(probabilities, labels)
     there = [value for value in precisions if value is not None]
     right, present, predicted = (
         (some.sum(axis=0)).tolist() for some in (labels & predictions, labels, predictions)
     )
-    thresholds = classifier.bundle.manifest.thresholds or ()
+    thresholds = served.thresholds or ()
     return {
         "average_precision": {
             "macro": float(np.mean(there)) if there else None,
@@ -156,7 +147,7 @@ def _by_label(
                 "support": present[k],
                 "predicted": predicted[k],
             }
-            for k, label in enumerate(classifier.labels)
+            for k, label in enumerate(split.label_names)
         ],
     }
 

@@ -44,22 +44,17 @@ from numpy.typing import NDArray
 
 from linnet.bundle import Manifest
 from linnet.config import Config, EvaluateConfig
-from linnet.data import Split, read_split
-from linnet.evaluate import diagnosis, latency, metrics, plots, selective
-from linnet.evaluate import multilabel_report as several
-from linnet.evaluate.baselines import Baseline, majority_class, tfidf_logistic_regression
-from linnet.evaluate.calibration import ReliabilityBin, calibrated_limit, reliability_bins
-from linnet.evaluate.intervals import (
-    Agreement,
-    bootstrap_f1,
-    bootstrap_mean,
-    mcnemar_p,
-    paired_difference,
-    proportion,
-    share_or_none,
+from linnet.data import Split
+from linnet.evaluate import (
+    diagnosis,
+    latency,
+    multilabel_report,
+    plots,
+    selective,
+    single_label_report,
 )
 from linnet.evaluate.rows import choose_rows
-from linnet.evaluate.verdict import Judgement, verdict
+from linnet.evaluate.verdict import Judgement, Served
 from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
 from linnet.html import render
 from linnet.lineage import lineage
@@ -69,7 +64,6 @@ from linnet.progress import progress
 FORMAT = 1
 REPORT = "report.json"
 TEXTS_A_STEP = 2048
-MOST_CONFUSED = 10
 MOSTLY_UNKNOWN = 0.5  # share of a text's tokens
 
 
@@ -79,10 +73,6 @@ class _Answers:
     truncated: int
     unknown_shares: NDArray[np.float64]
     seconds: float
-
-    @property
-    def predictions(self) -> NDArray[np.int64]:
-        return np.asarray(np.argmax(self.probabilities, axis=1), dtype=np.int64)
 
 
 def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dict[str, Any]:
@@ -111,11 +101,11 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
     split = judged.split
     answers = _answer(classifier, split.texts)
     alone = latency.measure_alone(classifier, split.texts)
-    if split.multi_label:
-        judgement = several.judge(classifier, answers.probabilities, split, splits, settings)
-    else:
-        judgement = _judge(answers, split, splits, settings)
-    answered = _selective(classifier, answers, split, settings)
+    judge = multilabel_report.judge if classifier.task.multi_label else single_label_report.judge
+    predictions = classifier.decide(answers.probabilities)
+    served = Served(answers.probabilities, predictions, manifest.thresholds)
+    judgement = judge(served, split, splits, settings)
+    answered = _selective(classifier, served, split, settings)
     report = {
         "format": FORMAT,
         **judgement.figures,
@@ -125,7 +115,7 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         "rows": len(split),
         "rows_in_split": judged.rows_in_split,
         "split_sha256": digest(splits / f"{split.name}.parquet"),
-        "notes": judged.notes + selective.notes(answered, split.multi_label)
+        "notes": judged.notes + selective.notes(answered, classifier.task)
         if answered
         else judged.notes,
         "confidence_level": settings.confidence_level,
@@ -160,19 +150,15 @@ def _model(manifest: Manifest) -> dict[str, Any]:
 
 
 def _selective(
-    classifier: Classifier, answers: _Answers, split: Split, settings: EvaluateConfig
+    classifier: Classifier, served: Served, split: Split, settings: EvaluateConfig
 ) -> dict[str, Any] | None:
     manifest = classifier.bundle.manifest
     if manifest.min_precision is None or manifest.thresholds is None:
         return None
-    labels = (
-        split.labels
-        if split.multi_label
-        else split.labels[:, None] == np.arange(len(split.label_names))
-    )
-    given = classifier.decide(answers.probabilities)
+    task = classifier.task
+    labels = task.applies(split.labels, len(split.label_names))
     found = selective.describe(
-        labels, given, split.label_names, manifest.thresholds, split.multi_label, settings
+        labels, served.predictions, split.label_names, manifest.thresholds, task, settings
     )
     return {"min_precision": manifest.min_precision, **found}
 
@@ -194,115 +180,6 @@ def _answer(classifier: Classifier, texts: Sequence[str]) -> _Answers:
         np.array([prediction.unknown_share for prediction in predictions]),
         seconds,
     )
-
-
-def _judge(answers: _Answers, split: Split, splits: Path, settings: EvaluateConfig) -> Judgement:
-    train = read_split(splits, "train")
-    baselines = [majority_class(train, split.texts), tfidf_logistic_regression(train, split.texts)]
-    correct = answers.predictions == split.labels
-    confidence = answers.probabilities.max(axis=1)
-    reliability = reliability_bins(
-        confidence, correct, settings.calibration_bins, settings.confidence_level
-    )
-    accuracy = proportion(int(correct.sum()), len(split), settings.confidence_level)
-    compared = [_compare(baseline, split, correct, settings) for baseline in baselines]
-    figures = {
-        **verdict(accuracy, compared[-1]["accuracy"], compared[-1], settings.confidence_level),
-        "accuracy": asdict(accuracy),
-        **_measures(answers, split, settings),
-        "calibration": _calibration(answers, split, reliability, settings),
-        "baselines": compared,
-        "train_rows": train.label_counts,
-    }
-    drawings = {
-        "comparison": plots.comparison(
-            [
-                ("this model", figures["accuracy"]),
-                *((item["title"], item["accuracy"]) for item in compared),
-            ]
-        ),
-        "confusion": plots.confusion(np.array(figures["confusion_matrix"]), split.label_names),
-        "reliability": plots.reliability(reliability),
-        "probabilities": plots.probabilities(confidence, correct),
-    }
-    return Judgement(figures, drawings, "report.html")
-
-
-def _measures(answers: _Answers, split: Split, settings: EvaluateConfig) -> dict[str, Any]:
-    level = settings.confidence_level
-    resamples = settings.bootstrap_resamples
-    seed = settings.seed
-    matrix = metrics.confusion_matrix(split.labels, answers.predictions, len(split.label_names))
-    macro_f1, f1 = bootstrap_f1(matrix, level, resamples, seed)
-    right = matrix.diagonal()
-    predicted = matrix.sum(axis=0)
-    present = matrix.sum(axis=1)
-    losses = metrics.log_losses(answers.probabilities, split.labels)
-    return {
-        "macro_f1": asdict(macro_f1),
-        "log_loss": asdict(bootstrap_mean(losses, level, resamples, seed)),
-        "per_class": [
-            {
-                "label": label,
-                "precision": share_or_none(int(right[k]), int(predicted[k]), level),
-                "recall": share_or_none(int(right[k]), int(present[k]), level),
-                "f1": asdict(f1[k]),
-                "support": int(present[k]),
-                "predicted": int(predicted[k]),
-            }
-            for k, label in enumerate(split.label_names)
-        ],
-        "confusion_matrix": matrix.tolist(),
-        "most_confused": _most_confused(matrix, split.label_names),
-    }
-
-
-def _most_confused(matrix: NDArray[np.int64], labels: Sequence[str]) -> list[dict[str, Any]]:
-    mistakes = matrix - np.diag(matrix.diagonal())
-    largest = np.argsort(-mistakes, axis=None, kind="stable")[:MOST_CONFUSED]
-    pairs = [divmod(int(cell), len(labels)) for cell in largest]
-    return [
-        {
-            "label": labels[label],
-            "predicted": labels[predicted],
-            "rows": int(mistakes[label, predicted]),
-        }
-        for label, predicted in pairs
-        if mistakes[label, predicted]
-    ]
-
-
-def _calibration(
-    answers: _Answers, split: Split, reliability: Sequence[ReliabilityBin], settings: EvaluateConfig
-) -> dict[str, Any]:
-    confidence = answers.probabilities.max(axis=1)
-    bins = settings.calibration_bins
-    level = settings.confidence_level
-    return {
-        "expected_calibration_error": metrics.expected_calibration_error(
-            answers.probabilities, split.labels, bins
-        ),
-        "calibrated_limit": calibrated_limit(
-            confidence, bins, level, settings.bootstrap_resamples, settings.seed
-        ),
-        "bins": [asdict(item) for item in reliability],
-    }
-
-
-def _compare(
-    baseline: Baseline, split: Split, correct: NDArray[np.bool_], settings: EvaluateConfig
-) -> dict[str, Any]:
-    right = baseline.predictions == split.labels
-    agreement = Agreement.count(correct, right)
-    return {
-        "name": baseline.name,
-        "title": baseline.title,
-        "seconds": baseline.seconds,
-        "accuracy": asdict(proportion(int(right.sum()), len(split), settings.confidence_level)),
-        "macro_f1": metrics.macro_f1(split.labels, baseline.predictions),
-        "difference": asdict(paired_difference(agreement, settings.confidence_level)),
-        "mcnemar_p": mcnemar_p(agreement),
-    }
 
 
 def _write(report: dict[str, Any], judgement: Judgement, directory: Path) -> None:

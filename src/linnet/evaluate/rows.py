@@ -11,6 +11,7 @@ from linnet.config import EvaluateConfig
 from linnet.data import Split, read_split
 from linnet.errors import DataError, LabelError
 from linnet.files import digest
+from linnet.predict import task_of
 
 SPLITS = ("train", "validation", "test")
 TRAIN_FILE = "train.parquet"
@@ -60,10 +61,10 @@ def choose_rows(splits: Path, manifest: Manifest, settings: EvaluateConfig) -> R
         )
     _check_labels(split.label_names, manifest.labels, splits)
     if split.multi_label != manifest.multi_label:
-        kinds = ["one label", "several labels"]
         raise LabelError(
-            f"{splits} has {kinds[split.multi_label]} a text, but the bundle gives "
-            f"{kinds[manifest.multi_label]}. Choose the splits that the model was trained on."
+            f"{splits} has {task_of(split.multi_label).labels_per_text}, but the bundle gives "
+            f"{task_of(manifest.multi_label).labels_per_text}. "
+            "Choose the splits that the model was trained on."
         )
     notes = [NOTES[split.name]] if split.name in NOTES else []
     if trained_elsewhere(splits, manifest):

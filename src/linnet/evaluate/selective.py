@@ -33,11 +33,11 @@ from scipy.stats import binom
 from linnet.config import EvaluateConfig
 from linnet.evaluate.intervals import Estimate, percentile, proportion, share_or_none
 from linnet.evaluate.multilabel import resampled_sums
-from linnet.predict import decide
+from linnet.predict import Task
+from linnet.predict.decision import SMALLEST
 
 STARTS = 4  # from as few answers as can show it, evenly apart in their logarithm, to all
 STEP = 1.01  # from one number of answers to the next
-SMALLEST = 1e-6  # a threshold lies between 0 and 1, neither of them included
 NAMES_SHOWN = 3
 
 Bools = NDArray[np.bool_]
@@ -47,7 +47,7 @@ Floats = NDArray[np.float64]
 def choose(
     probabilities: Floats,
     labels: Bools,
-    multi_label: bool,
+    task: Task,
     min_precision: float,
     confidence_level: float,
 ) -> list[float | None]:
@@ -56,8 +56,7 @@ def choose(
     Args:
         probabilities: Of rows that the model has not learned from.
         labels: What is right.
-        multi_label: Whether the model is multi-label; else only its most probable one is
-            ever given.
+        task: Single-label or multi-label.
         min_precision: Between 0 and 1.
         confidence_level: With which that holds, for all labels at once.
 
@@ -66,15 +65,14 @@ def choose(
         anywhere.
     """
     count = labels.shape[1]
-    lowest = SMALLEST if multi_label else 1 / count  # the most probable of C has at least that
-    candidates = decide(probabilities, None, multi_label)
+    candidates = task.decide(probabilities, None)
     return [
         lowest_shown(
             probabilities[candidates[:, k], k],
             labels[candidates[:, k], k],
             min_precision,
             (1 - confidence_level) / count,
-            lowest,
+            task.lowest_threshold(count),
         )
         for k in range(count)
     ]
@@ -146,7 +144,7 @@ def describe(
     predictions: Bools,
     label_names: Sequence[str],
     thresholds: Sequence[float | None],
-    multi_label: bool,
+    task: Task,
     settings: EvaluateConfig,
 ) -> dict[str, Any]:
     """How much is answered and how much of it is right, with intervals, in all and by label.
@@ -156,8 +154,8 @@ def describe(
         predictions: What was answered.
         label_names: Names by id.
         thresholds: From which on each label is given.
-        multi_label: Whether the model is multi-label. Then a text is answered if it gets one
-            at all, and precision is of all labels given, its interval by resampling the texts.
+        task: Single-label or multi-label. A multi-label text is answered if it gets a label.
+            Precision is then of all labels given, its interval by resampling the texts.
         settings: Of the intervals.
 
     Returns:
@@ -168,7 +166,7 @@ def describe(
     answered = predictions.sum(axis=0).tolist()
     right = (labels & predictions).sum(axis=0).tolist()
     precision = share_or_none(sum(right), sum(answered), level)
-    if multi_label and sum(answered):
+    if task.multi_label and sum(answered):
         precision = asdict(_resampled_precision(labels, predictions, settings))
     return {
         "coverage": asdict(proportion(int(predictions.any(axis=1).sum()), len(labels), level)),
@@ -185,14 +183,14 @@ def describe(
     }
 
 
-def sentence(found: Mapping[str, Any], multi_label: bool) -> str:
+def sentence(found: Mapping[str, Any], task: Task) -> str:
     """What `describe` found, for people, without a subject."""
     coverage = found["coverage"]["value"]
     precision = found["precision"]
     if precision is None:
-        return "gives no label to any text" if multi_label else "answers no text"
+        return "gives no label to any text" if task.multi_label else "answers no text"
     interval = f"({precision['low']:.2%} to {precision['high']:.2%})"
-    if multi_label:
+    if task.multi_label:
         given = f"of the labels given, {precision['value']:.2%} {interval} are right"
         return f"gives labels to {coverage:.2%} of the texts; {given}"
     return (
@@ -201,10 +199,10 @@ def sentence(found: Mapping[str, Any], multi_label: bool) -> str:
     )
 
 
-def notes(found: Mapping[str, Any], multi_label: bool) -> list[str]:
+def notes(found: Mapping[str, Any], task: Task) -> list[str]:
     """The sentences of a report about `describe`'s figures and the `min_precision`."""
     asked = f"{found['min_precision']:.2%}"
-    lines = [f"The model {sentence(found, multi_label)}. Export asked for {asked} with each label."]
+    lines = [f"The model {sentence(found, task)}. Export asked for {asked} with each label."]
     never = [item["label"] for item in found["per_class"] if item["threshold"] is None]
     if never:
         lines.append(

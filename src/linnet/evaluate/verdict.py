@@ -3,13 +3,30 @@
 its figures and drawings, and whether the model beats the baseline that counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from linnet.evaluate.intervals import Estimate
+
+
+@dataclass(frozen=True)
+class Served:
+    """The answers of a bundle to the n rows that are judged, with C labels.
+
+    Attributes:
+        probabilities: float (n, C).
+        predictions: Which labels are given, bool (n, C).
+        thresholds: The probability from which on each label is given; None if none is held back.
+    """
+
+    probabilities: NDArray[np.float64]
+    predictions: NDArray[np.bool_]
+    thresholds: Sequence[float | None] | None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from linnet.config import EvaluateConfig
 from linnet.errors import DataError
 from linnet.evaluate import selective
 from linnet.evaluate.intervals import Agreement, largest_drop, most_disagreement, rows_to_show
+from linnet.predict import Task
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Gate:
     Attributes:
         labels: Which labels apply, bool (n, C).
         label_names: Their names.
-        multi_label: Whether the model is multi-label.
+        task: Single-label or multi-label.
         reference: What float32 answers.
         margin: The drop of accuracy, as a share, that a variant must be shown to stay under.
         tolerance: Logits that differ by no more than this are equal; a variant of such logits
@@ -53,7 +54,7 @@ class Gate:
 
     labels: NDArray[np.bool_]
     label_names: Sequence[str]
-    multi_label: bool
+    task: Task
     reference: Answers
     margin: float
     tolerance: float
@@ -143,11 +144,10 @@ class Gate:
 
     def _right(self, answers: Answers) -> NDArray[np.bool_]:
         """Which rows are answered right, as if each had to be answered."""
-        if self.multi_label:
-            return np.asarray((answers.predictions == self.labels).all(axis=1))
-        return np.asarray(
-            self.labels[np.arange(len(self.labels)), answers.probabilities.argmax(axis=1)]
-        )
+        return self.task.right(self._forced(answers), self.labels)
+
+    def _forced(self, answers: Answers) -> NDArray[np.bool_]:
+        return self.task.forced(answers.probabilities, answers.predictions)
 
     def _below_precision(self, variant: Answers) -> list[str]:
         if self.min_precision is None:
@@ -164,14 +164,10 @@ class Gate:
 
     def _per_class(self, variant: Answers) -> list[dict[str, Any]]:
         support = self.labels.sum(axis=0)
-        recalls = []
-        for answers in (self.reference, variant):
-            given = answers.predictions
-            if not self.multi_label:
-                given = answers.probabilities.argmax(axis=1)[:, None] == np.arange(
-                    self.labels.shape[1]
-                )
-            recalls.append((given & self.labels).sum(axis=0) / np.maximum(support, 1))
+        recalls = [
+            (self._forced(answers) & self.labels).sum(axis=0) / np.maximum(support, 1)
+            for answers in (self.reference, variant)
+        ]
         return [
             {
                 "label": name,

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from linnet.predict import Task
 from linnet.predict.batching import pad
 from linnet.predict.engine import Engine
 from linnet.progress import progress
@@ -24,8 +25,8 @@ class Parity:
     Attributes:
         max_logit_difference: The largest absolute difference of any logit; NaN where either is no
             number.
-        label_agreement: Share of the answers whose most probable label is the same; where a text
-            is multi-label, whose labels of a probability of 0.5 or more are the same.
+        label_agreement: Share of the answers whose most probable label is the same; for
+            multi-label, whose labels of a probability of 0.5 or more are the same.
         rows: Rows compared.
     """
 
@@ -40,7 +41,7 @@ def compare(
     rows: Sequence[Sequence[int]],
     pad_id: int,
     max_length: int,
-    multi_label: bool = False,
+    task: Task,
 ) -> Parity:
     """Run the same rows through torch and through an engine.
 
@@ -53,12 +54,12 @@ def compare(
         rows: Token ids of real texts; at least one.
         pad_id: The padding token.
         max_length: Tokens a text may have.
-        multi_label: Whether the model is multi-label.
+        task: Single-label or multi-label; see its `agree`.
     """
     largest: list[float] = []
     agreed: list[bool] = []
     batches = list(_batches(rows, max_length))
-    with progress("compare with torch", len(batches), "batches") as task:
+    with progress("compare with torch", len(batches), "batches") as bar:
         for batch in batches:
             input_ids, attention_mask = pad(batch, pad_id)
             expected = _torch_logits(model, input_ids, attention_mask)
@@ -67,11 +68,8 @@ def compare(
                 invalid="ignore"
             ):  # infinity less infinity is NaN, which passes no tolerance
                 largest.append(float(np.abs(answered - expected).max()))
-            if multi_label:
-                agreed += ((answered >= 0) == (expected >= 0)).all(axis=1).tolist()
-            else:
-                agreed += (answered.argmax(axis=1) == expected.argmax(axis=1)).tolist()
-            task.advance()
+            agreed += task.agree(answered, expected).tolist()
+            bar.advance()
     return Parity(float(np.max(largest)), float(np.mean(agreed)), len(rows))
 
 

@@ -17,7 +17,7 @@ from linnet.evaluate.calibration import one_vs_rest_error
 from linnet.evaluate.latency import Latency
 from linnet.evaluate.temperature import Temperature, log_loss
 from linnet.export.parity import Parity
-from linnet.predict import to_probabilities
+from linnet.predict import Task, task_of
 
 FORMAT = 1
 
@@ -126,9 +126,9 @@ def _calibration_error(
     labels: NDArray[Any],
     bins: int,
 ) -> float:
-    multi_label = labels.ndim == 2
-    error = one_vs_rest_error if multi_label else metrics.expected_calibration_error
-    return error(to_probabilities(logits, divisors, multi_label), labels, bins)
+    task = task_of(labels.ndim == 2)
+    error = one_vs_rest_error if task.multi_label else metrics.expected_calibration_error
+    return error(task.probabilities(logits, divisors), labels, bins)
 
 
 def multi_label_check(
@@ -182,7 +182,7 @@ def precision_check(
     predictions: NDArray[np.bool_],
     label_names: Sequence[str],
     thresholds: Sequence[float | None],
-    multi_label: bool,
+    task: Task,
     min_precision: float,
     settings: EvaluateConfig,
 ) -> Check:
@@ -193,13 +193,13 @@ def precision_check(
         predictions: Which are given, bool (n, C).
         label_names: Names by id.
         thresholds: As in manifest.json.
-        multi_label: Whether the model is multi-label.
+        task: Single-label or multi-label.
         min_precision: What was asked for.
         settings: Of the intervals.
     """
     rows = len(labels)
     level = settings.confidence_level
-    found = selective.describe(labels, predictions, label_names, thresholds, multi_label, settings)
+    found = selective.describe(labels, predictions, label_names, thresholds, task, settings)
     never = [
         name for name, threshold in zip(label_names, thresholds, strict=True) if threshold is None
     ]
@@ -207,7 +207,7 @@ def precision_check(
     fewest = selective.fewest(min_precision, (1 - level) / len(label_names))
     takes = f"{fewest:,} answers with a label, were all of them right"
     detail = (
-        f"{selective.sentence(found, multi_label)}, on the {rows:,} validation rows that chose the "
+        f"{selective.sentence(found, task)}, on the {rows:,} validation rows that chose the "
         f"thresholds; each label that is given is right in at least {asked}, for all labels at once"
     )
     notes = []

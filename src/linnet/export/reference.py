@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.predict import Task
 from linnet.text import Encoding
 
 FORMAT = 1
@@ -17,6 +18,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 def describe(
+    task: Task,
     probabilities: NDArray[np.float64],
     labels: NDArray[Any],
     encodings: Sequence[Encoding],
@@ -27,6 +29,7 @@ def describe(
     """Sum up rows and answers.
 
     Args:
+        task: Single-label or multi-label.
         probabilities: What the model answered, float (n, C).
         labels: The true label ids, int (n,); bool (n, C) if the task is multi-label.
         encodings: The n texts as the model saw them.
@@ -41,12 +44,8 @@ def describe(
         `truncated` (share).
     """
     rows = len(labels)
-    several = labels.ndim == 2
-    answered = np.asarray(
-        predictions.any(axis=1) | several
-    )  # where there may be any number, none is an answer too
-    if not several:
-        labels = labels[:, None] == np.arange(len(label_names))
+    answered = task.answered(predictions)
+    labels = task.applies(labels, len(label_names))
     counts, _ = np.histogram(probabilities.max(axis=1), bins=PROBABILITY_BINS, range=(0.0, 1.0))
     lengths = np.fromiter((len(encoding.ids) for encoding in encodings), np.int64, rows)
     return {

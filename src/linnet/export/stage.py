@@ -40,7 +40,7 @@ from linnet.export.validation import Calibration, calibrate
 from linnet.export.variants import MODEL, TEXTS_A_STEP, TokenIds, VariantSet, VariantTrial
 from linnet.files import canonical_json, check_replaceable, digest, whole_directory, write_text
 from linnet.lineage import lineage
-from linnet.predict import Classifier, decide, to_probabilities
+from linnet.predict import Classifier, Task, task_of
 from linnet.predict.batching import padding_share
 from linnet.predict.onnx_engine import OnnxEngine
 from linnet.predict.peak import Peak, measure_peak
@@ -76,6 +76,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
     check_replaceable(directory, MANIFEST)
     trained = load_checkpoint(checkpoint, config.model.max_length)
     split = _read(splits, trained)
+    task = task_of(split.multi_label)
     check_cuts(trained.tokenizer, split.texts)
     front = CascadeBuilder(config, split) if config.export.cascade else None
     draft = BundleDraft(
@@ -92,7 +93,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         write_text(folder / CONFIG, canonical_json(trained.public_config()))
         with progress("write the ONNX graph", None, "steps"):
             write_graph(trained.model, folder / MODEL, config.export.opset)
-        parity = _parity(config, trained, split, folder / MODEL)
+        parity = _parity(config, task, trained, split, folder / MODEL)
         # Judged through the very code that will serve it; the manifest is written again once the
         # rest is there.
         choice = Choice(Plan(num_threads=config.predict.num_threads), "as it is proven")
@@ -103,7 +104,9 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         encodings = trained.tokenizer.encode(split.texts)
         rows = [encoding.ids for encoding in encodings]
         speed = _latency(classifier, split, seconds, rows)
-        made = _make_variants(config, folder, trained, splits, split, rows, logits, calibrated)
+        made = _make_variants(
+            config, task, folder, trained, splits, split, rows, logits, calibrated
+        )
         draft = replace(draft, models=made.models, engines=made.engines)
         if front:
             fast, check = front.judge(logits, calibrated.temperature, _score)
@@ -124,6 +127,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         if peak := _peak(folder, trained, config.model.max_length, draft.cascade):
             proven["memory"] = asdict(peak)
         seen = reference.describe(
+            task,
             calibrated.probabilities,
             split.labels,
             encodings,
@@ -151,10 +155,9 @@ def _read(splits: Path, trained: Checkpoint) -> Split:
             "the splits that the checkpoint was trained on."
         )
     if split.multi_label != trained.multi_label:
-        kinds = ["one label per text", "several labels per text"]
+        read, learned = (task_of(one.multi_label).labels_per_text for one in (split, trained))
         raise LabelError(
-            f"{splits} has {kinds[split.multi_label]}, but {trained.path} was trained on "
-            f"{kinds[trained.multi_label]}. "
+            f"{splits} has {read}, but {trained.path} was trained on {learned}. "
             "Export with the splits that the checkpoint was trained on."
         )
     masked = split.mask if trained.training is None else tuple(trained.training.get("mask", ()))
@@ -204,7 +207,9 @@ def _data_card(path: Path) -> dict[str, Any]:
     return content
 
 
-def _parity(config: Config, trained: Checkpoint, split: Split, path: Path) -> proof.Check:
+def _parity(
+    config: Config, task: Task, trained: Checkpoint, split: Split, path: Path
+) -> proof.Check:
     chosen = np.linspace(0, len(split) - 1, min(config.export.parity_rows, len(split)), dtype=int)
     rows = [encoding.ids for encoding in trained.tokenizer.encode([split.texts[i] for i in chosen])]
     engine = OnnxEngine(path, config.predict.num_threads)
@@ -214,7 +219,7 @@ def _parity(config: Config, trained: Checkpoint, split: Split, path: Path) -> pr
         rows,
         trained.tokenizer.pad_id,
         config.model.max_length,
-        trained.multi_label,
+        task,
     )
     return proof.require("parity", proof.parity_check(parity, config.export.parity_tolerance))
 
@@ -251,6 +256,7 @@ def _peak(
 
 def _make_variants(
     config: Config,
+    task: Task,
     folder: Path,
     trained: Checkpoint,
     splits: Path,
@@ -259,20 +265,15 @@ def _make_variants(
     logits: NDArray[np.float32],
     calibrated: Calibration,
 ) -> VariantSet:
-    multi_label = split.multi_label
-
     def answers(logits: NDArray[np.float32]) -> Answers:
-        probabilities = to_probabilities(logits, calibrated.temperature, multi_label)
-        return Answers(
-            logits, probabilities, decide(probabilities, calibrated.thresholds, multi_label)
-        )
+        probabilities = task.probabilities(logits, calibrated.temperature)
+        given = task.decide(probabilities, calibrated.thresholds)
+        return Answers(logits, probabilities, given)
 
     gate = Gate(
-        labels=split.labels
-        if multi_label
-        else split.labels[:, None] == np.arange(len(split.label_names)),
+        labels=task.applies(split.labels, len(split.label_names)),
         label_names=split.label_names,
-        multi_label=multi_label,
+        task=task,
         reference=answers(logits),
         margin=config.export.max_accuracy_drop / 100,
         tolerance=config.export.parity_tolerance,

@@ -14,7 +14,7 @@ from linnet.data import Split
 from linnet.evaluate import selective, thresholds
 from linnet.evaluate.temperature import choose
 from linnet.export import proof
-from linnet.predict import decide, to_probabilities
+from linnet.predict import Task, task_of
 
 
 @dataclass(frozen=True)
@@ -51,25 +51,23 @@ def calibrate(config: Config, logits: NDArray[np.float32], split: Split) -> Cali
         ProofError: A check failed; the message names it.
     """
     settings = config.evaluate
-    multi_label = split.multi_label
+    task = task_of(split.multi_label)
     temperature = choose(logits, split.labels, settings.seed) if config.export.calibrate else None
     value = 1.0 if temperature is None else temperature.value
-    probabilities = to_probabilities(logits, value, multi_label)
+    probabilities = task.probabilities(logits, value)
     checks = {
         "accuracy": proof.require("accuracy", _accuracy(settings, probabilities, split)),
         "calibration": proof.calibration_check(
             logits, split.labels, temperature, settings.calibration_bins
         ),
     }
-    applies = (
-        split.labels if multi_label else split.labels[:, None] == np.arange(len(split.label_names))
-    )
+    applies = task.applies(split.labels, len(split.label_names))
     precise = config.export.min_precision or None
-    chosen = _thresholds(probabilities, applies, multi_label, precise, settings.confidence_level)
-    predictions = decide(probabilities, chosen, multi_label)
+    chosen = _thresholds(probabilities, applies, task, precise, settings.confidence_level)
+    predictions = task.decide(probabilities, chosen)
     if precise is not None and chosen is not None:
         check = proof.precision_check(
-            applies, predictions, split.label_names, chosen, multi_label, precise, settings
+            applies, predictions, split.label_names, chosen, task, precise, settings
         )
         checks["precision"] = proof.require("precision", check)
     return Calibration(value, precise, chosen, checks, probabilities, predictions)
@@ -78,13 +76,13 @@ def calibrate(config: Config, logits: NDArray[np.float32], split: Split) -> Cali
 def _thresholds(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.bool_],
-    multi_label: bool,
+    task: Task,
     min_precision: float | None,
     confidence_level: float,
 ) -> list[float | None] | None:
     if min_precision is not None:
-        return selective.choose(probabilities, labels, multi_label, min_precision, confidence_level)
-    return thresholds.tune(probabilities, labels).tolist() if multi_label else None
+        return selective.choose(probabilities, labels, task, min_precision, confidence_level)
+    return thresholds.tune(probabilities, labels).tolist() if task.multi_label else None
 
 
 def _accuracy(

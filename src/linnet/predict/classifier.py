@@ -14,8 +14,8 @@ from linnet.bundle import Bundle
 from linnet.errors import LabelError, TextError
 from linnet.labels import find_label
 from linnet.predict.codec import Codec, Prediction
-from linnet.predict.decision import to_probabilities
-from linnet.predict.explain import Explanation, Group, log_odds, named, weigh, without, words_of
+from linnet.predict.decision import Task
+from linnet.predict.explain import Explanation, Group, named, weigh, without, words_of
 from linnet.predict.plan import Choice, Plan, choose_plan
 from linnet.predict.stages import Cascade, Model, ModelOutput, Stage
 from linnet.text import Encoding, Tokenizer
@@ -70,9 +70,9 @@ class Classifier:
         return self.bundle.manifest.labels
 
     @property
-    def multi_label(self) -> bool:
-        """Whether the model is multi-label."""
-        return self.bundle.manifest.multi_label
+    def task(self) -> Task:
+        """Single-label or multi-label."""
+        return self.codec.task
 
     @property
     def name(self) -> str:
@@ -131,15 +131,13 @@ class Classifier:
         words = words_of(cleaned, places)
 
         def odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-            return log_odds(logits.astype(np.float64) / stage.temperature, chosen, self.multi_label)
+            return self.task.log_odds(logits.astype(np.float64) / stage.temperature, chosen)
 
         def ask(groups: Sequence[Group]) -> NDArray[np.float64]:
             return odds(logits) - odds(stage.logits(list(without(encoding.ids, words, groups))))
 
         weighed = [named(cleaned, places, words, group) for group in weigh(len(words), ask)]
-        probability = float(
-            to_probabilities(logits, stage.temperature, self.multi_label)[0, chosen]
-        )
+        probability = float(self.task.probabilities(logits, stage.temperature)[0, chosen])
         return Explanation(
             cleaned, self.labels[chosen], probability, tuple(weighed), encoding.truncated
         )

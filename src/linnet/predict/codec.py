@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import Bundle
-from linnet.predict.decision import decide, to_probabilities
+from linnet.predict.decision import task_of
 from linnet.predict.stages import Encodings, ModelOutput
 from linnet.text import Tokenizer, clean
 
@@ -56,6 +56,7 @@ class Codec:
 
     Attributes:
         bundle: The bundle given.
+        task: Single-label or multi-label.
         tokenizers: The model's, and of a cascade the smaller model's after it.
 
     Raises:
@@ -66,6 +67,7 @@ class Codec:
         manifest = bundle.manifest
         cascade = bundle.manifest.cascade
         self.bundle = bundle
+        self.task = task_of(manifest.multi_label)
         lengths = {bundle.tokenizer_path: manifest.max_length}
         if cascade:
             lengths[bundle.path / cascade.tokenizer] = cascade.max_length
@@ -92,13 +94,11 @@ class Codec:
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """What is answered to logits, both of shape (texts, labels)."""
-        manifest = self.bundle.manifest
-        return to_probabilities(logits, manifest.temperature, manifest.multi_label)
+        return self.task.probabilities(logits, self.bundle.manifest.temperature)
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which labels apply, bool (texts, labels); none where the model abstains."""
-        manifest = self.bundle.manifest
-        return decide(probabilities, manifest.thresholds, manifest.multi_label)
+        return self.task.decide(probabilities, self.bundle.manifest.thresholds)
 
     def decode(self, answered: ModelOutput) -> list[Prediction]:
         """The predictions of n texts, by what was answered to them."""

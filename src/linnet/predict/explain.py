@@ -158,18 +158,6 @@ def _cut(group: Group, pieces: int) -> list[Group]:
     return [Group(first, last) for first, last in pairwise(ends)]
 
 
-def log_odds(logits: NDArray[np.float64], label: int, multi_label: bool) -> NDArray[np.float64]:
-    """The log odds of one label, float (texts,), by scaled logits, float (texts, labels)."""
-    if multi_label:
-        return logits[:, label]
-    others = np.delete(logits, label, axis=1)
-    most = others.max(axis=1, keepdims=True)
-    odds: NDArray[np.float64] = (
-        logits[:, label] - most[:, 0] - np.log(np.exp(others - most).sum(axis=1))
-    )
-    return odds
-
-
 def without(
     ids: Sequence[int], words: Sequence[Sequence[int]], groups: Sequence[Group]
 ) -> Iterator[list[int]]:

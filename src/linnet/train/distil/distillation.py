@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from linnet.config import DistilConfig, TrainConfig
 from linnet.data import Split
 from linnet.evaluate.intervals import proportion
-from linnet.predict import to_probabilities
 from linnet.train.distil.teachers import Teachers
 from linnet.train.network.batches import Batch, Encoded
 from linnet.train.network.network import Network
@@ -99,7 +98,7 @@ class DistillationSet:
     def split(self) -> Split:
         """The student's texts, labelled with the teachers' probabilities, float32 (n, C)."""
         logits = self.teachers.logits(self.answers, self.settings.temperature)
-        softened = to_probabilities(logits, 1.0, self.teachers.multi_label)
+        softened = self.teachers.task.probabilities(logits)
         return replace(self.known, texts=self.read, labels=softened.astype(np.float32))
 
     def objective(
@@ -144,7 +143,7 @@ class DistillationSet:
                 equal label decisions, by the teachers' thresholds.
         """
         best = judge()
-        own = to_probabilities(best.logits(best.validation), 1.0, self.teachers.multi_label)
+        own = self.teachers.task.probabilities(best.logits(best.validation))
         same = self.teachers.agree(self.validation, own)
         scores = best.score(self.teachers.logits(self.validation).astype(np.float32))
         outcome = {

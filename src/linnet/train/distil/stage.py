@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from linnet.config import Config
 from linnet.data import Split, Unlabelled, read_split, read_unlabelled
 from linnet.errors import UsageError
-from linnet.predict import to_probabilities
 from linnet.resume import locked, unfinished_path
 from linnet.train.distil.distillation import DistillationSet
 from linnet.train.distil.salient_words import leave_out, telling_words
@@ -119,8 +118,8 @@ def _read(
     share = config.distil.leave_out
     if not share:
         return texts, {}
-    served = to_probabilities(teachers.logits(answers), 1.0, teachers.multi_label)
-    words = telling_words(texts, served, teachers.multi_label)
+    served = teachers.task.probabilities(teachers.logits(answers))
+    words = telling_words(texts, served, teachers.task.multi_label)
     others, facts = leave_out(texts[known:], words, share, np.random.default_rng(config.train.seed))
     return texts[:known] + others, facts
 

@@ -18,7 +18,7 @@ from linnet.config import PredictConfig
 from linnet.data import Split
 from linnet.errors import DataError, LabelError, UsageError
 from linnet.evaluate.rows import trained_elsewhere
-from linnet.predict import Classifier, load, sigmoid
+from linnet.predict import Classifier, Task, load, sigmoid, task_of
 from linnet.train.distil.teacher_logits import ask
 from linnet.train.distributed import Group
 
@@ -34,9 +34,9 @@ class Teachers:
     classifiers: Sequence[Classifier]
 
     @property
-    def multi_label(self) -> bool:
-        """Whether the model is multi-label."""
-        return self.classifiers[0].multi_label
+    def task(self) -> Task:
+        """Single-label or multi-label, as all of them are."""
+        return self.classifiers[0].task
 
     @property
     def digests(self) -> list[str]:
@@ -62,7 +62,7 @@ class Teachers:
         scaled = [
             part.astype(np.float64) / (own[i] * temperature) for i, part in enumerate(answers)
         ]
-        if self.multi_label:
+        if self.task.multi_label:
             yes, no = (
                 np.logaddexp.reduce([-np.logaddexp(0, sign * part) for part in scaled])
                 for sign in (-1, 1)
@@ -86,7 +86,7 @@ class Teachers:
             probability reaches the thresholds of at least half of the teachers.
         """
         taught = self.logits(answers)
-        if not self.multi_label:
+        if not self.task.multi_label:
             return np.asarray(taught.argmax(axis=1) == own.argmax(axis=1))
         return np.asarray(self._given(sigmoid(taught)) == self._given(own))
 
@@ -157,10 +157,9 @@ def _check_kind(teacher: Classifier, learn: Split, splits: Path) -> None:
             "with splits of the teacher's labels."
         )
     if learn.multi_label != manifest.multi_label:
-        kinds = ["one label per text", "several labels per text"]
         raise LabelError(
-            f"{splits} has {kinds[learn.multi_label]}, but the teacher {path} gives "
-            f"{kinds[manifest.multi_label]}. Distil with splits of the teacher's kind."
+            f"{splits} has {task_of(learn.multi_label).labels_per_text}, but the teacher {path} gives "
+            f"{task_of(manifest.multi_label).labels_per_text}. Distil with splits of the teacher's kind."
         )
     if set(learn.mask) != set(manifest.mask):
         raise DataError(
