@@ -157,9 +157,10 @@ def _check_kind(teacher: Classifier, learn: Split, splits: Path) -> None:
             "with splits of the teacher's labels."
         )
     if learn.multi_label != manifest.multi_label:
+        split_kind = task_of(learn.multi_label).labels_per_text
         raise LabelError(
-            f"{splits} has {task_of(learn.multi_label).labels_per_text}, but the teacher {path} gives "
-            f"{task_of(manifest.multi_label).labels_per_text}. Distil with splits of the teacher's kind."
+            f"{splits} has {split_kind}, but the teacher {path} gives "
+            f"{teacher.task.labels_per_text}. Distil with splits of the teacher's kind."
         )
     if set(learn.mask) != set(manifest.mask):
         raise DataError(
