@@ -94,6 +94,8 @@ class DataConfig(Section):
     group_column: str
     validation_file: Files
     test_file: Files
+    added_file: Files
+    previous_splits: FileName
     keep_splits: bool
     duplicates: Literal["drop", "keep"]
     conflicts: Literal["majority", "drop", "keep"]
@@ -103,7 +105,7 @@ class DataConfig(Section):
     mask: tuple[Personal, ...] = Field(strict=False)
     seed: Seed
 
-    @field_validator("source", "validation_file", "test_file", mode="before")
+    @field_validator("source", "validation_file", "test_file", "added_file", mode="before")
     @classmethod
     def _is_files(cls, value: Any) -> Any:
         return _files(value)

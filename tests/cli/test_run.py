@@ -175,3 +175,34 @@ def test_a_foreign_folder_is_left_alone(job, tmp_path, capsys):
     assert main(job) == UsageError.exit_code
     assert "not a run of Linnet's" in capsys.readouterr().err
     assert folders(foreign) == ["thesis.txt"]
+
+
+def test_a_run_is_retrained_with_labels_that_people_gave(job, tmp_path, capsys, monkeypatch):
+    import linnet.build.stages
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(linnet.build.stages, "train", stop)
+    (tmp_path / "linnet.toml").write_text("[data]\nseed = 8\n")
+    assert main([*job, "--set", "data.seed=7"]) == 130
+    more = tmp_path / "more.jsonl"
+    rows = [
+        {"text": f"the film was long {number}", "label": "positive", "source": source, "weight": 1}
+        for number, source in enumerate(["audit"] * 4 + ["queue"] * 4)
+    ]
+    more.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    capsys.readouterr()
+    retrain = ["run", "--retrain", "runs/small", "--add", str(more)]
+    assert main(retrain) == UsageError.exit_code
+    assert "Name it with --name" in capsys.readouterr().err
+    assert main(["run", "--retrain", "nowhere", "--name", "new"]) == UsageError.exit_code
+    assert "is not a run of Linnet's" in capsys.readouterr().err
+    assert main([*retrain, "--name", "new"]) == 130
+    config = load_config(tmp_path / "runs" / "new" / "linnet.toml")
+    assert config.data.seed == 7
+    assert config.data.previous_splits == "runs/small/splits"
+    card = json.loads((tmp_path / "runs" / "new" / "splits" / "data_card.json").read_text())
+    assert card["since"]["moved"] == 0
+    assert card["sources"]["train"]["queue"] == 4
+    assert card["sources"]["train"]["audit"] == 0

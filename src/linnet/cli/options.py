@@ -54,6 +54,12 @@ FLAGS = {
         "FILE",
         "a file of its own for the test split, or several",
     ),
+    "data.added_file": (
+        "--add",
+        str,
+        "FILE",
+        "labels that people gave, as `linnet labels LOG --export FILE` writes them",
+    ),
     "data.corrections": (
         "--corrections",
         str,
@@ -144,6 +150,7 @@ SEVERAL = {
     "data.source": "+",
     "data.validation_file": "+",
     "data.test_file": "+",
+    "data.added_file": "+",
     "distil.texts": None,
 }
 

@@ -21,6 +21,7 @@ FLAGS = (
     "data.group_column",
     "data.validation_file",
     "data.test_file",
+    "data.added_file",
     "data.corrections",
     "data.sample",
     "data.validation_size",

@@ -3,6 +3,9 @@
 Each stage is a command of its own too and reads only the folders that the earlier ones wrote.
 Finished stages are skipped, so a run that was stopped resumes where it was. It is refused if a
 setting that a finished stage reads has changed.
+
+To retrain a model with labels that people gave: linnet run --retrain runs/OLD --name NEW --add
+labelled.jsonl. It takes the old run's settings, and every old row stays in its split.
 """
 
 import argparse
@@ -22,16 +25,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add_config_options(parser, *prepare.FLAGS, "train.num_train_epochs", "run.name")
     parser.add_argument(
+        "--retrain",
+        type=Path,
+        metavar="RUN",
+        help="take the settings of an earlier run, and keep its rows in their splits",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="do every stage again, also the finished ones"
     )
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
+    from linnet.errors import UsageError
     from linnet.run_folder import check_same_settings, run_folder
 
+    if arguments.retrain:
+        _retrain(arguments)
     config = config_from(arguments)
     directory = run_folder(config)
+    if arguments.retrain and directory.resolve() == arguments.retrain.resolve():
+        raise UsageError("A retrained model is a run of its own. Name it with --name.")
     again = bool(arguments.overwrite)
     if not again:
         check_same_settings(config)
@@ -55,6 +69,24 @@ def main(arguments: argparse.Namespace) -> None:
         print_line("\nIt is not shown to beat its baseline, so do not serve it yet.")
         print_line(f"The reasons and what to change are in {page}")
     print_line(f"Read how good it is in: {page}")
+
+
+def _retrain(arguments: argparse.Namespace) -> None:
+    """Take the settings of a finished run, and its splits as those to keep."""
+    from linnet.errors import UsageError
+    from linnet.run_folder import SETTINGS
+
+    old = arguments.retrain
+    if arguments.config:
+        raise UsageError("--retrain takes the old run's settings, so it doesn't go with --config.")
+    if not (old / SETTINGS).is_file():
+        raise UsageError(
+            f"{old} is not a run of Linnet's (it holds no {SETTINGS}). "
+            "Name the run to retrain, such as runs/default."
+        )
+    arguments.config = old / SETTINGS
+    splits = json.dumps(str(old / "splits"), ensure_ascii=False)
+    arguments.set_overrides.insert(0, f"data.previous_splits={splits}")
 
 
 def _print_result(stage: str, folder: Path, result: Any) -> None:

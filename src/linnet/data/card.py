@@ -31,6 +31,8 @@ QUANTILES = {
     "max": 1.0,
 }
 REASONS = {
+    "answered_by_people": "people answered the same text since, and their row counts",
+    "audit_like_training": "a similar text is trained on, so it can't measure",
     "between_splits": "it is similar to texts that were in different splits before",
     "blank_line": "a blank line",
     "conflicting_labels": "its text also has another label",
@@ -39,6 +41,7 @@ REASONS = {
     "empty_text": "the text has no visible character",
     "in_test_file": "a similar text is in the test file",
     "in_validation_file": "a similar text is in the validation file",
+    "like_held_out": "a similar text is in validation, in test or in the audit",
     "lone_surrogate": "half of a surrogate pair",
     "missing_label": "no label",
     "nested_entities": "HTML entities are nested too deeply",
@@ -78,6 +81,7 @@ def describe(
     lengths: dict[str, np.ndarray],
     audit: dict[str, Any],
     left_out: dict[str, int],
+    sources: dict[str, dict[str, int]] | None,
     notes: list[str],
 ) -> dict[str, Any]:
     """Build the content of data_card.json.
@@ -96,6 +100,7 @@ def describe(
         lengths: Characters of the texts of each split.
         audit: Findings about the rows that were kept.
         left_out: Rare classes and their rows.
+        sources: Rows of each source of labels in each split; None if no column says so.
         notes: Sentences for the user.
     """
     return {
@@ -119,6 +124,7 @@ def describe(
         "classes": classes,
         "repaired": collected.repaired,
         "since": since,
+        "sources": sources,
         "found": found,
         "corrections": collected.corrections,
         "noise": noise,

@@ -1,7 +1,8 @@
 """The stage `prepare`: raw rows to three splits and a card that accounts for every row."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from linnet.data.clean.collect import Collected, Collector
 from linnet.data.clean.staging import ROW, Staging
 from linnet.data.group.texts import digests
 from linnet.data.previous import Previous, check_review
-from linnet.data.sources import catalog
+from linnet.data.sources import added, catalog
 from linnet.data.sources.dates import parse_dates, why_no_dates
 from linnet.data.sources.find import with_parts
 from linnet.data.sources.open import Opened, open_table
@@ -25,12 +26,16 @@ from linnet.data.split.assign import NAMES, TEST, VALIDATION
 from linnet.data.split.assignment import MAIN, Placement, RowTable, assign_rows
 from linnet.data.split.classes import Classes
 from linnet.data.split.files import SplitWriter
+from linnet.data.split.sources import Sources
 from linnet.errors import DataError
 from linnet.files import whole_directory
 from linnet.labels import listed
 from linnet.progress import progress
+from linnet.tables.table import Table
 
 STAGING = "staging"
+ADDED = 3  # the number of the added file, after those of the splits
+FILE_NAMES = (*NAMES, "added")
 WRITTEN = {card.NAME, card.PAGE, label_issues.NAME, *(f"{name}.parquet" for name in NAMES)}
 
 
@@ -54,18 +59,20 @@ def prepare(config: Config, directory: Path) -> dict[str, Any]:
     config = config.model_copy(update={"data": settings})
     with whole_directory(directory, holds=card.NAME, only=WRITTEN) as folder:
         columns = [column for column in (settings.split_by, settings.group_column) if column]
-        collector = Collector(settings, folder / STAGING, columns)
+        collector = Collector(settings, folder / STAGING, columns, optional=(added.SOURCE,))
         files = _collect(collector, settings)
         return _finish(collector, files, config, directory, folder, parts)
 
 
 def _files(settings: DataConfig) -> Iterator[tuple[int, Files]]:
-    """The files to read, each with the split whose own file it is."""
+    """The files to read, each with the split whose own file it is; the added file is `ADDED`."""
     yield MAIN, settings.source
     if settings.validation_file:
         yield VALIDATION, settings.validation_file
     if settings.test_file:
         yield TEST, settings.test_file
+    if settings.added_file:
+        yield ADDED, settings.added_file
 
 
 def _collect(collector: Collector, settings: DataConfig) -> list[tuple[int, Opened]]:
@@ -75,10 +82,13 @@ def _collect(collector: Collector, settings: DataConfig) -> list[tuple[int, Open
     """
     with ExitStack() as stack:
         files = []
+        main: Table | None = None
         for split, file in _files(settings):
             with _named(split, file, settings):
-                own = settings.model_copy(update={"source": file})
-                opened = stack.enter_context(open_table(own, split=NAMES[split]))
+                opened = stack.enter_context(_open(split, file, settings))
+                if settings.added_file:
+                    opened = _with_sources(opened, split, main, settings)
+                main = main or opened.table
                 number = collector.expect(opened.table)
             files.append((split, file, opened, number))
         for split, file, opened, number in files:
@@ -93,6 +103,21 @@ def _collect(collector: Collector, settings: DataConfig) -> list[tuple[int, Open
         return [(split, opened) for split, _, opened, _ in files]
 
 
+def _open(split: int, file: Files, settings: DataConfig) -> AbstractContextManager[Opened]:
+    if split != ADDED:
+        return open_table(settings.model_copy(update={"source": file}), split=NAMES[split])
+    own = {"source": file, "encoding": "", "text_column": "text", "label_column": "label"}
+    return open_table(settings.model_copy(update=own))
+
+
+def _with_sources(opened: Opened, split: int, main: Table | None, settings: DataConfig) -> Opened:
+    """The table with the columns of the main one and those that say where a label comes from."""
+    table = opened.table
+    if split == ADDED and main is not None:
+        return replace(opened, table=added.like_main(table, main, settings))
+    return replace(opened, table=added.with_added_columns(table))
+
+
 def _name(opened: Opened, file: Files) -> str:
     return opened.source.name if opened.source else named(file)
 
@@ -104,7 +129,7 @@ def _named(split: int, file: Files, settings: DataConfig) -> Iterator[None]:
         yield
     except DataError as error:
         if split != MAIN:
-            name = NAMES[split]
+            name = FILE_NAMES[split]
             message = f"{name.capitalize()} file {named(file)}: {error}"
             if file == settings.source:
                 message += f" To leave the {name} part out, name the files to train on with --data."
@@ -122,12 +147,13 @@ def _finish(
 ) -> dict[str, Any]:
     settings = config.data
     opened = files[0][1]
-    origins = np.array([split for split, _ in files])
+    origins = np.array([MAIN if split == ADDED else split for split, _ in files])
     collected = collector.result()
     staging = collector.staging
     classes = Classes(collected.labels, collected.label_sets)
     previous = Previous.find(directory, settings, collected.text)
-    placement = assign_rows(_row_table(collected, classes, origins, previous, settings), settings)
+    table = _row_table(collected, classes, origins, previous, settings)
+    placement = assign_rows(table, settings)
     left_out = _left_out(collected, placement)
     collected = collected.without(placement.left_out)
     classes = Classes(collected.labels, collected.label_sets)
@@ -136,7 +162,7 @@ def _finish(
     content = card.describe(
         settings=settings,
         source=opened.source,
-        apart={NAMES[split]: each.source for split, each in files[1:] if each.source},
+        apart={FILE_NAMES[split]: each.source for split, each in files[1:] if each.source},
         dialect=opened.table.dialect,
         collected=collected,
         noise=label_issues.write(folder, settings.noise_sample),
@@ -147,6 +173,7 @@ def _finish(
         lengths=lengths,
         audit=examine(folder, config.model, settings.split_by),
         left_out=left_out,
+        sources=table.sources.counts(placement.split, NAMES) if table.sources else None,
         notes=[
             *parts,
             *(note for _, each in files for note in each.table.notes),
@@ -183,6 +210,7 @@ def _row_table(
         when=_moments(collected.columns[settings.split_by], settings.split_by)
         if settings.split_by
         else None,
+        sources=Sources.find(collected.columns.get(added.SOURCE)),
     )
 
 

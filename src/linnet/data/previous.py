@@ -20,7 +20,7 @@ from linnet.files import digest
 from linnet.links import plain
 
 # These settings may change while old rows keep their split.
-FREE = {"source", "corrections", "noise_sample", "keep_splits"}
+FREE = {"source", "added_file", "previous_splits", "corrections", "noise_sample", "keep_splits"}
 TEXTS_AT_ONCE = 65_536
 
 
@@ -69,10 +69,25 @@ class Previous:
         """Look for splits in a folder.
 
         Args:
-            directory: Where new splits will go.
+            directory: Where new splits will go. `settings.previous_splits` may name another folder.
             settings: Those of the new splits. If they differ, old splits are ignored.
             text: Digests of the clean texts, uint64 (n,).
+
+        Raises:
+            UsageError: The settings name a folder whose splits can't be kept.
         """
+        named = Path(settings.previous_splits) if settings.previous_splits else None
+        found = cls._find(named or directory, settings, text)
+        if named and not found.texts and not settings.split_by:
+            why = found.notes[0] if found.notes else f"{named} holds no {card.NAME}."
+            raise UsageError(
+                f"The splits that data.previous_splits names can't be kept. {why} "
+                "Use the settings of the old run, or take the setting away."
+            )
+        return found
+
+    @classmethod
+    def _find(cls, directory: Path, settings: DataConfig, text: np.ndarray) -> "Previous":
         nowhere = np.full(len(text), NOWHERE, dtype=np.int8)
         file = directory / card.NAME
         if not settings.keep_splits or not file.is_file():

@@ -106,13 +106,21 @@ class Collector:
         settings: They name the columns and the labels.
         directory: Folder of the staged rows; arrays go into folders next to it. It must not exist.
         columns: Columns whose values are also kept in memory.
+        optional: The same of columns that the first table may lack or use as text or label.
     """
 
-    def __init__(self, settings: DataConfig, directory: Path, columns: Sequence[str] = ()):
+    def __init__(
+        self,
+        settings: DataConfig,
+        directory: Path,
+        columns: Sequence[str] = (),
+        optional: Sequence[str] = (),
+    ):
         self._settings = settings
         self._directory = directory
         self._tables: list[Table] = []
         self._kept: dict[str, list[pa.Array]] = {column: [] for column in columns}
+        self._optional = optional
         self._corrections = Corrections()
         if settings.corrections:
             self._corrections = Corrections.read(Path(settings.corrections), settings.mask)
@@ -135,6 +143,9 @@ class Collector:
                 table.columns[text],
                 ", ".join(table.columns[place] for place in label.places),
             )
+            for column in self._optional:
+                if column in names and column in table.columns:
+                    self._kept.setdefault(column, [])
             self._places = {column: self._place(table, column, places) for column in self._kept}
             self._labels = Labels(self._settings, table.dialect.get("shape"), label.names)
             self.staging = Staging(self._directory, names)

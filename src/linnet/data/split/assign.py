@@ -192,7 +192,7 @@ def _fill(label: np.ndarray, group: np.ndarray, quota: np.ndarray, seed: int) ->
 
     A group that would overshoot is left out, and smaller ones that follow fill its place.
     """
-    mixed = _mix(group, seed)
+    mixed = mix(group, seed)
     members = np.argsort(mixed, kind="stable")
     edges = np.append(np.flatnonzero(starts(mixed[members])), len(members))
     del mixed
@@ -216,7 +216,7 @@ def _fill(label: np.ndarray, group: np.ndarray, quota: np.ndarray, seed: int) ->
     return chosen
 
 
-def _mix(values: np.ndarray, seed: int) -> np.ndarray:
+def mix(values: np.ndarray, seed: int) -> np.ndarray:
     """Permute uint64 values by a seed: the finaliser of splitmix64 (Steele et al. 2014)."""
     mixed = values + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

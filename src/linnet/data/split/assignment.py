@@ -11,6 +11,7 @@ from linnet.data.group.texts import distinct, resolve, starts
 from linnet.data.split.assign import NOWHERE, TEST, VALIDATION, Assignment, Rows, assign
 from linnet.data.split.by_time import assign_by_time
 from linnet.data.split.classes import Classes
+from linnet.data.split.sources import Sources, drop_mixed, with_sources
 from linnet.errors import DataError
 
 MAIN = 0
@@ -32,6 +33,7 @@ class RowTable:
         before: The previous split of the text, or `NOWHERE`, int8.
         author: Digest of the group column, 0 if empty, uint64; None without such a column.
         when: datetime64, NaT if missing; None if the split is not by time.
+        sources: Where the labels come from; None if nothing says so.
     """
 
     classes: Classes
@@ -44,6 +46,7 @@ class RowTable:
     before: np.ndarray
     author: np.ndarray | None = None
     when: np.ndarray | None = None
+    sources: Sources | None = None
 
 
 @dataclass
@@ -82,6 +85,10 @@ def assign_rows(table: RowTable, settings: DataConfig) -> Placement:
         remaining.drop(
             reason, np.isin(group, apart) & (table.origin != split) & (table.origin != TEST)
         )
+    before = table.before
+    if table.sources:
+        drop_mixed(table.sources, remaining.rows, group, table.text, before, remaining.drop)
+        before = with_sources(table.sources, group, before, settings.seed)
     rows = remaining.rows
     resolution = resolve(
         table.text[rows],
@@ -109,7 +116,7 @@ def assign_rows(table: RowTable, settings: DataConfig) -> Placement:
     placement.split[remaining.rows[own_file]] = table.origin[remaining.rows[own_file]]
     remaining.rows = remaining.rows[~own_file]
     remaining.check()
-    _assign(table, group, remaining, placement, settings)
+    _assign(table, group, before, remaining, placement, settings)
     classes.check_splits(table.label, placement.split, placement.notes)
     return placement
 
@@ -149,11 +156,15 @@ class _Remaining:
 def _assign(
     table: RowTable,
     group: np.ndarray,
+    before: np.ndarray,
     remaining: _Remaining,
     placement: Placement,
     settings: DataConfig,
 ) -> None:
-    fixed, torn = _stay(table.before[remaining.rows], group[remaining.rows])
+    fixed = before[remaining.rows]
+    torn = np.zeros(len(fixed), dtype=bool)
+    if table.when is None:
+        fixed, torn = _stay(fixed, group[remaining.rows])
     remaining.drop_some("between_splits", torn)
     rows = remaining.rows
     strata = table.classes.strata(table.label[rows])

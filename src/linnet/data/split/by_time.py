@@ -20,7 +20,7 @@ def assign_by_time(
     """Split by time: train is older than validation, and validation is older than test.
 
     Args:
-        rows: The usable rows.
+        rows: The usable rows. Those with a fixed split go there, whatever their time.
         when: Time of each row, datetime64 (n,), without NaT.
         sample: Rows for training and validation, or 0 for all but the test rows.
         validation_size: Share (below 1) or number of rows.
@@ -43,6 +43,7 @@ def assign_by_time(
     validation, test = sizes_of(
         min(sample or len(rows), len(rows)), validation_size, test_size, bool(sample)
     )
+    chosen = chosen[rows.fixed[chosen] == NOWHERE]
     order = chosen[np.lexsort((rows.tie[chosen], rows.rank[chosen], when[chosen]))]
     split = np.full(len(rows), NOWHERE, dtype=np.int8)
     first_test = _boundary(when[order], len(order) - test)
@@ -53,6 +54,9 @@ def assign_by_time(
     assignment = Assignment(split, notes)
     later = _later_copies(rows.group, split)
     split[later] = NOWHERE
+    later |= _torn(rows, split)
+    fixed = (rows.fixed != NOWHERE) & ~later
+    split[fixed] = rows.fixed[fixed]
     for target, size in ((VALIDATION, validation), (TEST, test)):
         assignment.note_shortfall(
             target,
@@ -69,6 +73,16 @@ def _boundary(times: np.ndarray, place: int) -> int:
     low = np.searchsorted(times, times[place], "left")
     high = np.searchsorted(times, times[place], "right")
     return int(low if place - low <= high - place else high)
+
+
+def _torn(rows: Rows, split: np.ndarray) -> np.ndarray:
+    """Rows with a fixed split whose group has rows in another split, bool (n,)."""
+    torn = np.zeros(len(rows), dtype=bool)
+    for target in (TRAIN, VALIDATION, TEST):
+        fixed = rows.fixed == target
+        elsewhere = (split != NOWHERE) & (split != target)
+        torn |= fixed & np.isin(rows.group, rows.group[elsewhere])
+    return torn
 
 
 def _later_copies(group: np.ndarray, split: np.ndarray) -> np.ndarray:
