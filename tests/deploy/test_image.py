@@ -123,7 +123,7 @@ def test_every_extra_of_the_runtime_can_be_built_in():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    others = {"train", "track", "dev", "docs", "client"}
+    others = {"train", "tensorboard", "track", "dev", "docs", "client"}
     assert set(LOCK["IMAGE_EXTRAS"]) == set(extras) - others
 
 

@@ -86,5 +86,5 @@ def writer_class() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415, needs an extra
     except ImportError as error:
-        raise MissingExtraError("tensorboard", "track") from error
+        raise MissingExtraError("tensorboard", "tensorboard") from error
     return SummaryWriter
