@@ -106,7 +106,22 @@ def scopes() -> str:
 def metrics() -> str:
     """One row a metric of the service's own."""
     seen = Metrics(
-        lambda: ServiceStatus(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, True, False)
+        lambda: ServiceStatus(
+            True,
+            0,
+            0,
+            0.0,
+            1,
+            (os.getpid(),),
+            0,
+            0,
+            0,
+            0,
+            True,
+            False,
+            {("a", "all"): 0.0},
+            {"a": False},
+        )
     )
     seen.observe_request("/", 200, 0.0)
     seen.observe_answer("", Prediction("", 1.0, {}, False, ("",)))

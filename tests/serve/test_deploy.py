@@ -37,7 +37,22 @@ TARGET = {"instance", "job"}
 def samples() -> dict[str, set[str]]:
     """The name of every sample that is exposed, and its labels."""
     metrics = Metrics(
-        lambda: ServiceStatus(True, 0, 0, 0.0, 1, (os.getpid(),), 0, 0, 0, 0, True, False)
+        lambda: ServiceStatus(
+            True,
+            0,
+            0,
+            0.0,
+            1,
+            (os.getpid(),),
+            0,
+            0,
+            0,
+            0,
+            True,
+            False,
+            {("a", "all"): 0.0},
+            {"a": False},
+        )
     )
     metrics.observe_request("/v1/predict", 200, 0.1)
     metrics.observe_answer("a", Prediction("b", 0.9, {"b": 0.9}, False, ("b",)))

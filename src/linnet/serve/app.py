@@ -29,6 +29,7 @@ from linnet.serve.routes.schemas import (
     ExplainRequest,
     FeedbackRequest,
     PredictRequest,
+    RollBackRequest,
     SharesRequest,
     SwapRequest,
 )
@@ -49,6 +50,7 @@ READ_BY_ROUTES = (
     FeedbackRequest,
     SwapRequest,
     SharesRequest,
+    RollBackRequest,
     sagemaker.InvocationRequest,
     InferenceRequest,
 )  # not by FastAPI, which so doesn't know of them

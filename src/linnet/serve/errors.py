@@ -8,6 +8,7 @@ Protocol have a shape of their own: {"error": "message"}.
       UnsupportedMediaType   415  unsupported_media_type
       InvalidRequest         422  invalid_request
       TooManyTexts           422  too_many_texts
+      IsRolledBack           409  rolled_back
       Overloaded             429  overloaded         Retry-After
       QuotaExceeded          429  rate_limited, quota_used_up  Retry-After
       NotReady               503  not_ready          Retry-After
@@ -49,6 +50,7 @@ DESCRIPTIONS = {
     400: "The body is not JSON, or not packed as its `Content-Encoding` says.",
     404: "There is no such thing.",
     406: "The header `Accept` takes nothing that this route gives.",
+    409: "The challenger was rolled back.",
     413: "The body is larger than `serve.max_body_bytes`, as sent or once unpacked.",
     415: "The header `Content-Type` is not `application/json`, or `Content-Encoding` is not "
     "gzip or deflate.",
@@ -112,6 +114,13 @@ class TooManyTexts(APIError):
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None):
         super().__init__(422, "too_many_texts", message, details=details)
+
+
+class IsRolledBack(APIError):
+    """A challenger that was rolled back is to get a share."""
+
+    def __init__(self, message: str):
+        super().__init__(409, "rolled_back", message)
 
 
 class Overloaded(APIError):

@@ -32,6 +32,8 @@ FACTS = ServiceStatus(
     log_pending=5,
     log_works=True,
     keys_stale=False,
+    harm={("new", "failures"): 1.5},
+    rolled_back={"new": True},
 )
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference.md").read_text()
 

@@ -8,11 +8,17 @@ inference, arXiv 2210.01948). Evidence is kept as natural logarithms.
 
 from linnet.monitor.evidence.drift import DriftDetector, Zone, drifted_streams, evidence_limit
 from linnet.monitor.evidence.events import EventCounts
+from linnet.monitor.evidence.harm import (
+    GUARDRAIL_WEIGHTS,
+    log_evidence_of_any_harm,
+    log_limit,
+)
 from linnet.monitor.evidence.paired import PairedCounts
 from linnet.monitor.evidence.proportion import interval_at_any_look, interval_of_one_look
 from linnet.monitor.evidence.sample_ratio import SampleRatioTest
 
 __all__ = [
+    "GUARDRAIL_WEIGHTS",
     "DriftDetector",
     "EventCounts",
     "PairedCounts",
@@ -22,4 +28,6 @@ __all__ = [
     "evidence_limit",
     "interval_at_any_look",
     "interval_of_one_look",
+    "log_evidence_of_any_harm",
+    "log_limit",
 ]

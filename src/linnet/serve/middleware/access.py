@@ -29,6 +29,7 @@ NEEDED: dict[str, KeyScope] = {
     "/admin/models": "admin",
     "/admin/operate": "admin",
     "/admin/shares": "admin",
+    "/admin/rollback": "admin",
     "/metrics": "metrics",
 }
 NEEDED_BELOW: dict[str, KeyScope] = {"/v2/": "predict", "/admin/": "admin"}

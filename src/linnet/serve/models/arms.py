@@ -4,7 +4,7 @@ the champion, or a challenger with a share of them; shadows answer for the log a
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ class Arm:
         share: Of the texts, from 0 to 1; for a shadow, the part of the texts that it gets too.
         pool: Its workers.
         settings: What it was made from.
+        rolled_back: Whether its share is 0 until a person lifts its roll-back.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Arm:
     share: float
     pool: Pool
     settings: ArmConfig
+    rolled_back: bool = False
 
 
 class Arms:
@@ -120,18 +122,26 @@ class Arms:
                 )
             if not 0 <= share <= 1:
                 raise ConfigError(f"Expected a share from 0 to 1 for {name}; got {share:g}.")
-        arms = [
-            replace(
-                arm,
-                share=shares[arm.name],
-                settings=arm.settings.model_copy(update={"share": shares[arm.name]}),
-            )
-            if arm.name in shares
-            else arm
-            for arm in self
-        ]
+        arms = [_with_share(arm, shares[arm.name]) if arm.name in shares else arm for arm in self]
         check_arms({arm.name: arm.settings for arm in arms})
         return Arms(arms, self.experiment)
+
+    def with_roll_backs(self, names: Set[str]) -> "Arms":
+        """The same models, where exactly these challengers are rolled back."""
+        return Arms(
+            (
+                replace(_with_share(arm, 0.0), rolled_back=True)
+                if arm.name in names
+                else replace(arm, rolled_back=False)
+                for arm in self
+            ),
+            self.experiment,
+        )
+
+
+def _with_share(arm: Arm, share: float) -> Arm:
+    settings = arm.settings.model_copy(update={"share": share})
+    return replace(arm, share=share, settings=settings)
 
 
 def check_arms(settings: Mapping[str, ArmConfig]) -> None:

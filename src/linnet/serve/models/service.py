@@ -16,6 +16,7 @@ from linnet.monitor import new_id
 from linnet.serve.errors import APIError, DeadlineExceeded, NotReady, TooManyTexts
 from linnet.serve.models.answering import Answering
 from linnet.serve.models.arms import CHAMPION, Arm, Arms, check_arms, open_arms
+from linnet.serve.models.experiment import Experiment
 from linnet.serve.models.fair import Client
 from linnet.serve.models.intake import Intake, in_use, with_room
 from linnet.serve.models.items import Item, TextRequest
@@ -47,6 +48,7 @@ class Service:
         on_item: Called once for every text and arm that was asked about it, also where there is no
             answer.
         on_arms: Called with the arms when they change.
+        experiment: Watches the challengers, and keeps which were rolled back.
     """
 
     def __init__(self, config: Config, bundle: str):
@@ -60,6 +62,7 @@ class Service:
             CHAMPION: ArmConfig(bundle=bundle),
             **config.serve.arms,
         }
+        self.experiment = Experiment(config)
         self._arms: Arms | None = None
         self._swaps = Swaps(config.serve.swap_timeout_seconds)
         self._asked_for = 0  # swaps to other arms, and the latest of them that was made
@@ -101,6 +104,11 @@ class Service:
         """The workers of all models at work."""
         return [arm.pool for arm in self._arms or ()]
 
+    @property
+    def rolled_back(self) -> dict[str, bool]:
+        """The challengers at work, and whether each was rolled back."""
+        return {arm.name: arm.rolled_back for arm in self._arms.challengers} if self._arms else {}
+
     async def start(self) -> None:
         """Verify, load and warm all models.
 
@@ -109,10 +117,11 @@ class Service:
             BundleError: A bundle can't be used.
         """
         self._swaps = Swaps(self.config.serve.swap_timeout_seconds)
-        self._arms = await open_arms(self.config, self._asked, self._batch)
+        await self.experiment.read()
+        arms = await open_arms(self.config, self._asked, self._batch)
         self._intake = Intake(self.settings.max_wait_seconds)
         self._shadows = Shadows(self._intake, self._account)
-        self.on_arms(self._arms)
+        self._change(self.experiment.hold(arms))
         self.unready = None
 
     async def stop(self) -> None:
@@ -174,10 +183,10 @@ class Service:
                     break  # else another swap came between, and may have ended what this one keeps
             if number < self._made:
                 return old
-            self._put_to_work(new, asked, old)
+            self._put_to_work(new, old)
             self._made = number
             opened -= {arm.pool for arm in new}
-            return new
+            return self.arms
         finally:
             await asyncio.gather(*(pool.stop() for pool in opened))
 
@@ -194,15 +203,43 @@ class Service:
             ConfigError: As of `Arms.with_shares`.
             APIError: The service has not started, or stops.
         """
-        new = self._arms = self.arms.with_shares(shares)
+        self.experiment.check_shares(self.arms, shares)
+        return self._change(self.arms.with_shares(shares))
+
+    def roll_back(self, arm: str, reason: str) -> Arms:
+        """Set a challenger's share to 0, in memory and at once, until `reset`.
+
+        Args:
+            arm: The challenger.
+            reason: For the log and the file of roll-backs.
+
+        Raises:
+            ConfigError: There is no such challenger.
+            APIError: The service has not started, or stops.
+        """
+        new = self._change(self.experiment.roll_back(self.arms, arm, reason))
+        self._go_on(self.experiment.save(new, arm))
+        return new
+
+    def reset(self, arm: str) -> Arms:
+        """Lift the roll-back of a challenger. Its share stays 0 until `set_shares`.
+
+        Raises:
+            ConfigError, APIError: As of `roll_back`.
+        """
+        new = self._change(self.experiment.reset(self.arms, arm))
+        self._go_on(self.experiment.save(new, arm))
+        return new
+
+    def _change(self, new: Arms) -> Arms:
+        self._arms = new
         self._asked = new.settings
+        self.experiment.watch(new)
         self.on_arms(new)
         return new
 
-    def _put_to_work(self, new: Arms, asked: Mapping[str, ArmConfig], old: Arms) -> None:
-        self._arms = new
-        self._asked = asked
-        self.on_arms(new)
+    def _put_to_work(self, new: Arms, old: Arms) -> None:
+        self._change(self.experiment.hold(new))
         kept = {arm.pool for arm in new}
         for arm in old:
             if arm.pool not in kept:
@@ -354,6 +391,9 @@ class Service:
         return longest if asked is None else min(asked, longest)
 
     def _account(self, item: Item) -> None:
+        harmful = self.experiment.see(item)
+        if harmful and self.unready is None:
+            self.roll_back(*harmful)
         self.on_item(item)
 
     def _batch(self, arm: str, batch: Batch) -> None:

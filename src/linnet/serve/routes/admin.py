@@ -6,7 +6,9 @@ from linnet.errors import LinnetError
 from linnet.serve.errors import APIError, responses
 from linnet.serve.models.service import Service
 from linnet.serve.routes.request import arm_infos, body_of, body_schema
-from linnet.serve.routes.schemas import Models, SharesRequest, SwapRequest
+from linnet.serve.routes.schemas import Models, RollBackRequest, SharesRequest, SwapRequest
+
+BY_HAND = "a person asked for it"
 
 router = APIRouter(prefix="/admin")
 
@@ -36,7 +38,7 @@ async def swap_models(request: Request) -> Models:
     "/shares",
     summary="Change the shares of models",
     response_model=Models,
-    responses=responses(400, 413, 415, 422, 500, 503),
+    responses=responses(400, 409, 413, 415, 422, 500, 503),
     openapi_extra=body_schema(SharesRequest),
 )
 async def set_shares(request: Request) -> Models:
@@ -50,3 +52,24 @@ async def set_shares(request: Request) -> Models:
         return Models(arms=arm_infos(service.set_shares(body.shares)))
     except LinnetError as error:
         raise APIError(422, error.code, str(error)) from None
+
+
+@router.post(
+    "/rollback",
+    summary="Roll a challenger back, or lift that",
+    response_model=Models,
+    responses=responses(400, 413, 415, 422, 500, 503),
+    openapi_extra=body_schema(RollBackRequest),
+)
+async def roll_back(request: Request) -> Models:
+    """Sets a challenger's share to 0 at once. Restarts and swaps keep it there until it is lifted.
+
+    The service does the same by itself if a challenger harms (`experiment.rollback`).
+    """
+    service: Service = request.app.state.service
+    body = await body_of(request, RollBackRequest)
+    try:
+        arms = service.reset(body.arm) if body.reset else service.roll_back(body.arm, BY_HAND)
+    except LinnetError as error:
+        raise APIError(422, error.code, str(error)) from None
+    return Models(arms=arm_infos(arms))

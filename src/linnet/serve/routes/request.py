@@ -152,6 +152,7 @@ def _arm_info(arm: Arm) -> ArmInfo:
         arm=arm.name,
         role=arm.role,
         share=arm.share,
+        rolled_back=arm.rolled_back,
         name=manifest.name,
         digest=manifest.digest,
         labels=list(manifest.labels),

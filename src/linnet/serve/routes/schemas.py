@@ -209,6 +209,11 @@ class ArmInfo(BaseModel):
     share: float = Field(
         ge=0, le=1, description="The share of the texts; for a shadow, the share that it gets too."
     )
+    rolled_back: bool = Field(
+        default=False,
+        description="Whether the service or a person rolled it back: its share is 0 until "
+        "`/admin/rollback` lifts that.",
+    )
     name: str = Field(description="The model's name.", examples=["tweets"])
     digest: str = DIGEST
     labels: list[str] = Field(
@@ -272,6 +277,21 @@ class SharesRequest(BaseModel):
         max_length=MAX_ARMS,
         description="Arm to its share, from 0 to 1. The champion answers what the challengers "
         "leave; models that are not named keep their share.",
+    )
+
+
+class RollBackRequest(BaseModel):
+    """Which challenger is rolled back, or no longer."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"arm": "challenger", "reset": True}]}
+    )
+
+    arm: ArmName = Field(description="A challenger.")
+    reset: bool = Field(
+        default=False,
+        description="False: set its share to 0 until it is lifted. True: lift that; its share "
+        "stays 0 until `/admin/shares`, and its evidence starts again.",
     )
 
 

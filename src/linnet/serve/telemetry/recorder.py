@@ -151,6 +151,8 @@ class Recorder:
             log_pending=log.pending if log else 0,
             log_works=log.healthy if log else True,
             keys_stale=bool(self._keys and self._keys.stale),
+            harm=service.experiment.guardrails.evidence(),
+            rolled_back=service.rolled_back,
         )
 
 

@@ -1,7 +1,7 @@
 """The state of the service at a moment, as metrics: its queue, workers, prediction log and keys."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from prometheus_client import ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -24,6 +24,8 @@ class ServiceStatus:
         log_pending: Records that wait to be stored.
         log_works: Whether the prediction log can be written; True where there is to be none.
         keys_stale: Whether the file of keys that is there now could not be read, or is gone.
+        harm: Evidence of harm by challenger and guardrail, as decimal logarithms.
+        rolled_back: Challengers, and whether each was rolled back.
     """
 
     ready: bool
@@ -38,6 +40,8 @@ class ServiceStatus:
     log_pending: int
     log_works: bool
     keys_stale: bool
+    harm: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    rolled_back: Mapping[str, bool] = field(default_factory=dict)
 
 
 class ServiceCollector:
@@ -98,6 +102,27 @@ class ServiceCollector:
             "Whether the file of keys could not be read again, or is gone: 1 or 0.",
             value=status.keys_stale,
         )
+        yield from _experiment(status)
+
+
+def _experiment(status: ServiceStatus) -> Iterator[Metric]:
+    evidence = GaugeMetricFamily(
+        "linnet_experiment_evidence",
+        "Evidence that a challenger harms, by kind of event, as a decimal logarithm. all: of all "
+        "kinds together, which rolls back.",
+        labels=["arm", "guardrail"],
+    )
+    for labels, value in status.harm.items():
+        evidence.add_metric(labels, value)
+    yield evidence
+    rolled_back = GaugeMetricFamily(
+        "linnet_rolled_back",
+        "Whether a challenger was rolled back, until a person lifts it: 1 or 0.",
+        labels=["arm"],
+    )
+    for arm, is_rolled_back in status.rolled_back.items():
+        rolled_back.add_metric([arm], is_rolled_back)
+    yield rolled_back
 
 
 def _worker_processes(pids: Sequence[int]) -> Iterator[Metric]:
