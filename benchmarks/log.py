@@ -30,7 +30,14 @@ def make_record() -> Record:
 def measure(url: str, count: int) -> dict[str, float]:
     """Record so many, and read them."""
     log = PredictionLog(
-        PredictionLogConfig(url=url, texts=False, max_pending=count, retention_days=0)
+        PredictionLogConfig(
+            url=url,
+            texts=False,
+            audit_rate=0.01,
+            hash_key_file="",
+            max_pending=count,
+            retention_days=0,
+        )
     )
     records = [make_record() for _ in range(count)]
     paced = count // 5

@@ -319,7 +319,9 @@ class PredictionLogConfig(Section):
     """`[prediction_log]`: the prediction log of the service."""
 
     url: str
-    texts: bool
+    texts: bool | Literal["audit"]
+    audit_rate: Rate
+    hash_key_file: str
     max_pending: Positive
     retention_days: Count
 

@@ -42,12 +42,18 @@ def make_record() -> Callable[..., Record]:
 
 
 @pytest.fixture
-def open_log() -> Iterator[Callable[..., PredictionLog]]:
+def open_log(tmp_path: Path) -> Iterator[Callable[..., PredictionLog]]:
     """Opens a log that is closed at the end; settings may be named."""
     opened = []
 
     def make(url: str | Path, **changes: Any) -> PredictionLog:
-        values: dict[str, Any] = {"texts": False, "max_pending": 10_000, "retention_days": 0}
+        values: dict[str, Any] = {
+            "texts": False,
+            "audit_rate": 0.01,
+            "hash_key_file": str(tmp_path / "hash.key"),
+            "max_pending": 10_000,
+            "retention_days": 0,
+        }
         opened.append(PredictionLog(PredictionLogConfig(url=str(url), **values | changes)))
         return opened[-1]
 

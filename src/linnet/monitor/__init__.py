@@ -3,6 +3,32 @@
 Knows nothing of HTTP, and runs no model.
 """
 
-from linnet.monitor.prediction_log import Entry, LogStatus, PredictionLog, Record, Store, new_id
+from linnet.monitor.prediction_log import (
+    SETTLE_SECONDS,
+    SOURCES,
+    ArmInEpoch,
+    Entry,
+    Epoch,
+    Failure,
+    LogStatus,
+    PredictionLog,
+    Record,
+    Store,
+    Truth,
+    new_id,
+)
 
-__all__ = ["Entry", "LogStatus", "PredictionLog", "Record", "Store", "new_id"]
+__all__ = [
+    "SETTLE_SECONDS",
+    "SOURCES",
+    "ArmInEpoch",
+    "Entry",
+    "Epoch",
+    "Failure",
+    "LogStatus",
+    "PredictionLog",
+    "Record",
+    "Store",
+    "Truth",
+    "new_id",
+]

@@ -15,7 +15,7 @@ import pytest
 from linnet.errors import StorageError, UnusableLogError
 from linnet.monitor import Store
 from linnet.monitor.prediction_log import database, log
-from linnet.monitor.prediction_log.store import VERSION
+from linnet.monitor.prediction_log.schema import VERSION
 
 from ..conftest import wait_until
 
@@ -62,7 +62,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         "holds no version",
     ),
     "two versions": (
-        lambda path: execute(path, "INSERT INTO linnet_log VALUES (1)"),
+        lambda path: execute(path, "INSERT INTO linnet_log (version) VALUES (1)"),
         "holds no version",
     ),
     "no table": (lambda path: execute(path, "DROP TABLE feedback"), "no table 'feedback'"),
@@ -154,12 +154,15 @@ def test_a_log_that_others_hold_is_no_reason_not_to_start(tmp_path, open_log, mo
 
 
 FULL = """
-import resource, sys
+import resource, sys, tempfile
 from linnet.config import PredictionLogConfig
 from linnet.monitor import PredictionLog
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-log = PredictionLog(PredictionLogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
+log = PredictionLog(PredictionLogConfig(
+    url=sys.argv[1], texts=False, audit_rate=0.0, hash_key_file=tempfile.mkdtemp() + "/key",
+    max_pending=10, retention_days=0,
+))
 print(log.status().healthy)
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 while not log.status().healthy: pass
@@ -182,7 +185,7 @@ def test_a_full_disk_is_no_reason_not_to_start(tmp_path):
 
 
 NO_RIGHT = """
-import os, sys
+import os, sys, tempfile
 from linnet.config import PredictionLogConfig
 from linnet.errors import UsageError
 from linnet.monitor import PredictionLog, Store
@@ -192,7 +195,10 @@ try:
     Store(sys.argv[1])
 except UsageError as error:
     print(error)
-log = PredictionLog(PredictionLogConfig(url=sys.argv[1], texts=False, max_pending=10, retention_days=0))
+log = PredictionLog(PredictionLogConfig(
+    url=sys.argv[1], texts=False, audit_rate=0.0, hash_key_file=tempfile.mkdtemp() + "/key",
+    max_pending=10, retention_days=0,
+))
 print(log.status().healthy)
 log.close()
 """

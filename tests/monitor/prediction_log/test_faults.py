@@ -17,7 +17,7 @@ from ..conftest import wait_until
 from .test_log import adds_up, stored
 
 WRITER = """
-import sys, time
+import sys, tempfile, time
 from linnet.config import PredictionLogConfig
 from linnet.monitor import PredictionLog, Record
 
@@ -25,7 +25,10 @@ def make(number):
     of_label = "a", ("a",), 0.5, 23, False, False, False, False, 1.0
     return Record(f"{number:032x}-0", 1.76e9 + number, "champion", "d", *of_label)
 
-log = PredictionLog(PredictionLogConfig(url=sys.argv[1], texts=False, max_pending=10_000, retention_days=0))
+log = PredictionLog(PredictionLogConfig(
+    url=sys.argv[1], texts=False, audit_rate=0.0, hash_key_file=tempfile.mkdtemp() + "/key",
+    max_pending=10_000, retention_days=0,
+))
 """
 ENDLESSLY = """
 number = 0

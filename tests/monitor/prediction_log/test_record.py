@@ -1,6 +1,5 @@
 """A record as a row and back."""
 
-import json
 import math
 import re
 import time
@@ -12,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.monitor.prediction_log.record import new_id, storable, to_entry, to_row
+from linnet.monitor import Truth
+from linnet.monitor.prediction_log.record import new_id, storable, to_entry, to_record, to_row
 
 HOSTILE = st.text(
     st.characters(codec=None, exclude_categories=()) | st.sampled_from("\0\ud800\udfff\n'\"\\%?")
@@ -40,7 +40,7 @@ def test_what_is_storable_is_utf8_without_nul_and_nothing_else_is_changed(text):
 @given(HOSTILE, st.lists(HOSTILE), st.none() | HOSTILE)
 def test_a_row_is_read_back_as_the_record_it_was(make_record, label, labels, text):
     record = make_record(3, label=label, labels=tuple(labels), text=text, fast=True, shadow=True)
-    entry = to_entry([*to_row(record, texts=True), None, None])
+    entry = to_entry(to_record(to_row(record, texts=True)), [])
     expected = replace(
         record,
         label=storable(label),
@@ -59,8 +59,8 @@ def test_numbers_of_other_libraries_become_plain(make_record):
 
 
 def test_the_text_is_left_out_unless_asked_for(make_record):
-    assert to_row(make_record(0, text="secret"), texts=False)[-1] is None
-    assert to_row(make_record(0, text="told"), texts=True)[-1] == "told"
+    assert to_row(make_record(0, text="secret"), texts=False)[13] is None
+    assert to_row(make_record(0, text="told"), texts=True)[13] == "told"
 
 
 @pytest.mark.parametrize(
@@ -80,5 +80,5 @@ def test_what_is_no_string_is_refused(make_record, changes):
 
 
 def test_feedback_stands_behind_its_record(make_record):
-    entry = to_entry([*to_row(make_record(0), texts=False), json.dumps([]), 5.0])
+    entry = to_entry(make_record(0), [Truth(make_record(0).id, "audit", (), 5.0)])
     assert entry.truth == () and entry.truth_time == 5.0

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from linnet.errors import ConfigError, MissingExtraError, StorageError, UsageError
-from linnet.monitor import Store
+from linnet.monitor import Store, Truth
 from linnet.monitor.prediction_log.database import connect
 from linnet.monitor.prediction_log.record import storable
-from linnet.monitor.prediction_log.store import PAGE, VERSION, Feedback
+from linnet.monitor.prediction_log.schema import VERSION
+from linnet.monitor.prediction_log.store import PAGE
 
 from ..conftest import NOW
 from .test_record import HOSTILE
@@ -30,7 +31,10 @@ def test_records_are_read_in_order_of_time_with_their_feedback(url, make_record)
     records = [make_record(number) for number in range(2 * PAGE + 3)]
     with Store(url) as store:
         assert store.add(records[PAGE:]) == 0 and store.add(records[:PAGE]) == 0
-        judged = [Feedback(records[1].id, ("negative",), NOW), Feedback(records[2].id, (), NOW + 1)]
+        judged = [
+            Truth(records[1].id, "user", ("negative",), NOW),
+            Truth(records[2].id, "user", (), NOW + 1),
+        ]
         assert store.judge(judged) == [True, True]
     with Store(url, create=False) as store:
         entries = list(store.read())
@@ -78,7 +82,7 @@ def test_the_answer_of_a_shadow_shares_its_feedback(url, make_record):
     shadow = replace(answer, arm="next", label="negative", labels=("negative",), shadow=True)
     with Store(url) as store:
         store.add([answer, shadow])
-        assert store.judge([Feedback(answer.id, ("negative",), NOW)]) == [True]
+        assert store.judge([Truth(answer.id, "user", ("negative",), NOW)]) == [True]
         assert [(entry.record, entry.truth) for entry in store.read()] == [
             (answer, ("negative",)),
             (shadow, ("negative",)),
@@ -89,10 +93,13 @@ def test_of_several_pieces_of_feedback_the_latest_counts(url, make_record):
     record = make_record(0)
     with Store(url) as store:
         store.add([record])
-        said = [Feedback(record.id, ("b",), NOW + 5), Feedback(record.id, ("late",), NOW + 1)]
+        said = [
+            Truth(record.id, "user", ("b",), NOW + 5),
+            Truth(record.id, "user", ("late",), NOW + 1),
+        ]
         assert store.judge(said) == [True, True]
         assert [entry.truth for entry in store.read()] == [("b",)]
-        store.judge([Feedback(record.id, ("c", "d"), NOW + 6)])
+        store.judge([Truth(record.id, "user", ("c", "d"), NOW + 6)])
         assert [entry.truth for entry in store.read()] == [("c", "d")]
 
 
@@ -100,15 +107,17 @@ def test_feedback_counts_that_is_given_after_the_clock_was_put_back(url, make_re
     record = make_record(0)
     with Store(url) as store:
         store.add([record])
-        store.judge([Feedback(record.id, ("in 2030",), NOW + 10**8)])
-        store.judge([Feedback(record.id, ("now",), NOW)])
+        store.judge([Truth(record.id, "user", ("in 2030",), NOW + 10**8)])
+        store.judge([Truth(record.id, "user", ("now",), NOW)])
         assert [entry.truth for entry in store.read()] == [("now",)]
 
 
 def test_feedback_on_nothing_known_is_not_stored(url, make_record):
     with Store(url) as store:
         store.add([make_record(0)])
-        assert store.judge([Feedback("nobody's", ("a",), NOW), Feedback("", ("a",), NOW)]) == [
+        assert store.judge(
+            [Truth("nobody's", "user", ("a",), NOW), Truth("", "user", ("a",), NOW)]
+        ) == [
             False,
             False,
         ]
@@ -155,9 +164,9 @@ def test_any_text_is_stored_beside_its_neighbours(url, make_record, text, label)
         records = [make_record(place + i) for i in range(3)]
         records[1] = replace(records[1], text=text, label=label, labels=(label,))
         assert store.add(records, texts=True) == 0
-        assert store.judge([Feedback(records[1].id, (storable(label), storable(text)), NOW)]) == [
-            True
-        ]
+        assert store.judge(
+            [Truth(records[1].id, "user", (storable(label), storable(text)), NOW)]
+        ) == [True]
         entries = list(store.read(since=records[0].time))
         assert [entry.record.id for entry in entries] == [record.id for record in records]
         assert entries[1].record.text == storable(text) and entries[1].record.label == storable(
@@ -180,7 +189,7 @@ def test_the_oldest_are_forgotten_in_steps_with_their_feedback(url, make_record)
     )  # of the same id as one that goes
     with Store(url) as store:
         store.add([*records, kept])
-        store.judge([Feedback(record.id, ("a",), NOW) for record in records])
+        store.judge([Truth(record.id, "user", ("a",), NOW) for record in records])
         assert [store.forget(NOW + 5, 3) for _ in range(3)] == [3, 2, 0]
         assert [(entry.record, entry.truth) for entry in store.read()] == [
             *((record, ("a",)) for record in records[5:]),

@@ -31,6 +31,7 @@ POSTGRES: dict[str, Any] = {
     "client_encoding": "UTF8",
 }
 STATEMENT_MS = 10_000
+IDENTITY = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 TABLES = (
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 )
@@ -52,10 +53,15 @@ class Database:
         connection: The driver's own, in its autocommit mode.
         placeholder: What stands for a value in its SQL.
         number: The type of a column of numbers that the database gives itself.
+        counter: The same where a number is never given twice, also if the largest is deleted.
+        bytes: The type of a column of bytes.
         find_table: The query for a table by its name.
         begin: The statement that begins a transaction that writes.
         lock: The statement that keeps other processes from creating the same tables until the
             transaction ends.
+        unhurried: The statement that gives the rest of a transaction as long as it needs, but lets
+            it wait for others only a few seconds.
+        reuses_numbers: Whether a `number` is given twice if the largest is deleted.
         is_there: Whether what is written can still be found under the name: a file may have been
             moved or deleted.
         failures: What the driver raises.
@@ -66,9 +72,13 @@ class Database:
     connection: Any
     placeholder: str
     number: str
+    counter: str
+    bytes: str
     find_table: str
     begin: str
     lock: str
+    unhurried: str
+    reuses_numbers: bool
     is_there: Callable[[], bool]
     failures: tuple[type[Exception], ...]
     refusals: tuple[type[Exception], ...]
@@ -198,9 +208,13 @@ def _sqlite(path: Path, create: bool) -> Database:
         connection=connection,
         placeholder="?",
         number="INTEGER PRIMARY KEY",
+        counter="INTEGER PRIMARY KEY AUTOINCREMENT",
+        bytes="BLOB",
         find_table="SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
         begin="BEGIN IMMEDIATE",
         lock="SELECT 1",  # the transaction does that
+        unhurried="SELECT 1",
+        reuses_numbers=True,
         is_there=lambda: path.exists() and os.path.samestat(path.stat(), opened),
         failures=(sqlite3.Error,),
         refusals=(TypeError, ValueError, OverflowError, sqlite3.IntegrityError, sqlite3.DataError),
@@ -284,12 +298,16 @@ def _postgres(url: str) -> Database:
         name=name,
         connection=connection,
         placeholder="%s",
-        number="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        number=IDENTITY,
+        counter=IDENTITY,
+        bytes="BYTEA",
         # Not to_regclass, which may remember for a while that a table of another process isn't
         # there.
         find_table="SELECT 1 FROM pg_class WHERE relname = ? AND pg_table_is_visible(oid)",
         begin="BEGIN",
         lock="SELECT pg_advisory_xact_lock(7596853116)",  # any number, the same for all
+        unhurried="SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 5000",
+        reuses_numbers=False,
         is_there=lambda: True,
         failures=(psycopg.Error,),
         refusals=(

@@ -22,8 +22,12 @@ from linnet.errors import (
     UsageError,
 )
 from linnet.monitor.prediction_log.clock import DAY, SteadyClock
+from linnet.monitor.prediction_log.epoch import Epoch
+from linnet.monitor.prediction_log.failure import Failure, WaitingFailures
+from linnet.monitor.prediction_log.hashing import audited, hash_key_file, keyed_hash, read_hash_key
 from linnet.monitor.prediction_log.record import Record, storable
-from linnet.monitor.prediction_log.store import REORDERED_SECONDS, Feedback, Store
+from linnet.monitor.prediction_log.store import Store
+from linnet.monitor.prediction_log.truth import REORDERED_SECONDS, SOURCES, USER, Truth
 
 BATCH = 500
 FLUSH_SECONDS = 0.5  # how long a record waits for others
@@ -38,7 +42,7 @@ SWEEP_SECONDS = 600.0
 SWEEP_ROWS = 1000
 TELL_SECONDS = 60.0  # losses are logged at most so often
 # Feedback, what its giver waits for, and until when.
-Asked = tuple[Feedback, Future[bool], float]
+Asked = tuple[Truth, Future[bool], float]
 
 logger = logging.getLogger("linnet.monitor")
 
@@ -82,11 +86,15 @@ class PredictionLog:
 
     def __init__(self, settings: PredictionLogConfig):
         self._settings = settings
+        self._hash_key: bytes | None = None
         self._changed = threading.Condition(
             threading.Lock()
         )  # guards all that follows but the store
         self._queue: deque[Record] = deque()
         self._asked: deque[Asked] = deque()
+        self._failures = WaitingFailures()
+        self._epochs: dict[int, Epoch] = {}  # that the store may not have
+        self._stored_losses: dict[str, int] = {}
         self._characters = self._recorded = self._written = 0
         self._lost = {"full": 0, "failed": 0, "refused": 0}
         self._end: float | None = None  # once it is closed: until when it may write
@@ -106,6 +114,7 @@ class PredictionLog:
             raise
         except (StorageError, UsageError) as error:
             self._stumble(error)
+        self._read_hash_key()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
 
@@ -130,13 +139,36 @@ class PredictionLog:
             if not before or before < BATCH <= len(self._queue):
                 self._changed.notify()
 
-    def feedback(self, id: str, label: str | Sequence[str]) -> Future[bool]:
-        """Store what is true of the text with an id; said again, the latest counts.
+    def record_failures(self, failures: Sequence[Failure]) -> None:
+        """Hand over texts that got no answer. Never waits and never raises.
+
+        Of a flood only counts are kept; see `WaitingFailures`.
+        """
+        with self._changed:
+            self._failures.add(failures)
+            self._changed.notify()
+
+    def record_epoch(self, epoch: Epoch) -> None:
+        """Hand over which arms are at work with which shares. Never waits and never raises."""
+        with self._changed:
+            self._epochs[epoch.epoch] = epoch
+            self._changed.notify()
+
+    def hash(self, text: str) -> int | None:
+        """The keyed hash of a unit or of a text; None while the key can't be read."""
+        return None if self._hash_key is None else keyed_hash(self._hash_key, text)
+
+    def feedback(
+        self, id: str, label: str | Sequence[str], source: str = USER, annotator: str = ""
+    ) -> Future[bool]:
+        """Store what is true of the text with an id; of each source the latest counts.
 
         Args:
             id: The id of a record, which may still wait here. One that waits in another process is
                 not known yet.
             label: The label that truly applies; of a multi-label model all that do.
+            source: One of `SOURCES`.
+            annotator: Who says so; "" where that is not known.
 
         Returns:
             Done once it is stored: True, or False where no record has the id. Its exception is a
@@ -146,12 +178,15 @@ class PredictionLog:
 
         Raises:
             TypeError: The id or a label is no string.
+            ValueError: There is no such source.
         """
+        if source not in SOURCES:
+            raise ValueError(f"Expected one of {SOURCES}, got {source!r}.")
         labels = tuple(map(storable, [label] if isinstance(label, str) else label))
         name = storable(id)
         future: Future[bool] = Future()
         with self._changed:
-            said = Feedback(name, labels, self._now())
+            said = Truth(name, source, labels, self._now(), storable(annotator))
             refusal = None
             if self._end is not None:
                 refusal = "The prediction log is closed. Send the feedback again later."
@@ -169,10 +204,10 @@ class PredictionLog:
         return future
 
     def _now(self) -> float:
-        """The time of feedback; a small step back of the clock does not make it older."""
+        """The time of feedback: later than that before it, also after a small step of the clock."""
         now = time.time()
-        if not 0 < self._feedback_time - now <= REORDERED_SECONDS:
-            self._feedback_time = now
+        is_back = 0 <= self._feedback_time - now <= REORDERED_SECONDS
+        self._feedback_time = self._feedback_time + 1e-6 if is_back else now
         return self._feedback_time
 
     def status(self) -> LogStatus:
@@ -201,6 +236,18 @@ class PredictionLog:
             logger.error(
                 "The prediction log's store says nothing: %d predictions are left",
                 self.status().pending,
+            )
+
+    def _read_hash_key(self) -> None:
+        """Read the key of the hashes, or make it. Without it, predictions are still recorded."""
+        file = hash_key_file(self._settings.url, self._settings.hash_key_file)
+        try:
+            self._hash_key = read_hash_key(file)
+        except (StorageError, UsageError) as error:
+            logger.error(
+                "%s Units and texts are not hashed, so experiments and repeated texts can't be "
+                "counted. Correct it and restart.",
+                error,
             )
 
     def _run(self) -> None:
@@ -240,14 +287,14 @@ class PredictionLog:
                 left = self._delay if end is None else min(self._delay, end - now)
                 self._changed.wait_for(lambda: self._end != end, max(left, 0.0))
             elif self._changed.wait_for(
-                lambda: self._queue or self._hurried(), self._idle_seconds()
+                lambda: self._queue or self._failures or self._epochs or self._hurried(),
+                self._idle_seconds(),
             ):
                 self._changed.wait_for(
                     lambda: len(self._queue) >= BATCH or self._hurried(), FLUSH_SECONDS
                 )
-            return self._end is None or (
-                bool(self._queue or self._asked) and time.monotonic() < self._end
-            )
+            waits = self._queue or self._asked or self._failures or self._epochs
+            return self._end is None or (bool(waits) and time.monotonic() < self._end)
 
     def _idle_seconds(self) -> float | None:
         return None if self._next_sweep is None else max(0.0, self._next_sweep - time.monotonic())
@@ -262,10 +309,16 @@ class PredictionLog:
         with self._changed:
             asked = list(self._asked)
             left = len(self._queue)
+            epochs = list(self._epochs.values())
+        for epoch in epochs:
+            store.add_epoch(epoch)
+            with self._changed:
+                self._epochs.pop(epoch.epoch, None)
         while left > 0 and (self._end is None or time.monotonic() < self._end):
             left -= self._write(store, min(left, BATCH))
         if asked and left == 0:
             self._answer(store, asked)
+        self._write_failures(store)
         if self._idle_seconds() == 0.0 and self._end is None:
             self._sweep(store)
         self._recover(store)
@@ -276,7 +329,7 @@ class PredictionLog:
         self._busy_since = time.monotonic()
         with self._changed:
             batch = list(islice(self._queue, count))
-        refused = store.add(batch, self._settings.texts)
+        refused = store.add(batch, self._keeps_text)
         size = sum(map(_characters, batch))
         with self._changed:
             for _ in batch:
@@ -285,6 +338,32 @@ class PredictionLog:
             self._written += len(batch) - refused
             self._lost["refused"] += refused
         return len(batch)
+
+    def _keeps_text(self, record: Record) -> bool:
+        texts = self._settings.texts
+        return audited(record.id, self._settings.audit_rate) if texts == "audit" else bool(texts)
+
+    def _write_failures(self, store: Store) -> None:
+        """Write the texts without an answer, and how many records were lost since the last time."""
+        with self._changed:
+            failures = self._failures.take()
+            lost = dict(self._lost)
+        news = {
+            reason: count - self._stored_losses.get(reason, 0)
+            for reason, count in lost.items()
+            if count > self._stored_losses.get(reason, 0)
+        }
+        try:
+            if failures:
+                store.add_failures(failures)
+                failures = []
+            if news:
+                store.add_losses(time.time(), news)
+                self._stored_losses = lost
+        except LinnetError:
+            with self._changed:
+                self._failures.put_back(failures)
+            raise
 
     def _answer(self, store: Store, asked: list[Asked]) -> None:
         known = store.judge([feedback for feedback, _, _ in asked])

@@ -1,4 +1,4 @@
-"""One answer as the log keeps it, and as a row of its table."""
+"""One answer as the log keeps it, as a row of its table, and joined with its feedback."""
 
 import json
 import math
@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from linnet.monitor.prediction_log.truth import Truth, latest, latest_by_source
 
 DRAWN_AT_ONCE = 1000  # random numbers for ids
 # Of these PostgreSQL takes neither and SQLite not the second.
@@ -38,6 +40,15 @@ class Record:
         shadow: Whether the answer was only logged, never returned.
         latency_ms: Milliseconds from the request's arrival to the answer.
         text: The text. It is stored only where the settings ask for texts (`prediction_log.texts`).
+        epoch: Which arms were at work with which shares; see `Epoch`. 0: not known.
+        named: Whether the client named the arm, so that no share decided.
+        unit: Keyed hash of what decided the arm: the request's key, else the text. None: not known.
+        text_hash: Keyed hash of the text, for repeated texts. None: not known.
+        words: Tokens that begin a word.
+        surprise: Mean of -ln p of the text's tokens in the training split, in nats. None: the
+            bundle doesn't know.
+        probabilities: Of all labels in the model's order, as float16 in little-endian order. None
+            for two labels that exclude each other, and above 64 labels.
     """
 
     id: str
@@ -54,6 +65,13 @@ class Record:
     shadow: bool
     latency_ms: float
     text: str | None = None
+    epoch: int = 0
+    named: bool = False
+    unit: int | None = None
+    text_hash: int | None = None
+    words: int = 0
+    surprise: float | None = None
+    probabilities: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +80,16 @@ class Entry:
 
     Attributes:
         record: The record.
-        truth: The labels that truly apply, mostly one, maybe none; None where nobody has said.
+        truth: The labels that truly apply, mostly one, maybe none; None where nobody has said. Of
+            several sources the latest counts.
         truth_time: When that was said, seconds since 1970 in UTC.
+        truths: The latest of each source.
     """
 
     record: Record
     truth: tuple[str, ...] | None
     truth_time: float | None
+    truths: tuple[Truth, ...] = ()
 
 
 def new_id() -> str:
@@ -108,7 +129,7 @@ def to_row(record: Record, texts: bool) -> tuple[Any, ...]:
 
     Args:
         record: Any record, from wherever its strings and numbers come.
-        texts: Whether the text is among them; else None stands for it.
+        texts: Whether the text is among them; else it is None.
 
     Raises:
         TypeError, ValueError: An attribute is of the wrong type, or a number is not finite.
@@ -116,7 +137,8 @@ def to_row(record: Record, texts: bool) -> tuple[Any, ...]:
     moment = float(record.time)
     probability = float(record.probability)
     latency_ms = float(record.latency_ms)
-    if not all(map(math.isfinite, (moment, probability, latency_ms))):
+    surprise = None if record.surprise is None else float(record.surprise)
+    if not all(map(math.isfinite, (moment, probability, latency_ms, surprise or 0.0))):
         raise ValueError(f"Expected finite numbers, got {moment}, {probability} and {latency_ms}.")
     return (
         storable(record.id),
@@ -133,15 +155,34 @@ def to_row(record: Record, texts: bool) -> tuple[Any, ...]:
         bool(record.shadow),
         latency_ms,
         storable(record.text) if texts and record.text is not None else None,
+        int(record.epoch),
+        bool(record.named),
+        None if record.unit is None else int(record.unit),
+        None if record.text_hash is None else int(record.text_hash),
+        int(record.words),
+        surprise,
+        _bytes(record.probabilities),
     )
 
 
-def to_entry(row: Sequence[Any]) -> Entry:
-    """The entry of a row:
+def _bytes(value: bytes | None) -> bytes | None:
+    if value is not None and not isinstance(value, bytes):
+        raise TypeError(f"Expected bytes, got {type(value).__name__}.")
+    return value
 
-    a record's values, then the labels and the time of its feedback, or twice None.
-    """
-    *values, labels, truth_time = row
+
+def to_record(row: Sequence[Any]) -> Record:
+    """The record of a row as `to_row` gives it, or as a database does."""
+    values = list(row)
     values[5] = tuple(json.loads(values[5]))
     values[8:12] = map(bool, values[8:12])  # SQLite gives numbers
-    return Entry(Record(*values), None if labels is None else tuple(json.loads(labels)), truth_time)
+    values[15] = bool(values[15])
+    return Record(*values)
+
+
+def to_entry(record: Record, truths: Sequence[Truth]) -> Entry:
+    """A record joined with all feedback about it, in the order in which it was stored."""
+    counts = latest(truths)
+    if counts is None:
+        return Entry(record, None, None)
+    return Entry(record, counts.labels, counts.time, latest_by_source(truths))
