@@ -16,11 +16,13 @@ from pathlib import Path
 
 from linnet import errors
 from linnet.cli.main import build_parser
+from linnet.monitor.alarms import Gauge
 from linnet.predict import Prediction
 from linnet.serve.app import openapi
 from linnet.serve.middleware.access import FREE, NEEDED, NEEDED_BELOW
 from linnet.serve.middleware.keys import SCOPES
 from linnet.serve.telemetry.metrics import ArmStatus, Metrics
+from linnet.serve.telemetry.monitor_status import MonitorStatus
 from linnet.serve.telemetry.service_status import ServiceStatus
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -133,7 +135,17 @@ def metrics() -> str:
             name = f"{family.name}_total" if family.type == "counter" else family.name
             labels = ", ".join(f"`{label}`" for label in family.samples[0].labels if label != "le")
             lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    for gauge in monitor_gauges():
+        labels = ", ".join(f"`{label}`" for label in gauge.labels)
+        lines.append(f"| `{gauge.name}` | gauge | {labels} | {gauge.meaning} |")
     return "\n".join(lines)
+
+
+def monitor_gauges() -> list[Gauge]:
+    """What monitoring adds to the metrics."""
+    status = MonitorStatus(Path("no such folder"))
+    status.refresh()
+    return list(status.gauges())
 
 
 def exceptions() -> str:

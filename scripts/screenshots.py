@@ -1,6 +1,7 @@
-"""Pictures of the page of a running service, for the docs.
+"""Pictures of the page of a running service and of drift.html, for the docs.
 
 python scripts/screenshots.py http://127.0.0.1:8000 --out docs
+python scripts/screenshots.py monitor/drift.html --out docs
 
 Needs Chromium (apt-get install chromium) and playwright (linnet-text[dev]).
 """
@@ -26,6 +27,12 @@ PICTURES = {
         "device_scale_factor": 2,
     },
 }
+# Of drift.html: as far down as the first charts.
+OPERATE = {
+    "operate-light": {"viewport": {"width": 1100, "height": 1900}, "color_scheme": "light"},
+    "operate-dark": {"viewport": {"width": 1100, "height": 1900}, "color_scheme": "dark"},
+    "operate-phone": {"viewport": {"width": 380, "height": 1900}, "color_scheme": "light"},
+}
 
 
 def main() -> None:
@@ -33,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("url", help="where the service listens")
+    parser.add_argument("url", help="where the service listens, or a file drift.html")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="the folder")
     arguments = parser.parse_args()
     chromium = shutil.which("chromium")
@@ -41,9 +48,11 @@ def main() -> None:
         sys.exit("Expected Chromium on the PATH; install it with: apt-get install chromium")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, options in PICTURES.items():
+        is_file = arguments.url.endswith(".html")
+        take = operate_picture if is_file else picture
+        for name, options in (OPERATE if is_file else PICTURES).items():
             target = arguments.out / f"{name}.png"
-            target.write_bytes(compressed(picture(browser, arguments.url, options)))
+            target.write_bytes(compressed(take(browser, arguments.url, options)))
             print(f"{target}: {target.stat().st_size:,} bytes")
         browser.close()
 
@@ -63,6 +72,15 @@ def picture(browser: Browser, url: str, options: dict) -> bytes:
     first.get_by_text("Noted").wait_for()
     page.mouse.move(0, 0)
     taken = page.screenshot(full_page=True)
+    page.close()
+    return taken
+
+
+def operate_picture(browser: Browser, file: str, options: dict) -> bytes:
+    """The first screens of drift.html."""
+    page = browser.new_page(reduced_motion="reduce", **options)
+    page.goto(Path(file).resolve().as_uri())
+    taken = page.screenshot()
     page.close()
     return taken
 

@@ -30,7 +30,7 @@ ORDERS = {
     ).split(),
     "monitor": (
         "prediction_log evidence reference accuracy drift experiment labels decision results alarms "
-        "page"
+        "page publish"
     ).split(),
     "serve": "request_id errors middleware models telemetry routes app listen server".split(),
 }

@@ -6,6 +6,7 @@ The schema below holds types and ranges and no default: defaults.toml is the onl
 """
 
 import itertools
+import ipaddress
 import json
 import re
 import tomllib
@@ -14,6 +15,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -355,6 +357,47 @@ class ExperimentConfig(Section):
         return value
 
 
+def webhook_url(value: str) -> str:
+    """The address of a webhook; empty: none.
+
+    Raises:
+        ValueError: An alarm would go over a network that others read, or to no host.
+    """
+    if not value:
+        return value
+    expected = "expected https://HOST/PATH, or http:// to a loopback address, without a password"
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    if not host or parts.username is not None or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ValueError(expected)
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
+        return value
+    raise ValueError(expected)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host means this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class AlarmsConfig(Section):
+    """`[alarms]`: who is alarmed of what monitoring finds."""
+
+    webhook: Annotated[str, AfterValidator(webhook_url)]
+    secret_file: FileName
+    runbook: str = Field(pattern=r"^https?://[!-~]+$")
+    timeout_seconds: float = Field(gt=0, le=300)
+    max_attempts: int = Field(ge=1, le=20)
+    textfile: FileName
+
+
 class RunConfig(Section):
     """`[run]`: where a run's folders go."""
 
@@ -378,6 +421,7 @@ class Config(Section):
     prediction_log: PredictionLogConfig
     monitor: MonitorConfig
     experiment: ExperimentConfig
+    alarms: AlarmsConfig
     run: RunConfig
 
     def dumps(self) -> str:
@@ -506,7 +550,9 @@ def _validate(tables: dict[str, Any]) -> Config:
         for item in error.errors():
             name = ".".join(str(part) for part in item["loc"][:2])
             if item["type"] != "extra_forbidden":
-                message = f"{item['msg']} (got {item['input']!r:.60})"
+                # An address may hold a secret, and this message reaches logs.
+                got = "" if name == "alarms.webhook" else f" (got {item['input']!r:.60})"
+                message = f"{item['msg']}{got}"
             elif name in RENAMED:
                 message = f"was renamed to {RENAMED[name]}"
             else:

@@ -12,7 +12,10 @@ import yaml
 
 from linnet.predict import Prediction
 from linnet.serve.telemetry.metrics import ArmStatus, Metrics
+from linnet.serve.telemetry.monitor_status import MonitorStatus
 from linnet.serve.telemetry.service_status import ServiceStatus
+
+from ..monitor.sample import write
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -29,13 +32,17 @@ EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]
 WORDS = set(
     "sum min max by on and or rate increase histogram_quantile predict_linear vector time offset group_left".split()
 )
-SCRAPED = {"up": set()}  # Prometheus' own
+# Prometheus' own, and the node exporter's, which exposes the file of `linnet monitor`.
+SCRAPED = {"up": set(), "node_textfile_mtime_seconds": {"file"}}
 TARGET = {"instance", "job"}
 
 
 @pytest.fixture(scope="module")
-def samples() -> dict[str, set[str]]:
+def samples(tmp_path_factory) -> dict[str, set[str]]:
     """The name of every sample that is exposed, and its labels."""
+    folder = write(tmp_path_factory.mktemp("monitor"))
+    monitor = MonitorStatus(folder)
+    monitor.refresh()
     metrics = Metrics(
         lambda: ServiceStatus(
             True,
@@ -52,7 +59,8 @@ def samples() -> dict[str, set[str]]:
             False,
             {("a", "all"): 0.0},
             {"a": False},
-        )
+        ),
+        monitor.gauges,
     )
     metrics.observe_request("/v1/predict", 200, 0.1)
     metrics.observe_answer("a", Prediction("b", 0.9, {"b": 0.9}, False, ("b",)))

@@ -222,6 +222,19 @@ class Results:
         }
 
 
+def age(folder: Path) -> float | None:
+    """Seconds since `linnet monitor` last ran there; None: it never did."""
+    try:
+        return max(0.0, time.time() - (folder / "drift.json").stat().st_mtime)
+    except OSError:
+        return None
+
+
+def versions(folder: Path) -> tuple[tuple[int, int, int] | None, ...]:
+    """What differs once a file of the folder was written again."""
+    return tuple(_version(folder / name) for name in COMMANDS)
+
+
 def read_results(folder: Path) -> Results:
     """Read the files of a folder. It never fails: what is wrong with a file is in `broken`."""
     missing: dict[str, str] = {}
@@ -243,7 +256,7 @@ def read_results(folder: Path) -> Results:
         decision=read("decision.json", Decision),
         missing=missing,
         broken=broken,
-        age_seconds=_age(folder / "drift.json"),
+        age_seconds=age(folder),
     )
 
 
@@ -287,8 +300,9 @@ def _reason(error: Exception) -> str:
     return printable_cell(reason)[:SHOWN]
 
 
-def _age(path: Path) -> float | None:
+def _version(path: Path) -> tuple[int, int, int] | None:
     try:
-        return max(0.0, time.time() - path.stat().st_mtime)
+        facts = path.stat()
     except OSError:
         return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size

@@ -17,7 +17,10 @@ from linnet.serve.errors import APIError
 from linnet.serve.middleware.failures import ServerErrorMiddleware, handle_failures
 from linnet.serve.middleware.identity import RequestIdMiddleware
 from linnet.serve.telemetry.metrics import ArmStatus, Metrics
+from linnet.serve.telemetry.monitor_status import MonitorStatus
 from linnet.serve.telemetry.service_status import ServiceStatus
+
+from ...monitor.sample import write
 
 FACTS = ServiceStatus(
     ready=True,
@@ -230,7 +233,10 @@ def test_no_header_breaks_it(accept):
     assert Metrics(lambda: FACTS).render(accept)[0]
 
 
-def test_each_metric_is_in_the_reference_and_none_beside(metrics):
+def test_each_metric_is_in_the_reference_and_none_beside(tmp_path):
+    monitor = MonitorStatus(tmp_path)
+    monitor.refresh()
+    metrics = Metrics(lambda: FACTS, monitor.gauges)
     ours = {
         family.name for family in metrics.registry.collect() if family.name.startswith("linnet_")
     }
@@ -279,3 +285,26 @@ def test_requests_are_counted_by_template_around_an_app(metrics):
         ("/models/{name}", "failed", "500"): 1,
         ("(no route)", "failed", "404"): 2,
     }
+
+
+def test_what_monitoring_found_is_read_again_once_a_file_was_written_again(tmp_path):
+    monitor = MonitorStatus(tmp_path)
+    metrics = Metrics(lambda: FACTS, monitor.gauges)
+
+    def lines():
+        monitor.refresh()
+        return metrics.render("")[0].decode().splitlines()
+
+    assert not [line for line in lines() if line.startswith(("linnet_drift", "linnet_monitor_age"))]
+    write(tmp_path)
+    found = lines()
+    assert 'linnet_drift_alarm{arm="champion",stream="surprise"} 1.0' in found
+    assert 'linnet_decision{verdict="promote"} 1.0' in found
+    (age,) = [line for line in found if line.startswith("linnet_monitor_age_seconds ")]
+    assert 0 <= float(age.split()[1]) < 60
+    write(tmp_path, drift=b"{", decision=None)
+    found = lines()
+    assert "linnet_monitor_broken_files 1.0" in found
+    assert not [
+        line for line in found if line.startswith(("linnet_drift_alarm", "linnet_decision{"))
+    ]

@@ -1,5 +1,6 @@
 """The routes of Linnet's own. Each asks the service and lays its answer into a schema."""
 
+import asyncio
 import json
 from typing import Annotated
 
@@ -165,6 +166,7 @@ async def readyz(request: Request) -> Readiness:
 async def metrics(request: Request) -> Response:
     """Prometheus' text format, or OpenMetrics if the header `Accept` names it."""
     watch: Recorder = request.app.state.watch
+    await asyncio.to_thread(watch.monitor.refresh)
     body, media_type = watch.metrics.render(request.headers.get("accept", ""))
     return Response(body, media_type=media_type)
 

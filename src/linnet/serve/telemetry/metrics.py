@@ -21,8 +21,10 @@ from prometheus_client import (
 )
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from linnet.monitor.alarms import Gauge as MonitorGauge
 from linnet.predict import Prediction
 from linnet.serve.errors import CLIENT_LEFT
+from linnet.serve.telemetry.monitor_status import MonitorCollector
 from linnet.serve.telemetry.service_status import ServiceCollector, ServiceStatus
 
 SHED = {"overloaded", "too_many_connections"}  # codes of what is refused as there is too much
@@ -78,12 +80,17 @@ class Metrics:
 
     Args:
         read: Gives the service's status, at each scrape.
+        gauges: Gives what monitoring found.
 
     Attributes:
         registry: What `render` renders.
     """
 
-    def __init__(self, read: Callable[[], ServiceStatus]):
+    def __init__(
+        self,
+        read: Callable[[], ServiceStatus],
+        gauges: Callable[[], Sequence[MonitorGauge]] = tuple,
+    ):
         self.registry = registry = CollectorRegistry()
         self._requests = _counter(
             registry,
@@ -170,6 +177,7 @@ class Metrics:
             registry=registry,
         )
         registry.register(ServiceCollector(read))
+        registry.register(MonitorCollector(gauges))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from linnet.errors import StorageError
 from linnet.labels import find_label
@@ -18,6 +19,7 @@ from linnet.serve.models.items import Item
 from linnet.serve.models.service import Service
 from linnet.serve.models.workers.pool import Batch
 from linnet.serve.telemetry.metrics import ArmStatus, Metrics
+from linnet.serve.telemetry.monitor_status import MonitorStatus
 from linnet.serve.telemetry.service_status import ServiceStatus
 
 FEEDBACK_SECONDS = 5.0  # that storing what is true may take
@@ -32,13 +34,15 @@ class Recorder:
 
     Attributes:
         metrics: What is counted.
+        monitor: What monitoring found.
     """
 
     def __init__(self, service: Service, keys: Keys | None):
         self._service = service
         self._keys = keys
         self._log: PredictionLog | None = None
-        self.metrics = Metrics(self._facts)
+        self.monitor = MonitorStatus(Path(service.config.monitor.directory))
+        self.metrics = Metrics(self._facts, self.monitor.gauges)
         service.on_batch = self._on_batch
         service.on_item = self._on_item
         service.on_arms = self._on_arms
