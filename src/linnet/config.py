@@ -5,8 +5,8 @@ The result is validated and frozen.
 The schema below holds types and ranges and no default: defaults.toml is the only place for those.
 """
 
-import itertools
 import ipaddress
+import itertools
 import json
 import re
 import tomllib
