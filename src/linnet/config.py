@@ -298,6 +298,7 @@ class ServeConfig(Section):
     trusted_keys: list[Annotated[str, Field(min_length=1)]]
     cors_origins: tuple[str, ...] = Field(strict=False)
     log_format: Literal["text", "json"]
+    follow: FileName
 
     @field_validator("uds")
     @classmethod

@@ -172,7 +172,9 @@ class Decision(Part):
     format: Literal[1]
     verdict: Verdict
     arm: str | None = None
+    digest: str | None = None
     next_share: float | None = None
+    horizon: float | None = None
     reasons: list[dict[str, Any]] = []
     missing: list[str] = []
 
@@ -260,13 +262,29 @@ def read_results(folder: Path) -> Results:
     )
 
 
+def parse_decision(data: bytes) -> Decision:
+    """The decision in the bytes of a decision.json.
+
+    Raises:
+        ValueError: They hold something else; the message says what.
+    """
+    try:
+        return Decision.model_validate(_parsed(data), strict=False)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(_reason(error)) from None
+
+
 def _content(path: Path) -> Any:
     facts = path.stat()
     if not stat.S_ISREG(facts.st_mode):
         raise ValueError("it is no plain file")
     if facts.st_size > LARGEST:
         raise ValueError(f"it has {facts.st_size:,} bytes, and {LARGEST:,} are the most")
-    content = json.loads(path.read_bytes(), parse_constant=_no_number, parse_float=_finite)
+    return _parsed(path.read_bytes())
+
+
+def _parsed(data: bytes) -> Any:
+    content = json.loads(data, parse_constant=_no_number, parse_float=_finite)
     known = content.get("format") if isinstance(content, dict) else None
     if known != 1:
         raise ValueError(f"expected format 1, found {known!r:.40}")

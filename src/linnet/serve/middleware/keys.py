@@ -118,7 +118,9 @@ class Keys:
         self.path = path
         self._clock = clock
         self.stale: str | None = None
-        self._seen = _signature(path)  # before it is read: a change in between is then seen later
+        self._seen = file_signature(
+            path
+        )  # before it is read: a change in between is then seen later
         self._keys = read_keys(path)
         self._look_at = clock() + LOOK_SECONDS
 
@@ -145,7 +147,7 @@ class Keys:
         if now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        seen = _signature(self.path)
+        seen = file_signature(self.path)
         if seen == self._seen:
             return
         self._seen = seen
@@ -171,7 +173,8 @@ def read_keys(path: Path) -> dict[str, Key]:
             something else.
     """
     try:
-        return {key.id: key for key in KeyFile.model_validate_json(_read(path)).keys}
+        content = read_guarded(path, "The keys in", "could add keys of their own")
+        return {key.id: key for key in KeyFile.model_validate_json(content).keys}
     except FileNotFoundError:
         raise ConfigError(
             f"There is no file of keys at {path}. Make one with `{command('add NAME', path)}`."
@@ -184,8 +187,13 @@ def read_keys(path: Path) -> dict[str, Key]:
         raise ConfigError(f"{path} is not a file of keys: {place}: {mistake['msg']}.") from None
 
 
-def _read(path: Path) -> bytes:
+def read_guarded(path: Path, name: str, danger: str) -> bytes:
     """The content of a plain file that only its owner may write. It never waits for a pipe.
+
+    Args:
+        path: The file.
+        name: What it holds, the start of a message.
+        danger: What others could do if they wrote it, the end of a message.
 
     Raises:
         OSError: The file is missing or can't be read.
@@ -195,14 +203,14 @@ def _read(path: Path) -> bytes:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError(
-                f"The keys in {path} can't be read: it is a pipe, a device or a socket. "
+                f"{name} {path} can't be read: it is a pipe, a device or a socket. "
                 "Expected a plain file."
             )
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise ConfigError(
                 f"{path} may be written by other users (its mode is "
                 f"{stat.S_IMODE(status.st_mode):04o}), "
-                f"who could add keys of their own. Run `chmod go-w {shlex.quote(str(path))}`."
+                f"who {danger}. Run `chmod go-w {shlex.quote(str(path))}`."
             )
         return file.read()
 
@@ -306,7 +314,8 @@ def _changed(path: Path, needed: bool = False) -> Iterator[dict[str, Key]]:
         write_text(path, canonical_json(file.model_dump(mode="json")), private=True)
 
 
-def _signature(path: Path) -> tuple[int, ...] | None:
+def file_signature(path: Path) -> tuple[int, ...] | None:
+    """What changes whenever a file does; None: there is none."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):

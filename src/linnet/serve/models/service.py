@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from linnet.config import ArmConfig, Config
@@ -18,6 +19,7 @@ from linnet.serve.models.answering import Answering
 from linnet.serve.models.arms import CHAMPION, Arm, Arms, check_arms, open_arms
 from linnet.serve.models.experiment import Experiment
 from linnet.serve.models.fair import Client
+from linnet.serve.models.follow import Follower
 from linnet.serve.models.intake import Intake, in_use, with_room
 from linnet.serve.models.items import Item, TextRequest
 from linnet.serve.models.shadows import Shadows
@@ -71,6 +73,7 @@ class Service:
         self._intake: Intake | None = None
         self._shadows: Shadows | None = None
         self._aside: set[asyncio.Task[None]] = set()
+        self._following: asyncio.Task[None] | None = None
 
     @property
     def arms(self) -> Arms:
@@ -123,10 +126,16 @@ class Service:
         self._shadows = Shadows(self._intake, self._account)
         self._change(self.experiment.hold(arms))
         self.unready = None
+        if self.settings.follow:
+            ramp = self.config.experiment.ramp
+            follower = Follower(Path(self.settings.follow), ramp, self)
+            self._following = asyncio.create_task(follower.run())
 
     async def stop(self) -> None:
         """Take nothing more, answer what waits, and end the workers."""
         self.unready = "The service is shutting down."
+        if self._following:
+            self._following.cancel()
         await self._swaps.stop()
         arms = self._arms
         self._arms = None
