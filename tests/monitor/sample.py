@@ -71,13 +71,13 @@ def drift() -> dict[str, Any]:
         streams = {}
         for name, (before, _, zone) in STREAMS.items():
             alarm = since if arm == "champion" and name in SURE else None
-            direction = "higher" if alarm else None
+            direction = "above" if alarm else None
             streams[name] = {"mean": last[name][0], "reference_mean": before, "zone": list(zone)}
             streams[name] |= {"rows": 33_600, "evidence_log10": last[name][1]}
             streams[name] |= {"direction": direction, "alarm_since": alarm, "acknowledged": None}
             if alarm:
                 alarms.append(
-                    {"arm": arm, "stream": name, "since": alarm, "direction": "higher"}
+                    {"arm": arm, "stream": name, "since": alarm, "direction": "above"}
                     | {"evidence_log10": last[name][1], "incident": 1}
                 )
         arms[arm] = {"digest": DIGESTS[arm], "rows": 33_600, "distinct_texts": 30_112}

@@ -164,6 +164,7 @@ class Experiment(Part):
     champion: str | None = None
     challengers: dict[str, Challenger] = {}
     losses: dict[str, Any] = {}
+    notes: list[str] = []
 
 
 class Decision(Part):

@@ -1,8 +1,11 @@
 """The page /operate before the real service, in a real Chromium: keys, verdict, buttons, refreshing."""
 
+import json
 import os
-import re
 import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ def keys(folder) -> dict[str, str]:
 def watched(bundle, folder, keys) -> Watched:
     """The tiny bundle twice: as champion and as candidate."""
     overrides = SETTINGS | {
+        "experiment.state_file": str(folder / "rolled_back.json"),
         "monitor.directory": str(folder / "monitor"),
         "serve.arms": {"candidate": {"bundle": str(bundle), "share": 0.05}},
     }
@@ -61,10 +65,26 @@ def of(bundle: Path, **fields: Any) -> dict[str, Any]:
     return {"experiment": found, "decision": decision() | fields}
 
 
+def as_before(address: str, key: str) -> None:
+    """No roll-back, and the share of the beginning."""
+    for path, body in (
+        ("rollback", {"arm": "candidate", "reset": True}),
+        ("shares", {"shares": {"candidate": 0.05}}),
+    ):
+        request = urllib.request.Request(
+            f"{address}/admin/{path}",
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        with suppress(urllib.error.HTTPError):  # nothing was rolled back
+            urllib.request.urlopen(request).close()
+
+
 @pytest.fixture
 def open_page(browser, watched, address, folder, bundle, keys):
     """Opens the page with a key in its tab; checks that nothing but the service was asked."""
     opened = []
+    as_before(address, keys["admin"])
     watched.reset()
 
     def open_page(key: str = "admin", **files: Any) -> Any:
@@ -86,13 +106,6 @@ def open_page(browser, watched, address, folder, bundle, keys):
         context.close()
         assert all(url.startswith(f"{address}/") for url in urls)
         assert [line for line in said if not line.startswith("Failed to load resource")] == []
-
-
-def answer(watched: Watched, path: str, content: Any) -> None:
-    async def answered(_: Any) -> JSONResponse:
-        return JSONResponse(content)
-
-    watched.told.setdefault(path, []).append(answered)
 
 
 def sent(watched: Watched, path: str) -> list[Any]:
@@ -149,21 +162,30 @@ def test_what_the_decision_allows_is_a_button_and_asks_first(open_page, watched,
     page.keyboard.press("Escape")
     playwright.expect(button).to_be_focused()
     assert sent(watched, "/admin/shares") == []
-    answer(watched, "/admin/shares", {"arms": []})
     button.click()
     dialog.get_by_role("button", name="Raise candidate").click()
     page.get_by_text("Done: Raise candidate to 20\u00a0%.").wait_for()
     assert sent(watched, "/admin/shares") == [{"shares": {"candidate": 0.2}}]
-    assert page.get_by_role("button", name=re.compile("Roll back|Reset")).count() == 0
+    # The share is that of the decision now, so nothing is left to do.
+    playwright.expect(page.locator("main").get_by_role("button")).to_have_count(0)
 
 
-def test_a_roll_back_is_offered_only_if_it_is_the_verdict(open_page, watched, bundle):
+def test_a_roll_back_and_its_reset_are_offered_where_they_apply(open_page, watched, bundle, folder):
     page = open_page(**of(bundle, verdict="roll_back", next_share=None))
-    answer(watched, "/admin/rollback", {"arms": []})
     page.get_by_role("button", name="Roll back candidate").click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back candidate").click()
     page.get_by_text("Done: Roll back candidate.").wait_for()
-    assert sent(watched, "/admin/rollback") == [{"arm": "candidate", "reset": False}]
+    playwright.expect(page.locator("main").get_by_role("button")).to_have_count(0)
+    write(folder / "monitor", **of(bundle, verdict="promote"))
+    page.get_by_role("button", name="Read again").click()
+    page.get_by_role("button", name="Reset candidate").click()
+    assert page.get_by_role("button", name="Raise candidate").count() == 0
+    page.get_by_role("dialog").get_by_role("button", name="Reset candidate").click()
+    page.get_by_role("button", name="Raise candidate").wait_for()
+    assert sent(watched, "/admin/rollback") == [
+        {"arm": "candidate", "reset": False},
+        {"arm": "candidate", "reset": True},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +236,7 @@ def test_a_stale_monitor_is_said(open_page, folder):
 def test_it_reads_again_by_itself_unless_somebody_is_busy_in_it(
     browser, address, watched, folder, bundle, keys
 ):
-    watched.reset()
+    as_before(address, keys["admin"])
     write(folder / "monitor", **of(bundle))
     page = browser.new_page()
     page.clock.install()

@@ -81,13 +81,12 @@ def _drift(results: Results) -> Iterator[Alarm]:
         if stream and stream.acknowledged is not None:
             continue
         since = _moment(alarm.since)
-        direction = f" ({alarm.direction})" if alarm.direction else ""
+        where = f"is {alarm.direction} its zone" if alarm.direction else "left its zone"
         yield Alarm(
             "drift",
             json.dumps(["drift", alarm.arm, arm.digest if arm else "", alarm.stream, alarm.since]),
             "ticket",
-            f"The stream {alarm.stream} of the model {alarm.arm} left its zone{direction} on "
-            f"{since}.",
+            f"The stream {alarm.stream} of the model {alarm.arm} {where} since {since}.",
             ANCHORS["drift"],
             {
                 "arm": alarm.arm,

@@ -162,7 +162,8 @@ function notes() {
     note("", ...prose(`There is no \`${name}\` yet: \`${command}\` writes it.`));
   for (const alarm of data.drift?.alarms ?? [])
     note("warn", element("strong", {}, ...streamName(alarm.stream)), " of ", isolated(alarm.arm),
-      ` left its zone${alarm.direction ? `, ${alarm.direction}` : ""}, on ${moment(alarm.since)}. Evidence ${evidence(alarm.evidence_log10)}.`);
+      alarm.direction ? ` is ${alarm.direction} its zone` : " left its zone", ` since ${moment(alarm.since)}. Evidence ${evidence(alarm.evidence_log10)}.`);
+  for (const sentence of data.experiment?.notes ?? []) note("", ...prose(sentence));
   const losses = data.experiment?.losses ?? {};
   if (losses.log_share > .01) note("bad", `The log lost ${percent(losses.log_share)} of its records. Those are not lost at random.`);
   return made;
@@ -224,6 +225,7 @@ function driftCard(name, arm, blocks) {
   const streams = Object.entries(arm.streams ?? {}).sort(([, a], [, b]) =>
     isNumber(b.alarm_since) - isNumber(a.alarm_since) || (b.evidence_log10 ?? -99) - (a.evidence_log10 ?? -99));
   const made = card("Has the traffic changed?", head("Has the traffic changed?", referenceSentence()));
+  if (arm.state === "no_reference") made.append(element("p", {}, ...prose("The monitor knows no reference of this bundle. Name the bundle to `linnet monitor` too.")));
   if (arm.state === "too_few") made.append(element("p", {}, `Too few texts to say: ${counted(arm.rows, "row")}.`));
   if (blocks.length > 1) made.append(scrubber(blocks.map((block) => block.start)));
   const charts = streams.map(([stream, value]) => streamChart(stream, value, blocks));
@@ -393,8 +395,8 @@ function guardrails(kinds) {
   const row = ([name, { champion, challenger, ratio, low, high, evidence_log10: log10, doubtful }]) => element("tr", {},
     element("th", { scope: "row" }, GUARDRAIL[name] ?? isolated(name), doubtful ? element("div", { class: "soft" }, "doubtful: feedback differs") : ""),
     rate(champion), rate(challenger),
-    element("td", {}, element("span", { class: "number" }, `${number(ratio, 3)} (${number(low, 3)} to ${number(high, 3)})`),
-      whisker([log(low), log(high)], log(ratio), -HIGHEST, HIGHEST, { marks: [0], kind: low > 1 ? "bad" : "" })),
+    element("td", {}, element("span", { class: "number" }, `${number(ratio, 3)} (${isNumber(high) ? `${number(low, 3)} to ${number(high, 3)}` : `${number(low, 3)} or more`})`),
+      whisker([log(low), log(high) ?? HIGHEST], log(ratio), -HIGHEST, HIGHEST, { marks: [0], kind: low > 1 ? "bad" : "" })),
     cell(evidence(log10)));
   const rows = Object.entries(kinds).map(row);
   return rows.length ? [element("h4", {}, "Guardrails"), table("Guardrails", ["Event", "#Champion", "#Challenger", "Ratio, at any look", "#Evidence"], rows)] : [];
