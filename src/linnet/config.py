@@ -333,6 +333,11 @@ class MonitorConfig(Section):
     """`[monitor]`: what the commands find in the prediction log."""
 
     directory: GivenName
+    block_seconds: int = Field(ge=1, le=86_400)
+    horizon_days: int = Field(ge=1, le=3650)
+    false_alarms: Share
+    tolerance_rank: Rate
+    tolerance_share: Rate
 
 
 class ExperimentConfig(Section):

@@ -18,6 +18,7 @@ from linnet.cli import (
     explain,
     export,
     keys,
+    monitor,
     optimize,
     prepare,
     run,
@@ -43,6 +44,7 @@ COMMANDS = {
     "score": score,
     "explain": explain,
     "serve": serve,
+    "monitor": monitor,
     "keys": keys,
     "sign": sign,
 }

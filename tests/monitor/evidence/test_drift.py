@@ -66,6 +66,24 @@ def test_the_side_is_named():
         assert detector.direction() == direction
 
 
+@pytest.mark.parametrize(("zone", "side"), [((0.0, 0.05), "above"), ((0.95, 1.0), "below")])
+def test_a_side_without_values_beyond_it_gathers_no_evidence(zone, side):
+    """A label that never comes is in its zone for ever."""
+    detector = DriftDetector(Zone(*zone))
+    for _ in range(300):
+        detector.update(np.full(50, zone[0] if side == "above" else zone[1]))
+    assert detector.log_evidence() < log(2)
+    assert detector.direction() == side
+    detector.update(np.full(50, 0.5))
+    assert detector.log_evidence() > evidence_limit(90 * 24, 0.05)
+
+
+def test_a_zone_of_all_means_is_never_left():
+    detector = DriftDetector(Zone(0.0, 1.0))
+    detector.update(np.ones(50))
+    assert detector.log_evidence() == -np.inf
+
+
 def test_evidence_never_overflows_and_can_be_kept():
     detector = DriftDetector(Zone(0.0, 0.01))
     for _ in range(2000):

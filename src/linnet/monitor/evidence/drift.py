@@ -71,6 +71,9 @@ class DriftDetector:
 
     def __init__(self, zone: Zone, log_evidence: Sequence[Sequence[float]] | None = None):
         self.zone = zone
+        # No value is beyond 0 or 1. There, nothing can be lost by a bet nor won, and M would grow by
+        # 1 with each block until it is an alarm.
+        self._possible = np.array([zone.high < 1, zone.low > 0])
         # Minus infinity: no block was seen, so M is 0. Rows are above and below, columns bets.
         self._log_m = np.full((2, len(BETS)), -np.inf)
         if log_evidence is not None:
@@ -98,15 +101,19 @@ class DriftDetector:
             (0, above, self.zone.high),
             (1, below, 1 - self.zone.low),
         ):
+            if not self._possible[side]:
+                continue
             gain = np.log1p(np.outer(BETS / max(most, LEAST), excess)) @ counts
             self._log_m[side] = np.logaddexp(self._log_m[side], 0.0) + gain
 
     def log_evidence(self) -> float:
-        """The natural logarithm of M, averaged over sides and bets."""
-        return log_mean(self._log_m.ravel())
+        """The natural logarithm of M, averaged over bets and over the sides that values can reach."""
+        return log_mean(self._log_m[self._possible].ravel())
 
     def direction(self) -> str:
         """`above` or `below`: on which side of the zone the evidence is."""
+        if not self._possible.all():
+            return "below" if self._possible[1] else "above"
         return "above" if log_mean(self._log_m[0]) >= log_mean(self._log_m[1]) else "below"
 
     def restart(self) -> None:

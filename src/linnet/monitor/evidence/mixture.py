@@ -1,6 +1,7 @@
 """The logarithm of a weighted mean of evidence, and the search for the end of an interval."""
 
 from collections.abc import Callable
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ def log_mean(log_values: NDArray[np.float64], weights: NDArray[np.float64] | Non
     """The logarithm of the weighted mean of the exponentials.
 
     Args:
-        log_values: Float (n,); minus infinity is allowed.
+        log_values: Float (n,); minus infinity is allowed. The mean of none is 0.
         weights: Float (n,), which sum to 1. None for equal weights.
     """
+    if not len(log_values):
+        return -inf
     if weights is None:
         weights = np.full(len(log_values), 1.0 / len(log_values))
     largest = float(log_values.max())
