@@ -189,7 +189,9 @@ class Arm:
         if len(distinct) < LEAST_TEXTS:
             self.open_texts = [distinct]
             return None
-        began, self.open_since, self.open_texts = self.open_since, None, []
+        began = self.open_since
+        self.open_since = None
+        self.open_texts = []
         self.distinct_texts += len(distinct)
         means = {}
         for name, values in sorted(stream_values(distinct, self.references, index).items()):

@@ -132,8 +132,10 @@ class _Rows:
             yield self._waiting.pop(0)[1]
 
     def _close(self, next_block: int, time: float) -> None:
-        parts, self._parts = self._parts, []
-        block, self._block = self._block, next_block
+        parts = self._parts
+        block = self._block
+        self._parts = []
+        self._block = next_block
         if not parts or block is None:
             return
         by_arm: dict[ArmKey, list[Texts]] = {}

@@ -199,7 +199,8 @@ def _about_log(content: Mapping[str, Any], losses: Mapping[str, int]) -> list[st
     notes = []
     if ahead := content["log"]["from_the_future"]:
         notes.append(
-            f"{ahead:,} rows have a time in the future and were left out. Check the servers' clocks."
+            f"{ahead:,} rows have a time in the future and were left out. "
+            "Check the servers' clocks."
         )
     if losses:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(losses.items()))

@@ -71,8 +71,8 @@ class DriftDetector:
 
     def __init__(self, zone: Zone, log_evidence: Sequence[Sequence[float]] | None = None):
         self.zone = zone
-        # No value is beyond 0 or 1. There, nothing can be lost by a bet nor won, and M would grow by
-        # 1 with each block until it is an alarm.
+        # No value is beyond 0 or 1. A bet on that wins and loses nothing, and M would grow by 1
+        # with each block until it is an alarm.
         self._possible = np.array([zone.high < 1, zone.low > 0])
         # Minus infinity: no block was seen, so M is 0. Rows are above and below, columns bets.
         self._log_m = np.full((2, len(BETS)), -np.inf)
@@ -107,7 +107,7 @@ class DriftDetector:
             self._log_m[side] = np.logaddexp(self._log_m[side], 0.0) + gain
 
     def log_evidence(self) -> float:
-        """The natural logarithm of M, averaged over bets and over the sides that values can reach."""
+        """The natural logarithm of M, averaged over bets and over sides that values can reach."""
         return log_mean(self._log_m[self._possible].ravel())
 
     def direction(self) -> str:
