@@ -12,6 +12,7 @@ import pytest
 
 from linnet.errors import StorageError
 from linnet.monitor.prediction_log import log as module
+from linnet.monitor.prediction_log import waiting_feedback
 
 from ..conftest import wait_until
 from .test_log import adds_up, stored
@@ -51,7 +52,7 @@ def start(code: str, *arguments: str) -> subprocess.Popen[str]:
 def test_postgresql_is_stopped_and_started_again(
     postgres, open_log, make_record, mode, caplog, monkeypatch
 ):
-    monkeypatch.setattr(module, "FEEDBACK_SECONDS", 1.0)
+    monkeypatch.setattr(waiting_feedback, "FEEDBACK_SECONDS", 1.0)
     monkeypatch.setattr(module, "BACK_OFF_SECONDS", (0.1, 0.3))
     url = postgres.new_database()
     log = open_log(url, max_pending=2000)

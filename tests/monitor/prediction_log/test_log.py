@@ -12,6 +12,7 @@ import pytest
 from linnet.errors import ConfigError, StorageError
 from linnet.monitor import PredictionLog, Record, Store
 from linnet.monitor.prediction_log import log as module
+from linnet.monitor.prediction_log import waiting_feedback
 
 from ..conftest import wait_until
 
@@ -167,7 +168,7 @@ def test_long_texts_are_bounded_too(locked, open_log, make_record, monkeypatch):
 
 
 def test_feedback_is_bounded_too(locked, open_log, make_record, monkeypatch):
-    monkeypatch.setattr(module, "MAX_FEEDBACK", 3)
+    monkeypatch.setattr(waiting_feedback, "MAX_FEEDBACK", 3)
     path, other = locked
     log = open_log(path)
     log.record([make_record(0)])
@@ -241,7 +242,7 @@ def test_feedback_counts_though_the_clock_went_back_by_a_little(
     record = make_record(0)
     log.record([record])
     for label, moment in (("first", now), ("second", now - 5)):
-        monkeypatch.setattr(module.time, "time", lambda moment=moment: moment)
+        monkeypatch.setattr(waiting_feedback.time, "time", lambda moment=moment: moment)
         assert log.feedback(record.id, label).result(60)
     log.close()
     with Store(str(path)) as store:

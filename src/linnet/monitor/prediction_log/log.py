@@ -7,8 +7,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,24 +26,27 @@ from linnet.monitor.prediction_log.clock import DAY, SteadyClock
 from linnet.monitor.prediction_log.epoch import Epoch
 from linnet.monitor.prediction_log.failure import Failure, WaitingFailures
 from linnet.monitor.prediction_log.hashing import audited, hash_key_file, keyed_hash, read_hash_key
+from linnet.monitor.prediction_log.losses import Losses
 from linnet.monitor.prediction_log.record import Record, storable
 from linnet.monitor.prediction_log.store import Store
-from linnet.monitor.prediction_log.truth import REORDERED_SECONDS, SOURCES, USER, Truth
+from linnet.monitor.prediction_log.truth import SOURCES, USER, Truth
+from linnet.monitor.prediction_log.waiting_feedback import (
+    Asked,
+    WaitingFeedback,
+    answer,
+    refuse,
+)
 
 BATCH = 500
 FLUSH_SECONDS = 0.5  # how long a record waits for others
 MAX_CHARACTERS = 20_000_000  # of all texts that wait
-MAX_FEEDBACK = 1000  # that wait
-FEEDBACK_SECONDS = 5.0  # how long feedback waits for a store that fails
+MAX_EPOCHS = 100  # that wait
 BACK_OFF_SECONDS = 0.1, 2.0  # after the first failure, doubled up to the second
 UNUSABLE_SECONDS = 60.0  # between two looks at a store that only a person can help
 STALL_SECONDS = 10.0  # a store that takes longer over one batch doesn't work
 # how often, and how much at once, old rows are deleted
 SWEEP_SECONDS = 600.0
 SWEEP_ROWS = 1000
-TELL_SECONDS = 60.0  # losses are logged at most so often
-# Feedback, what its giver waits for, and until when.
-Asked = tuple[Truth, Future[bool], float]
 
 logger = logging.getLogger("linnet.monitor")
 
@@ -91,21 +95,17 @@ class PredictionLog:
             threading.Lock()
         )  # guards all that follows but the store
         self._queue: deque[Record] = deque()
-        self._asked: deque[Asked] = deque()
+        self._asked = WaitingFeedback()
         self._failures = WaitingFailures()
         self._epochs: dict[int, Epoch] = {}  # that the store may not have
-        self._stored_losses: dict[str, int] = {}
         self._characters = self._recorded = self._written = 0
-        self._lost = {"full": 0, "failed": 0, "refused": 0}
+        self._losses = Losses()
         self._end: float | None = None  # once it is closed: until when it may write
         self._busy_since: float | None = None
         self._failing_since: float | None = None
         self._delay = 0.0
         self._next_sweep = time.monotonic() if settings.retention_days else None
-        self._told = dict(self._lost)
-        self._next_tell = 0.0
         self._clock: SteadyClock | None = None  # once the store was asked for its newest record
-        self._feedback_time = 0.0
         self._failure: type[Exception] | None = None  # of what the log says now
         self._store: Store | None = None
         try:
@@ -135,7 +135,7 @@ class PredictionLog:
                     self._queue.append(record)
                     self._characters += size
                 else:
-                    self._lost["full" if works else "failed"] += 1
+                    self._losses.counts["full" if works else "failed"] += 1
             if not before or before < BATCH <= len(self._queue):
                 self._changed.notify()
 
@@ -145,14 +145,23 @@ class PredictionLog:
         Of a flood only counts are kept; see `WaitingFailures`.
         """
         with self._changed:
+            before = bool(self._failures)
             self._failures.add(failures)
-            self._changed.notify()
+            if not before:
+                self._changed.notify()
 
     def record_epoch(self, epoch: Epoch) -> None:
         """Hand over which arms are at work with which shares. Never waits and never raises."""
         with self._changed:
             self._epochs[epoch.epoch] = epoch
+            if len(self._epochs) > MAX_EPOCHS:
+                del self._epochs[next(iter(self._epochs))]
             self._changed.notify()
+
+    def keeps_text(self, id: str) -> bool:
+        """Whether the settings ask for the text of the record with this id."""
+        texts = self._settings.texts
+        return audited(id, self._settings.audit_rate) if texts == "audit" else bool(texts)
 
     def hash(self, text: str) -> int | None:
         """The keyed hash of a unit or of a text; None while the key can't be read."""
@@ -186,29 +195,21 @@ class PredictionLog:
         name = storable(id)
         future: Future[bool] = Future()
         with self._changed:
-            said = Truth(name, source, labels, self._now(), storable(annotator))
+            truth = Truth(name, source, labels, self._asked.now(), storable(annotator))
             refusal = None
             if self._end is not None:
                 refusal = "The prediction log is closed. Send the feedback again later."
             elif self._failing_since is not None and self._failure is UnusableLogError:
                 refusal = "The prediction log can't be used, so the feedback was not stored."
-            elif len(self._asked) >= MAX_FEEDBACK:
-                refusal = (
-                    f"{MAX_FEEDBACK} pieces of feedback wait to be stored. Send it again later."
-                )
-            else:
-                self._asked.append((said, future, time.monotonic() + FEEDBACK_SECONDS))
+            elif self._asked.add(truth, future):
                 self._changed.notify()
+            else:
+                refusal = (
+                    f"{len(self._asked)} pieces of feedback wait to be stored. Send it again later."
+                )
         if refusal:
             future.set_exception(StorageError(refusal))
         return future
-
-    def _now(self) -> float:
-        """The time of feedback: later than that before it, also after a small step of the clock."""
-        now = time.time()
-        is_back = 0 <= self._feedback_time - now <= REORDERED_SECONDS
-        self._feedback_time = self._feedback_time + 1e-6 if is_back else now
-        return self._feedback_time
 
     def status(self) -> LogStatus:
         """The status of the log now."""
@@ -219,7 +220,7 @@ class PredictionLog:
             return LogStatus(
                 recorded=self._recorded,
                 written=self._written,
-                lost=dict(self._lost),
+                lost=dict(self._losses.counts),
                 pending=len(self._queue),
                 feedback=len(self._asked),
                 healthy=self._failing_since is None and not stalled and self._thread.is_alive(),
@@ -265,17 +266,20 @@ class PredictionLog:
             finally:
                 self._busy_since = None
         with self._changed:
-            self._lost["failed"] += len(self._queue)
+            self._losses.counts["failed"] += len(self._queue)
             self._queue.clear()
-            asked = list(self._asked)
-            self._asked.clear()
-        _refuse(
+            asked = self._asked.all()
+            self._asked.remove(asked)
+        refuse(
             asked,
             "The prediction log was closed before the feedback could be stored. Send it again "
             "later.",
         )
-        self._tell_losses()
+        self._log_losses()
         if self._store:
+            if self._losses.owed():
+                with suppress(LinnetError):
+                    self._write_losses(self._store)
             self._store.close()
 
     def _wait(self) -> bool:
@@ -307,7 +311,7 @@ class PredictionLog:
         self._busy_since = time.monotonic()
         store = self._store = self._store or Store(self._settings.url)
         with self._changed:
-            asked = list(self._asked)
+            asked = self._asked.all()
             left = len(self._queue)
             epochs = list(self._epochs.values())
         for epoch in epochs:
@@ -319,61 +323,53 @@ class PredictionLog:
         if asked and left == 0:
             self._answer(store, asked)
         self._write_failures(store)
+        self._write_losses(store)
         if self._idle_seconds() == 0.0 and self._end is None:
             self._sweep(store)
         self._recover(store)
-        if time.monotonic() >= self._next_tell:
-            self._tell_losses()
+        if self._losses.is_line_due():
+            self._log_losses()
 
     def _write(self, store: Store, count: int) -> int:
         self._busy_since = time.monotonic()
         with self._changed:
             batch = list(islice(self._queue, count))
-        refused = store.add(batch, self._keeps_text)
+        refused = store.add(batch, bool(self._settings.texts))
         size = sum(map(_characters, batch))
         with self._changed:
             for _ in batch:
                 self._queue.popleft()
             self._characters -= size
             self._written += len(batch) - refused
-            self._lost["refused"] += refused
+            self._losses.counts["refused"] += refused
         return len(batch)
 
-    def _keeps_text(self, record: Record) -> bool:
-        texts = self._settings.texts
-        return audited(record.id, self._settings.audit_rate) if texts == "audit" else bool(texts)
-
     def _write_failures(self, store: Store) -> None:
-        """Write the texts without an answer, and how many records were lost since the last time."""
         with self._changed:
             failures = self._failures.take()
-            lost = dict(self._lost)
-        news = {
-            reason: count - self._stored_losses.get(reason, 0)
-            for reason, count in lost.items()
-            if count > self._stored_losses.get(reason, 0)
-        }
+        if not failures:
+            return
         try:
-            if failures:
-                store.add_failures(failures)
-                failures = []
-            if news:
-                store.add_losses(time.time(), news)
-                self._stored_losses = lost
+            store.add_failures(failures)
         except LinnetError:
             with self._changed:
                 self._failures.put_back(failures)
             raise
 
+    def _write_losses(self, store: Store) -> None:
+        with self._changed:
+            owed = self._losses.owed()
+        if owed:
+            store.add_losses(time.time(), owed)
+            with self._changed:
+                self._losses.settle(owed)
+
     def _answer(self, store: Store, asked: list[Asked]) -> None:
-        known = store.judge([feedback for feedback, _, _ in asked])
+        known = store.judge([one.truth for one in asked])
         self._recover(store)  # before those who asked go on
         with self._changed:
-            for _ in asked:
-                self._asked.popleft()
-        for (_, future, _), found in zip(asked, known, strict=True):
-            if future.set_running_or_notify_cancel():
-                future.set_result(found)
+            self._asked.remove(asked)
+        answer(asked, known)
 
     def _sweep(self, store: Store) -> None:
         self._clock = self._clock or SteadyClock(store.newest())
@@ -396,10 +392,9 @@ class PredictionLog:
         with self._changed:
             self._failure = type(error)
             self._failing_since = now if first else self._failing_since
-            late = [one for one in self._asked if one[2] <= now + self._delay]
-            for _ in late:
-                self._asked.popleft()  # the first to come is the first that is late
-        _refuse(
+            late = self._asked.late(now + self._delay)
+            self._asked.remove(late)  # the first to come is the first that is late
+        refuse(
             late,
             "The prediction log can't be written now, so the feedback was not stored. Send it "
             "again later.",
@@ -418,23 +413,12 @@ class PredictionLog:
             )
             with self._changed:
                 self._failing_since = None
-            self._tell_losses()
+            self._log_losses()
 
-    def _tell_losses(self) -> None:
+    def _log_losses(self) -> None:
         with self._changed:
-            lost = dict(self._lost)
-        if lost != self._told:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in lost.items())
-            logger.warning("Predictions that were not recorded since the start: %s", reasons)
-            self._told = lost
-            self._next_tell = time.monotonic() + TELL_SECONDS
+            self._losses.log()
 
 
 def _characters(record: Record) -> int:
     return len(record.text) if isinstance(record.text, str) else 0
-
-
-def _refuse(asked: Iterable[Asked], message: str) -> None:
-    for _, future, _ in asked:
-        if future.set_running_or_notify_cancel():
-            future.set_exception(StorageError(message))

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -74,7 +74,6 @@ PLACEHOLDER = """INSERT INTO predictions (number, id, time, arm, digest, labels,
     FROM linnet_log WHERE last_forgotten > 0 AND NOT EXISTS (SELECT 1 FROM predictions)"""
 NO_PLACEHOLDER = """DELETE FROM predictions WHERE id = '' AND arm = ''
     AND number = (SELECT last_forgotten FROM linnet_log)"""
-Texts = bool | Callable[[Record], bool]
 
 
 class Store:
@@ -113,12 +112,12 @@ class Store:
         """Which database it is, without a password."""
         return self._database.name
 
-    def add(self, records: Sequence[Record], texts: Texts = False) -> int:
+    def add(self, records: Sequence[Record], texts: bool = False) -> int:
         """Store records; those that are there already stay as they are.
 
         Args:
             records: Any number.
-            texts: Whether their texts are stored too, for all or for each.
+            texts: Whether their texts are stored too.
 
         Returns:
             How many could not be stored for what is in them. They don't keep the others back.
@@ -129,11 +128,7 @@ class Store:
         try:
             with self._database.transaction(), self._new_numbers():
                 # One by one, so that the event loop's thread gets its turn between two.
-                rows = (
-                    to_row(record, texts(record) if callable(texts) else texts)
-                    for record in records
-                )
-                self._database.execute_many(INSERT, rows)
+                self._database.execute_many(INSERT, (to_row(record, texts) for record in records))
         except self._database.refusals:
             if len(records) == 1:
                 return 1
