@@ -2,12 +2,15 @@
 
 import re
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from linnet.config import load_config
 from linnet.monitor import Store
+from linnet.monitor.prediction_log.hashing import audited
 from linnet.serve import Service, create_app
+from linnet.serve.telemetry.log_rows import packed
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +127,86 @@ def test_the_metrics_tell_of_requests_batches_workers_and_models(recorded):
     assert counted(recorded, "linnet_ready") == 1
     assert counted(recorded, "linnet_model_info", arm="candidate", role="shadow") == 1
     assert re.search(r"linnet_log_written_total \d", recorded.get("/metrics").text)
+
+
+def test_a_row_says_which_arms_were_at_work_and_hashes_who_asked(recorded, store):
+    texts = ["a hashed text", "a hashed text", "another"]
+    asked = [
+        {"texts": texts},
+        {"texts": texts[:1], "key": "user-7"},
+        {"texts": texts[2:], "key": "user-7", "arm": "champion"},
+    ]
+    answers = [recorded.post("/v1/predict", json=body).json()["predictions"] for body in asked]
+    recorded.post("/v1/feedback", json={"id": answers[-1][0]["id"], "label": "positive"})
+    with Store(store) as log:
+        (epoch,) = log.epochs()
+        records = {e.record.id: e.record for e in log.read(arm="champion")}
+    assert {name: arm.role for name, arm in epoch.arms.items()} == {
+        "champion": "champion",
+        "candidate": "shadow",
+    }
+    assert epoch.arms["champion"].share == 1 and len(epoch.arms["champion"].digest) == 64
+    rows = [records[item["id"]] for items in answers for item in items]
+    assert {row.epoch for row in rows} == {epoch.epoch}
+    assert [row.named for row in rows] == [False] * 4 + [True]
+    first, again, other, of_user, of_user_too = rows
+    assert first.text_hash == again.text_hash == of_user.text_hash != other.text_hash
+    assert first.unit == first.text_hash and other.unit == other.text_hash
+    assert of_user.unit == of_user_too.unit != of_user.text_hash
+    assert other.text_hash == of_user_too.text_hash
+    assert first.probabilities is None  # of two labels that exclude each other, one says all
+
+
+def test_texts_without_an_answer_are_recorded_for_their_arm(recorded, store):
+    recorded.post("/v1/predict", json={"texts": ["", "fine"], "key": "user-8"})
+    (item,) = recorded.post("/v1/predict", json={"texts": ["fine"]}).json()["predictions"]
+    recorded.post("/v1/feedback", json={"id": item["id"], "label": "positive"})
+    with Store(store) as log:
+        failures = [failure for _, failure in log.failures() if failure.code == "bad_text"]
+        (epoch,) = log.epochs()
+    assert {failure.arm for failure in failures} >= {"champion"}
+    assert {failure.epoch for failure in failures} == {epoch.epoch}
+    assert all(failure.unit and failure.texts >= 1 for failure in failures)
+
+
+def test_a_change_of_shares_begins_an_epoch(bundle, tmp_path):
+    store = str(tmp_path / "log.db")
+    arms = {"next": {"bundle": str(bundle), "share": 0.5}}
+    overrides = {"prediction_log.url": store, "predict.num_threads": 1, "serve.arms": arms}
+    service = Service(load_config(overrides=overrides), str(bundle))
+    with TestClient(create_app(service)) as client:
+        client.post("/v1/predict", json={"texts": ["one"]})
+        assert client.post("/admin/shares", json={"shares": {"next": 0.25}}).status_code == 200
+        client.post("/v1/predict", json={"texts": ["two"]})
+    with Store(store) as log:
+        epochs = log.epochs()
+        rows = [entry.record for entry in log.read()]
+    assert [epoch.arms["next"].share for epoch in epochs] == [0.5, 0.25]
+    assert [row.epoch for row in rows] == [epoch.epoch for epoch in epochs]
+    assert epochs[0].experiment == epochs[1].experiment != ""
+
+
+def test_only_texts_of_the_audit_are_kept(bundle, tmp_path):
+    store = str(tmp_path / "log.db")
+    overrides = {
+        "prediction_log.url": store,
+        "prediction_log.texts": "audit",
+        "prediction_log.audit_rate": 0.3,
+        "predict.num_threads": 1,
+    }
+    service = Service(load_config(overrides=overrides), str(bundle))
+    with TestClient(create_app(service)) as client:
+        client.post("/v1/predict", json={"texts": ["some text"] * 60})
+    with Store(store) as log:
+        rows = [entry.record for entry in log.read()]
+    assert len(rows) == 60
+    assert all((row.text == "some text") == audited(row.id, 0.3) for row in rows)
+    assert 3 < sum(row.text is not None for row in rows) < 40
+
+
+def test_probabilities_are_packed_as_halves_where_one_does_not_say_all():
+    assert packed({"a": 0.25, "b": 0.75}, multi_label=False) is None
+    halves = packed({"a": 0.25, "b": 0.75}, multi_label=True)
+    assert halves is not None and np.frombuffer(halves, "<f2").tolist() == [0.25, 0.75]
+    assert packed({str(k): 0.0 for k in range(64)}, multi_label=False) == bytes(128)
+    assert packed({str(k): 0.0 for k in range(65)}, multi_label=True) is None

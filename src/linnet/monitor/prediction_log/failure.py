@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from linnet.monitor.prediction_log.record import storable
@@ -11,8 +11,7 @@ ROWS_PER_SECOND = 50
 MAX_ROWS = 5000  # that wait with their units, and as many sums
 SECONDS = 60  # of one sum
 
-# The start of its minute, epoch, arm, named, shadow, code.
-Kind = tuple[float, int, str, bool, bool, str]
+Kind = tuple[int, str, bool, bool, str]  # epoch, arm, named, shadow, code
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class WaitingFailures:
 
     def __init__(self) -> None:
         self._rows: list[Failure] = []
-        self._sums: Counter[Kind] = Counter()
+        self._sums: Counter[tuple[float, Kind]] = Counter()  # by the start of the minute
         self._second = 0
         self._in_second = 0
 
@@ -62,6 +61,9 @@ class WaitingFailures:
     def add(self, failures: Iterable[Failure]) -> None:
         """Take failures over."""
         for one in failures:
+            if self._is_of_last(one):
+                self._rows[-1] = replace(self._rows[-1], texts=self._rows[-1].texts + one.texts)
+                continue
             second = int(one.time)
             if second != self._second:
                 self._second = second
@@ -72,12 +74,19 @@ class WaitingFailures:
             else:
                 self._add_up(one)
 
+    def _is_of_last(self, one: Failure) -> bool:
+        """Whether it is of the last row's request, as one that fails as a whole has many texts."""
+        if not self._rows or one.unit is None:
+            return False
+        last = self._rows[-1]
+        return one.time - last.time < 1 and _kind(last) == _kind(one) and last.unit == one.unit
+
     def take(self) -> list[Failure]:
         """All that wait; none waits any more."""
         taken = self._rows
         taken += [
             Failure(time, epoch, arm, None, named, shadow, code, texts)
-            for (time, epoch, arm, named, shadow, code), texts in self._sums.items()
+            for (time, (epoch, arm, named, shadow, code)), texts in self._sums.items()
         ]
         self._rows = []
         self._sums.clear()
@@ -92,11 +101,14 @@ class WaitingFailures:
             self._add_up(one)
 
     def _add_up(self, one: Failure) -> None:
-        minute = one.time // SECONDS * SECONDS
-        kind = (minute, one.epoch, one.arm, one.named, one.shadow, one.code)
-        if kind not in self._sums and len(self._sums) >= MAX_ROWS:  # the store is down for days
-            kind = next((old for old in self._sums if old[1:] == kind[1:]), next(iter(self._sums)))
-        self._sums[kind] += one.texts
+        key = one.time // SECONDS * SECONDS, _kind(one)
+        if key not in self._sums and len(self._sums) >= MAX_ROWS:  # the store is down for days
+            key = next((old for old in self._sums if old[1] == key[1]), next(iter(self._sums)))
+        self._sums[key] += one.texts
+
+
+def _kind(one: Failure) -> Kind:
+    return one.epoch, one.arm, one.named, one.shadow, one.code
 
 
 def failure_to_row(failure: Failure) -> tuple[Any, ...]:

@@ -25,7 +25,7 @@ from linnet.errors import (
 from linnet.monitor.prediction_log.clock import DAY, SteadyClock
 from linnet.monitor.prediction_log.epoch import Epoch
 from linnet.monitor.prediction_log.failure import Failure, WaitingFailures
-from linnet.monitor.prediction_log.hashing import audited, hash_key_file, keyed_hash, read_hash_key
+from linnet.monitor.prediction_log.hashing import KeyedHash, audited, hash_key_file, read_hash_key
 from linnet.monitor.prediction_log.losses import Losses
 from linnet.monitor.prediction_log.record import Record, storable
 from linnet.monitor.prediction_log.store import Store
@@ -90,7 +90,7 @@ class PredictionLog:
 
     def __init__(self, settings: PredictionLogConfig):
         self._settings = settings
-        self._hash_key: bytes | None = None
+        self._hash: KeyedHash | None = None
         self._changed = threading.Condition(
             threading.Lock()
         )  # guards all that follows but the store
@@ -153,7 +153,7 @@ class PredictionLog:
     def record_epoch(self, epoch: Epoch) -> None:
         """Hand over which arms are at work with which shares. Never waits and never raises."""
         with self._changed:
-            self._epochs[epoch.epoch] = epoch
+            self._epochs.setdefault(epoch.epoch, epoch)
             if len(self._epochs) > MAX_EPOCHS:
                 del self._epochs[next(iter(self._epochs))]
             self._changed.notify()
@@ -165,7 +165,7 @@ class PredictionLog:
 
     def hash(self, text: str) -> int | None:
         """The keyed hash of a unit or of a text; None while the key can't be read."""
-        return None if self._hash_key is None else keyed_hash(self._hash_key, text)
+        return None if self._hash is None else self._hash(text)
 
     def feedback(
         self, id: str, label: str | Sequence[str], source: str = USER, annotator: str = ""
@@ -243,7 +243,7 @@ class PredictionLog:
         """Read the key of the hashes, or make it. Without it, predictions are still recorded."""
         file = hash_key_file(self._settings.url, self._settings.hash_key_file)
         try:
-            self._hash_key = read_hash_key(file)
+            self._hash = KeyedHash(read_hash_key(file))
         except (StorageError, UsageError) as error:
             logger.error(
                 "%s Units and texts are not hashed, so experiments and repeated texts can't be "

@@ -6,12 +6,12 @@ from functools import partial
 from typing import Any
 
 from linnet.errors import TextError
+from linnet.monitor.prediction_log.hashing import draw
 from linnet.serve.errors import APIError, NotReady
 from linnet.serve.models.arms import Arm
 from linnet.serve.models.fair import Client
 from linnet.serve.models.intake import Intake, in_use, with_room
 from linnet.serve.models.items import Item, TextRequest, settled, to_item
-from linnet.serve.models.slots import draw
 from linnet.serve.models.workers import Answer
 
 

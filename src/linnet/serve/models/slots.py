@@ -17,6 +17,8 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
+from linnet.monitor.prediction_log.hashing import draw
+
 
 class Slots:
     """The slots of the challengers of one experiment.
@@ -42,12 +44,6 @@ class Slots:
             return None
         (_, high, name) = self._pieces[number]
         return name if place < high else None
-
-
-def draw(key: str) -> float:
-    """A number from 0 to 1 that is always the same for a key, and even over many."""
-    data = key.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()) / 2**64
 
 
 def experiment_name(digests: Sequence[str]) -> str:

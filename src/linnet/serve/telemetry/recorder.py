@@ -4,20 +4,20 @@ each batch, answer and change of models, to metrics and prediction log.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from linnet.errors import StorageError
 from linnet.labels import find_label
-from linnet.monitor import PredictionLog, Record
+from linnet.monitor import PredictionLog
 from linnet.serve.errors import APIError, LogUnavailable
 from linnet.serve.middleware.keys import Keys
 from linnet.serve.models.arms import Arm, Arms
 from linnet.serve.models.items import Item
 from linnet.serve.models.service import Service
 from linnet.serve.models.workers.pool import Batch
+from linnet.serve.telemetry.log_rows import LogRows
 from linnet.serve.telemetry.metrics import ArmStatus, Metrics
 from linnet.serve.telemetry.monitor_status import MonitorStatus
 from linnet.serve.telemetry.service_status import ServiceStatus
@@ -41,6 +41,8 @@ class Recorder:
         self._service = service
         self._keys = keys
         self._log: PredictionLog | None = None
+        self._rows: LogRows | None = None
+        self._arms: Arms | None = None
         self.monitor = MonitorStatus(Path(service.config.monitor.directory))
         self.metrics = Metrics(self._facts, self.monitor.gauges)
         service.on_batch = self._on_batch
@@ -55,7 +57,11 @@ class Recorder:
             ConfigError, MissingExtraError: There can't be such a log.
         """
         settings = self._service.config.prediction_log
-        self._log = await asyncio.to_thread(PredictionLog, settings) if settings.url else None
+        if settings.url:
+            self._log = await asyncio.to_thread(PredictionLog, settings)
+            self._rows = LogRows(self._log)
+            if self._arms is not None:
+                self._rows.begin_epoch(self._arms)
         try:
             yield
         finally:
@@ -104,33 +110,17 @@ class Recorder:
         )
 
     def _on_item(self, item: Item) -> None:
-        arm = item.arm
-        answer = item.answer
-        if answer is None:
-            self.metrics.observe_failed_text(arm.name, item.code)
-            return
-        self.metrics.observe_answer(arm.name, answer.prediction)
-        if self._log:
-            prediction = answer.prediction
-            record = Record(
-                id=item.id,
-                time=time.time(),
-                arm=arm.name,
-                digest=arm.pool.bundle.digest,
-                label=prediction.label,
-                labels=prediction.labels,
-                probability=prediction.probability,
-                tokens=item.tokens,
-                truncated=prediction.truncated,
-                abstained=prediction.abstained,
-                fast=prediction.fast,
-                shadow=item.shadow,
-                latency_ms=item.seconds * 1000,
-                text=item.text if self._service.config.prediction_log.texts else None,
-            )
-            self._log.record([record])
+        if item.answer is None:
+            self.metrics.observe_failed_text(item.arm.name, item.code)
+        else:
+            self.metrics.observe_answer(item.arm.name, item.answer.prediction)
+        if self._rows:
+            self._rows.add(item)
 
     def _on_arms(self, arms: Arms) -> None:
+        self._arms = arms
+        if self._rows:
+            self._rows.begin_epoch(arms)
         self.metrics.set_arms([_arm_facts(arm) for arm in arms])
 
     def _facts(self) -> ServiceStatus:
