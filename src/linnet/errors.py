@@ -88,16 +88,21 @@ class TextError(DataError):
     Args:
         reason: A stable name of the defect, for counting: `nul_byte`, `lone_surrogate`,
             `nested_entities`, `empty_text`, `not_text`, `wrong_encoding`, `tokenizer_failed`.
-        message: The sentence for people.
-        index: Which of several texts it is, from 0; None where there is only one.
+        message: The sentence for people. "Text 3: " is put before it if there is an index.
+        index: Which of several texts it is, from 0. None if there is only one.
     """
 
     code = "bad_text"
 
     def __init__(self, reason: str, message: str, index: int | None = None):
-        super().__init__(message)
+        super().__init__(message if index is None else f"Text {index}: {message}")
         self.reason = reason
         self.index = index
+        self._message = message
+
+    def at(self, index: int) -> "TextError":
+        """The same error of a text at another place."""
+        return TextError(self.reason, self._message, index)
 
 
 class LabelError(DataError):

@@ -48,7 +48,7 @@ CHARACTERS = 8
 GROWTH = 4
 
 
-def clean(raw: str, mask: Sequence[str] = ()) -> str:
+def clean(raw: object, mask: Sequence[str] = ()) -> str:
     """Normalise one raw text.
 
     HTML entities become characters, control characters go, white space is folded to single spaces

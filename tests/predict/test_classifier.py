@@ -16,6 +16,7 @@ from linnet.config import load_config
 from linnet.data import read_split
 from linnet.errors import BundleError, LinnetError, ProofError, TextError
 from linnet.predict import Classifier, softmax
+from linnet.predict.codec import each
 from linnet.predict.engine import ENGINES
 from linnet.predict.plan import Plan
 
@@ -173,6 +174,37 @@ def test_bad_text_is_named_by_its_index(classifier: Classifier, text: str, reaso
     with pytest.raises(TextError, match=r"^Text 2: ") as caught:
         classifier.predict(["good", "bad", text, "sun"])
     assert caught.value.reason == reason
+
+
+def test_each_text_has_a_prediction_or_its_error(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linnet.predict.classifier.TEXTS_AT_ONCE", 2)
+    outcomes = classifier.predict_each(["good", "", "bad", 7, "sun"])
+    errors = {i: one for i, one in enumerate(outcomes) if isinstance(one, TextError)}
+    assert {i: (one.reason, one.index) for i, one in errors.items()} == {
+        1: ("empty_text", 1),
+        3: ("not_text", 3),
+    }
+    assert str(errors[3]).startswith("Text 3: Expected a text, got int")
+    assert [outcomes[i] for i in (0, 2, 4)] == classifier.predict(["good", "bad", "sun"])
+    assert classifier.predict_each([]) == []
+
+
+def test_a_text_at_which_a_function_fails_is_named_by_its_own_place() -> None:
+    asked = []
+
+    def upper(texts: list[str]) -> list[str]:
+        asked.append(texts)
+        if "fails" in texts:
+            raise TextError("tokenizer_failed", "It fails.", texts.index("fails"))
+        return [text.upper() for text in texts]
+
+    empty = TextError("empty_text", "It is empty.", 0)
+    first, one, failed, two = each(upper, [empty, "one", "fails", "two"])
+    assert (first, one, two) == (empty, "ONE", "TWO")
+    assert str(failed) == "Text 2: It fails."
+    assert asked == [["one", "fails", "two"], ["one"], ["fails"], ["two"]]
 
 
 def test_truncated(classifier: Classifier) -> None:

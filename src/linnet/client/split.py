@@ -16,16 +16,13 @@ def encode(texts: Iterable[object]) -> Iterator[Item]:
     """Each text as it is sent, or why it can't be."""
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            yield TextError(
-                "not_text", f"Text {index}: Expected a string, got {type(text).__name__}.", index
-            )
+            yield TextError("not_text", f"Expected a string, got {type(text).__name__}.", index)
             continue
         try:
             yield json.dumps(text, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             message = (
-                f"Text {index}: It holds half of a surrogate pair, which is no character. Send "
-                f"proper Unicode."
+                "It holds half of a surrogate pair, which is no character. Send proper Unicode."
             )
             yield TextError("lone_surrogate", message, index)
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from linnet.bundle import Bundle
 from linnet.errors import LabelError, TextError
 from linnet.labels import find_label
-from linnet.predict.codec import Codec, Prediction
+from linnet.predict.codec import Codec, Prediction, each
 from linnet.predict.decision import Task
 from linnet.predict.explain import Explanation, Group, named, weigh, without, words_of
 from linnet.predict.plan import Choice, Plan, choose_plan
 from linnet.predict.stages import Cascade, Model, ModelOutput, Stage
-from linnet.text import Encoding, Tokenizer
+from linnet.text import Encoding
 
 TEXTS_AT_ONCE = (
     8192  # bounds the memory that token ids take, while batches of like lengths still fill
@@ -95,6 +95,22 @@ class Classifier:
         """
         return self.codec.decode(self._answer(texts))
 
+    def predict_each(self, texts: Sequence[object]) -> list[Prediction | TextError]:
+        """Classify the texts that can be used; the error is in place of the others' predictions.
+
+        Args:
+            texts: As in `predict`, but texts that can't be used don't stop the others.
+        """
+        outcomes: list[Prediction | TextError] = []
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            cleaned = self.codec.clean_each(texts[start : start + TEXTS_AT_ONCE])
+            part = each(lambda usable: self.codec.decode(self._ask(usable)), cleaned)
+            outcomes += [
+                one.at(start + i) if isinstance(one, TextError) else one
+                for i, one in enumerate(part)
+            ]
+        return outcomes
+
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (texts, labels); see `predict`."""
         return self.codec.probabilities(self.logits(texts))
@@ -155,34 +171,35 @@ class Classifier:
         texts = list(texts)
         parts = [ModelOutput.nothing(len(self.labels))]
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            cleaned = self._clean(texts[start : start + TEXTS_AT_ONCE], start)
-            parts.append(self._ask(cleaned, start))
+            cleaned = self.codec.clean_each(texts[start : start + TEXTS_AT_ONCE])
+            try:
+                parts.append(self._ask(_all_usable(cleaned)))
+            except TextError as error:
+                raise error.at(start + (error.index or 0)) from error
         return ModelOutput.join(parts)
 
-    def _ask(self, cleaned: Sequence[str], first: int) -> ModelOutput:
-        def encode(tokenizer: Tokenizer, places: Sequence[int]) -> list[Encoding]:
-            try:
-                return tokenizer.encode([cleaned[i] for i in places])
-            except TextError as error:
-                assert error.index is not None
-                index = first + places[error.index]
-                raise TextError(error.reason, f"Text {index}: {error}", index) from error
-
-        everything = range(len(cleaned))
+    def _ask(self, cleaned: Sequence[str]) -> ModelOutput:
         if not isinstance(self.model, Cascade):
-            (tokenizer,) = self.codec.tokenizers
-            return self.model([(encoding,) for encoding in encode(tokenizer, everything)])
+            return self.model(self.codec.encode(cleaned))
         full, fast = self.codec.tokenizers  # the full model's reads only what is left to it
-        return self.model.ask(encode(fast, everything), lambda rest: encode(full, rest))
 
-    def _clean(self, texts: Sequence[str], first: int) -> list[str]:
-        cleaned = []
-        for index, text in enumerate(texts, first):
+        def rest(places: list[int]) -> list[Encoding]:
             try:
-                cleaned.append(self.codec.clean(text))
+                return full.encode([cleaned[i] for i in places])
             except TextError as error:
-                raise TextError(error.reason, f"Text {index}: {error}", index) from None
-        return cleaned
+                raise error.at(places[error.index or 0]) from error
+
+        return self.model.ask(fast.encode(cleaned), rest)
+
+
+def _all_usable(cleaned: Sequence[str | TextError]) -> list[str]:
+    """The texts; the first error among them is raised."""
+    usable = []
+    for text in cleaned:
+        if isinstance(text, TextError):
+            raise text
+        usable.append(text)
+    return usable
 
 
 def load(

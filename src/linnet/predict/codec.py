@@ -3,16 +3,20 @@
 a text becomes token ids, logits become a prediction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linnet.bundle import Bundle
+from linnet.errors import TextError
 from linnet.predict.decision import task_of
 from linnet.predict.stages import Encodings, ModelOutput
 from linnet.text import Tokenizer, clean
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Codec:
             for source, (path, length) in zip(self._sources, lengths.items(), strict=True)
         ]
 
-    def clean(self, text: str) -> str:
+    def clean(self, text: object) -> str:
         """A raw text as the model was trained on such.
 
         Raises:
@@ -88,8 +92,26 @@ class Codec:
         """
         return clean(text, self.bundle.manifest.mask)
 
+    def clean_each(self, texts: Sequence[object]) -> list[str | TextError]:
+        """Each raw text cleaned, or why it can't be used."""
+        cleaned: list[str | TextError] = []
+        for index, text in enumerate(texts):
+            try:
+                cleaned.append(self.clean(text))
+            except TextError as error:
+                cleaned.append(error.at(index))
+        return cleaned
+
+    def read(self, texts: Sequence[object]) -> list[Encodings | TextError]:
+        """The token ids of each raw text, or why it can't be used."""
+        return each(self.encode, self.clean_each(texts))
+
     def encode(self, texts: Sequence[str]) -> list[Encodings]:
-        """The token ids of clean texts, in their order: by each of `tokenizers`."""
+        """The token ids of clean texts, in their order: by each of `tokenizers`.
+
+        Raises:
+            TextError: A tokenizer fails at a text. The index says which.
+        """
         return list(zip(*(tokenizer.encode(texts) for tokenizer in self.tokenizers), strict=True))
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -136,3 +158,34 @@ class Codec:
             fast=fast,
             unknown_share=unknown_share,
         )
+
+
+def each(
+    function: Callable[[list[str]], Sequence[T]], cleaned: Sequence[str | TextError]
+) -> list[T | TextError]:
+    """What a function gives for each text, or why the text can't be used.
+
+    All texts are given to the function at once. If it fails at one of them, each is given alone.
+
+    Args:
+        function: Gives one result per clean text, in their order. It raises a `TextError` if it
+            fails at a text.
+        cleaned: Clean texts. The errors among them keep their places.
+    """
+    usable = {place: text for place, text in enumerate(cleaned) if isinstance(text, str)}
+    try:
+        results: Iterable[T | TextError] = function([*usable.values()])
+    except TextError:
+        results = [_alone(function, place, text) for place, text in usable.items()]
+    outcomes = dict(zip(usable, results, strict=True))
+    return [
+        one if isinstance(one, TextError) else outcomes[place] for place, one in enumerate(cleaned)
+    ]
+
+
+def _alone(function: Callable[[list[str]], Sequence[T]], place: int, text: str) -> T | TextError:
+    try:
+        (result,) = function([text])
+    except TextError as error:
+        return error.at(place)
+    return result

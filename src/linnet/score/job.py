@@ -24,7 +24,6 @@ from linnet.tables.columns import Asked
 from linnet.tables.identify import identify
 from linnet.tables.lines import plain_encoding
 from linnet.tables.source import EXPECTED, LINES, Reading, Source
-from linnet.text import clean
 
 TEXT_LINES = ".txt"
 UNSCORED = "unscored "  # prefix of a reason among the counts
@@ -261,25 +260,12 @@ def _send(to: IO[bytes], data: bytes) -> None:
 
 def answer(classifier: Classifier, chunk: Chunk) -> list[Answer]:
     """Predict each row of a chunk, in order; a reason replaces a missing prediction."""
-    answers: list[Answer] = [*chunk.reasons]
-    usable = []
-    for place, (text, reason) in enumerate(zip(chunk.texts, chunk.reasons, strict=True)):
-        if reason:
-            continue
-        try:
-            if text is None:
-                raise TextError("missing_text", "No text.")
-            clean(text)
-            usable.append(place)
-        except TextError as error:
-            answers[place] = error.reason
-    while True:
-        try:
-            predictions = classifier.predict([chunk.texts[place] for place in usable])
-            break
-        except TextError as error:  # from the tokenizer; `clean` can't foresee it
-            assert error.index is not None
-            answers[usable.pop(error.index)] = error.reason
-    for place, prediction in zip(usable, predictions, strict=True):
-        answers[place] = prediction
+    answers: list[Answer] = [
+        reason or ("missing_text" if text is None else "")
+        for text, reason in zip(chunk.texts, chunk.reasons, strict=True)
+    ]
+    places = [place for place, reason in enumerate(answers) if not reason]
+    outcomes = classifier.predict_each([chunk.texts[place] for place in places])
+    for place, outcome in zip(places, outcomes, strict=True):
+        answers[place] = outcome.reason if isinstance(outcome, TextError) else outcome
     return answers

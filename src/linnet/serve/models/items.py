@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linnet.errors import TextError
-from linnet.predict.codec import Codec
 from linnet.predict.stages import Encodings
 from linnet.serve.errors import APIError
 from linnet.serve.models.arms import Arm, Arms
@@ -90,30 +89,13 @@ class Item:
 def read_texts(work: TextsToRead) -> ReadTexts:
     """Each text as its arm's model reads it, or why it can't."""
     texts, arms = work
-    read: list[Encodings | TextError | None] = [None] * len(texts)
+    outcomes: dict[int, Encodings | TextError] = {}
     for arm in dict.fromkeys(arms):
-        codec = arm.pool.codec
-        cleaned = {}
-        for index in (i for i, one in enumerate(arms) if one is arm):
-            try:
-                cleaned[index] = codec.clean(texts[index])
-            except TextError as error:
-                read[index] = TextError(error.reason, f"Text {index}: {error}", index)
-        for index, encoded in zip(cleaned, _encoded(codec, list(cleaned.values())), strict=True):
-            if isinstance(encoded, TextError):
-                encoded = TextError(encoded.reason, f"Text {index}: {encoded}", index)
-            read[index] = encoded
-    return [one for one in read if one is not None]
-
-
-def _encoded(codec: Codec, texts: list[str]) -> list[Encodings | TextError]:
-    """The token ids of clean texts, or why there are none."""
-    try:
-        return [*codec.encode(texts)]
-    except TextError as error:
-        if len(texts) == 1:
-            return [error]
-        return [one for text in texts for one in _encoded(codec, [text])]
+        places = [index for index, one in enumerate(arms) if one is arm]
+        read = arm.pool.codec.read([texts[index] for index in places])
+        for index, one in zip(places, read, strict=True):
+            outcomes[index] = one.at(index) if isinstance(one, TextError) else one
+    return [outcomes[index] for index in range(len(texts))]
 
 
 def to_item(

@@ -127,11 +127,11 @@ def _text_of_csv(fields: list[str] | None, index: int, width: int, place: int) -
 
 
 def _no_text(index: int, message: str) -> TextError:
-    return TextError("not_text", f"Text {index}: {message}", index)
+    return TextError("not_text", message, index)
 
 
 def _wrong_encoding(index: int) -> TextError:
-    message = f"Text {index}: It is not UTF-8. Convert it, such as with iconv -f latin1 -t utf-8."
+    message = "It is not UTF-8. Convert it, such as with iconv -f latin1 -t utf-8."
     return TextError("wrong_encoding", message, index)
 
 

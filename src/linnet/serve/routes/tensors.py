@@ -162,7 +162,7 @@ def _decoded(element: bytes, index: int) -> str:
     except UnicodeDecodeError as error:
         raise TextError(
             "wrong_encoding",
-            f"Text {index}: Byte {error.start} of it is not UTF-8. Send texts in UTF-8.",
+            f"Byte {error.start} of it is not UTF-8. Send texts in UTF-8.",
             index,
         ) from None
 
