@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
 FOUNDATION = (
-    "no_telemetry child errors printable links files resume terminal progress lineage pii "
+    "no_telemetry child wilson errors printable links files resume terminal progress lineage pii "
     "mini config run_folder seams text labels tables bundle signing"
 ).split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from linnet.evaluate import metrics
 
@@ -52,25 +50,3 @@ def test_calibration_error_of_a_calibrated_simulator_is_small():
     assert metrics.expected_calibration_error(probabilities, labels, 15) < 0.01
     sharpened = probabilities**3 / (probabilities**3).sum(axis=1, keepdims=True)
     assert metrics.expected_calibration_error(sharpened, labels, 15) > 0.05
-
-
-@given(
-    st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
-    st.floats(0.5, 0.999),
-)
-def test_wilson_interval_holds_the_share_and_stays_within_bounds(counts, level):
-    successes, n = counts
-    low, high = metrics.wilson_interval(successes, n, level)
-    assert 0 <= low <= successes / n + 1e-9 and successes / n - 1e-9 <= high <= 1
-
-
-def test_wilson_interval_of_nothing_is_everything():
-    assert metrics.wilson_interval(0, 0) == (0.0, 1.0)
-
-
-@pytest.mark.parametrize("share", [0.03, 0.5, 0.83])
-def test_wilson_interval_covers_as_often_as_it_says(share):
-    draw = np.random.default_rng(1)
-    ends = np.array([metrics.wilson_interval(k, 300, 0.95) for k in range(301)])
-    found = ends[draw.binomial(300, share, 4000)]
-    assert 0.93 < ((found[:, 0] <= share) & (share <= found[:, 1])).mean() < 0.975

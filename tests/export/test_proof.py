@@ -7,11 +7,11 @@ import pytest
 
 from linnet.config import load_config
 from linnet.errors import ProofError
-from linnet.evaluate.metrics import wilson_interval
 from linnet.evaluate.temperature import Temperature
 from linnet.export import proof
 from linnet.export.parity import Parity
 from linnet.predict import SingleLabel, softmax
+from linnet.wilson import wilson_interval
 
 LABELS = ("negative", "positive")
 SETTINGS = load_config().evaluate

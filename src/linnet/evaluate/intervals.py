@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import bdtr, ndtri
 from scipy.stats import bootstrap
 
-from linnet.evaluate.metrics import wilson_interval
+from linnet.wilson import wilson_interval
 
 TINY = 1e-12  # in place of no variance at all
 VALUES_AT_ONCE = 10_000_000  # bounds the memory of a bootstrap to some 100 MB

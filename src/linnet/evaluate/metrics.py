@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
 Floats = NDArray[np.floating]
@@ -118,23 +117,3 @@ def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int) -
 def confidence_bins(confidence: Floats, bins: int) -> NDArray[np.int64]:
     """The bin of each confidence: 0 for (0, 1/bins], up to bins - 1."""
     return np.clip(np.ceil(np.asarray(confidence) * bins).astype(np.int64) - 1, 0, bins - 1)
-
-
-def wilson_interval(successes: int, n: int, confidence_level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share; it stays within [0, 1] and covers well near both ends.
-
-    Source: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference, JASA
-        22.
-
-    Args:
-        successes: Rows that count.
-        n: Rows in all; of none nothing is known, so the interval is (0, 1).
-        confidence_level: Such as 0.95.
-
-    Returns:
-        Low and high end.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    interval = binomtest(int(successes), int(n)).proportion_ci(confidence_level, method="wilson")
-    return float(interval.low), float(interval.high)

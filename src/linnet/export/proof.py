@@ -18,6 +18,7 @@ from linnet.evaluate.latency import Latency
 from linnet.evaluate.temperature import Temperature, log_loss
 from linnet.export.parity import Parity
 from linnet.predict import Task, task_of
+from linnet.wilson import wilson_interval
 
 FORMAT = 1
 
@@ -58,7 +59,7 @@ def accuracy_check(
     """Passes if the low end of the accuracy's interval is above the share of the largest class."""
     rows = len(labels)
     value = metrics.accuracy(labels, predictions)
-    low, high = metrics.wilson_interval(int((labels == predictions).sum()), rows, confidence_level)
+    low, high = wilson_interval(int((labels == predictions).sum()), rows, confidence_level)
     counts = np.bincount(labels, minlength=len(label_names))
     majority = int(counts.argmax())
     share = float(counts[majority] / rows)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from linnet.monitor.evidence import interval_at_any_look, interval_of_one_look
+from linnet.wilson import wilson_interval
 
 RUNS = 400
 LOOKS = 1000
@@ -37,14 +38,8 @@ def test_an_interval_of_one_look_misses_somebody_who_looks_all_the_time():
     assert ever_missed(interval_of_one_look, 0.8, 1) > 3 * MOST_MISSES
 
 
-@pytest.mark.parametrize(("successes", "failures"), [(0, 1), (1, 0), (0, 50), (80, 20), (7, 993)])
-def test_the_interval_of_one_look_is_wilsons(successes: int, failures: int):
-    stats = pytest.importorskip("scipy.stats")  # the service runs without it
-    n = successes + failures
-    expected = stats.binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    assert interval_of_one_look(successes, failures) == pytest.approx(
-        (expected.low, expected.high), abs=1e-9
-    )
+def test_the_interval_of_one_look_is_wilsons():
+    assert interval_of_one_look(80, 20, 0.1) == pytest.approx(wilson_interval(80, 100, 0.9))
 
 
 @pytest.mark.parametrize(

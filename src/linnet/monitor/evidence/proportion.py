@@ -1,9 +1,9 @@
 """The interval of a share, for somebody who looks all the time and for somebody who looks once."""
 
-from math import inf, lgamma, log, sqrt
-from statistics import NormalDist
+from math import inf, lgamma, log
 
 from linnet.monitor.evidence.mixture import last_inside
+from linnet.wilson import wilson_interval
 
 PRIOR = 0.5  # Jeffreys' prior, both for successes and for failures
 
@@ -38,10 +38,7 @@ def interval_at_any_look(successes: int, failures: int, alpha: float = 0.05) -> 
 
 
 def interval_of_one_look(successes: int, failures: int, alpha: float = 0.05) -> tuple[float, float]:
-    """Wilson's score interval: right for one look that was fixed before.
-
-    Source: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference,
-    Journal of the American Statistical Association 22.
+    """Wilson's score interval: right for one look that was fixed before; see `wilson_interval`.
 
     Args:
         successes: How many counted.
@@ -51,17 +48,7 @@ def interval_of_one_look(successes: int, failures: int, alpha: float = 0.05) -> 
     Returns:
         Low and high end; (0, 1) where nothing was counted.
     """
-    n = successes + failures
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(1 - alpha / 2)
-    share = successes / n
-    centre = share + z * z / (2 * n)
-    half_width = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    low = 0.0 if successes == 0 else (centre - half_width) / scale
-    high = 1.0 if failures == 0 else (centre + half_width) / scale
-    return low, high
+    return wilson_interval(successes, successes + failures, 1 - alpha)
 
 
 def _log_likelihood(successes: int, failures: int, share: float) -> float:
