@@ -184,17 +184,41 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
 
     Raises:
         UsageError: The path is a symbolic link or no plain file.
-        StorageError: The file can't be made.
+        StorageError: The file can't be made, or its disk has no locks.
     """
     with disk_errors(path):
         file = open_own(path)
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield _lock(file.fileno(), path, wait)
+
+
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """Wait for a lock on a folder and hold it while the block runs. It leaves no file there.
+
+    Raises:
+        StorageError: Its disk has no locks.
+        OSError: The folder can't be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _lock(descriptor, path, wait=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path, wait: bool) -> bool:
+    """Lock an open file until it is closed; returns whether the lock is held."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StorageError(
+            f"{path} can't be locked: {error.strerror}. Choose a folder on a local disk."
+        ) from error
+    return True
 
 
 @contextmanager

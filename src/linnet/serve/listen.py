@@ -5,7 +5,6 @@ are listened on.
 """
 
 import errno
-import fcntl
 import ipaddress
 import os
 import socket
@@ -17,6 +16,7 @@ from typing import Any
 
 from linnet.config import ServeConfig
 from linnet.errors import UsageError
+from linnet.files import locked_folder
 
 BACKLOG = 2048  # connections that may wait to be accepted; as uvicorn has it
 MODE = 0o660  # of a socket's file: its owner and its group may connect
@@ -148,7 +148,8 @@ def _bind_all(
 def _on_path(uds: str) -> Iterator[Listeners]:
     try:
         path = Path(uds).resolve()
-        with _only_one(path.parent):
+        # Two services that start in one folder could both find, and replace, a stale socket.
+        with locked_folder(path.parent):
             _remove_stale(path)
             listener = _bind_path(path)
     except (OSError, ValueError) as error:  # no folder, no rights, a path that is too long
@@ -177,20 +178,6 @@ def _bind_path(path: Path) -> socket.socket:
     finally:
         os.umask(former)
     return listener
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold off other services that start in the same folder:
-
-    they could both find, and replace, a stale file.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _remove_stale(path: Path) -> None:

@@ -3,19 +3,18 @@
 Knows URLs and digests; knows nothing of data sets. pooch can't resume a download (docs/log.md).
 """
 
-import fcntl
 import http.client
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from linnet.errors import DataError, StorageError, UsageError
-from linnet.files import digest, disk_errors, install
+from linnet.errors import DataError, UsageError
+from linnet.files import digest, disk_errors, install, locked
 from linnet.progress import Task, progress
 
 CHUNK = 1 << 16
@@ -279,19 +278,13 @@ def _make_folder(folder: Path) -> None:
 def _alone(target: Path) -> Iterator[None]:
     """Make other processes that want the same target wait for the block."""
     lock = target.with_name(f".{target.name}.lock")
-    with disk_errors(lock):
-        file = lock.open("ab")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with progress(f"wait for another process that fetches {target.name}", None, ""):
-                fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            raise StorageError(
-                f"{lock} can't be locked: {error.strerror}. "
-                "Choose a folder of this machine with LINNET_CACHE."
-            ) from error
+    with locked(lock, wait=False) as held:
+        if held:
+            yield
+            return
+    with ExitStack() as stack:
+        with progress(f"wait for another process that fetches {target.name}", None, ""):
+            stack.enter_context(locked(lock))
         yield
 
 
