@@ -69,7 +69,7 @@ PACKAGES = {
     "sklearn": "data evaluate",
     "scipy": "data evaluate",
     "matplotlib": "html data evaluate",
-    "jinja2": "html data evaluate",
+    "jinja2": "markdown html data evaluate",
     "markupsafe": "html data evaluate train",
     "mlflow": "track",
     "ray": "cluster",

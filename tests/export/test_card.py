@@ -138,10 +138,8 @@ def test_what_is_held_back_is_told(kind):
     }
     text = card.write(draft, {"checks": checks}, REFERENCE)
     assert "- precision: fine.\n- precision: Never answered: 'spam'.\n" in text
-    assert (
-        "(ham 0.81, spam never): the lowest from which on at least\n95.00% of its answers are shown"
-        in text
-    )
+    assert "(ham 0.81, spam never). A label is given only if its probability reaches" in text
+    assert "at which at least 95.00% of its answers are shown to be right." in text
     assert ("the answer says that the model abstained" in text) is (kind == SINGLE_LABEL)
     assert ("The F1 above is by other thresholds" in text) is (kind == MULTI_LABEL)
     assert "Every text gets one of the labels" not in text
@@ -170,4 +168,4 @@ def test_a_label_or_a_name_forges_no_part_of_the_card():
     ]
     assert r"(good) \#\# How good it is - accuracy: 99.99 %, bad)" in body
     assert r"Source: \<b\> \# mails." in body
-    assert "fine-tuned from `` an` # encoder ``;" in body
+    assert "fine-tuned from `` an` # encoder ``." in body

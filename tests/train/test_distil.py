@@ -137,7 +137,7 @@ def test_a_student_is_a_checkpoint_like_any_other(bundle, splits, unlabelled, st
         tmp_path / "bundle",
     )
     assert made.manifest.lineage["distil"] == recorded
-    assert "taught by `tiny`" in (tmp_path / "bundle" / "README.md").read_text()
+    assert "It is a student of `tiny`" in (tmp_path / "bundle" / "README.md").read_text()
     validation = read_split(splits, "validation")
     teacher, pupil = (
         load(path).predict_proba(validation.texts).argmax(1)
@@ -192,7 +192,7 @@ def test_several_teachers_teach_the_mean_of_what_they_serve(
         tmp_path / "made",
     )
     card = (tmp_path / "made" / "README.md").read_text()
-    assert f"taught by `tiny` ({teachers[0].digest}), `other` ({teachers[1].digest})" in card
+    assert f"It is a student of `tiny` ({teachers[0].digest}), `other` ({teachers[1].digest})" in card
 
 
 def test_what_tells_is_left_out_of_the_files_texts_alone(
