@@ -44,7 +44,7 @@ from linnet.train.encoder.find import find_encoder, load_classifier
 from linnet.train.network.batches import batch, encode
 from linnet.train.network.network import Padded
 
-# As in test_unfinished.py, but killed at any of its file operations, so that many a kill meets the teacher's answers.
+# As in test_resume.py, but killed at any of its file operations, so that many a kill meets the teacher's answers.
 SCRIPT = r"""
 import json, os, random, signal, sys
 from functools import partial
@@ -192,7 +192,9 @@ def test_several_teachers_teach_the_mean_of_what_they_serve(
         tmp_path / "made",
     )
     card = (tmp_path / "made" / "README.md").read_text()
-    assert f"It is a student of `tiny` ({teachers[0].digest}), `other` ({teachers[1].digest})" in card
+    assert (
+        f"It is a student of `tiny` ({teachers[0].digest}), `other` ({teachers[1].digest})" in card
+    )
 
 
 def test_what_tells_is_left_out_of_the_files_texts_alone(
@@ -586,7 +588,10 @@ def test_killed_at_random_it_gives_the_bytes_of_an_undisturbed_run(
     )  # that each teacher answers
     recorded = [tmp_path / "killed", splits, json.dumps(overrides), str(parts), bundle, other]
     command = [sys.executable, "-c", SCRIPT, *recorded]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert done.returncode == 0, done.stderr
     assert min(json.loads(done.stdout).values()) >= 1, done.stdout

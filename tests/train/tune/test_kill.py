@@ -108,7 +108,10 @@ def test_killed_at_random_it_is_the_study_of_an_undisturbed_process(few, encoder
         json.dumps(overrides),
         str(least),
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment)
     assert done.returncode == 0, done.stderr
     for study in range(int(done.stdout)):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "distil.py"
+SCRIPT = Path(__file__).parents[3] / "benchmarks" / "distil.py"
 
 
 @pytest.mark.slow
