@@ -111,13 +111,13 @@ def one_vs_rest_logistic_regression(
                 if held_out is not None:
                     tuning[:, k] = model.predict_proba(held_out)[:, 1]
             task.advance()
-    found = (
+    cutoffs = (
         thresholds.tune(tuning, validation.labels)
         if len(validation)
         else np.full(labels, thresholds.EVEN)
     )
     seconds = time.perf_counter() - started
-    return Baseline("tfidf_logistic_regression", WORDS, answers >= found, seconds)
+    return Baseline("tfidf_logistic_regression", WORDS, answers >= cutoffs, seconds)
 
 
 def words_of(train: Split) -> TfidfVectorizer:

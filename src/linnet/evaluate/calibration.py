@@ -45,10 +45,10 @@ def reliability_bins(
         bins: Number of bins on [0, 1].
         confidence_level: Of each bin's interval.
     """
-    found = confidence_bins(confidence, bins)
-    rows = np.bincount(found, minlength=bins)
-    right = np.bincount(found, weights=correct, minlength=bins)
-    total = np.bincount(found, weights=confidence, minlength=bins)
+    bin_of_row = confidence_bins(confidence, bins)
+    rows = np.bincount(bin_of_row, minlength=bins)
+    right = np.bincount(bin_of_row, weights=correct, minlength=bins)
+    total = np.bincount(bin_of_row, weights=confidence, minlength=bins)
     return [
         ReliabilityBin(
             k / bins,
@@ -83,10 +83,12 @@ def calibrated_limit(
         seed: Of the draws.
     """
     rng = np.random.default_rng(seed)
-    found = confidence_bins(confidence, bins)
+    bin_of_row = confidence_bins(confidence, bins)
     errors = np.empty(resamples)
     for i in range(resamples):
-        gaps = np.bincount(found, weights=(rng.random(len(confidence)) < confidence) - confidence)
+        gaps = np.bincount(
+            bin_of_row, weights=(rng.random(len(confidence)) < confidence) - confidence
+        )
         errors[i] = np.abs(gaps).sum() / len(confidence)
     return float(np.quantile(errors, confidence_level))
 

@@ -55,21 +55,21 @@ class Symptoms:
         return f"train.{name}" if value is None else f"train.{name} (now {shown})"
 
 
-def diagnose(facts: Symptoms) -> list[dict[str, str]]:
+def diagnose(symptoms: Symptoms) -> list[dict[str, str]]:
     """Reasons why a model is not shown to beat its baseline.
 
     Returns:
         `reason`, a name for programs, and `sentence`, which says what to change. Empty of a model
         that beats its baseline; else at least one.
     """
-    if facts.report["beats_baseline"]:
+    if symptoms.report["beats_baseline"]:
         return []
-    found = [
+    findings = [
         {"reason": name, "sentence": sentence}
         for name, look in REASONS.items()
-        if (sentence := look(facts))
+        if (sentence := look(symptoms))
     ]
-    return found or [{"reason": "unknown", "sentence": UNKNOWN}]
+    return findings or [{"reason": "unknown", "sentence": UNKNOWN}]
 
 
 UNKNOWN = (
@@ -78,9 +78,9 @@ UNKNOWN = (
 )
 
 
-def _low_rate(facts: Symptoms) -> str:
-    source = (facts.training.get("encoder") or {}).get("source")
-    rate = facts.recipe.get("learning_rate")
+def _low_rate(symptoms: Symptoms) -> str:
+    source = (symptoms.training.get("encoder") or {}).get("source")
+    rate = symptoms.recipe.get("learning_rate")
     if source not in SMALL_ENCODERS or not isinstance(rate, float) or rate >= LOW_RATE:
         return ""
     return (
@@ -89,9 +89,9 @@ def _low_rate(facts: Symptoms) -> str:
     )
 
 
-def _still_improving(facts: Symptoms) -> str:
-    history = facts.history
-    raise_them = f"Raise {facts.now('num_train_epochs')} or {facts.now('learning_rate')}."
+def _still_improving(symptoms: Symptoms) -> str:
+    history = symptoms.history
+    raise_them = f"Raise {symptoms.now('num_train_epochs')} or {symptoms.now('learning_rate')}."
     if len(history) == 1:
         return f"Training lasted one epoch, so it may have ended too early. {raise_them}"
     if len(history) < 2:
@@ -100,53 +100,53 @@ def _still_improving(facts: Symptoms) -> str:
     former = history[-2]
     if last["eval_loss"] >= former["eval_loss"]:
         return ""
-    metric = facts.recipe.get("metric_for_best_model", "eval_accuracy")
+    metric = symptoms.recipe.get("metric_for_best_model", "eval_accuracy")
     best = (min if metric == "eval_loss" else max)(history, key=lambda epoch: epoch[metric])
     if best is not last:
         return ""
     return f"The model was still improving in its last epoch, {len(history)}. {raise_them}"
 
 
-def _unlearned(facts: Symptoms) -> str:
-    counts = [count for count in facts.report["train_rows"].values() if count]
-    if not facts.history or "micro_f1" in facts.report or len(counts) < 2:
+def _unlearned(symptoms: Symptoms) -> str:
+    counts = [count for count in symptoms.report["train_rows"].values() if count]
+    if not symptoms.history or "micro_f1" in symptoms.report or len(counts) < 2:
         return ""
     total = sum(counts)
     shares = -sum(count / total * math.log(count / total) for count in counts)
-    lowest = min(epoch["eval_loss"] for epoch in facts.history)
+    lowest = min(epoch["eval_loss"] for epoch in symptoms.history)
     if lowest < UNLEARNED * shares:
         return ""
     return (
         f"The validation loss never fell below {lowest:.2f}, which guessing by the labels' shares "
         f"reaches ({shares:.2f}): the model learned next to nothing. "
-        f'Change {facts.now("learning_rate")}, or set it to "auto".'
+        f'Change {symptoms.now("learning_rate")}, or set it to "auto".'
     )
 
 
-def _overfitted(facts: Symptoms) -> str:
-    losses = [epoch["eval_loss"] for epoch in facts.history]
+def _overfitted(symptoms: Symptoms) -> str:
+    losses = [epoch["eval_loss"] for epoch in symptoms.history]
     if len(losses) < 2 or losses[-1] < OVERFITTED * min(losses):
         return ""
     lowest = losses.index(min(losses)) + 1
     return (
         f"The validation loss rose after epoch {lowest}: the model learned its training rows by "
-        f"heart. Add labelled rows, or lower {facts.now('learning_rate')}."
+        f"heart. Add labelled rows, or lower {symptoms.now('learning_rate')}."
     )
 
 
-def _underconfident(facts: Symptoms) -> str:
-    temperature = facts.report["model"]["temperature"]
+def _underconfident(symptoms: Symptoms) -> str:
+    temperature = symptoms.report["model"]["temperature"]
     if temperature >= UNDERCONFIDENT:
         return ""
     return (
         f"Its probabilities were too even: the temperature is {temperature:.2f}, far below 1, as "
-        f"of a model that was trained too little. Raise {facts.now('num_train_epochs')} or "
-        f"{facts.now('learning_rate')}."
+        f"of a model that was trained too little. Raise {symptoms.now('num_train_epochs')} or "
+        f"{symptoms.now('learning_rate')}."
     )
 
 
-def _few_rows(facts: Symptoms) -> str:
-    rows = facts.report["train_rows"]
+def _few_rows(symptoms: Symptoms) -> str:
+    rows = symptoms.report["train_rows"]
     rare = sorted(
         (label for label, count in rows.items() if count < FEW_ROWS), key=lambda label: rows[label]
     )
@@ -160,8 +160,8 @@ def _few_rows(facts: Symptoms) -> str:
     )
 
 
-def _unknown_tokens(facts: Symptoms) -> str:
-    share = facts.report["unknown"]["share"]
+def _unknown_tokens(symptoms: Symptoms) -> str:
+    share = symptoms.report["unknown"]["share"]
     if share < MUCH_UNKNOWN:
         return ""
     return (
@@ -172,11 +172,11 @@ def _unknown_tokens(facts: Symptoms) -> str:
     )
 
 
-def _never_predicted(facts: Symptoms) -> str:
-    rows = facts.report["train_rows"]
+def _never_predicted(symptoms: Symptoms) -> str:
+    rows = symptoms.report["train_rows"]
     never = [
         item["label"]
-        for item in facts.report["per_class"]
+        for item in symptoms.report["per_class"]
         if item["support"] and not item["predicted"]
     ]
     if not never:
@@ -189,22 +189,22 @@ def _never_predicted(facts: Symptoms) -> str:
     )
 
 
-def _truncated(facts: Symptoms) -> str:
-    share = facts.report["truncated"]["share"]
+def _truncated(symptoms: Symptoms) -> str:
+    share = symptoms.report["truncated"]["share"]
     if share < MUCH_TRUNCATED:
         return ""
     return (
-        f"{share:.1%} of the texts are longer than the {facts.max_length:,} tokens that the model "
+        f"{share:.1%} of the texts are longer than the {symptoms.max_length:,} tokens that the model "
         "reads, so their ends were cut off. Raise model.max_length."
     )
 
 
-def _few_judged(facts: Symptoms) -> str:
-    gap = facts.report["baselines"][-1]["difference"]
+def _few_judged(symptoms: Symptoms) -> str:
+    gap = symptoms.report["baselines"][-1]["difference"]
     if gap["value"] <= 0:
         return ""
     return (
-        f"It is ahead of the baseline, but {facts.report['rows']:,} rows can't show that it is not "
+        f"It is ahead of the baseline, but {symptoms.report['rows']:,} rows can't show that it is not "
         "by chance. Judge on more rows: raise data.test_size or set evaluate.sample = 0."
     )
 

@@ -159,13 +159,13 @@ def _by_label_count(
     level = settings.confidence_level
     resamples = settings.bootstrap_resamples
     seed = settings.seed
-    found = []
+    groups = []
     for count in np.unique(counts).tolist():
         chosen = counts == count
         truth = labels[chosen]
         given = predictions[chosen]
         f1s = multilabel.bootstrap_f1s(truth, given, level, resamples, seed) if count else None
-        found.append(
+        groups.append(
             {
                 "labels": f"{count} or more" if count == MANY else str(count),
                 "rows": int(chosen.sum()),
@@ -175,7 +175,7 @@ def _by_label_count(
                 else None,  # of rows without a label it is always 0
             }
         )
-    return found
+    return groups
 
 
 def _compare(

@@ -129,8 +129,8 @@ def evaluate(config: Config, bundle: Path, splits: Path, directory: Path) -> dic
         "settings": config.model_dump(mode="json"),
         "lineage": lineage(),
     }
-    facts = diagnosis.Symptoms(report, manifest.lineage, manifest.max_length)
-    report["diagnosis"] = diagnosis.diagnose(facts)
+    symptoms = diagnosis.Symptoms(report, manifest.lineage, manifest.max_length)
+    report["diagnosis"] = diagnosis.diagnose(symptoms)
     _write(report, judgement, directory)
     return report
 
@@ -157,10 +157,10 @@ def _selective(
         return None
     task = classifier.task
     labels = task.applies(split.labels, len(split.label_names))
-    found = selective.describe(
+    figures = selective.describe(
         labels, served.predictions, split.label_names, manifest.thresholds, task, settings
     )
-    return {"min_precision": manifest.min_precision, **found}
+    return {"min_precision": manifest.min_precision, **figures}
 
 
 def _answer(classifier: Classifier, texts: Sequence[str]) -> _Answers:

@@ -99,22 +99,24 @@ def _splits_with_rows(splits: Path) -> str:
         for name in SPLITS
         if (splits / f"{name}.parquet").is_file()
     }
-    found = [f"{name} ({size:,})" for name, size in sizes.items() if size >= FEWEST]
-    return f"Those with rows are {', '.join(found)}." if found else "No split has rows."
+    large_enough = [f"{name} ({size:,})" for name, size in sizes.items() if size >= FEWEST]
+    return (
+        f"Those with rows are {', '.join(large_enough)}." if large_enough else "No split has rows."
+    )
 
 
-def _check_labels(found: Sequence[str], expected: Sequence[str], splits: Path) -> None:
-    if tuple(found) == tuple(expected):
+def _check_labels(labels: Sequence[str], expected: Sequence[str], splits: Path) -> None:
+    if tuple(labels) == tuple(expected):
         return
-    if only_split := sorted(set(found) - set(expected)):
+    if only_split := sorted(set(labels) - set(expected)):
         difference = f"The bundle doesn't know {_names(only_split)}"
-        if only_bundle := sorted(set(expected) - set(found)):
+        if only_bundle := sorted(set(expected) - set(labels)):
             difference += f", and the splits lack {_names(only_bundle)}"
-    elif only_bundle := sorted(set(expected) - set(found)):
+    elif only_bundle := sorted(set(expected) - set(labels)):
         difference = f"The splits lack {_names(only_bundle)}"
     else:
         difference = (
-            f"The splits have them in the order {_names(found)}, the bundle in the order "
+            f"The splits have them in the order {_names(labels)}, the bundle in the order "
             f"{_names(expected)}"
         )
     raise LabelError(

@@ -183,10 +183,10 @@ def describe(
     }
 
 
-def sentence(found: Mapping[str, Any], task: Task) -> str:
+def sentence(figures: Mapping[str, Any], task: Task) -> str:
     """What `describe` found, for people, without a subject."""
-    coverage = found["coverage"]["value"]
-    precision = found["precision"]
+    coverage = figures["coverage"]["value"]
+    precision = figures["precision"]
     if precision is None:
         return "gives no label to any text" if task.multi_label else "answers no text"
     interval = f"({precision['low']:.2%} to {precision['high']:.2%})"
@@ -199,19 +199,19 @@ def sentence(found: Mapping[str, Any], task: Task) -> str:
     )
 
 
-def notes(found: Mapping[str, Any], task: Task) -> list[str]:
+def notes(figures: Mapping[str, Any], task: Task) -> list[str]:
     """The sentences of a report about `describe`'s figures and the `min_precision`."""
-    asked = f"{found['min_precision']:.2%}"
-    lines = [f"The model {sentence(found, task)}. Export asked for {asked} with each label."]
-    never = [item["label"] for item in found["per_class"] if item["threshold"] is None]
+    asked = f"{figures['min_precision']:.2%}"
+    lines = [f"The model {sentence(figures, task)}. Export asked for {asked} with each label."]
+    never = [item["label"] for item in figures["per_class"] if item["threshold"] is None]
     if never:
         lines.append(
             f"It never answers {listed(never)}, as export could not show that with any threshold."
         )
     below = [
         item["label"]
-        for item in found["per_class"]
-        if item["precision"] and item["precision"]["high"] < found["min_precision"]
+        for item in figures["per_class"]
+        if item["precision"] and item["precision"]["high"] < figures["min_precision"]
     ]
     if below:
         lines.append(

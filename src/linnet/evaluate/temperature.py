@@ -82,13 +82,13 @@ def fit(logits: Floats, labels: NDArray[Any]) -> float:
 
     The loss is convex in the inverse of the temperature, and so has one minimum.
     """
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         lambda power: log_loss(logits / np.exp(power), labels),
         bounds=(np.log(LOWEST), np.log(HIGHEST)),
         method="bounded",
         options={"xatol": PRECISION},
     )
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))
 
 
 def log_loss(logits: Floats, labels: NDArray[Any]) -> float:

@@ -78,16 +78,16 @@ def best_threshold(probabilities: NDArray[np.float64], applies: NDArray[np.bool_
         applies: Whether it does, bool (n,).
     """
     order = np.argsort(-probabilities, kind="stable")
-    found = probabilities[order]
+    descending = probabilities[order]
     right = np.cumsum(applies[order])
-    given = np.arange(1, len(found) + 1)
-    below = np.append(found[1:], 0.0)
-    admissible = (found > below) & (
+    given = np.arange(1, len(descending) + 1)
+    below = np.append(descending[1:], 0.0)
+    admissible = (descending > below) & (
         given <= MOST_GIVEN * right[-1]
     )  # rows of one probability are on one side
     scores = np.where(admissible, 2 * right / (given + right[-1]), 0.0)
     best = int(scores.argmax())
     above, under = (
-        (found[best], below[best]) if scores[best] > 0 else (1.0, found[0])
+        (descending[best], below[best]) if scores[best] > 0 else (1.0, descending[0])
     )  # else it is never given
     return float(np.clip((above + under) / 2, SMALLEST, 1 - SMALLEST))

@@ -56,10 +56,10 @@ def only_first_token(model: onnx.ModelProto) -> None:
         for index in sorted(moved)
         if not _selects_first(graph.node[index], weights)
     ]
-    made = {name for node in inside for name in node.output}
-    read_from_outside = {name for node in inside for name in node.input} - made - set(weights)
+    produced = {name for node in inside for name in node.output}
+    read_from_outside = {name for node in inside for name in node.input} - produced - set(weights)
     if inside:
-        for name in made:
+        for name in produced:
             shapes[name].dim[AXIS].dim_value = 1
         _read_first(model, {node.name for node in inside}, read_from_outside)
 

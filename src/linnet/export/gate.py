@@ -98,7 +98,7 @@ class Gate:
         rows = len(self.labels)
         shifts = np.abs(variant.probabilities - self.reference.probabilities)
         differences = np.abs(variant.logits - self.reference.logits)
-        found = {
+        figures = {
             "rows": rows,
             "accuracy_drop": {
                 "value": (agreement.only_first - agreement.only_second) / rows,
@@ -114,17 +114,17 @@ class Gate:
             "rows_to_show": rows_to_show(agreement, self.margin, level),
             "per_class": self._per_class(variant),
         }
-        return self._verdict(found, variant) | found
+        return self._verdict(figures, variant) | figures
 
-    def _verdict(self, found: dict[str, Any], variant: Answers) -> dict[str, Any]:
-        drop = found["accuracy_drop"]
-        rows = found["rows"]
-        needed = found["rows_to_show"]
+    def _verdict(self, figures: dict[str, Any], variant: Answers) -> dict[str, Any]:
+        drop = figures["accuracy_drop"]
+        rows = figures["rows"]
+        needed = figures["rows_to_show"]
         lost = f"{100 * drop['value']:+.2f} points of accuracy lost on {rows:,} validation rows"
-        if found["max_logit_difference"] <= self.tolerance:
+        if figures["max_logit_difference"] <= self.tolerance:
             return {
                 "accepted": True,
-                "reason": f"equals float32, its logits up to {found['max_logit_difference']:.1g}",
+                "reason": f"equals float32, its logits up to {figures['max_logit_difference']:.1g}",
             }
         if unsure := self._below_precision(variant):
             asked = f"{self.min_precision:.2%}"
@@ -133,7 +133,7 @@ class Gate:
                 "reason": f"its answers {selective.listed(unsure)} are not shown to be right in "
                 f"{asked}",
             }
-        shown = f"{100 * drop['limit']:.2f} at {found['confidence_level']:.0%} confidence"
+        shown = f"{100 * drop['limit']:.2f} at {figures['confidence_level']:.0%} confidence"
         if drop["limit"] < self.margin:
             return {"accepted": True, "reason": f"{lost}, at most {shown}"}
         takes = "no number of rows would, at this loss"

@@ -200,7 +200,7 @@ def precision_check(
     """
     rows = len(labels)
     level = settings.confidence_level
-    found = selective.describe(labels, predictions, label_names, thresholds, task, settings)
+    figures = selective.describe(labels, predictions, label_names, thresholds, task, settings)
     never = [
         name for name, threshold in zip(label_names, thresholds, strict=True) if threshold is None
     ]
@@ -208,7 +208,7 @@ def precision_check(
     fewest = selective.fewest(min_precision, (1 - level) / len(label_names))
     takes = f"{fewest:,} answers with a label, were all of them right"
     detail = (
-        f"{selective.sentence(found, task)}, on the {rows:,} validation rows that chose the "
+        f"{selective.sentence(figures, task)}, on the {rows:,} validation rows that chose the "
         f"thresholds; each label that is given is right in at least {asked}, for all labels at once"
     )
     notes = []
@@ -227,7 +227,7 @@ def precision_check(
         "min_precision": min_precision,
         "confidence_level": level,
         "rows": rows,
-        **found,
+        **figures,
         "never": never,
         "detail": detail,
         "notes": notes,

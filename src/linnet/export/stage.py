@@ -104,10 +104,10 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         encodings = trained.tokenizer.encode(split.texts)
         rows = [encoding.ids for encoding in encodings]
         speed = _latency(classifier, split, seconds, rows)
-        made = _make_variants(
+        variants = _make_variants(
             config, task, folder, trained, splits, split, rows, logits, calibrated
         )
-        draft = replace(draft, models=made.models, engines=made.engines)
+        draft = replace(draft, models=variants.models, engines=variants.engines)
         if front:
             fast, check = front.judge(logits, calibrated.temperature, _score)
             draft = replace(draft, cascade=fast)
@@ -122,7 +122,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         proven = {
             "format": proof.FORMAT,
             "checks": {"parity": parity, **calibrated.checks, "latency": speed},
-            "variants": made.table,
+            "variants": variants.table,
         }
         if peak := _peak(folder, trained, config.model.max_length, draft.cascade):
             proven["memory"] = asdict(peak)

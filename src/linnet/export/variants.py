@@ -99,17 +99,17 @@ class VariantTrial:
 
         If none is asked for, there is only float32.
         """
-        made = VariantSet({FLOAT32: MODEL}, {FLOAT32: [DEFAULT_ENGINE]}, [self._itself()])
+        variants = VariantSet({FLOAT32: MODEL}, {FLOAT32: [DEFAULT_ENGINE]}, [self._itself()])
         for variant in [FLOAT32, *asked] if asked else []:
             file = self.folder / (f"model.{variant}.onnx" if variant in QUANTIZED else MODEL)
             entries = list(self._try_engines(variant, file))
-            made.table.extend(entries)
+            variants.table.extend(entries)
             if accepted := [entry["engine"] for entry in entries if entry["accepted"]]:
-                made.models[variant] = file.name
-                made.engines[variant] = made.engines.get(variant, []) + accepted
+                variants.models[variant] = file.name
+                variants.engines[variant] = variants.engines.get(variant, []) + accepted
             elif variant in QUANTIZED:
                 remove_model(file)
-        return made
+        return variants
 
     def _try_engines(self, variant: str, file: Path) -> Iterator[dict[str, Any]]:
         ready = [engine for engine in ENGINES[variant] if installed(engine)]

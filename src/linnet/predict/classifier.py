@@ -134,8 +134,8 @@ class Classifier:
             TextError: The text can't be used.
             LabelError: The model has no such label.
         """
-        found = None if label is None else find_label(label, self.labels)
-        if label is not None and found is None:
+        known_label = None if label is None else find_label(label, self.labels)
+        if label is not None and known_label is None:
             raise LabelError(
                 f"There is no label {label!r:.60}. The model knows {', '.join(self.labels):.300}."
             )
@@ -143,7 +143,7 @@ class Classifier:
         (encoded,) = self.codec.encode([cleaned])
         stage, logits = self.model.answering(encoded)
         encoding, places = stage.trace(cleaned)
-        chosen = int(logits[0].argmax()) if found is None else self.labels.index(found)
+        chosen = int(logits[0].argmax()) if known_label is None else self.labels.index(known_label)
         words = words_of(cleaned, places)
 
         def odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:

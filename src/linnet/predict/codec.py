@@ -125,14 +125,14 @@ class Codec:
     def decode(self, answered: ModelOutput) -> list[Prediction]:
         """The predictions of n texts, by what was answered to them."""
         rows = self.probabilities(answered.logits)
-        facts = (
+        columns = (
             rows.tolist(),
             self.decide(rows),
             answered.truncated.tolist(),
             answered.fast.tolist(),
             answered.unknown_share.tolist(),
         )
-        return [self._prediction(*row) for row in zip(*facts, strict=True)]
+        return [self._prediction(*row) for row in zip(*columns, strict=True)]
 
     def _prediction(
         self,

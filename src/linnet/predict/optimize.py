@@ -92,7 +92,7 @@ def optimize(path: Path, goal: Goal = "throughput", budget: float = 60.0) -> dic
     with progress("measure", None, "rounds") as task:
         best, default = search.run(task)
     lengths = [len(row) for row in search.rows]
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "goal": goal,
         "speedup": default.median / best.median,
         "padding": padding_share(lengths, best.plan.max_batch_tokens)
@@ -102,8 +102,8 @@ def optimize(path: Path, goal: Goal = "throughput", budget: float = 60.0) -> dic
         "left_out": search.left_out,
     }
     if peak := search.peak(best.plan):
-        found["memory"] = asdict(peak)
-    return record(bundle, best.plan, found, this_host())
+        measured["memory"] = asdict(peak)
+    return record(bundle, best.plan, measured, this_host())
 
 
 class Search:

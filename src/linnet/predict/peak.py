@@ -113,7 +113,7 @@ def limit_bytes(bundle: Bundle, plan: Plan, asked_mb: int) -> int | None:
     if asked_mb:
         return None if asked_mb < 0 else asked_mb * MEBIBYTE
     here = (measured_here(bundle) or {}).get("memory")
-    peaks = [peak for found in (here, bundle.proof.get("memory")) if (peak := _parse(found))]
+    peaks = [peak for stored in (here, bundle.proof.get("memory")) if (peak := _parse(stored))]
     if not peaks:
         return None
     peak = next((peak for peak in peaks if peak.engine == plan.engine), peaks[0])

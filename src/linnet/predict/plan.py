@@ -95,7 +95,7 @@ def choose_plan(
     )
 
 
-def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dict[str, Any]:
+def record(bundle: Bundle, plan: Plan, details: dict[str, Any], host: Host) -> dict[str, Any]:
     """Add the choice for a host to host.json; choices of other hosts stay.
 
     They are dropped if they are of another bundle.
@@ -103,7 +103,7 @@ def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dic
     Args:
         bundle: Where to write.
         plan: The choice.
-        found: What else there is to say of it, with its `goal`.
+        details: What else there is to say of it, with its `goal`.
         host: The host.
 
     Returns:
@@ -117,7 +117,7 @@ def record(bundle: Bundle, plan: Plan, found: dict[str, Any], host: Host) -> dic
         known = _read(bundle)
     hosts = known["hosts"] if known and known["bundle"] == bundle.digest else {}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    hosts[host.key] = {"host": host.described, "measured": now, "plan": asdict(plan), **found}
+    hosts[host.key] = {"host": host.described, "measured": now, "plan": asdict(plan), **details}
     write_text(
         bundle.path / HOST,
         canonical_json({"format": FORMAT, "bundle": bundle.digest, "hosts": hosts}),

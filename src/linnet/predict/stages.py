@@ -160,11 +160,11 @@ class Cascade:
             fast: Of n texts, by the smaller model's tokenizer.
             full: Gives those of some of them, by the full model's.
         """
-        found = self._fast([(encoding,) for encoding in fast])
-        logits = found.logits * np.float32(self._settings.scale)
-        truncated = found.truncated
-        unknown = found.unknown_share
-        sure = confidence(found.logits, self._settings.temperature) >= self._settings.threshold
+        output = self._fast([(encoding,) for encoding in fast])
+        logits = output.logits * np.float32(self._settings.scale)
+        truncated = output.truncated
+        unknown = output.unknown_share
+        sure = confidence(output.logits, self._settings.temperature) >= self._settings.threshold
         rest = np.flatnonzero(~sure).tolist()
         if rest:
             others = self._full([(encoding,) for encoding in full(rest)])

@@ -94,14 +94,14 @@ class ClassificationObjective:
         """How the model does on the validation texts."""
         return self.score(self.logits(self.validation))
 
-    def score(self, found: NDArray[np.float32]) -> Scores:
+    def score(self, logits: NDArray[np.float32]) -> Scores:
         """How good logits of the validation texts are, float32 (n, labels)."""
         labels = self.validation.labels
-        loss = self._loss(torch.from_numpy(found).double(), torch.tensor(labels)).item() / len(
+        loss = self._loss(torch.from_numpy(logits).double(), torch.tensor(labels)).item() / len(
             labels
         )
         predicted: NDArray[Any] = (
-            _decide(found, labels) if self.multi_label else found.argmax(axis=1)
+            _decide(logits, labels) if self.multi_label else logits.argmax(axis=1)
         )
         f1 = metrics.micro_f1 if self.multi_label else metrics.macro_f1
         return Scores(loss, metrics.accuracy(labels, predicted), f1(labels, predicted))

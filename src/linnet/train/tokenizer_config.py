@@ -53,8 +53,8 @@ def tokenizer_config(folder: Path, tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _content(token: Any) -> str | None:
-    found = token.get("content") if isinstance(token, dict) else token
-    return found if isinstance(found, str) else None
+    content = token.get("content") if isinstance(token, dict) else token
+    return content if isinstance(content, str) else None
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -84,24 +84,26 @@ def leave_out(
         `texts`, and the removed `words`.
     """
     drawn = generator.random(len(texts)) < share
-    made = []
+    shortened = []
     changed = 0
     total = 0
     for text, reduced in zip(texts, drawn.tolist(), strict=True):
         short, lost = _reduced(text, words, generator) if reduced else (text, 0)
-        made.append(short)
+        shortened.append(short)
         changed += lost > 0
         total += lost
-    return made, {"telling_words": len(words), "texts": changed, "words": total}
+    return shortened, {"telling_words": len(words), "texts": changed, "words": total}
 
 
 def _reduced(text: str, words: set[str], generator: np.random.Generator) -> tuple[str, int]:
-    found = text.split()
-    left = [word for word in found if _key(word) not in words or generator.random() >= LEFT_OUT]
-    if sum(any(map(str.isalnum, word)) for word in left) < FEWEST_WORDS:
+    all_words = text.split()
+    kept_words = [
+        word for word in all_words if _key(word) not in words or generator.random() >= LEFT_OUT
+    ]
+    if sum(any(map(str.isalnum, word)) for word in kept_words) < FEWEST_WORDS:
         return text, 0
-    lost = len(found) - len(left)
-    return (" ".join(left), lost) if lost else (text, 0)
+    lost = len(all_words) - len(kept_words)
+    return (" ".join(kept_words), lost) if lost else (text, 0)
 
 
 def _key(word: str) -> str:

@@ -192,7 +192,7 @@ def load_classifier(
     try:
         rates = _rates(encoder, dropouts or {})
         with quiet():
-            model, found = AutoModelForSequenceClassification.from_pretrained(
+            model, loading_info = AutoModelForSequenceClassification.from_pretrained(
                 encoder.folder,
                 id2label=names,
                 label2id={label: i for i, label in names.items()},
@@ -209,7 +209,7 @@ def load_classifier(
             )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"The encoder {encoder.name} can't be loaded: {error}") from error
-    _check_weights(encoder, model, found)
+    _check_weights(encoder, model, loading_info)
     _check_limits(encoder, model.config, tokenizer)
     return model
 
@@ -273,12 +273,14 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _check_weights(encoder: Encoder, model: Any, found: dict[str, Any]) -> None:
-    mismatched = {key[0] if isinstance(key, tuple) else key for key in found["mismatched_keys"]}
+def _check_weights(encoder: Encoder, model: Any, loading_info: dict[str, Any]) -> None:
+    mismatched = {
+        key[0] if isinstance(key, tuple) else key for key in loading_info["mismatched_keys"]
+    }
     prefix = f"{model.base_model_prefix}."
     absent = sorted(
         key
-        for key in mismatched | set(found["missing_keys"])
+        for key in mismatched | set(loading_info["missing_keys"])
         if key.startswith(prefix) and POOLER not in key
     )
     if absent:

@@ -170,8 +170,8 @@ class Weights:
     @property
     def embeddings(self) -> nn.Embedding:
         """The model's token embeddings."""
-        found: nn.Embedding = self.model.get_input_embeddings()
-        return found
+        embeddings: nn.Embedding = self.model.get_input_embeddings()
+        return embeddings
 
     def _narrow(self, vocabulary: NDArray[np.int64]) -> None:
         weight = self.embeddings.weight

@@ -85,19 +85,19 @@ def tune(
         )
         trials = config.model_copy(update={"train": trained})
         with closing(Results(study, config, data)) as results:
-            found = results.write()
+            record = results.write()
             while not config.tune.timeout or time.monotonic() - began < config.tune.timeout:
                 with study.claim() as trial:
                     if trial is None:
                         break
                     _run(study, trial, with_parameters(trials, trial.params), data, stopped)
-                found = results.write()
-                on_trial(found["trials"][trial.number])
+                record = results.write()
+                on_trial(record["trials"][trial.number])
                 if stopped.is_set():
                     raise StoppedError(
                         f"Stopped after trial {trial.number}. The same command resumes it."
                     )
-    return found
+    return record
 
 
 def _open(config: Config, data: TrainingData, directory: Path) -> Study:

@@ -94,8 +94,8 @@ class Study:
             self._study = optuna.load_study(
                 study_name=NAME, storage=self._storage, pruner=_pruner(settings)
             )
-        found = self._study.user_attrs[IDENTITY]
-        if differ := differences(found, identity):
+        stored_identity = self._study.user_attrs[IDENTITY]
+        if differ := differences(stored_identity, identity):
             raise UsageError(
                 f"{directory} holds a study, and it is another one:\n{differ}\n"
                 "Resume it with its settings, or choose another --out."
