@@ -21,7 +21,7 @@ EXTRAS = {
     "tables": "parquet",
     "serve": "tracing",
     "signing.py": "sign",
-    **dict.fromkeys(["data", "evaluate", "export", "html.py", "train"], "train"),
+    **dict.fromkeys(["data", "evaluate", "export", "html.py", "markdown.py", "train"], "train"),
 }
 OPENTELEMETRY = {  # one import name, several distributions
     "opentelemetry.sdk": "opentelemetry-sdk",
