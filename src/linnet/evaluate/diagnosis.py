@@ -194,8 +194,8 @@ def _truncated(symptoms: Symptoms) -> str:
     if share < MUCH_TRUNCATED:
         return ""
     return (
-        f"{share:.1%} of the texts are longer than the {symptoms.max_length:,} tokens that the model "
-        "reads, so their ends were cut off. Raise model.max_length."
+        f"{share:.1%} of the texts are longer than the {symptoms.max_length:,} tokens that the "
+        "model reads, so their ends were cut off. Raise model.max_length."
     )
 
 
@@ -204,8 +204,8 @@ def _few_judged(symptoms: Symptoms) -> str:
     if gap["value"] <= 0:
         return ""
     return (
-        f"It is ahead of the baseline, but {symptoms.report['rows']:,} rows can't show that it is not "
-        "by chance. Judge on more rows: raise data.test_size or set evaluate.sample = 0."
+        f"It is ahead of the baseline, but {symptoms.report['rows']:,} rows can't show that it is "
+        "not by chance. Judge on more rows: raise data.test_size or set evaluate.sample = 0."
     )
 
 
