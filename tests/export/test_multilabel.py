@@ -107,7 +107,7 @@ def test_the_reference_counts_each_label_for_itself(bundle, tone_splits):
 
 def test_the_card_says_so(bundle):
     text = (bundle.path / "README.md").read_text()
-    assert "any number of 4 labels (praise, blame, weather, film)" in text
+    assert "any of 4 labels (praise, blame, weather, film)" in text
     assert f"praise {bundle.manifest.thresholds[0]:.2f}" in text
     assert "what looks like an e-mail address, a handle such as @name is replaced" in text
 
