@@ -10,6 +10,7 @@ from linnet.monitor.evidence.drift import DriftDetector, Zone, drifted_streams, 
 from linnet.monitor.evidence.events import EventCounts
 from linnet.monitor.evidence.harm import (
     GUARDRAIL_WEIGHTS,
+    combined_evidence,
     log_evidence_of_any_harm,
     log_limit,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "PairedCounts",
     "SampleRatioTest",
     "Zone",
+    "combined_evidence",
     "drifted_streams",
     "evidence_limit",
     "interval_at_any_look",

@@ -1,12 +1,9 @@
 """Is a challenger worse than the champion in any kind of event? One number for all kinds."""
 
 from collections.abc import Mapping
-from math import log
-
-import numpy as np
+from math import exp, log
 
 from linnet.monitor.evidence.events import EventCounts
-from linnet.monitor.evidence.mixture import log_mean
 
 # The kinds of events, and the weight of each kind's evidence. Failures are the rarest kind and hurt
 # most. With this weight, a doubled rate of failures is found about as fast as if it were tested
@@ -26,10 +23,17 @@ def log_evidence_of_any_harm(counts: Mapping[str, EventCounts]) -> float:
     Returns:
         The natural logarithm of an e-process; see `EventCounts.log_evidence_of_harm`.
     """
-    values = [
-        counts[kind].log_evidence_of_harm() if kind in counts else 0.0 for kind in GUARDRAIL_WEIGHTS
-    ]
-    return log_mean(np.array(values), np.array([*GUARDRAIL_WEIGHTS.values()]))
+    return combined_evidence({kind: one.log_evidence_of_harm() for kind, one in counts.items()})
+
+
+def combined_evidence(evidence: Mapping[str, float]) -> float:
+    """As `log_evidence_of_any_harm`, from the log evidence of each kind."""
+    largest = max([0.0, *evidence.values()])
+    total = sum(
+        weight * exp(evidence.get(kind, 0.0) - largest)
+        for kind, weight in GUARDRAIL_WEIGHTS.items()
+    )
+    return largest + log(total)
 
 
 def log_limit(evidence: float, servers: int = 1) -> float:

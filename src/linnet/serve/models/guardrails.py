@@ -23,7 +23,7 @@ from linnet.errors import TextError
 from linnet.monitor.evidence import (
     GUARDRAIL_WEIGHTS,
     EventCounts,
-    log_evidence_of_any_harm,
+    combined_evidence,
     log_limit,
 )
 from linnet.serve.errors import CLIENT_LEFT
@@ -83,10 +83,12 @@ class Guard:
     )
     slow_moments: int = 0
     _slow_second: int = -1
+    _known: dict[str, float] = field(default_factory=dict)  # evidence of kinds, since their event
 
     def add(self, kind: str, share: float, in_challenger: bool) -> None:
         """Count an event at a share of the challenger in both arms' traffic."""
         self.counts[kind].add(share, in_challenger)
+        self._known.pop(kind, None)
         second = int(time.monotonic())
         if in_challenger and kind == "slow" and second != self._slow_second:
             self._slow_second = second
@@ -94,10 +96,18 @@ class Guard:
 
     def log_evidence(self) -> float:
         """The evidence of harm of all kinds together, as a natural logarithm."""
-        counts = dict(self.counts)
+        for kind, counts in self.counts.items():
+            if kind not in self._known:
+                self._known[kind] = counts.log_evidence_of_harm()
+        known = dict(self._known)
         if self.slow_moments < SLOW_MOMENTS:
-            del counts["slow"]
-        return log_evidence_of_any_harm(counts)
+            known["slow"] = 0.0
+        return combined_evidence(known)
+
+    def log_evidence_by_kind(self) -> dict[str, float]:
+        """The evidence of harm of each kind, as a natural logarithm."""
+        self.log_evidence()
+        return dict(self._known)
 
     def summary(self) -> str:
         """The kinds in which the challenger has more events than its share, for people."""
@@ -133,6 +143,8 @@ class Guardrails:
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._experiment = ""
         self._champion = ""
+        self._shared: Arms | None = None  # whose parts are known
+        self._parts: dict[str, float] = {}
 
     def watch(self, arms: Arms) -> None:
         """Compare these arms from now on. Counts of an experiment that goes on are kept."""
@@ -145,6 +157,7 @@ class Guardrails:
             self.slow_seconds = self._asked_slow or None
         self._champion = champion
         self._experiment = arms.experiment
+        self._shared = None
         former = self.guards
         self.guards = {}
         for arm in arms.challengers:
@@ -191,8 +204,8 @@ class Guardrails:
         """The decimal logarithm of the evidence of harm by challenger and kind, and for "all"."""
         found = {}
         for name, guard in self.guards.items():
-            for kind, counts in guard.counts.items():
-                found[name, kind] = counts.log_evidence_of_harm() / math.log(10)
+            for kind, value in guard.log_evidence_by_kind().items():
+                found[name, kind] = value / math.log(10)
             found[name, "all"] = guard.log_evidence() / math.log(10)
         return found
 
@@ -218,14 +231,15 @@ class Guardrails:
 
     def _shares(self, arms: Arms) -> dict[str, float]:
         """Each challenger's share of its own and the champion's traffic, where both have some."""
-        if arms.experiment != self._experiment:
-            return {}
-        champion = arms.champion.share
-        return {
-            arm.name: arm.share / (arm.share + champion)
-            for arm in arms.challengers
-            if arm.share > 0 and champion > 0
-        }
+        if arms is not self._shared:
+            champion = arms.champion.share
+            self._shared = arms
+            self._parts = {
+                arm.name: arm.share / (arm.share + champion)
+                for arm in arms.challengers
+                if arm.share > 0 and champion > 0 and arms.experiment == self._experiment
+            }
+        return self._parts
 
     def _fix_slow(self) -> None:
         if self.slow_seconds is None and len(self._latencies) >= FEWEST_LATENCIES:
