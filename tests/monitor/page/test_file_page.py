@@ -42,7 +42,8 @@ def test_the_page_answers_what_somebody_who_is_paged_asks(open_page):
     assert headings[0] == "Raise candidate to 20\u00a0%."
     assert "Is the new model better?" in headings and "Has the traffic changed?" in headings
     text = page.locator("main").inner_text()
-    assert "Unusual words of champion is above its zone since 25 Nov 2025" in text
+    assert "2 streams left their zones since 25 Nov 2025" in text  # one incident
+    assert "Unusual words of champion is above its zone: evidence 10" in text
     assert "At most a 5\u00a0% chance of any false alarm within 90 days" in text
     assert "73.1\u00a0% to 80.8\u00a0%, valid at any look" in text
     assert "n = 912" in text

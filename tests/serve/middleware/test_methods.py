@@ -9,7 +9,7 @@ from linnet.serve.middleware.connection import Connection
 from linnet.serve.middleware.connections import Connections
 from linnet.serve.middleware.keys import Keys, add_key
 
-READ = ["/healthz", "/", "/docs", "/openapi.json", "/metrics", "/v1/models", "/readyz", "/ping",
+READ = ["/healthz", "/", "/docs", "/operate", "/openapi.json", "/metrics", "/v1/models", "/readyz", "/ping",
         "/execution-parameters", "/v2", "/v2/", "/v2/health/live", "/v2/models/champion", "/admin/models",
         "/nowhere", "/v1/predict"]  # fmt: skip
 ALLOWED = {

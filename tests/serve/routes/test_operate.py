@@ -178,6 +178,7 @@ def test_a_roll_back_and_its_reset_are_offered_where_they_apply(open_page, watch
     playwright.expect(page.locator("main").get_by_role("button")).to_have_count(0)
     write(folder / "monitor", **of(bundle, verdict="promote"))
     page.get_by_role("button", name="Read again").click()
+    page.get_by_text("candidate was rolled back.").wait_for()
     page.get_by_role("button", name="Reset candidate").click()
     assert page.get_by_role("button", name="Raise candidate").count() == 0
     page.get_by_role("dialog").get_by_role("button", name="Reset candidate").click()

@@ -160,13 +160,31 @@ function notes() {
   for (const sentence of Object.values(data.broken ?? {})) note("bad", ...prose(sentence));
   for (const [name, command] of Object.entries(data.missing ?? {}))
     note("", ...prose(`There is no \`${name}\` yet: \`${command}\` writes it.`));
-  for (const alarm of data.drift?.alarms ?? [])
-    note("warn", element("strong", {}, ...streamName(alarm.stream)), " of ", isolated(alarm.arm),
-      alarm.direction ? ` is ${alarm.direction} its zone` : " left its zone", ` since ${moment(alarm.since)}. Evidence ${evidence(alarm.evidence_log10)}.`);
+  for (const arm of (data.arms ?? []).filter((each) => each.rolled_back))
+    note("bad", element("strong", {}, isolated(arm.arm), " was rolled back."), " It gets no traffic until a person resets it.");
+  for (const alarms of incidents()) note("warn", ...incident(alarms));
   for (const sentence of data.experiment?.notes ?? []) note("", ...prose(sentence));
   const losses = data.experiment?.losses ?? {};
   if (losses.log_share > .01) note("bad", `The log lost ${percent(losses.log_share)} of its records. Those are not lost at random.`);
   return made;
+}
+
+// Alarms of one cause, together.
+function incidents() {
+  const found = new Map();
+  for (const alarm of data.drift?.alarms ?? []) {
+    const key = alarm.incident ?? alarm;
+    found.set(key, [...(found.get(key) ?? []), alarm]);
+  }
+  return [...found.values()];
+}
+
+function incident(alarms) {
+  const since = Math.min(...alarms.map((alarm) => alarm.since));
+  const one = (alarm) => [...streamName(alarm.stream), " of ", isolated(alarm.arm), alarm.direction ? ` is ${alarm.direction} its zone` : " left its zone"];
+  if (alarms.length === 1) return [element("strong", {}, ...one(alarms[0])), ` since ${moment(since)}. Evidence ${evidence(alarms[0].evidence_log10)}.`];
+  return [element("strong", {}, `${count(alarms.length)} streams left their zones since ${moment(since)}.`), " They probably have one cause.",
+    element("ul", {}, ...alarms.map((alarm) => element("li", {}, ...one(alarm), `: evidence ${evidence(alarm.evidence_log10)}`)))];
 }
 
 // ---------------------------------------------------------------------------------------- drift
