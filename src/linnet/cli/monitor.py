@@ -24,12 +24,12 @@ NICE = 10  # so that a service on the same machine comes first
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("log", metavar="LOG", help="the prediction log: a file or a URL")
+    parser.add_argument("log", metavar="LOG", nargs="?", help="the prediction log: a file or a URL")
     parser.add_argument(
         "bundles",
         metavar="BUNDLE",
         type=Path,
-        nargs="+",
+        nargs="*",
         help="the bundle that answers, such as runs/NAME/bundle; also those of challengers",
     )
     parser.add_argument(
@@ -50,12 +50,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every", type=float, metavar="SECONDS", help="run again each so many seconds, at nice 10"
     )
+    parser.add_argument(
+        "--test-alarm",
+        action="store_true",
+        help="only send an alarm that means nothing, the way that a real one takes",
+    )
     add_config_options(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
     config = config_from(arguments)
+    if arguments.test_alarm:
+        from linnet.monitor.alarms import send_test_alarm
+
+        print_line(f"{send_test_alarm(config.alarms)} took the test alarm.")
+        return
+    if not arguments.bundles:
+        raise UsageError("Name the prediction log and the bundle: linnet monitor LOG BUNDLE.")
     window = None if arguments.adopt is None else _window(arguments.adopt)
     if arguments.every is None:
         _run(arguments, config, window, arguments.acknowledge, complete=True)
@@ -82,6 +94,7 @@ def _run(
     from linnet.bundle import Bundle
     from linnet.monitor.drift import Plan, run, table, verdict
     from linnet.monitor.prediction_log import Store
+    from linnet.monitor.publish import publish
 
     bundles = [Bundle.read(path) for path in arguments.bundles]
     folder = arguments.out or Path(config.monitor.directory)
@@ -102,6 +115,8 @@ def _run(
             print_line(line)
         print_line(outcome.content["promise"]["sentence"])
     print_line(verdict(outcome.content))
+    for sentence in publish(config, folder):
+        print_line(sentence, error=True)
 
 
 def _window(text: str) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const NARROW = 320, WIDE = 470, LEFT = 34, RIGHT = 6;
+const SHORT = 36 * 3600;  // seconds of a time axis that shows hours, not days
 const COLOURS = ["#2a9d8a", "#d97b29", "#4c86d8", "#c65d8f", "#8b7fd1", "#a3862b", "#5b9a4f", "#b0635a", "#7d868f"];
 
 function svg(tag, options = {}, ...children) {
@@ -69,8 +70,9 @@ function chart(name, [width, height], times, parts, at) {
 }
 
 function timeAxis(times, width, y) {
-  const first = svg("text", { x: LEFT, y }, day(times[0]));
-  const last = svg("text", { x: width - RIGHT, y, "text-anchor": "end" }, day(times.at(-1)));
+  const write = times.at(-1) - times[0] < SHORT ? hour : day;
+  const first = svg("text", { x: LEFT, y }, write(times[0]));
+  const last = svg("text", { x: width - RIGHT, y, "text-anchor": "end" }, write(times.at(-1)));
   return [first, last];
 }
 
@@ -83,7 +85,8 @@ function evidenceChart(name, times, evidence, means, { limit, zone, reference, s
   const seen = [...means.filter(isNumber), ...(zone ?? [])];
   const least = Math.min(...seen), highest = Math.max(...seen), pad = (highest - least || .1) * .12;
   const z = scale(least - pad, highest + pad, bottom, low);
-  const ticks = [0, 2, 4, 8, 16, 32, 64, 128, 256].filter((tick) => tick < most * .97 && (most < 10 || tick !== 2)).slice(-4);
+  const step = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((each) => each >= most / 3.5) ?? most / 3;
+  const ticks = [0, 1, 2, 3].map((each) => each * step).filter((tick) => tick < most * .97);
   return chart(name, [NARROW, 140], times, (x) => {
     const xs = times.map(x), levels = evidence.map(level);
     const parts = [];

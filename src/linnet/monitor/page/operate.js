@@ -41,6 +41,7 @@ function dated(seconds, options) {
   return Number.isNaN(date.getTime()) ? "–" : date.toLocaleString("en-GB", { timeZone: "UTC", ...options });
 }
 const day = (seconds) => dated(seconds, { day: "numeric", month: "short" });
+const hour = (seconds) => dated(seconds, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const moment = (seconds) => `${dated(seconds, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" })} UTC`;
 function lasting(seconds) {
   const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60]].find(([, each]) => seconds >= 1.5 * each || seconds === each) ?? ["second", 1];
