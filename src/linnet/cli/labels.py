@@ -124,7 +124,9 @@ def _print_taken(taken: "Taken") -> None:
     if taken.copies:
         print_line(f"{taken.copies:,} more rows have the same texts, and the same answers.")
     if (agreed := taken.agreement) is not None:
-        kappa = "undefined, as all gave one label" if agreed.kappa is None else f"{agreed.kappa:.2f}"
+        kappa = (
+            "undefined, as all gave one label" if agreed.kappa is None else f"{agreed.kappa:.2f}"
+        )
         print_line(
             f"Agreement of {agreed.annotators} annotators on {agreed.texts:,} texts: "
             f"{agreed.kind}'s kappa {kappa}"

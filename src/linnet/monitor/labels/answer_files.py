@@ -6,7 +6,7 @@ Every answer in a file becomes one `Answer`, also one that can't be used: then i
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def labels_of(cell: Any, names: Sequence[str], several: bool) -> tuple[str, ...]
     pieces = _pieces(cell, names, several)
     if pieces is None:
         return None
-    found = [find_label(piece, names) for piece in pieces]
+    found = [_known(piece, names) for piece in pieces]
     if any(label is None for label in found):
         return "unknown_label"
     labels = tuple(sorted({label for label in found if label is not None}))
@@ -119,7 +119,7 @@ def _pieces(cell: Any, names: Sequence[str], several: bool) -> list[str] | None:
     text = strip_ends(undefused(str(cell)))
     if not text:
         return None
-    if find_label(text, names) is not None:
+    if _known(text, names) is not None:
         return [text]
     if text.startswith(("[", "{")):
         try:
@@ -127,6 +127,15 @@ def _pieces(cell: Any, names: Sequence[str], several: bool) -> list[str] | None:
         except (ValueError, RecursionError):
             return [text]
     return [strip_ends(piece) for piece in text.split(SEPARATOR)] if several else [text]
+
+
+def _known(piece: str, names: Sequence[str]) -> str | None:
+    """The label that is meant: exactly, or the only one that differs in case alone."""
+    found = find_label(piece, names)
+    if found is not None:
+        return found
+    same = [name for name in names if name.casefold() == strip_ends(piece).casefold()]
+    return same[0] if len(same) == 1 else None
 
 
 def _plain(row: Row, label: str) -> list[Answer]:
@@ -151,23 +160,23 @@ def _label_studio(row: Row) -> list[Answer]:
     data = row.get("data")
     data = data if isinstance(data, Mapping) else {}
     name = _text(data.get(TASK_ID) or data.get("id"))
-    more = {"reason": _text(data.get("reason")), "inclusion": _number(data.get("inclusion"))}
     if not name:
         return [Answer("", refused="no_id")]
+    task = Answer(name, reason=_text(data.get("reason")), inclusion=_number(data.get("inclusion")))
     annotations = row.get("annotations")
     if not isinstance(annotations, list) or not annotations:
-        return [Answer(name, refused="empty", **more)]
+        return [replace(task, refused="empty")]
     found = []
     for annotation in annotations:
         if not isinstance(annotation, Mapping):
-            found.append(Answer(name, refused="broken_row", **more))
+            found.append(replace(task, refused="broken_row"))
             continue
         who = annotation.get("completed_by")
         if isinstance(who, Mapping):
             who = who.get("email") or who.get("id")
         refused = "skipped" if annotation.get("was_cancelled") else ""
         cell = _choices(annotation.get("result"))
-        found.append(Answer(name, _text(who), cell, refused, **more))
+        found.append(replace(task, annotator=_text(who), cell=cell, refused=refused))
     return found
 
 
@@ -185,17 +194,21 @@ def _argilla(row: Row) -> list[Answer]:
     name = _text(row.get("external_id") or row.get("id"))
     metadata = row.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else row
-    more = {
-        "reason": _text(metadata.get("reason")),
-        "inclusion": _number(metadata.get("inclusion")),
-    }
     if not name:
         return [Answer("", refused="no_id")]
+    record = Answer(
+        name, reason=_text(metadata.get("reason")), inclusion=_number(metadata.get("inclusion"))
+    )
     responses = _responses(row)
     if not responses:
-        return [Answer(name, refused="empty", **more)]
+        return [replace(record, refused="empty")]
     return [
-        Answer(name, who, cell, "" if status == "submitted" else "not_submitted", **more)
+        replace(
+            record,
+            annotator=who,
+            cell=cell,
+            refused="" if status == "submitted" else "not_submitted",
+        )
         for cell, who, status in responses
     ]
 
@@ -249,9 +262,7 @@ def _rows(
     source = identify(Source.find(path), asked, UTF8)
     stream = stack.enter_context(Reading().open(source))
     if source.format in (JSON, JSON_LINES):
-        objects = [
-            parse_object(raw, UTF8)[0] for _, raw in json_rows(stream, path, source.format)
-        ]
+        objects = [parse_object(raw, UTF8)[0] for _, raw in json_rows(stream, path, source.format)]
         columns = tuple(dict.fromkeys(key for each in objects if each for key in each))
         return columns, iter(objects)
     if source.format == PARQUET:

@@ -245,10 +245,10 @@ def _copies(view: LogView, truths: Sequence[Truth], rate: float, now: float) -> 
     for name, place in places.items():
         text = int(view.text_hash[place])
         for source in COPIED:
-            truth = answers.get((source, text)) if text else None
+            answer = answers.get((source, text)) if text else None
             drawn = audited(name, rate) if source == "audit" else name in disagreeing
-            if truth and drawn and source not in said.get(name, {}):
-                found.append(Truth(name, source, truth.labels, now, truth.annotator))
+            if answer and drawn and source not in said.get(name, {}):
+                found.append(Truth(name, source, answer.labels, now, answer.annotator))
     return found
 
 

@@ -13,7 +13,7 @@ from itertools import zip_longest
 import numpy as np
 
 from linnet.monitor.evidence import interval_at_any_look
-from linnet.monitor.labels.ledger import SOURCE_OF, Asked
+from linnet.monitor.labels.ledger import SOURCE_OF, Asked, Reason
 from linnet.monitor.labels.near_copies import NearCopies
 from linnet.monitor.labels.view import BY_PEOPLE, LogView
 from linnet.monitor.prediction_log.hashing import audited, draw
@@ -35,7 +35,7 @@ class Choice:
 
     id: str
     place: int
-    reason: str
+    reason: Reason
     inclusion: float | None
 
 
@@ -193,7 +193,7 @@ class Candidates:
             dtype=np.int64,
         )
         surprising = places[~np.isnan(view.surprise[places])]
-        lists = [
+        lists: list[tuple[Reason, list[int]]] = [
             ("margin", _first(places, view.margin[places], self._most)),
             ("surprise", _first(surprising, -view.surprise[surprising], self._most)),
             ("user_doubt", self._doubted(places)),
@@ -229,7 +229,9 @@ def labels_needed(right: int, wrong: int, width: float) -> int:
     accuracy = right / count if count else ASSUMED_ACCURACY
 
     def is_met(labels: int) -> bool:
-        low, high = interval_at_any_look(round(accuracy * labels), labels - round(accuracy * labels))
+        low, high = interval_at_any_look(
+            round(accuracy * labels), labels - round(accuracy * labels)
+        )
         return high - low <= 2 * width
 
     if count and is_met(count):

@@ -17,7 +17,6 @@ from linnet.errors import UsageError
 from linnet.files import canonical_json, write_text
 
 NAME = "queue.json"
-FORMAT = 1
 
 Reason = Literal["audit", "disagree", "margin", "surprise", "user_doubt"]
 # What the log calls the source of an answer to each.
@@ -101,7 +100,7 @@ class Ledger:
         Raises:
             StorageError: The disk refused it.
         """
-        content = _Content(format=FORMAT, unfinished=self.unfinished, rows=self.rows)
+        content = _Content(format=1, unfinished=self.unfinished, rows=self.rows)
         write_text(self.path, canonical_json(content.model_dump(mode="json")), private=True)
 
     def open_batch(self) -> dict[str, Asked]:

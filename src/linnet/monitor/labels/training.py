@@ -77,8 +77,12 @@ def write_training(
     chosen = dict(_chosen(view, places, sources))
     texts = texts_of(store, [int(view.number[place]) for place in chosen])
     several = view.is_multi_label()
+    if not several:
+        chosen = {place: truth for place, truth in chosen.items() if len(truth.labels) == 1}
     rates = {
-        name: row.inclusion for name, row in asked.items() if row.reason == "audit" and row.inclusion
+        name: row.inclusion
+        for name, row in asked.items()
+        if row.reason == "audit" and row.inclusion
     }
     largest = max(rates.values(), default=rate)
     rows: list[dict[str, Any]] = []

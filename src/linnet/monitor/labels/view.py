@@ -92,9 +92,7 @@ class LogView:
     def known_labels(self) -> tuple[str, ...]:
         """All labels that were given or said to be true, sorted."""
         given = {label for labels in set(self.labels) for label in labels}
-        said = {
-            label for each in self.truths.values() for t in each.values() for label in t.labels
-        }
+        said = {label for each in self.truths.values() for t in each.values() for label in t.labels}
         return tuple(sorted(given | said))
 
     def is_multi_label(self) -> bool:
@@ -109,7 +107,7 @@ def read_view(store: Store) -> LogView:
     Raises:
         StorageError: The log can't be read.
     """
-    lists: dict[str, list[Any]] = {"id": [], "arm": [], "digest": [], "labels": []}
+    lists: dict[str, Any] = {"id": [], "arm": [], "digest": [], "labels": []}
     arrays: dict[str, list[NDArray[Any]]] = defaultdict(list)
     sets: dict[str, tuple[str, ...]] = {}
     for page in _pages(store, COLUMNS):
@@ -124,7 +122,7 @@ def read_view(store: Store) -> LogView:
         arrays["surprise"].append(np.asarray(page["surprise"], dtype=np.float64))
         arrays["has_text"].append(np.array([text is not None for text in page["text"]]))
         arrays["margin"].append(_margins(page))
-    joined = {
+    joined: dict[str, Any] = {
         name: np.concatenate(arrays[name]) if arrays[name] else np.empty(0, dtype=kind)
         for name, kind in (
             ("number", np.int64),
@@ -197,5 +195,3 @@ def _margins(page: dict[str, Any]) -> NDArray[np.float64]:
             one_label, ordered[:, -1] - ordered[:, -2], 2 * np.abs(values - 0.5).min(axis=1)
         )
     return margins
-
-
