@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from linnet.errors import DataError
+from linnet.errors import DataError, MissingExtraError
 from linnet.labels import find_label, strip_ends
 from linnet.monitor.labels.task_files import SEPARATOR, TASK_ID
 from linnet.tables.columns import LABEL_NAMES, Asked, known
@@ -20,7 +20,6 @@ from linnet.tables.formulas import undefused
 from linnet.tables.identify import identify
 from linnet.tables.json_lines import json_rows, parse_object
 from linnet.tables.lines import UTF8, Line
-from linnet.tables.parquet import read_parquet
 from linnet.tables.source import CSV, JSON, JSON_LINES, PARQUET, TSV, Reading, Source
 
 ANNOTATORS = ("annotator", "completed_by", "user_id", "user")
@@ -73,6 +72,7 @@ def read_answers(path: Path, label_column: str = "") -> list[Answer]:
 
     Raises:
         DataError: The file can't be read, or has no column of ids or labels.
+        MissingExtraError: Parquet, where pyarrow is not installed.
     """
     with ExitStack() as stack:
         columns, rows = _rows(path, label_column, stack)
@@ -266,6 +266,10 @@ def _rows(
         columns = tuple(dict.fromkeys(key for each in objects if each for key in each))
         return columns, iter(objects)
     if source.format == PARQUET:
+        try:
+            from linnet.tables.parquet import read_parquet  # noqa: PLC0415
+        except ModuleNotFoundError:
+            raise MissingExtraError("pyarrow", "parquet") from None
         table = read_parquet(stream, path)
     elif source.format in (CSV, TSV):
         separator = "," if source.format == CSV else "\t"
