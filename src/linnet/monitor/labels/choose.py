@@ -243,10 +243,14 @@ def _smallest(is_met: Callable[[int], bool], low: int) -> int:
     """The smallest number above `low` that meets a condition that then goes on to hold."""
     high = 2 * max(low, 1)
     while not is_met(high):
-        low, high = high, 2 * high
+        low = high
+        high = 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if is_met(middle) else (middle, high)
+        if is_met(middle):
+            high = middle
+        else:
+            low = middle
     return high
 
 
