@@ -603,7 +603,7 @@ STATIC_ONLY = {
     "of a file without them, the text's position": "only a broken header raises it",
     "such as `linnet sign BUNDLE": "says what is expected",
     "or give a local copy with --data FILE": "needs the network",
-    "Text {index}: It is not UTF-8": "an answer to one line of a request",
+    "It is not UTF-8": "an answer to one line of a request",
     "Run `linnet export` again.": "an old bundle; the command takes the checkpoint of its run",
     "prepare has no flag --compare": "tests/data/test_compare.py",
     "This route takes a key": "an answer of the service; tests/serve/middleware/test_no_keys.py",
