@@ -8,6 +8,7 @@ import pytest
 import linnet
 from linnet.config import load_config
 from linnet.errors import ServiceError
+from linnet.monitor import Store
 from linnet.serve import Service, create_app
 from linnet.serve.middleware.keys import Keys, add_key
 
@@ -88,16 +89,30 @@ def test_explain_models_ready(address, classifier):
 
 def test_feedback_is_stored_and_keys_are_asked_for(bundle, listening, tmp_path):
     _, key = add_key(tmp_path / "keys.json", "someone", ["predict", "feedback"])
+    _, operator = add_key(tmp_path / "keys.json", "operator", ["feedback", "admin"])
     overrides = {"predict.num_threads": 1, "prediction_log.url": str(tmp_path / "predictions.db")}
     service = Service(load_config(overrides=overrides), str(bundle))
     with listening(create_app(service, Keys(tmp_path / "keys.json"))) as address:
         with linnet.Client(address, key) as client:
             (answer,) = client.predict(["so very good"])
             client.feedback(answer.id, "negative")
-            client.feedback(answer.id, "negative")
+            client.feedback(answer.id, ["negative"], annotator="Ann")
+            for refused in (["negative", "positive"], []):
+                with pytest.raises(ServiceError, match="one label") as caught:
+                    client.feedback(answer.id, refused)
+                assert (caught.value.code, caught.value.status) == ("bad_label", 422)
+            with pytest.raises(ServiceError, match="scope admin") as caught:
+                client.feedback(answer.id, "positive", source="audit")
+            assert (caught.value.code, caught.value.status) == ("not_allowed", 403)
             with pytest.raises(ServiceError) as caught:
                 client.feedback("0" * 32 + "-0", "negative")
             assert (caught.value.code, caught.value.status) == ("unknown_prediction", 404)
+        with linnet.Client(address, operator) as client:
+            client.feedback(answer.id, "positive", source="audit")
+        with Store(str(tmp_path / "predictions.db")) as store:
+            said = [(one.source, one.labels, one.annotator) for _, one in store.truths()]
+        assert said[1:] == [("user", ("negative",), "Ann"), ("audit", ("positive",), said[2][2])]
+        assert said[0][2] != said[2][2]
         for wrong, code in ((None, "no_key"), ("lk_wrong", "bad_key")):
             with linnet.Client(address, wrong) as client, pytest.raises(ServiceError) as caught:
                 client.predict(["good"])

@@ -7,7 +7,7 @@ import asyncio
 import string
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -141,17 +141,26 @@ class Client(_Settings):
         """
         return self._run(flows.explain(text, label, arm, self.timeout))
 
-    def feedback(self, identity: str, label: str) -> None:
-        """Send the right label of an answer. Sending it twice changes nothing.
+    def feedback(
+        self,
+        identity: str,
+        label: str | Sequence[str],
+        source: str = "user",
+        annotator: str = "",
+    ) -> None:
+        """Send the right labels of an answer. Sending them twice changes nothing.
 
         Args:
             identity: The answer's `id`.
-            label: What it should have been.
+            label: What it should have been; of a multi-label model a list of all labels.
+            source: Why somebody looked at the text: `user`, `audit`, `disagree` or `queue`. All but
+                the first take a key of the scope admin too.
+            annotator: Who says so. Empty: the name of the key.
 
         Raises:
             ServiceError: It was not stored.
         """
-        self._run(flows.feedback(identity, label, self.timeout))
+        self._run(flows.feedback(identity, label, source, annotator, self.timeout))
 
     def models(self) -> list[Arm]:
         """The models that the service answers with.
@@ -287,9 +296,15 @@ class AsyncClient(_Settings):
         """As `Client.explain`."""
         return await self._run(flows.explain(text, label, arm, self.timeout))
 
-    async def feedback(self, identity: str, label: str) -> None:
+    async def feedback(
+        self,
+        identity: str,
+        label: str | Sequence[str],
+        source: str = "user",
+        annotator: str = "",
+    ) -> None:
         """As `Client.feedback`."""
-        await self._run(flows.feedback(identity, label, self.timeout))
+        await self._run(flows.feedback(identity, label, source, annotator, self.timeout))
 
     async def models(self) -> list[Arm]:
         """As `Client.models`."""

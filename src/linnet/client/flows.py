@@ -129,9 +129,20 @@ def explain(text: str, label: str | None, arm: str | None, timeout: float) -> Fl
     )
 
 
-def feedback(identity: str, label: str, timeout: float) -> Flow[None]:
-    """The right label of an answer. Said again it says the same, so that it may be tried again."""
-    body = json.dumps({"id": identity, "label": label}).encode()
+def feedback(
+    identity: str, label: str | Sequence[str], source: str, annotator: str, timeout: float
+) -> Flow[None]:
+    """The right labels of an answer. Said again it says the same, so that it may be tried again."""
+    content: dict[str, str | list[str]] = {"id": identity}
+    if isinstance(label, str):
+        content["label"] = label
+    else:
+        content["labels"] = list(label)
+    if source != "user":  # which a service of an older version knows alone
+        content["source"] = source
+    if annotator:
+        content["annotator"] = annotator
+    body = json.dumps(content).encode()
     return exchange(Request("POST", "v1/feedback", body), timeout, lambda *_: None)
 
 

@@ -100,6 +100,11 @@ def test_what_a_shadow_answers_is_never_returned(recorded):
         ),
         ({"id": "0" * 32 + "-0", "label": "other"}, 422, "bad_label"),
         ({"id": "", "label": "positive"}, 422, "invalid_request"),
+        ({"id": "0" * 32 + "-0"}, 422, "invalid_request"),
+        ({"id": "0" * 32 + "-0", "label": "a", "labels": ["a"]}, 422, "invalid_request"),
+        ({"id": "0" * 32 + "-0", "label": "positive", "source": "me"}, 422, "invalid_request"),
+        ({"id": "0" * 32 + "-0", "labels": ["positive", "negative"]}, 422, "bad_label"),
+        ({"id": "0" * 32 + "-0", "labels": ["positive", "other"]}, 422, "bad_label"),
     ],
 )
 def test_feedback_that_can_not_be_joined_is_refused(recorded, body, status, code):

@@ -98,16 +98,7 @@ class AuthMiddleware:
         needed = needed_scope(path)
         if needed is None:
             raise APIError(404, *KNOWN[404])
-        if needed not in key.scopes:
-            raise APIError(
-                403,
-                "not_allowed",
-                f"This route takes a key of the scope {needed}; this key has "
-                f"{', '.join(key.scopes)}. Ask the service's operator for another.",
-                headers={
-                    "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'
-                },
-            )
+        _check_scope(key, needed)
         self._quotas.admit(key)
         scope["state"]["caller"] = Caller(key, self._quotas)
 
@@ -131,6 +122,28 @@ class AuthMiddleware:
         if reason:
             raise _unknown("bad_key", f"The key {reason}. Ask the service's operator for another.")
         return key
+
+
+def require_scope(scope: Scope, needed: KeyScope) -> None:
+    """Pass if the key of a request opens more than its route needs, or if no keys are asked for.
+
+    Raises:
+        APIError: The key lacks the scope.
+    """
+    caller: Caller | None = scope["state"].get("caller")
+    if caller:
+        _check_scope(caller.key, needed)
+
+
+def _check_scope(key: Key, needed: KeyScope) -> None:
+    if needed not in key.scopes:
+        raise APIError(
+            403,
+            "not_allowed",
+            f"This route takes a key of the scope {needed}; this key has "
+            f"{', '.join(key.scopes)}. Ask the service's operator for another.",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+        )
 
 
 def needed_scope(path: str) -> KeyScope | None:

@@ -1,8 +1,8 @@
 """What goes over the wire: the bodies of requests and answers, and with them the OpenAPI."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 
 from linnet.config import MAX_ARMS, ArmConfig
 from linnet.serve.errors import EXAMPLE_ID
@@ -175,7 +175,31 @@ class FeedbackRequest(BaseModel):
     )
 
     id: Annotated[str, Field(min_length=1, max_length=64)] = Field(description="The answer's.")
-    label: str = Field(description="The label that its text should have.")
+    label: str | None = Field(None, description="The label that its text should have.")
+    labels: Annotated[list[str], Field(max_length=1000)] | None = Field(
+        None,
+        description="In place of `label`, all labels that its text should have. Of a multi-label "
+        "model several, or none.",
+    )
+    source: Literal["user", "audit", "disagree", "queue"] = Field(
+        "user",
+        description="Why somebody looked at the text. The latest feedback of each source counts. "
+        "All but `user` take a key of the scope admin too.",
+    )
+    annotator: Annotated[str, Field(max_length=64)] = Field(
+        "", description="Who says so. Empty: the name of the key."
+    )
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.label is None) == (self.labels is None):
+            raise ValueError("expected either label or labels")
+        return self
+
+    @property
+    def said(self) -> list[str]:
+        """The labels, given in either way."""
+        return [self.label] if self.label is not None else list(self.labels or [])
 
 
 class FeedbackResponse(BaseModel):

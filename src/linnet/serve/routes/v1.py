@@ -8,9 +8,16 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from linnet.errors import TextError
+from linnet.monitor.prediction_log.truth import USER
 from linnet.predict.explain import ASKED
 from linnet.serve.errors import APIError, responses
-from linnet.serve.middleware.access import DETAILS, give_back_texts, share_of, take_texts
+from linnet.serve.middleware.access import (
+    DETAILS,
+    give_back_texts,
+    require_scope,
+    share_of,
+    take_texts,
+)
 from linnet.serve.models.fair import Client
 from linnet.serve.models.service import Service
 from linnet.serve.request_id import request_id
@@ -117,12 +124,15 @@ DIRECT = {"/v1/predict": predict, "/v1/explain": explain}  # they read their req
     openapi_extra=body_schema(FeedbackRequest),
 )
 async def feedback(request: Request) -> FeedbackResponse:
-    """Stores the right label of an answer in the prediction log; the latest counts."""
+    """Stores the right labels of an answer in the log; the latest of each source counts."""
     service = request.app.state.service
     watch = request.app.state.watch
     service.check_started()
     body = await body_of(request, FeedbackRequest)
-    await watch.feedback(body.id, body.label)
+    if body.source != USER:
+        require_scope(request.scope, "admin")
+    annotator = body.annotator or request.scope["state"].get("key_id", "")
+    await watch.feedback(body.id, body.said, body.source, annotator)
     return FeedbackResponse(request_id=request_id(request.scope), id=body.id)
 
 

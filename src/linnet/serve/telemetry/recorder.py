@@ -4,7 +4,7 @@ each batch, answer and change of models, to metrics and prediction log.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -68,22 +68,22 @@ class Recorder:
             if self._log:
                 await asyncio.to_thread(self._log.close)
 
-    async def feedback(self, identity: str, label: str) -> None:
+    async def feedback(
+        self, identity: str, labels: Sequence[str], source: str, annotator: str
+    ) -> None:
         """Record what is true of an answer.
 
+        Args:
+            identity: The answer's id.
+            labels: All labels that truly apply.
+            source: Why somebody looked; see `Truth`.
+            annotator: Who says so.
+
         Raises:
-            APIError: No such answer was recorded, no model at work has this label, or the log can't
-                be reached.
+            APIError: No such answer was recorded, no model at work has a label, these are several
+                labels of a single-label model, or the log can't be reached.
         """
-        known_labels = (arm.pool.bundle.manifest.labels for arm in self._service.arms)
-        found_label = next(filter(None, (find_label(label, names) for names in known_labels)), None)
-        if found_label is None:
-            known = sorted(
-                {label for arm in self._service.arms for label in arm.pool.bundle.manifest.labels}
-            )
-            raise APIError(
-                422, "bad_label", f"Expected a label of a model at work: {', '.join(known):.300}."
-            )
+        found_labels = self._known_labels(labels)
         down = (
             "The prediction log can't be reached, so that nothing was stored. Send the feedback "
             "again later."
@@ -93,7 +93,9 @@ class Recorder:
                 "This service keeps no prediction log (prediction_log.url is empty)."
             )
         try:
-            stored = asyncio.wrap_future(self._log.feedback(identity, found_label))
+            stored = asyncio.wrap_future(
+                self._log.feedback(identity, found_labels, source, annotator)
+            )
             found = await asyncio.wait_for(stored, FEEDBACK_SECONDS)
         except (StorageError, TimeoutError):
             raise LogUnavailable(down, 5) from None
@@ -103,6 +105,27 @@ class Recorder:
                 "Send the id of an answer as it came, within the log's keeping."
             )
             raise APIError(404, "unknown_prediction", message)
+
+    def _known_labels(self, labels: Sequence[str]) -> list[str]:
+        """The models' own names of labels, each once.
+
+        Raises:
+            APIError: No model at work has a label, or none answers with so many.
+        """
+        manifests = [arm.pool.bundle.manifest for arm in self._service.arms]
+        found: dict[str, None] = {}
+        for label in labels:
+            name = next(filter(None, (find_label(label, one.labels) for one in manifests)), None)
+            if name is None:
+                known = ", ".join(sorted({name for one in manifests for name in one.labels}))
+                raise APIError(
+                    422, "bad_label", f"Expected a label of a model at work: {known:.300}."
+                )
+            found[name] = None
+        if len(found) != 1 and not any(one.multi_label for one in manifests):
+            message = f"Expected one label, as this model gives one per text; got {len(found)}."
+            raise APIError(422, "bad_label", message)
+        return list(found)
 
     def _on_batch(self, arm: str, batch: Batch) -> None:
         self.metrics.observe_batch(
