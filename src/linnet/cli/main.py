@@ -13,8 +13,10 @@ from typing import TextIO
 
 from linnet.cli import (
     compare,
+    decide,
     distil,
     evaluate,
+    experiment,
     explain,
     export,
     keys,
@@ -49,6 +51,8 @@ COMMANDS = {
     "monitor": monitor,
     "queue": queue,
     "labels": labels,
+    "experiment": experiment,
+    "decide": decide,
     "keys": keys,
     "sign": sign,
 }
@@ -139,7 +143,7 @@ def _run(argv: Sequence[str] | None) -> int:
         os.environ["RUST_BACKTRACE"] = "0"
     try:
         with _fonts_elsewhere() if arguments.command in DRAW else nullcontext():
-            COMMANDS[arguments.command].main(arguments)
+            code: int | None = COMMANDS[arguments.command].main(arguments)
     except KeyboardInterrupt:
         print_line(
             "\nlinnet: interrupted; files that were not finished were not written.", error=True
@@ -151,7 +155,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return _report(_memory_error(error), arguments)
     except Exception as error:
         return _report(error, arguments)
-    return 0
+    return code or 0
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from linnet.monitor.evidence.events import EventCounts
 # The kinds of events, and the weight of each kind's evidence. Failures are the rarest kind and hurt
 # most. With this weight, a doubled rate of failures is found about as fast as if it were tested
 # alone.
-GUARDRAIL_WEIGHTS = {"failures": 0.7, "slow": 0.1, "abstained": 0.1, "truncated": 0.1}
+GUARDRAIL_WEIGHTS = {"failures": 0.85, "slow": 0.05, "abstained": 0.05, "truncated": 0.05}
 
 
 def log_evidence_of_any_harm(counts: Mapping[str, EventCounts]) -> float:
