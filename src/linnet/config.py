@@ -404,6 +404,26 @@ class AlarmsConfig(Section):
     textfile: FileName
 
 
+class TrackConfig(Section):
+    """`[track]`: the MLflow store that keeps finished runs."""
+
+    uri: str
+    model: str
+    artifacts: str
+    timeout: Positive
+
+
+class PromoteConfig(Section):
+    """`[promote]`: what a bundle has to show before the alias moves to it."""
+
+    rule: Literal["non-inferior", "better"]
+    max_accuracy_drop: float = Field(ge=0, le=100)
+    max_recall_drop: float = Field(gt=0, le=100)
+    max_slowdown: float = Field(gt=0)
+    max_judgements: Positive
+    allow_dirty: bool
+
+
 class RunConfig(Section):
     """`[run]`: where a run's folders go."""
 
@@ -425,9 +445,14 @@ class Config(Section):
     score: ScoreConfig
     serve: ServeConfig
     prediction_log: PredictionLogConfig
+
     monitor: MonitorConfig
     experiment: ExperimentConfig
     alarms: AlarmsConfig
+
+    track: TrackConfig
+    promote: PromoteConfig
+
     run: RunConfig
 
     def dumps(self) -> str:

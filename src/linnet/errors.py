@@ -17,7 +17,8 @@
     │   └── StoppedError        exit 130 HTTP 500   training was stopped, and can be resumed
     ├── StorageError            exit 7   HTTP 507   the disk refused a write
     ├── OutOfMemoryError        exit 9   HTTP 500   the system gave no more memory
-    └── ServiceError            exit 8   HTTP 502   a service that was asked did not answer
+    ├── ServiceError            exit 8   HTTP 502   a service that was asked did not answer
+    └── RefusedError            exit 10  HTTP 409   a gate did not let a model pass
 
 A message says what was expected, what came, and what to do next. An error that is not in this tree
 is a defect of Linnet's own; the command line and the service report it as such.
@@ -222,3 +223,11 @@ class ServiceError(LinnetError):
         self.request_id = request_id
         self.details = dict(details or {})
         self.results = list(results)
+
+
+class RefusedError(LinnetError):
+    """A gate did not let a model pass; nothing was changed."""
+
+    exit_code = 10
+    http_status = 409
+    code = "refused"

@@ -141,6 +141,15 @@ FLAGS = {
     "serve.keys": ("--keys", str, "FILE", "the file of the keys that requests must carry"),
     "serve.no_auth": ("--no-auth", bool, "", "let everybody in who reaches the service"),
     "serve.log_format": ("--log-format", str, "NAME", "text or json, an object a line"),
+    "track.uri": ("--uri", str, "URI", "the MLflow store: sqlite:///FILE or a server's URL"),
+    "track.model": ("--model-name", str, "NAME", "the registered model (the bundle's name)"),
+    "promote.rule": ("--rule", str, "RULE", "non-inferior, or better: it has to be shown better"),
+    "promote.max_accuracy_drop": (
+        "--max-accuracy-drop",
+        float,
+        "POINTS",
+        "points of accuracy that the candidate may lose at most",
+    ),
     "run.name": ("--name", str, "NAME", "the run's name"),
 }
 

@@ -55,6 +55,7 @@ class Previous:
         text: Digests of the clean texts, uint64 (n,).
         texts: Digests of the texts of each old split; empty if old splits are missing or ignored.
         card_sha256: SHA-256 of their card.
+        ancestors: The same of the splits that those grew out of, the latest first.
         notes: One sentence that says why they are ignored.
     """
 
@@ -62,6 +63,7 @@ class Previous:
     text: np.ndarray
     texts: dict[str, np.ndarray] = field(default_factory=dict)
     card_sha256: str = ""
+    ancestors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -93,7 +95,8 @@ class Previous:
         if not settings.keep_splits or not file.is_file():
             return cls(nowhere, text)
         try:
-            before = json.loads(file.read_text(encoding="utf-8"))["settings"]
+            card_before = json.loads(file.read_text(encoding="utf-8"))
+            before = card_before["settings"]
             old = [_digests(plain(directory) / f"{name}.parquet") for name in NAMES]
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             return cls(
@@ -109,7 +112,10 @@ class Previous:
         split = nowhere
         for index, texts in enumerate(old):
             split[np.isin(text, texts)] = index
-        return cls(split, text, dict(zip(NAMES, old, strict=True)), digest(file))
+        since = card_before.get("since") or {}
+        ancestors = tuple(filter(None, [since.get("card_sha256"), *since.get("ancestors", ())]))
+        texts_of = dict(zip(NAMES, old, strict=True))
+        return cls(split, text, texts_of, digest(file), ancestors)
 
     def changes(self, split: np.ndarray) -> dict[str, Any] | None:
         """Count kept, new and gone rows of each split for the card; None without old splits.
@@ -122,6 +128,7 @@ class Previous:
         moved = (self.split != NOWHERE) & (split != NOWHERE) & (self.split != split)
         return {
             "card_sha256": self.card_sha256,
+            "ancestors": [*self.ancestors],
             "splits": {
                 name: {
                     "before": len(self.texts[name]),

@@ -187,6 +187,7 @@ def _lineage(trained: Checkpoint, splits: Path) -> dict[str, Any]:
             "source": described.get("source"),
             "generated": described.get("generated", False),
             "splits": {file.name: digest(file) for file in sorted(splits.glob("*.parquet"))},
+            "card_sha256": record.get("data_card_sha256"),
         },
         "export": lineage(),
     }
