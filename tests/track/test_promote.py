@@ -30,7 +30,7 @@ def lines(result):
 
 def test_the_first_champion_has_to_beat_its_baseline(champion, config, many_splits, make_run):
     assert Registry(Store(config.track), "words").by_alias("best").digest == champion.digest
-    useless = make_run(strength=0.0001)
+    useless = make_run(bias=(9.0, 0.0))
     track(FinishedRun.read(useless), config.track, "guesses")
     result = promote(config, "guesses", many_splits)
     assert not result.moved and result.refusal.name == "baseline"
@@ -62,8 +62,9 @@ def test_a_worse_candidate_is_refused_with_the_line_and_the_numbers(
 ):
     track(FinishedRun.read(worse_run), config.track, "words")
     result = promote(config, "words", many_splits)
-    assert not result.moved and result.refusal.name == "champion"
-    assert "points" in result.reason and "allowed" in result.reason
+    assert not result.moved and not lines(result)["champion"]
+    (sentence,) = [line.sentence for line in result.lines if line.name == "champion"]
+    assert "points" in sentence and "allowed" in sentence
     assert Registry(Store(config.track), "words").by_alias("champion").digest == champion.digest
     assert "| champion | failed |" in result.to_markdown()
 
@@ -71,7 +72,7 @@ def test_a_worse_candidate_is_refused_with_the_line_and_the_numbers(
 def test_rows_that_the_champion_may_have_seen_judge_nobody(
     champion, config, make_run, splits, tmp_path
 ):
-    run = make_run(splits=splits, temperature=0.6)
+    run = make_run(splits=splits, temperature=1.38)
     track(FinishedRun.read(run), config.track, "words")
     result = promote(config, "words", splits)
     assert result.refusal.name == "held_out" and "other splits" in result.reason
@@ -100,7 +101,7 @@ def test_splits_that_grew_out_of_the_champions_judge_both(champion, many_splits,
 
 def test_a_dirty_tree_is_recorded_and_refused(champion, config, make_run, many_splits):
     git = {"training": {"git": {"commit": "d" * 40, "branch": "main", "dirty": True}}}
-    run = make_run(temperature=0.57, lineage=git)
+    run = make_run(temperature=1.37, lineage=git)
     track(FinishedRun.read(run), config.track, "words")
     assert promote(config, "words", many_splits).refusal.name == "committed"
     allowed = config.model_copy(

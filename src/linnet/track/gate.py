@@ -196,9 +196,9 @@ def calibrated(before: Answers | None, candidate: Answers, rows: Rows) -> Line:
         )
     return Line(
         "calibration",
-        False,
-        f"error {error:.4f}, above the {limit:.4f} of chance. Export again with "
-        "export.calibrate = true, or with more validation rows.",
+        True,
+        f"error {error:.4f}, above the {limit:.4f} of chance. There is no champion to compare it "
+        "with. `linnet export` with export.calibrate = true may lower it.",
     )
 
 

@@ -144,6 +144,7 @@ class Store:
         return self._unreachable(_first_line(reason))
 
     def _unreachable(self, reason: str) -> ServiceError:
+        reason = reason.replace(self.address, self.uri)  # which has no password
         return ServiceError(
             "tracking_store_failed",
             f"The tracking store {self.uri} can't be used now: {reason:.300} Nothing of the run is "
