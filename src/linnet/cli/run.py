@@ -12,11 +12,14 @@ import argparse
 import json
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linnet.cli import evaluate, export, prepare, train
 from linnet.cli.options import add_config_options, config_from
 from linnet.terminal import print_line
+
+if TYPE_CHECKING:
+    from linnet.config import Config
 
 SUMMARY = "prepare, train, export and evaluate in one go"
 
@@ -61,6 +64,8 @@ def main(arguments: argparse.Namespace) -> None:
             continue
         print_line(f"\n{stage.name}: writing {stage.folder}")
         _print_result(stage.name, stage.folder, stage.start())
+    if config.track.uri:
+        _track(config, directory)
     bundle = directory / "bundle"
     page = directory / "report" / "report.html"
     if _beats_baseline(directory / "report" / "report.json"):
@@ -98,6 +103,17 @@ def _print_result(stage: str, folder: Path, result: Any) -> None:
         export.print_proof(result)
     else:
         evaluate.print_report(result, folder)
+
+
+def _track(config: "Config", directory: Path) -> None:
+    """Log the finished run. A store that is down costs the run nothing."""
+    from linnet.cli.track import print_tracked
+    from linnet.errors import ServiceError
+
+    try:
+        print_tracked(config, directory)
+    except ServiceError as error:
+        print_line(f"{error} The command is: linnet track {shlex.quote(str(directory))}")
 
 
 def _beats_baseline(report: Path) -> bool:

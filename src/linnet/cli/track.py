@@ -5,9 +5,13 @@ Reads finished files only, and runs nothing of the store. Needs the extra `track
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from linnet.cli.options import add_config_options, config_from
 from linnet.terminal import print_line
+
+if TYPE_CHECKING:
+    from linnet.config import Config
 
 SUMMARY = "finished run to an MLflow store"
 
@@ -28,11 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the command."""
+    print_tracked(config_from(arguments), arguments.run, arguments.bundle, arguments.report)
+
+
+def print_tracked(
+    config: "Config", folder: Path, bundle: Path | None = None, report: Path | None = None
+) -> None:
+    """Track a run, and print its version."""
     from linnet.track.finished_run import FinishedRun
     from linnet.track.log import track
 
-    config = config_from(arguments)
-    run = FinishedRun.read(arguments.run, arguments.bundle, arguments.report)
+    run = FinishedRun.read(folder, bundle, report)
     name = config.track.model or run.bundle.manifest.name
     tracked = track(run, config.track, name)
     state = "is" if tracked.is_new else "was registered before as"
