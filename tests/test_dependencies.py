@@ -21,6 +21,7 @@ EXTRAS = {
     "tables": "parquet",
     "serve": "tracing",
     "signing.py": "sign",
+    "track": "track",
     **dict.fromkeys(["data", "evaluate", "export", "html.py", "markdown.py", "train"], "train"),
 }
 OPENTELEMETRY = {  # one import name, several distributions
@@ -30,7 +31,7 @@ OPENTELEMETRY = {  # one import name, several distributions
 }
 MOST = 11
 # Used by their names or by another package, never imported.
-NOT_IMPORTED = {"opentelemetry-exporter-otlp-proto-http", "tensorboard"}
+NOT_IMPORTED = {"opentelemetry-exporter-otlp-proto-http", "tensorboard", "alembic"}
 
 
 def declared(*extras: str) -> set[str]:
@@ -78,7 +79,7 @@ def test_what_the_source_imports_is_declared(distribution):
 
 
 def test_what_is_declared_is_imported():
-    extras = ["client", "parquet", "train", "openvino", "tracing", "postgres", "sign"]
+    extras = ["client", "parquet", "train", "openvino", "tracing", "postgres", "sign", "track"]
     assert declared(*extras) - set(SOURCE) - NOT_IMPORTED == set()
 
 

@@ -136,16 +136,9 @@ def load_version(store: Store, version: Version, out: Path) -> Bundle:
 
 
 def _download(store: Store, version: Version, folder: Path) -> Path:
-    from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - needs the store's settings
-
     with store.errors():
         place = store.client.get_logged_model(version.model_id).artifact_location
-        path = download_artifacts(
-            artifact_uri=f"{place.rstrip('/')}/bundle",
-            dst_path=str(folder),
-            tracking_uri=store.address,
-        )
-    return Path(path)
+    return store.download(f"{place.rstrip('/')}/bundle", folder)
 
 
 def _named(name: str, text: str) -> str:

@@ -33,6 +33,7 @@ for _name, _value in QUIET.items():
 
 try:
     from mlflow import MlflowClient
+    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
@@ -92,6 +93,14 @@ class Store:
                 "with track.model."
             )
         return str(found.experiment_id)
+
+    def download(self, artifact_uri: str, folder: Path) -> Path:
+        """Download a folder of artefacts into another folder; where it is then."""
+        with self.errors():
+            path = download_artifacts(
+                artifact_uri=artifact_uri, dst_path=str(folder), tracking_uri=self.address
+            )
+        return Path(path)
 
     def _artifact_root(self) -> str | None:
         if self._artifacts:
