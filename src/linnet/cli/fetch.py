@@ -1,4 +1,4 @@
-"""Download a registered bundle and verify it: its digests, its proof, and that the gate let it pass.
+"""Download a registered bundle and verify it: digests, proof, and that the gate let it pass.
 
 No code of the store is run. Needs the extra `track`.
 """

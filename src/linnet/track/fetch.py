@@ -129,8 +129,8 @@ def load_version(store: Store, version: Version, out: Path) -> Bundle:
             if loaded.digest != version.digest:
                 raise BundleError(
                     f"Version {version.number} of {version.name!r} is registered with the digest "
-                    f"{version.digest[:12]}, but its files have {loaded.digest[:12]}. The store was "
-                    "changed: do not use it."
+                    f"{version.digest[:12]}, but its files have {loaded.digest[:12]}. The store "
+                    "was changed: do not use it."
                 )
     return Bundle.read(out)
 

@@ -36,8 +36,8 @@ def held_out_alike(splits: Path, others: Mapping[str, Manifest]) -> Line:
             "held_out",
             False,
             f"the {title} was made from other splits, so it may have learnt from these test rows. "
-            "Prepare in the folder that its splits were in, with data.keep_splits, and train again; "
-            "or judge both on a file that neither saw.",
+            "Prepare in the folder that its splits were in, with data.keep_splits, and train "
+            "again; or judge both on a file that neither saw.",
         )
     return Line("held_out", True, "no compared model learnt from the test rows.")
 

@@ -129,7 +129,7 @@ def _log_model(store: Store, experiment: str, run_id: str, bundle: Bundle) -> st
 
 
 def _mlmodel(bundle: Bundle, model_id: str, run_id: str) -> dict[str, Any]:
-    """MLmodel: JSON is YAML, and a loader's name stands where others keep a pickle.
+    """MLmodel: JSON is YAML, and a loader's name is where others keep a pickle.
 
     The signature's input has no name, because MLflow refuses plain lists where it has one.
     """

@@ -236,8 +236,8 @@ class Contest:
             return Line(
                 "committed",
                 False,
-                "the git tree had changes that were not committed when this was trained. Commit and "
-                "train again, or set promote.allow_dirty.",
+                "the git tree had changes that were not committed when this was trained. Commit "
+                "and train again, or set promote.allow_dirty.",
             )
         return Line("committed", True, f"trained from commit {str(git.get('commit'))[:12]}.")
 
@@ -285,8 +285,8 @@ def _move(registry: Registry, promotion: Promotion, is_best: bool) -> Promotion:
     before = promotion.champion
     if (now and now.number) != (before and before.number):
         raise RefusedError(
-            f"Another promotion of {promotion.name!r} moved the alias meanwhile. Repeat the command: "
-            "the candidate is then compared with the new champion."
+            f"Another promotion of {promotion.name!r} moved the alias meanwhile. Repeat the "
+            "command: the candidate is then compared with the new champion."
         )
     if before is not None:
         registry.set_alias(PREVIOUS, before)

@@ -1,7 +1,8 @@
 """The client of an MLflow store: quiet, with short waits, and with Linnet's errors.
 
-MLflow tries an unreachable server for minutes, sends usage data and draws progress bars unless it is
-asked not to. Two processes that make a new SQLite store at once fail, so the first call is locked.
+MLflow tries an unreachable server for minutes, sends usage data and draws progress bars, unless it
+is asked not to. Two processes that make a new SQLite store at once fail, so the first call is
+locked.
 """
 
 import logging
