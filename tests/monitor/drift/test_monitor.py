@@ -412,6 +412,16 @@ def test_the_command_prints_a_table_and_a_verdict(log, bundle, tmp_path, capsys)
     assert lines[-1].startswith("3 alarms in 1 incident since 2025-")
 
 
+def test_the_page_the_metrics_and_the_alarms_follow(log, bundle, tmp_path, capsys):
+    assert main(["monitor", str(log), str(bundle.path), "--out", str(tmp_path / "m")]) == 0
+    assert "label:positive" in (tmp_path / "m" / "drift.html").read_text()
+    assert "linnet_drift_evidence" in (tmp_path / "m" / "linnet.prom").read_text()
+    assert main(["monitor", "--test-alarm"]) == UsageError.exit_code
+    assert "There is no webhook" in capsys.readouterr().err
+    assert main(["monitor", str(log)]) == UsageError.exit_code
+    assert "LOG BUNDLE" in capsys.readouterr().err
+
+
 def test_every_runs_again_until_it_is_stopped(log, bundle, tmp_path):
     command = [sys.executable, "-m", "linnet.cli.main", "monitor", log, bundle.path]
     command += ["--out", tmp_path / "m", "--every", "0.05"]
