@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from linnet.monitor.drift.streams import RANKED, SHARES, Texts, joined
 from linnet.monitor.prediction_log import Store
 
-CHUNK = 50_000  # rows that are read at once
+CHUNK = 10_000  # rows that are read at once
 SETTLE_SECONDS = 60.0  # a younger row may have an elder that is not stored yet
 AHEAD_SECONDS = 3600.0  # a row that is later than this machine's clock by more has a wrong time
 UNKNOWN = 0  # the hash of a text that the log does not know
