@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all test-faults test-lowest clients check bench lock upgrade sbom format clean test-wheel docs
+.PHONY: help demo demo-operate test test-all test-faults test-lowest clients check bench lock upgrade sbom format clean test-wheel docs
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ $(READY): requirements.txt pyproject.toml
 
 demo: $(READY)  ## the main job: generated tweets to a served classifier
 	$(BIN)/python scripts/demo.py
+
+demo-operate: $(READY)  ## a served model watched: changed traffic, an alarm, labels, a decision
+	$(BIN)/python scripts/demo_operate.py
 
 test: $(READY)  ## the tests
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
@@ -129,4 +132,4 @@ sbom: $(READY)  ## list what the image holds with versions and licences, as Cycl
 	rm -rf dist/image
 
 clean:  ## remove what the verbs made; your own runs stay
-	rm -rf .venv .venv-lowest .venv-wheel .clients runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-wheel .clients runs/demo runs/operate runs/operate-champion runs/operate-candidate .pytest_cache .mypy_cache .ruff_cache .hypothesis
