@@ -195,6 +195,7 @@ def decision() -> dict[str, Any]:
         "settings": {},
         "versions": {"linnet": "0.1.0"},
         "previous": None,
+        "digest": "ef" * 32,
     }
 
 

@@ -32,8 +32,7 @@ EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]
 WORDS = set(
     "sum min max by on and or rate increase histogram_quantile predict_linear vector time offset group_left".split()
 )
-# Prometheus' own, and the node exporter's, which exposes the file of `linnet monitor`.
-SCRAPED = {"up": set(), "node_textfile_mtime_seconds": {"file"}}
+SCRAPED = {"up": set()}  # Prometheus' own
 TARGET = {"instance", "job"}
 
 

@@ -84,6 +84,7 @@ def main(arguments: argparse.Namespace) -> int:
     from linnet import __version__
     from linnet.errors import UsageError
     from linnet.monitor.decision import FILE, Settings, check, read_inputs, write_decision
+    from linnet.monitor.publish import publish
 
     if arguments.check:
         for sentence in check(arguments.check):
@@ -107,6 +108,8 @@ def main(arguments: argparse.Namespace) -> int:
     content = write_decision(out, inputs, settings, {"linnet": __version__})
     _show(content)
     print_line(f"Written: {out}")
+    for sentence in publish(config, folder) if arguments.out is None else []:
+        print_line(sentence, error=True)
     return CODES[content["verdict"]]
 
 

@@ -42,12 +42,14 @@ def main(arguments: argparse.Namespace) -> None:
     from linnet.files import canonical_json, write_text
     from linnet.monitor import Store
     from linnet.monitor.experiment import FILE, count, experiment_json
+    from linnet.monitor.publish import publish
 
     config = config_from(arguments)
     url = arguments.log or config.prediction_log.url
     if not url:
         raise UsageError("Name the prediction log, or set prediction_log.url.")
-    out = arguments.out or Path(config.monitor.directory) / FILE
+    folder = Path(config.monitor.directory)
+    out = arguments.out or folder / FILE
     with Store(url, create=False) as store:
         statistics = count(store, config.experiment)
     content = experiment_json(statistics, config.experiment)
@@ -57,6 +59,8 @@ def main(arguments: argparse.Namespace) -> None:
     for note in content["notes"]:
         print_line(note)
     print_line(f"Written: {out}")
+    for sentence in publish(config, folder) if arguments.out is None else []:
+        print_line(sentence, error=True)
 
 
 def _show(name: str, found: "Mapping[str, Any]") -> None:

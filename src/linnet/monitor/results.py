@@ -199,6 +199,7 @@ class Results:
         missing: Files that there are not, each with the command that writes it.
         broken: Files that can't be used, each with a sentence.
         age_seconds: Since drift.json was written; None without one.
+        written_at: When that was, in seconds since 1970.
     """
 
     drift: Drift | None = None
@@ -207,6 +208,7 @@ class Results:
     missing: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
     age_seconds: float | None = None
+    written_at: float | None = None
 
     def content(self) -> dict[str, Any]:
         """All of it as JSON has it, for the page."""
@@ -225,12 +227,18 @@ class Results:
         }
 
 
-def age(folder: Path) -> float | None:
-    """Seconds since `linnet monitor` last ran there; None: it never did."""
+def written_at(folder: Path) -> float | None:
+    """When `linnet monitor` last ran there, in seconds since 1970; None: it never did."""
     try:
-        return max(0.0, time.time() - (folder / "drift.json").stat().st_mtime)
+        return (folder / "drift.json").stat().st_mtime
     except OSError:
         return None
+
+
+def age(folder: Path) -> float | None:
+    """Seconds since then. A clock that was set back gives 0."""
+    moment = written_at(folder)
+    return None if moment is None else max(0.0, time.time() - moment)
 
 
 def versions(folder: Path) -> tuple[tuple[int, int, int] | None, ...]:
@@ -260,6 +268,7 @@ def read_results(folder: Path) -> Results:
         missing=missing,
         broken=broken,
         age_seconds=age(folder),
+        written_at=written_at(folder),
     )
 
 

@@ -5,6 +5,7 @@ import json
 from linnet.cli.main import main
 
 from ..drift.traffic import HOUR, START, fill, make_bundle, make_records
+from ..sample import write
 
 
 def test_a_test_alarm_needs_no_log(receiver, capsys, tmp_path, monkeypatch):
@@ -52,3 +53,16 @@ def test_drift_alarms_once_and_leaves_page_and_metrics(receiver, capsys, tmp_pat
     assert {alarm["stream"] for alarm in embedded["drift"]["alarms"]} == streams
     assert main([*command, "--acknowledge", "champion"]) == 0
     assert len(receiver.taken) == len(streams)
+
+
+def test_a_decision_alarms_and_is_on_the_page(receiver, tmp_path, monkeypatch):
+    """`linnet decide` tells of the experiment's harm as soon as it decides."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "monitor", decision=None, experiment=None)
+    command = ["decide", "--set", f"alarms.webhook={receiver.url}"]
+    assert main(command) == 0
+    assert {alarm["kind"] for alarm in receiver.alarms()} == {"drift"}
+    assert 'linnet_decision{verdict="keep"} 1.0' in (tmp_path / "monitor/linnet.prom").read_text()
+    assert "Keep the champion" in (tmp_path / "monitor/drift.html").read_text()
+    assert main([*command, "--out", "elsewhere.json"]) == 0
+    assert len(receiver.taken) == 2

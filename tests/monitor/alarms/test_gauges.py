@@ -60,4 +60,8 @@ def test_no_results_are_no_values_and_broken_ones_are_counted(tmp_path):
     assert set(parsed(textfile(gauges(Results())))) == {("linnet_monitor_broken_files", ())}
     write(tmp_path, drift=b"{", decision=decision() | {"verdict": "perhaps"})
     found = parsed(textfile(gauges(read_results(tmp_path))))
-    assert found == {("linnet_monitor_broken_files", ()): 2}
+    written = (tmp_path / "drift.json").stat().st_mtime
+    assert found == {
+        ("linnet_monitor_broken_files", ()): 2,
+        ("linnet_monitor_timestamp_seconds", ()): written,
+    }

@@ -1,7 +1,6 @@
 """The results as gauges, for the service's /metrics and for a file of the textfile collector.
 
-The names are the same in both. The file holds no time, so that equal results give equal bytes. The
-collector exposes when it was written, as node_textfile_mtime_seconds.
+The names are the same in both.
 """
 
 import math
@@ -89,6 +88,12 @@ def gauges(results: Results) -> list[Gauge]:
             [((verdict,), float(verdict == results.decision.verdict)) for verdict in VERDICTS]
             if results.decision
             else [],
+        ),
+        Gauge(
+            "linnet_monitor_timestamp_seconds",
+            "When `linnet monitor` last ran, in seconds since 1970.",
+            (),
+            [] if results.written_at is None else [((), results.written_at)],
         ),
         Gauge(
             "linnet_monitor_broken_files",
