@@ -98,16 +98,19 @@ def column_speed(url: str, count: int) -> dict[str, float]:
             store.add(rows)
     with Store(url, create=False) as store:
         started = time.perf_counter()
+        computed = time.process_time()
         after = read = 0
         while (found := store.columns(names, after, 100_000)) and len(found["number"]):
             after = int(found["number"][-1])
             read += len(found["number"])
         seconds = time.perf_counter() - started
+        computed = time.process_time() - computed
     assert read >= count
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         f"columns of {count:,} rows, s": seconds,
-        "columns, rows/s": read / seconds,
+        f"columns of {count:,} rows, s of one core": computed,
+        "columns, rows per second of one core": read / computed,
         "peak memory, MB": memory,
     }
 

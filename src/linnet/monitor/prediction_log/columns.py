@@ -11,7 +11,7 @@ from linnet.monitor.prediction_log.database import Database
 from linnet.monitor.prediction_log.record import Record
 
 COLUMNS = [field.name for field in fields(Record)]
-PAGE = 20_000  # rows that are in memory as Python's objects
+PAGE = 2000  # rows that are objects of Python at a time; more leave the cache of the processor
 NUMBERS: dict[str, Any] = {
     "number": np.int64,
     "time": np.float64,
