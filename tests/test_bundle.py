@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from linnet.bundle import FORMAT, MANIFEST, PROOF, Bundle, write_manifest
@@ -36,6 +37,16 @@ def write_files(directory: Path, checks: Any = CHECKS) -> Path:
     (directory / "README.md").write_text("# tiny\n")
     (directory / PROOF).write_text(canonical_json({"checks": checks}))
     return directory
+
+
+def test_a_broken_table_of_surprise_is_refused(tmp_path):
+    folder = write_files(tmp_path / "bundle")
+    assert write_manifest(folder, **FIELDS).verify().surprise_path is None
+    np.save(folder / "surprise.npy", np.ones(3, np.float16))
+    assert write_manifest(folder, **FIELDS).verify().surprise_path == folder / "surprise.npy"
+    np.save(folder / "surprise.npy", np.ones(3, np.float64))
+    write_manifest(folder, **FIELDS)
+    assert "expected one row of float16" in refuses(folder)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "linnet"
 # A room imports only rooms to its left, in a chain that holds both. "linnet" is the package's own public face.
 FOUNDATION = (
     "no_telemetry child wilson errors printable links files resume terminal progress lineage pii "
-    "mini config run_folder seams text labels tables bundle signing"
+    "mini config run_folder seams text labels tables surprise bundle signing"
 ).split()
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [
@@ -39,7 +39,7 @@ BUILD_ONLY = set(BUILD_SIDE) - set(RUN_SIDE)
 # Every other package is a mistake, as is one of these in another room.
 PACKAGES = {
     "pydantic": "config bundle client monitor serve",
-    "numpy": "predict score monitor serve data evaluate train export track cluster",
+    "numpy": "surprise predict score monitor serve data evaluate train export track cluster",
     "cryptography": "signing",
     "tokenizers": "seams text train",
     "rich": "progress cli",

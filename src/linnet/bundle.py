@@ -11,6 +11,7 @@
       manifest.json    names, labels, lineage, and the digest of every other file
       proof.json       the checks of the finished model, with figures; all must have passed
       reference.json   what the validation rows looked like, for monitoring to compare with
+      surprise.npy     how rare each token was in training, for monitoring; optional
       README.md        the model card
       host.json        the fastest plans of the hosts that `linnet optimize` measured; not in
                        the bundle's digest
@@ -43,11 +44,13 @@ from linnet.errors import BundleError, ProofError
 from linnet.files import canonical_json, digest, write_text
 from linnet.links import plain
 from linnet.pii import Personal
+from linnet.surprise import read_values
 
 FORMAT = 5
 MANIFEST = "manifest.json"
 PROOF = "proof.json"
 REFERENCE = "reference.json"
+SURPRISE = "surprise.npy"
 TOKENIZER = "tokenizer.json"
 CARD = "README.md"
 HOST = "host.json"
@@ -269,6 +272,11 @@ class Bundle:
         return _read_json(self.path / REFERENCE)
 
     @property
+    def surprise_path(self) -> Path | None:
+        """Path of surprise.npy; None if the bundle has none."""
+        return self.path / SURPRISE if SURPRISE in self.manifest.files else None
+
+    @property
     def tokenizer_path(self) -> Path:
         """Path of tokenizer.json."""
         return self.path / TOKENIZER
@@ -320,8 +328,8 @@ class Bundle:
                 gives it up by what it raises.
 
         Raises:
-            BundleError: A file is missing, changed, too many or can't be read, or the manifest's
-                own digest is wrong.
+            BundleError: A file is missing, changed, too many or can't be read, the manifest's own
+                digest is wrong, or surprise.npy is no such table.
             ProofError: The proof is missing a check, or a check failed.
         """
         if self.manifest.digest != _manifest_digest(self.manifest.model_dump(mode="json")):
@@ -333,6 +341,8 @@ class Bundle:
         except OSError as error:
             raise BundleError(f"{error.filename} can't be read: {error.strerror}.") from error
         self._verify_proof()
+        if self.surprise_path:
+            read_values(self.surprise_path)
         return self
 
     def _verify_files(self, check: Callable[[], None]) -> None:

@@ -129,11 +129,13 @@ class Encoding:
         ids: Token ids, special tokens included, at most `max_length` of them.
         truncated: Whether tokens were cut off to fit.
         unknown_share: Share of the ids that are the unknown token, special tokens aside, 0 to 1.
+        words: How many of the tokenizer's own words the ids are of.
     """
 
     ids: list[int]
     truncated: bool
     unknown_share: float = 0.0
+    words: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,11 @@ class Tokenizer:
     Args:
         path: A `tokenizer.json`.
         max_length: Tokens a text may have, special tokens included; the rest is cut and said to be.
+
+    Attributes:
+        max_length: As given.
+        pad_id: The id that fills short rows of a batch.
+        special_ids: The ids that are added to each text, such as those of [CLS] and [SEP].
 
     Raises:
         BundleError: The file is missing or is no tokenizer.
@@ -188,6 +195,7 @@ class Tokenizer:
             ) from error
         self.max_length = max_length
         self._unknown_id = _unknown_id(self._tokenizer)
+        self.special_ids: tuple[int, ...] = tuple(self._tokenizer.encode("").ids)
         self._added = self._tokenizer.num_special_tokens_to_add(False)
         padding = self._tokenizer.token_to_id("[PAD]")
         self.pad_id: int = (
@@ -310,7 +318,9 @@ class Tokenizer:
         ids = encoding.ids
         unknown = 0 if self._unknown_id is None else ids.count(self._unknown_id)
         share = unknown / max(len(ids) - self._added, 1)
-        return Encoding(ids, bool(encoding.overflowing), min(share, 1.0))
+        words = set(encoding.word_ids)
+        words.discard(None)  # of a special token
+        return Encoding(ids, bool(encoding.overflowing), min(share, 1.0), len(words))
 
 
 def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:

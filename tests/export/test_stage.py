@@ -33,7 +33,7 @@ def settings(**overrides: Any) -> Config:
 def test_the_bundle_is_whole_and_verified(bundle):
     graph = {"model.onnx", "model.onnx.data"}
     names = graph | {"tokenizer.json", "manifest.json", "proof.json", "reference.json", "README.md"}
-    names |= {"config.json"}
+    names |= {"config.json", "surprise.npy"}
     assert {file.name for file in bundle.iterdir()} == names
     assert Bundle.read(bundle).verify().manifest.models["fp32"] == "model.onnx"
 

@@ -127,6 +127,9 @@ class CascadeBuilder:
         config: Its `export`, `predict` and `evaluate` sections are used.
         split: The validation rows.
 
+    Attributes:
+        answers: Which rows the smaller model answers, bool (n,), as `judge` found.
+
     Raises:
         BundleError: The smaller model's bundle can't be used.
         ProofError: Its proof is missing or failed.
@@ -137,6 +140,7 @@ class CascadeBuilder:
     def __init__(self, config: Config, split: Split):
         self._config = config
         self._split = split
+        self.answers = np.zeros(len(split), np.bool_)
         fast = Bundle.read(config.export.cascade).verify()
         check_fast(fast, split, config.export.min_precision)
         plan = Plan(num_threads=config.predict.num_threads)
@@ -169,6 +173,7 @@ class CascadeBuilder:
         )
         check = proof.require("cascade", _check(fitted, manifest.name, len(labels), margin, level))
         assert fitted  # or the check would not have passed
+        self.answers = np.asarray(sure >= fitted.threshold)
         cascade = Cascade(
             name=manifest.name,
             digest=manifest.digest,

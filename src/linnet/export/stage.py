@@ -20,6 +20,7 @@ from linnet.bundle import (
     MANIFEST,
     PROOF,
     REFERENCE,
+    SURPRISE,
     TOKENIZER,
     Bundle,
     Cascade,
@@ -47,6 +48,9 @@ from linnet.predict.peak import Peak, measure_peak
 from linnet.predict.plan import Choice, Plan
 from linnet.predict.synthetic import FINGERPRINT_ROWS, synthetic_rows
 from linnet.progress import progress
+from linnet.surprise import SurpriseTable
+
+ROWS_COUNTED = 100_000  # of the training split, for the table of surprise
 
 
 def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> Bundle:
@@ -99,6 +103,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         choice = Choice(Plan(num_threads=config.predict.num_threads), "as it is proven")
         classifier = Classifier(draft.seal(folder), choice)
         logits, seconds = _score(classifier, split.texts)
+        fast_answered = np.zeros(len(split), np.bool_)
         calibrated = calibrate(config, logits, split)
         draft = draft.calibrated(calibrated)
         encodings = trained.tokenizer.encode(split.texts)
@@ -115,6 +120,7 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
             cascade = Classifier(draft.seal(folder), choice)
             check |= front.compare(classifier, cascade, check["detail"])
             served, seconds = _score(cascade, split.texts)
+            fast_answered = front.answers
             calibrated = calibrate(config, served, split)
             draft = draft.calibrated(calibrated)
             speed = _latency(cascade, split, seconds, rows)
@@ -126,14 +132,21 @@ def export(config: Config, checkpoint: Path, splits: Path, directory: Path) -> B
         }
         if peak := _peak(folder, trained, config.model.max_length, draft.cascade):
             proven["memory"] = asdict(peak)
+        table = _surprise(trained, splits)
+        np.save(folder / SURPRISE, table.values, allow_pickle=False)
         seen = reference.describe(
-            task,
-            calibrated.probabilities,
-            split.labels,
-            encodings,
-            trained.labels,
-            config.model.max_length,
-            calibrated.predictions,
+            reference.ReferenceRows(
+                task=task,
+                label_names=trained.labels,
+                max_length=config.model.max_length,
+                labels=split.labels,
+                encodings=encodings,
+                probabilities=calibrated.probabilities,
+                predictions=calibrated.predictions,
+                cross_predictions=calibrated.cross_predictions,
+                fast=fast_answered,
+                surprise=np.array([table.of(ids) for ids in rows]),
+            )
         )
         write_text(folder / PROOF, canonical_json(proven))
         write_text(folder / REFERENCE, canonical_json(seen))
@@ -206,6 +219,15 @@ def _data_card(path: Path) -> dict[str, Any]:
             f"again."
         )
     return content
+
+
+def _surprise(trained: Checkpoint, splits: Path) -> SurpriseTable:
+    texts = read_split(splits, "train").texts
+    chosen = np.linspace(0, len(texts) - 1, min(ROWS_COUNTED, len(texts)), dtype=int)
+    tokenizer = trained.tokenizer
+    encodings = tokenizer.encode([texts[i] for i in chosen])
+    rows = (encoding.ids for encoding in encodings)
+    return SurpriseTable.count(rows, tokenizer.vocab_size, tokenizer.special_ids)
 
 
 def _parity(

@@ -4,6 +4,7 @@ The rows are scored once; everything here follows from their logits, and so agre
 served.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,8 @@ class Calibration:
         checks: As in proof.json; all have passed.
         probabilities: What will be answered to the rows, float (n, C).
         predictions: Which labels they will be given, bool (n, C).
+        cross_predictions: Which labels they would be given by thresholds chosen on other rows,
+            bool (n, C). How often these are right flatters nobody.
     """
 
     temperature: float
@@ -36,6 +39,7 @@ class Calibration:
     checks: dict[str, proof.Check]
     probabilities: NDArray[np.float64]
     predictions: NDArray[np.bool_]
+    cross_predictions: NDArray[np.bool_]
 
 
 def calibrate(config: Config, logits: NDArray[np.float32], split: Split) -> Calibration:
@@ -70,7 +74,35 @@ def calibrate(config: Config, logits: NDArray[np.float32], split: Split) -> Cali
             applies, predictions, split.label_names, chosen, task, precise, settings
         )
         checks["precision"] = proof.require("precision", check)
-    return Calibration(value, precise, chosen, checks, probabilities, predictions)
+
+    def decide_by(others: NDArray[np.bool_], rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        found = _thresholds(
+            probabilities[others], applies[others], task, precise, settings.confidence_level
+        )
+        return task.decide(probabilities[rows], _completed(found, chosen))
+
+    crossed = predictions if chosen is None else _cross_decide(decide_by, predictions)
+    return Calibration(value, precise, chosen, checks, probabilities, predictions, crossed)
+
+
+def _cross_decide(
+    decide_by: Callable[[NDArray[np.bool_], NDArray[np.bool_]], NDArray[np.bool_]],
+    predictions: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    fold = np.arange(len(predictions)) % thresholds.FOLDS
+    crossed = predictions.copy()
+    for k in range(thresholds.FOLDS if len(predictions) >= thresholds.FOLDS else 0):
+        crossed[fold == k] = decide_by(fold != k, fold == k)
+    return crossed
+
+
+def _completed(
+    found: list[float | None] | None, chosen: list[float | None] | None
+) -> list[float | None] | None:
+    """Thresholds of fewer rows; where these show none for a label, that of all rows."""
+    if found is None or chosen is None:
+        return chosen
+    return [chosen[k] if value is None else value for k, value in enumerate(found)]
 
 
 def _thresholds(

@@ -14,6 +14,7 @@ from linnet.bundle import Bundle
 from linnet.errors import TextError
 from linnet.predict.decision import task_of
 from linnet.predict.stages import Encodings, ModelOutput
+from linnet.surprise import SurpriseTable
 from linnet.text import Tokenizer, clean
 
 T = TypeVar("T")
@@ -62,9 +63,11 @@ class Codec:
         bundle: The bundle given.
         task: Single-label or multi-label.
         tokenizers: The model's, and of a cascade the smaller model's after it.
+        surprise: How unusual a text is, by the ids of the model's tokenizer; None if the bundle
+            has no table.
 
     Raises:
-        BundleError: A tokenizer can't be read.
+        BundleError: A tokenizer or the table can't be read.
     """
 
     def __init__(self, bundle: Bundle, others: Iterable["Codec"] = ()):
@@ -83,6 +86,12 @@ class Codec:
             or Tokenizer(path, length)
             for source, (path, length) in zip(self._sources, lengths.items(), strict=True)
         ]
+        self.surprise: SurpriseTable | None = None
+        if bundle.surprise_path:
+            own = self.tokenizers[0]
+            self.surprise = SurpriseTable.read(
+                bundle.surprise_path, own.vocab_size, own.special_ids
+            )
 
     def clean(self, text: object) -> str:
         """A raw text as the model was trained on such.
