@@ -6,7 +6,7 @@ each count (Laplace smoothing) gives a token that was never seen a finite surpri
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,7 @@ def read_values(path: Path) -> NDArray[np.float16]:
     """
     try:
         with path.open("rb") as file:
-            values: Any = np.lib.format.read_array(file, allow_pickle=False)
+            values: NDArray[np.float16] = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError) as error:
         raise BundleError(f"{path} can't be read as an array of numpy: {error}.") from None
     if values.dtype != np.float16 or values.ndim != 1:
