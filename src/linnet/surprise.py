@@ -56,8 +56,8 @@ class SurpriseTable:
         values = read_values(path)
         if len(values) != size:
             raise BundleError(
-                f"{path} has the surprise of {len(values):,} tokens, but the tokenizer has {size:,}. "
-                "Export the checkpoint again."
+                f"{path} has the surprise of {len(values):,} tokens, but the tokenizer has "
+                f"{size:,}. Export the checkpoint again."
             )
         return cls(values, special_ids)
 

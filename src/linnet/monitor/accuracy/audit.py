@@ -10,7 +10,7 @@ from typing import Any
 
 from linnet.monitor.evidence import interval_at_any_look, interval_of_one_look
 
-MOST_LABELS = 1_000_000  # of which more than needed is said
+MOST_LABELS = 1_000_000  # if it takes more, this many is said
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ class LogRows:
         text = item.text
         text_hash = log.hash(text)
         bundle = arm.pool.bundle
+        surprise = arm.pool.codec.surprise
+        encoding = item.encodings[0]
         return Record(
             id=item.id,
             time=time.time(),
@@ -81,6 +83,8 @@ class LogRows:
             named=request.named,
             unit=text_hash if request.key is None else log.hash(request.key),
             text_hash=text_hash,
+            words=encoding.words,
+            surprise=surprise.of(encoding.ids) if surprise else None,
             probabilities=packed(prediction.probabilities, bundle.manifest.multi_label),
         )
 
