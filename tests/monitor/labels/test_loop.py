@@ -73,3 +73,4 @@ def test_labels_go_from_the_log_to_the_splits(
     assert not audited & new["train"]
     assert sum(card["sources"][name]["audit"] for name in SPLITS) == len(held_out) > 40
     assert card["accounting"]["rows_in"] == 100 + 180
+    assert not any("source" in note for note in card["notes"])

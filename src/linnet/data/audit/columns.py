@@ -17,7 +17,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from linnet.data.audit.certain import LEVEL, is_near_certain, lower_bound
 from linnet.data.audit.sample import Sample
+from linnet.data.sources.added import ADDED, SOURCE
 from linnet.data.sources.dates import is_date_column, parse_dates, says_time
+from linnet.data.split.sources import Sources
 
 ROWS = 30_000
 FEWEST_ROWS = 100
@@ -57,7 +59,10 @@ def examine_columns(sample: Sample) -> dict[str, Any]:
         and with the `part` of rows that are near-certain, if any.
     """
     table = sample.table.slice(0, ROWS)
-    names = [name for name in table.column_names if name not in ("text", "label")]
+    passed = {"text", "label"}
+    if SOURCE in table.column_names and Sources.find(table[SOURCE]):
+        passed |= set(ADDED)  # written by Linnet, and chosen rows are of other classes
+    names = [name for name in table.column_names if name not in passed]
     label, label_names = sample.label_sets()
     label, label_names = _largest(label[:ROWS], label_names)
     share = np.bincount(label, minlength=len(label_names)) / max(len(label), 1)
