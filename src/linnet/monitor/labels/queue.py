@@ -111,7 +111,7 @@ def _check_out(out: Path, content: str) -> None:
     if not same:
         raise UsageError(
             f"{out} exists, and somebody may be labelling it. "
-            "Read it back with `linnet labels`, or name another file with --out."
+            "Read the answers back first, or name another file with `linnet queue --out`."
         )
 
 
