@@ -103,7 +103,8 @@ def check_promoted(version: Version) -> None:
     if not passed:
         raise RefusedError(
             f"Version {version.number} of {version.name!r} is champion, but passed no gate: "
-            "somebody moved the alias by hand. Promote it, or take it with `linnet fetch --unpromoted`."
+            "somebody moved the alias by hand. Promote it, or take it with "
+            "`linnet fetch --unpromoted`."
         )
 
 
