@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from linnet.bundle import Bundle
 from linnet.config import load_config
 from linnet.monitor import Store
 from linnet.monitor.prediction_log.hashing import audited
+from linnet.predict.codec import Codec
 from linnet.serve import Service, create_app
 from linnet.serve.telemetry.log_rows import packed
 
@@ -134,7 +136,7 @@ def test_the_metrics_tell_of_requests_batches_workers_and_models(recorded):
     assert re.search(r"linnet_log_written_total \d", recorded.get("/metrics").text)
 
 
-def test_a_row_says_which_arms_were_at_work_and_hashes_who_asked(recorded, store):
+def test_a_row_says_which_arms_were_at_work_and_hashes_who_asked(recorded, store, bundle):
     texts = ["a hashed text", "a hashed text", "another"]
     asked = [
         {"texts": texts},
@@ -159,6 +161,11 @@ def test_a_row_says_which_arms_were_at_work_and_hashes_who_asked(recorded, store
     assert first.unit == first.text_hash and other.unit == other.text_hash
     assert of_user.unit == of_user_too.unit != of_user.text_hash
     assert other.text_hash == of_user_too.text_hash
+    codec = Codec(Bundle.read(bundle))
+    ((encoding,),) = codec.encode([texts[0]])
+    assert (first.words, first.tokens) == (encoding.words, len(encoding.ids))
+    assert first.words == 3
+    assert first.surprise == (codec.surprise.of(encoding.ids) if codec.surprise else None)
     assert first.probabilities is None  # of two labels that exclude each other, one says all
 
 
