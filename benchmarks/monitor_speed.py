@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -106,8 +105,13 @@ def judge(log: Path, bundle: Path, folder: Path) -> dict[str, float]:
         run(store, [Bundle.read(bundle)], folder, PLAN)
     seconds = time.perf_counter() - started
     processor = time.process_time() - worked
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "processor": processor, "megabytes": kilobytes / 1024}
+    return {"seconds": seconds, "processor": processor, "megabytes": peak_megabytes()}
+
+
+def peak_megabytes() -> float:
+    """The most memory that this program held. `getrusage` would count its parent's as well."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def measured(log: Path, bundle: Path, folder: Path) -> dict[str, float]:
