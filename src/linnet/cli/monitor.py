@@ -107,7 +107,8 @@ def _run(
         settings.tolerance_share,
     )
     with Store(arguments.log, create=False) as store:
-        outcome = run(store, bundles, folder, plan, window, acknowledged)
+        rate = config.prediction_log.audit_rate
+        outcome = run(store, bundles, folder, plan, window, acknowledged, audit_rate=rate)
     for note in outcome.notes:
         print_line(f"Note: {note}", error=True)
     if complete:

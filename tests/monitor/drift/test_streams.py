@@ -18,7 +18,7 @@ from linnet.monitor.drift.streams import (
     top_labels,
 )
 
-from .traffic import LABELS, make_bundle
+from .traffic import FORMAT_2, LABELS, make_bundle
 
 numbers = st.lists(st.integers(0, 40) | st.floats(0, 40), min_size=1, max_size=300)
 
@@ -84,8 +84,7 @@ def test_a_bundle_of_an_older_linnet_has_fewer_streams(tmp_path):
     found = training_references(bundle)
     assert set(found) == {*(f"label:{label}" for label in LABELS), "tokens", "truncated"}
     assert found["tokens"].n == 4000
-    ranked = {"grid": list(np.linspace(0, 1, 101)), "mean": 0.5, "sd": 0.3, "n": 900}
-    newer = make_bundle(tmp_path / "newer", streams={"confidence": ranked, "tokens": ranked})
+    newer = make_bundle(tmp_path / "newer", **FORMAT_2)
     assert training_references(newer)["confidence"].n == 900
     assert training_references(newer)["tokens"].n == 900
     assert training_references(make_bundle(tmp_path / "empty", rows=0)) == {}

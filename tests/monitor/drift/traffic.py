@@ -14,16 +14,32 @@ START = 1_760_054_400.0  # 2025-10-10
 HOUR = 3600.0
 LABELS = ("negative", "neutral", "positive")
 SHARES = (0.3, 0.3, 0.4)
+RANKED = {"grid": list(np.linspace(0, 1, 101)), "mean": 0.5, "sd": 0.29, "n": 900}
+FORMAT_2 = {
+    "format": 2,
+    "labels": dict(zip(LABELS, SHARES, strict=True)),
+    "rates": {"truncated": 0.0, "abstained": 0.0, "fast": 0.0},
+    "streams": {"confidence": RANKED, "tokens": RANKED},
+    "accuracy_bins": [0.6, 0.8],
+    "accuracy_table": [
+        {"bin": k, "label": label, "fast": False, "n": 400, "right": 240 + 60 * k}
+        for k in range(3)
+        for label in LABELS
+    ],
+    "confusion": [{"true": label, "predicted": label, "n": 1200} for label in LABELS],
+}
 DIGEST_SEED = 7
 
 
-def make_bundle(folder: Path, labels: tuple[str, ...] = LABELS, **changes: Any) -> Bundle:
+def make_bundle(folder: Path, **changes: Any) -> Bundle:
     """A bundle as far as a monitor reads it."""
     folder.mkdir(parents=True)
-    shares = dict(zip(labels, SHARES, strict=False))
+    shares = dict(zip(LABELS, SHARES, strict=True))
     reference = {
         "format": 1,
         "rows": 4000,
+        "accuracy": 0.8,
+        "true_labels": shares,
         "predicted_labels": shares,
         "truncated": 0.0,
         "abstained": 0.0,
@@ -34,7 +50,7 @@ def make_bundle(folder: Path, labels: tuple[str, ...] = LABELS, **changes: Any) 
         folder,
         name="made-up",
         created="2025-10-01T00:00:00+00:00",
-        labels=labels,
+        labels=LABELS,
         problem_type="single_label_classification",
         max_length=64,
         models={"fp32": "model.onnx"},

@@ -138,6 +138,7 @@ class Arm:
         seen: Number of the last block with an answer.
         open_since: Beginning of a block that is joined with the next; None: there is none.
         open_texts: Its texts.
+        audited: For each day, by its number since 1970, the rows drawn for the audit.
     """
 
     name: str
@@ -151,6 +152,7 @@ class Arm:
     distinct_texts: int = 0
     open_since: float | None = None
     open_texts: list[Texts] = field(default_factory=list)
+    audited: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def new(
@@ -213,6 +215,7 @@ class Arm:
             "seen": self.seen,
             "open_since": self.open_since,
             "open_texts": [texts.to_json() for texts in self.open_texts],
+            "audited": [[day, self.audited[day]] for day in sorted(self.audited)],
         }
 
     @classmethod
@@ -232,4 +235,5 @@ class Arm:
             content["distinct_texts"],
             content["open_since"],
             [Texts.from_json(one) for one in content["open_texts"]],
+            dict(content["audited"]),
         )

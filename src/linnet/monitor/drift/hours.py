@@ -6,8 +6,9 @@ clocks say, and equal logs are cut equally however often somebody looks.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from linnet.monitor.drift.streams import RANKED, SHARES, Texts, joined
 from linnet.monitor.prediction_log import Store
+from linnet.monitor.prediction_log.hashing import audited
 
 CHUNK = 10_000  # rows that are read at once
 SETTLE_SECONDS = 60.0  # a younger row may have an elder that is not stored yet
@@ -22,6 +24,7 @@ AHEAD_SECONDS = 3600.0  # a row that is later than this machine's clock by more 
 UNKNOWN = 0  # the hash of a text that the log does not know
 COLUMNS = (
     "number",
+    "id",
     "time",
     "arm",
     "digest",
@@ -53,6 +56,7 @@ class Stretch:
         ahead: How many rows have a time in the future. They count nowhere else.
         answers: How many rows each arm and digest has, in the order of their first row.
         texts: Their distinct texts.
+        audited: How many of their rows are drawn for the audit.
     """
 
     block: int
@@ -63,10 +67,16 @@ class Stretch:
     ahead: int
     answers: Mapping[ArmKey, int]
     texts: Mapping[ArmKey, Texts]
+    audited: Mapping[ArmKey, int] = field(default_factory=dict)
 
 
 def read_stretches(
-    store: Store, after: int, block: int | None, block_seconds: int, now: float
+    store: Store,
+    after: int,
+    block: int | None,
+    block_seconds: int,
+    now: float,
+    audit_rate: float = 0.0,
 ) -> Iterator[Stretch]:
     """Read what can be judged: stretches that are over, and whose rows are settled.
 
@@ -76,11 +86,12 @@ def read_stretches(
         block: The block of the rows that come next; None: that of the first row.
         block_seconds: The length of a block.
         now: This machine's clock, to find rows from the future.
+        audit_rate: The share of texts that are drawn for the audit.
 
     Raises:
         StorageError: The database can't be read.
     """
-    open_rows = _Rows(block)
+    open_rows = _Rows(block, audit_rate)
     while True:
         columns = store.columns(COLUMNS, after, CHUNK)
         if not len(columns["number"]):
@@ -98,13 +109,15 @@ class _Part:
     rows: int
     ahead: int
     texts: Mapping[ArmKey, Texts]
+    audited: Mapping[ArmKey, int]
 
 
 class _Rows:
     """Rows of stretches that are not over, or not settled."""
 
-    def __init__(self, block: int | None):
+    def __init__(self, block: int | None, audit_rate: float):
         self._block = block
+        self._audit_rate = audit_rate
         self._waiting: list[tuple[float, Stretch]] = []  # with the time of the row after it
         self._parts: list[_Part] = []
         self._newest = -np.inf
@@ -120,7 +133,7 @@ class _Rows:
         blocks[ahead] = begin
         latest = np.maximum.accumulate(np.maximum(blocks, begin))
         start = 0
-        rows = _Columns(columns, ahead)
+        rows = _Columns(columns, ahead, self._audit_rate)
         for end in [*np.flatnonzero(np.diff(latest, prepend=begin)).tolist(), len(times)]:
             if end > start:
                 self._parts.append(rows.part(start, end))
@@ -139,7 +152,9 @@ class _Rows:
         if not parts or block is None:
             return
         by_arm: dict[ArmKey, list[Texts]] = {}
+        drawn: Counter[ArmKey] = Counter()
         for part in parts:
+            drawn.update(part.audited)
             for arm, texts in part.texts.items():
                 by_arm.setdefault(arm, []).append(texts)
         stretch = Stretch(
@@ -151,6 +166,7 @@ class _Rows:
             sum(part.ahead for part in parts),
             {arm: sum(map(len, some)) for arm, some in by_arm.items()},
             {arm: joined(some).distinct() for arm, some in by_arm.items()},
+            drawn,
         )
         self._waiting.append((time, stretch))
 
@@ -158,7 +174,7 @@ class _Rows:
 class _Columns:
     """Columns of the log as arrays."""
 
-    def __init__(self, columns: Mapping[str, Any], ahead: NDArray[np.bool_]):
+    def __init__(self, columns: Mapping[str, Any], ahead: NDArray[np.bool_], audit_rate: float):
         self._numbers = np.asarray(columns["number"], np.int64)
         self._times = np.asarray(columns["time"], float)
         self._ahead = ahead
@@ -178,6 +194,8 @@ class _Columns:
         }
         values |= {name: _floats(columns[name]) for name in SHARES}
         assert set(values) == {*RANKED, *SHARES}
+        drawn = [audited(identity, audit_rate) for identity in columns["id"]] if audit_rate else []
+        self._drawn = np.array(drawn or np.zeros(len(keys)), bool)
         self._texts = Texts(_hashes(columns), columns["labels"], values)
 
     def part(self, start: int, end: int) -> _Part:
@@ -193,6 +211,7 @@ class _Columns:
                 self._arms[code]: self._texts.take(usable[codes == code])
                 for code in dict.fromkeys(codes.tolist())
             },
+            Counter(self._arms[code] for code in codes[self._drawn[usable]].tolist()),
         )
 
 

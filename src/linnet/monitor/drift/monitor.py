@@ -92,9 +92,12 @@ class Monitor:
         if state.first is None:
             state.first = stretch.first_time
         end = float(stretch.next_block * self.plan.block_seconds)
+        day = int(start // DAY)
         for (name, digest), texts in stretch.texts.items():
             arm = self._arm(name, digest, stretch.block)
             arm.rows += stretch.answers[name, digest]
+            if drawn := stretch.audited.get((name, digest)):
+                arm.audited[day] = arm.audited.get(day, 0) + drawn
             block = arm.add(start, stretch.block, texts, self._index)
             if block is not None:
                 self._after_block(arm, block, end)

@@ -17,7 +17,8 @@ from linnet.bundle import Bundle
 from linnet.errors import UsageError
 from linnet.files import canonical_json
 from linnet.monitor.drift.arm import Kind
-from linnet.monitor.drift.streams import LABEL, OTHER, RANKED, StreamReference, top_labels
+from linnet.monitor.drift.streams import LABEL, OTHER, StreamReference, top_labels
+from linnet.monitor.reference import read_reference
 
 FILE = "reference.json"
 FORMAT = 1
@@ -27,25 +28,20 @@ def training_references(bundle: Bundle) -> dict[str, StreamReference]:
     """The streams of a bundle's validation rows.
 
     A bundle of an older Linnet has fewer: labels, truncated and tokens.
+
+    Raises:
+        BundleError: Its reference.json can't be used.
     """
-    content = bundle.reference
-    n = int(content.get("rows", 0))
+    reference = read_reference(bundle)
+    n = reference.rows
     if not n:
         return {}
-    shares: Mapping[str, float] = content.get("labels") or content.get("predicted_labels", {})
-    found = label_references(shares, n, bundle.manifest.labels)
-    rates = {name: content[name] for name in ("truncated", "abstained") if name in content}
-    rates |= content.get("rates", {})
+    found = label_references(reference.labels, n, bundle.manifest.labels)
     for name in share_streams(bundle):
-        if name in rates:
-            found[name] = StreamReference.of_share(float(rates[name]), n)
-    for name, one in content.get("streams", {}).items():
-        if name in RANKED:
-            found[name] = StreamReference.from_json(one)
-    if "tokens" not in found:
-        counts = np.array(content.get("token_length", {}).get("counts", []))
-        if counts.sum():
-            found["tokens"] = ranked_reference(np.repeat(np.arange(len(counts)), counts))
+        if name in reference.rates:
+            found[name] = StreamReference.of_share(reference.rates[name], n)
+    for name, one in reference.streams.items():
+        found[name] = StreamReference(one.mean, one.sd, one.n, np.array(one.grid))
     return found
 
 

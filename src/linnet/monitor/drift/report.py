@@ -18,7 +18,10 @@ TRUNCATED = "..."
 
 
 def drift_json(
-    monitor: Monitor, losses: Mapping[str, int], earlier: Sequence[Mapping[str, Any]]
+    monitor: Monitor,
+    losses: Mapping[str, int],
+    earlier: Sequence[Mapping[str, Any]],
+    accuracies: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The content of drift.json; equal logs give equal contents.
 
@@ -26,9 +29,13 @@ def drift_json(
         monitor: After its last stretch.
         losses: Records that the log itself dropped, by reason.
         earlier: The timeline of the file before.
+        accuracies: By the arm's name.
     """
     state = monitor.state
-    arms = {name: _arm(monitor, arm) for name, arm in state.current().items()}
+    arms = {
+        name: _arm(monitor, arm) | ({"accuracy": accuracies[name]} if name in accuracies else {})
+        for name, arm in state.current().items()
+    }
     return {
         "format": FORMAT,
         "log": {

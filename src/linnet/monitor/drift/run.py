@@ -10,6 +10,7 @@ from linnet.bundle import Bundle
 from linnet.errors import UsageError
 from linnet.files import locked, write_text
 from linnet.monitor.drift import report
+from linnet.monitor.drift.accuracies import accuracies
 from linnet.monitor.drift.adopt import KnownBundle, adopt, utc
 from linnet.monitor.drift.hours import AHEAD_SECONDS, read_stretches
 from linnet.monitor.drift.monitor import Monitor, Plan
@@ -50,6 +51,7 @@ def run(
     window: tuple[float, float] | None = None,
     acknowledged: Sequence[str] = (),
     now: float | None = None,
+    audit_rate: float = 0.01,
 ) -> Outcome:
     """Judge what is new in the log, and write drift.json and state.json.
 
@@ -63,6 +65,7 @@ def run(
         window: Traffic to adopt as usual: since and until, in seconds since 1970.
         acknowledged: Alarms to end, `ARM/STREAM` or `ARM`.
         now: This machine's clock, to find rows from the future. None: its own.
+        audit_rate: The share of texts that the log's settings draw for the audit.
 
     Raises:
         UsageError: A file can't be used, the log is not the one that they are about, or there is
@@ -78,7 +81,7 @@ def run(
             )
         if window is not None:
             _adopt(store, bundles, folder, plan, window, now)
-        return _judge(store, bundles, folder, plan, acknowledged, now)
+        return _judge(store, bundles, folder, plan, acknowledged, now, audit_rate)
 
 
 def _adopt(
@@ -110,6 +113,7 @@ def _judge(
     plan: Plan,
     acknowledged: Sequence[str],
     now: float,
+    audit_rate: float,
 ) -> Outcome:
     references = References(
         read_adopted(folder), {bundle.digest: training_references(bundle) for bundle in bundles}
@@ -127,14 +131,18 @@ def _judge(
     earlier = report.read_timeline(folder, monitor.settled_until())
     monitor.acknowledge(acknowledged)
     _check_clock(state, plan, now, notes)
-    stretches = read_stretches(store, state.position, state.block, plan.block_seconds, now)
+    stretches = read_stretches(
+        store, state.position, state.block, plan.block_seconds, now, audit_rate
+    )
     for stretch in stretches:
         monitor.take(stretch)
     _check_bundles(store, monitor, bundles, notes)
     state.position_id = _id_at(store, state.position)
     _count_failures(store, state)
     losses = store.losses()
-    content = report.drift_json(monitor, losses, earlier)
+    content = report.drift_json(
+        monitor, losses, earlier, accuracies(store, monitor, bundles, audit_rate)
+    )
     # In this order: what a kill between the two leaves in drift.json is found by its times.
     report.write(folder, content)
     state.write(folder)

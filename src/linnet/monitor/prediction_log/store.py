@@ -55,6 +55,8 @@ READ = f"""SELECT number, {", ".join(COLUMNS)} FROM predictions
     WHERE time < ? AND (time, number) > (?, ?) {{of_arm}} ORDER BY time, number LIMIT {PAGE}"""  # noqa: S608
 OF_IDS = f"""SELECT {", ".join(TRUTH_COLUMNS)} FROM feedback WHERE id IN ({{ids}})
     ORDER BY number"""  # noqa: S608
+RECORDS_OF_IDS = f"""SELECT number, {", ".join(COLUMNS)} FROM predictions
+    WHERE id IN ({{ids}})"""  # noqa: S608
 TRUTHS = _from_number("feedback", TRUTH_COLUMNS)
 FAILURES = _from_number("failures", FAILURE_COLUMNS)
 OLDEST = "SELECT number, id FROM predictions WHERE time < ? ORDER BY time, number LIMIT ?"
@@ -212,6 +214,19 @@ class Store:
             for (number, *_), record in zip(rows, records, strict=True):
                 place = [record.time, number]
                 yield to_entry(record, truths.get(record.id, []))
+
+    def of_ids(self, ids: Sequence[str]) -> list[Record]:
+        """The records with some ids, in the order in which they were stored.
+
+        Raises:
+            StorageError: The database can't be read.
+        """
+        found = []
+        for start in range(0, len(ids), PAGE):
+            some = [storable(identity) for identity in ids[start : start + PAGE]]
+            sql = RECORDS_OF_IDS.format(ids=", ".join("?" * len(some)))
+            found += self._database.rows(sql, some)
+        return [to_record(row[1:]) for row in sorted(found, key=lambda row: row[0])]
 
     def columns(
         self, names: Sequence[str], after: int = 0, limit: int = 100_000
