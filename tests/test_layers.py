@@ -18,7 +18,7 @@ FOUNDATION = (
 RUN_SIDE = [*FOUNDATION, *"client predict linnet score monitor serve".split()]
 BUILD_SIDE = [
     *FOUNDATION,
-    *"markdown html predict linnet data evaluate train export build track cluster".split(),
+    *"markdown html predict linnet data evaluate train export build track project cluster".split(),
 ]
 EDGE = ["cloud", "cli"]
 # Large rooms have an order of their own.

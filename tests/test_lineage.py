@@ -43,6 +43,15 @@ def test_a_changed_and_an_untracked_file_make_it_dirty(repository):
     assert lineage(repository)["git"]["dirty"] is True
 
 
+@pytest.mark.parametrize("name", ["dvc.lock", "deep/dvc.lock", "report/metrics.json"])
+def test_the_files_that_a_pipeline_writes_as_it_runs_do_not(repository, name):
+    (repository / name).parent.mkdir(exist_ok=True)
+    (repository / name).write_text("1")
+    assert lineage((repository / name).parent)["git"]["dirty"] is False
+    (repository / "dvc.yaml").write_text("")
+    assert lineage((repository / name).parent)["git"]["dirty"] is True
+
+
 def test_a_folder_inside_the_repository_is_of_it(repository):
     inside = repository / "deep" / "er"
     inside.mkdir(parents=True)

@@ -19,6 +19,8 @@ PACKAGES = (
     "nncf",
     "numpy",
 )
+# DVC writes its lock file after each stage of a pipeline: it is a result, such as the metrics.
+NOT_SOURCE = (":/", ":(top,exclude,glob)**/dvc.lock", ":(top,exclude,glob)**/report/metrics.json")
 
 
 def lineage(directory: Path | None = None) -> dict[str, Any]:
@@ -30,7 +32,8 @@ def lineage(directory: Path | None = None) -> dict[str, Any]:
     Returns:
         `created` (ISO 8601, UTC), `python`, `platform`, `cpu_count` (of this process), `packages`
         (name to version, those installed), and `git` with `commit`, `branch` and `dirty`, or None
-        where the folder is not in a git repository.
+        where the folder is not in a git repository. The lock file and the metrics that a pipeline
+        writes do not count as dirty.
     """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -61,7 +64,7 @@ def _git_state(directory: Path) -> dict[str, Any] | None:
     return {
         "commit": commit,
         "branch": _git(directory, "rev-parse", "--abbrev-ref", "HEAD"),
-        "dirty": bool(_git(directory, "status", "--porcelain")),
+        "dirty": bool(_git(directory, "status", "--porcelain", "--", *NOT_SOURCE)),
     }
 
 

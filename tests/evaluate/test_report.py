@@ -40,8 +40,10 @@ def report(folder):
 def test_the_folder_holds_the_report_that_is_returned(tmp_path, config, bundle, splits):
     returned = evaluate(config, bundle, splits, tmp_path / "report")
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
+        "metrics.json",
         "report.html",
         "report.json",
+        "report.md",
     ]
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == json.loads(
         json.dumps(returned)

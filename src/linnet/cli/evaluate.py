@@ -1,4 +1,7 @@
-"""Judge a bundle on a split: report.json and report.html, with the baselines it has to beat."""
+"""Judge a bundle on a split, with the baselines it has to beat.
+
+Writes report.html, report.json, metrics.json (its figures alone) and report.md (as tables).
+"""
 
 import argparse
 from pathlib import Path

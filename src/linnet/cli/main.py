@@ -20,6 +20,7 @@ from linnet.cli import (
     explain,
     export,
     fetch,
+    init,
     keys,
     labels,
     monitor,
@@ -39,6 +40,7 @@ from linnet.errors import LinnetError, OutOfMemoryError, StorageError, UsageErro
 from linnet.terminal import open_streams, print_line
 
 COMMANDS = {
+    "init": init,
     "run": run,
     "prepare": prepare,
     "compare": compare,

@@ -1,6 +1,6 @@
 """The stage itself: a bundle answers a split, and the report compares it with baselines.
 
-report.json holds the following, and never a text:
+report.json holds the following, and never a text (metrics.json and report.md are extracts of it):
 
     verdict               one sentence; `beats_baseline` is the same for programs
     model                 name, digest, labels, temperature, thresholds if it has any
@@ -52,6 +52,7 @@ from linnet.evaluate import (
     plots,
     selective,
     single_label_report,
+    summary,
 )
 from linnet.evaluate.rows import choose_rows
 from linnet.evaluate.verdict import Judgement, Served
@@ -190,3 +191,5 @@ def _write(report: dict[str, Any], judgement: Judgement, directory: Path) -> Non
     with whole_directory(directory, holds=REPORT) as folder:
         write_text(folder / REPORT, canonical_json(report))
         write_text(folder / "report.html", page)
+        write_text(folder / summary.METRICS, canonical_json(summary.metrics(report)))
+        write_text(folder / summary.MARKDOWN, summary.to_markdown(report))
