@@ -292,6 +292,7 @@ def test_tokenizer_of_another_model(bundle: Path, tmp_path: Path, engine: str, w
         len(vocabulary) + 7
     )  # as many words as before where it is an old one
     (tmp_path / "b" / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (tmp_path / "b" / "surprise.npy").unlink()
     reseal(tmp_path / "b")
     with pytest.raises(
         BundleError, match=rf"model\.onnx refuses token ids up to {largest} in rows of 1"

@@ -89,6 +89,7 @@ def test_health_and_readiness(client, classifier):
         "arm": "champion",
         "role": "champion",
         "share": 1.0,
+        "rolled_back": False,
         "labels": list(classifier.labels),
         **model,
     }
@@ -133,7 +134,7 @@ def test_every_route_is_described_with_its_failures():
     description = openapi()
     assert set(description["paths"]) == {
         "/v1/predict", "/v1/explain", "/v1/feedback", "/v1/models", "/admin/models",
-        "/admin/operate", "/metrics", "/healthz", "/readyz",
+        "/admin/operate", "/admin/shares", "/admin/rollback", "/metrics", "/healthz", "/readyz",
         "/ping", "/execution-parameters", "/invocations",
         "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/{name}", "/v2/models/{name}/versions/{version}",
         "/v2/models/{name}/ready", "/v2/models/{name}/versions/{version}/ready",
