@@ -12,7 +12,7 @@ from linnet.cli.main import main
 from linnet.config import load_config
 from linnet.files import whole_directory
 from linnet.links import plain
-from linnet.printable import (
+from linnet.printable import ERRORS, (
     ERRORS,
     escape_surrogates,
     file_name,
@@ -130,3 +130,7 @@ def test_a_bundle_in_such_a_folder_scores_such_a_file(odd_folder, bundle, labell
     assert len(out.read_text(encoding="utf-8").splitlines()) == 601
     assert main(["explain", str(odd_folder / "bundle"), "good day"]) == 0
     capsys.readouterr()
+
+
+def test_bytes_that_are_no_text_are_read_back():
+    assert b"ok \xff\xfe".decode("utf-8", ERRORS) == "ok \ufffd\ufffd"

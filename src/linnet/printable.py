@@ -63,7 +63,12 @@ def _escape(character: str) -> str:
 
 
 def _escape_unencodable(error: UnicodeError) -> tuple[str, int]:
-    """A codec error handler: what an encoding lacks is escaped."""
+    """A codec error handler: what an encoding lacks is escaped.
+
+    Whoever reads such a stream back, as pytest does, gets U+FFFD for bytes of other programs.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return "\ufffd", error.end
     if not isinstance(error, UnicodeEncodeError):
         raise error
     characters = error.object[error.start : error.end]

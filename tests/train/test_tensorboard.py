@@ -98,7 +98,7 @@ def test_without_tensorboard_it_is_one_sentence_before_any_work(
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(
         MissingExtraError,
-        match=r"'tensorboard', which is not installed.*pip install 'linnet-text\[track\]'",
+        match=r"'tensorboard', which is not installed.*pip install 'linnet-text\[tensorboard\]'",
     ):
         train(settings(report_to="tensorboard"), splits, tmp_path / "checkpoint")
     assert not list(tmp_path.iterdir())
