@@ -12,7 +12,7 @@ from linnet.cli.main import main
 from linnet.config import load_config
 from linnet.files import whole_directory
 from linnet.links import plain
-from linnet.printable import ERRORS, (
+from linnet.printable import (
     ERRORS,
     escape_surrogates,
     file_name,
