@@ -82,6 +82,8 @@ def _of_data(options: Options) -> dict[str, str]:
     """Lines that only a project with a file of data has."""
     lines = {
         "data_dep": f"      - {options.source}\n",
+        # The file alone: DVC reads no .dvc file in a folder whose every file git ignores.
+        "data_ignored": f"/{options.source}\n",
         "begin_data": f"dvc add {options.source}\n",
         "check_rights": "      id-token: write # to take the role at AWS without a key\n",
         "check_data": ROLE_AND_DATA.replace("SOURCE", options.source),
