@@ -58,6 +58,7 @@ RAISED_BY = {
     "monitor/labels/answer": ["labels"],
     "monitor/labels/training": ["labels"],
     "monitor/labels": ["queue"],
+    "project/": ["init"],
     "track/fetch": ["fetch"],
     "track/": ["promote"],
     "data/": ["prepare", "run"],
@@ -640,6 +641,9 @@ STATIC_ONLY = {
     "Run `linnet evaluate`": "needs a store; tests/track",
     "The command is: linnet track": "needs a store; tests/track",
     "Compare it with the champion": "needs a store; tests/track",
+    "such as `linnet init reviews`": "tests/project",
+    "`linnet init --check` names": "tests/project",
+    "which `linnet init` writes": "tests/project",
     "This route takes a key": "an answer of the service; tests/serve/middleware/test_no_keys.py",
 }
 
